@@ -1,0 +1,177 @@
+"""How all our programs speak to the person who typed: help, errors, exit codes, ``version``.
+
+Only click and the standard library are used here: kumactl and kuma-dp must start fast and stay small.
+The rules come from the specification of the command line, sections 1 and 9.
+"""
+
+from __future__ import annotations
+
+import difflib
+import platform
+import sys
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+import click
+
+from kuma_core import __version__
+from kuma_core.errors import KumaError
+
+CONTEXT_SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+
+class Group(click.Group):
+    """A command that has sub-commands: alone, or with an unknown word behind it, it prints its help.
+
+    Only an unknown *first-level* word is an error, with the nearest known names as a hint.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        kwargs.setdefault("invoke_without_command", True)
+        kwargs["context_settings"] = {**CONTEXT_SETTINGS, **kwargs.get("context_settings", {})}
+        super().__init__(*args, **kwargs)
+
+    def command(self, *args: Any, **kwargs: Any) -> Any:
+        """As click's, with ``-h`` for every command."""
+        kwargs["context_settings"] = {**CONTEXT_SETTINGS, **kwargs.get("context_settings", {})}
+        return super().command(*args, **kwargs)
+
+    def group(self, *args: Any, **kwargs: Any) -> Any:
+        """As click's, but the new group is one of ours."""
+        kwargs.setdefault("cls", Group)
+        return super().group(*args, **kwargs)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        if not ctx._protected_args and not ctx.args:
+            click.echo(ctx.get_help())
+            return None
+        return super().invoke(ctx)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        word = args[0]
+        if self.get_command(ctx, word) is not None or word.startswith("-"):
+            return super().resolve_command(ctx, args)
+        if ctx.parent is not None:
+            return word, _help_command(ctx), []
+        raise KumaError(_unknown_command(word, ctx, self.list_commands(ctx)))
+
+
+def _help_command(parent: click.Context) -> click.Command:
+    return click.Command("help", callback=lambda: click.echo(parent.get_help()))
+
+
+def _unknown_command(word: str, ctx: click.Context, known: Sequence[str]) -> str:
+    near = difflib.get_close_matches(word, known, n=3, cutoff=0.6)
+    hint = "".join(f"\n\t{name}" for name in near)
+    did_you_mean = f"\n\nDid you mean this?{hint}\n" if near else ""
+    return (
+        f'unknown command "{word}" for "{ctx.command_path}"{did_you_mean}'
+        f"\nRun '{ctx.command_path} --help' for usage."
+    )
+
+
+def add_standard_commands(root: click.Group) -> None:
+    """Give a program its ``version`` and ``help`` commands."""
+
+    @root.command("version", help="Print the version of this program.")
+    @click.option("--detailed", "-a", is_flag=True, help="Print what it was built from, too.")
+    def version(detailed: bool) -> None:
+        click.echo(detailed_version() if detailed else __version__)
+
+    @root.command("help", help="Print the help of a command.")
+    @click.argument("command", nargs=-1)
+    @click.pass_context
+    def help_(ctx: click.Context, command: tuple[str, ...]) -> None:
+        assert ctx.parent is not None
+        click.echo(_help_for(ctx.parent, command))
+
+
+def detailed_version() -> str:
+    """The four lines of ``version --detailed``; what an installed package cannot know is ``unknown``."""
+    rows = [
+        ("Version:", __version__),
+        ("Git Tag:", "unknown"),
+        ("Git Commit:", "unknown"),
+        ("Build Date:", "unknown"),
+        ("Python:", platform.python_version()),
+    ]
+    return "\n".join(f"{label:<12}{value}" for label, value in rows)
+
+
+def _help_for(ctx: click.Context, words: tuple[str, ...]) -> str:
+    for word in words:
+        group = ctx.command
+        child = group.get_command(ctx, word) if isinstance(group, click.Group) else None
+        if child is None:
+            break
+        ctx = click.Context(child, info_name=word, parent=ctx)
+    return ctx.get_help()
+
+
+def log_level_option(default: str) -> Any:
+    """The global ``--log-level`` of a program; the value is checked when the program starts."""
+    return click.option(
+        "--log-level",
+        default=default,
+        show_default=True,
+        metavar="LEVEL",
+        callback=_check_log_level,
+        expose_value=True,
+        help="Log level: off, info or debug.",
+    )
+
+
+def _check_log_level(ctx: click.Context, _param: click.Parameter, value: str) -> str:
+    if value not in ("off", "info", "debug"):
+        raise click.UsageError(f'unknown log level "{value}"; use off, info or debug', ctx)
+    return value
+
+
+def run(root: click.Command, argv: Sequence[str] | None = None) -> NoReturn:
+    """Run a program to its end: 0 when all went well, else one line ``Error: …`` on stderr and 1."""
+    sys.exit(exit_code(root, argv))
+
+
+def exit_code(root: click.Command, argv: Sequence[str] | None = None) -> int:
+    """As ``run``, but the code is returned."""
+    try:
+        result = root.main(args=list(argv) if argv is not None else None, standalone_mode=False)
+    except click.UsageError as error:
+        return _usage_error(error)
+    except click.ClickException as error:
+        return _fail(error.format_message())
+    except KumaError as error:
+        return _fail(str(error))
+    except (click.Abort, KeyboardInterrupt):
+        return _fail("interrupted")
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader of our output is gone; nobody is left to be told
+        return 1
+    return result if isinstance(result, int) else 0
+
+
+def _usage_error(error: click.UsageError) -> int:
+    missing = isinstance(error, click.MissingParameter)
+    usage = "" if missing or error.ctx is None else "\n" + error.ctx.get_usage()
+    return _fail(_missing_flags(error) if missing else error.format_message() + usage)
+
+
+def _missing_flags(error: click.UsageError) -> str:
+    """All required flags that were not given, sorted, in the words of the original."""
+    ctx, param = error.ctx, getattr(error, "param", None)
+    if ctx is None or not isinstance(param, click.Option):
+        return error.format_message()
+    missing = sorted(p.name for p in ctx.command.params if _is_missing(p, ctx) and p.name)
+    names = ", ".join(f'"{name.replace("_", "-")}"' for name in missing)
+    return f"required flag(s) {names} not set"
+
+
+def _is_missing(param: click.Parameter, ctx: click.Context) -> bool:
+    return isinstance(param, click.Option) and param.required and ctx.params.get(param.name or "") is None
+
+
+def _fail(message: str) -> int:
+    click.echo(f"Error: {message}", err=True)
+    return 1

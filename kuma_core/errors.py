@@ -1,0 +1,82 @@
+"""The error family: every error that a user may see is one of these, and its text is the whole message.
+
+Nothing here knows about HTTP or gRPC; each edge maps the classes to its own codes in one table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+
+class KumaError(Exception):
+    """An error that is already explained to the user: what was wrong, where, and what to do next."""
+
+
+class ConfigError(KumaError):
+    """The configuration, or how the program was called, is wrong."""
+
+
+class PluginError(KumaError):
+    """A plugin is broken, incompatible, or gave something that the kernel cannot take.
+
+    ``plugin`` is the name of its entry point; ``hook`` the hook that was being called, if one was.
+    """
+
+    def __init__(self, message: str, plugin: str, hook: str | None = None) -> None:
+        super().__init__(message)
+        self.plugin = plugin
+        self.hook = hook
+
+
+class Severity(Enum):
+    """Whether a violation refuses a write or only comes along with it."""
+
+    ERROR = "error"
+    WARNING = "warning"
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """One thing that is wrong with a resource.
+
+    ``field`` is a path from the resource's root, as in ``networking.inbound[0].tags["service"]``.
+    """
+
+    field: str
+    message: str
+    severity: Severity = Severity.ERROR
+
+
+class ResourceError(KumaError):
+    """Something about a resource went wrong."""
+
+
+class InvalidResource(ResourceError):
+    """The resource breaks one or more rules; ``violations`` holds every one of them, in order."""
+
+    def __init__(self, violations: Sequence[Violation], details: str = "Resource is not valid") -> None:
+        self.violations = tuple(violations)
+        self.details = details
+        super().__init__("; ".join(f"{v.field}: {v.message}" for v in self.violations) or details)
+
+
+class MalformedResource(InvalidResource):
+    """The resource could not even be read: not JSON, nested too deeply, or a value of the wrong type."""
+
+
+class NotFound(ResourceError):
+    """There is no such resource."""
+
+
+class AlreadyExists(ResourceError):
+    """A resource of that key exists already."""
+
+
+class Conflict(ResourceError):
+    """The stored resource is no longer the one that the writer had read."""
+
+
+class StoreUnavailable(KumaError):
+    """The store cannot be reached at the moment; the same request may succeed later."""

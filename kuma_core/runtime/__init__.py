@@ -1,0 +1,1 @@
+"""The ordered wiring: reads the configuration, opens the store, starts and stops everything; ``kuma-cp``."""

@@ -9,13 +9,15 @@ from __future__ import annotations
 import difflib
 import platform
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 import click
 
 from kuma_core import __version__
 from kuma_core.errors import KumaError
+
+_Function = Callable[..., Any]
 
 CONTEXT_SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
@@ -31,15 +33,17 @@ class Group(click.Group):
         kwargs["context_settings"] = {**CONTEXT_SETTINGS, **kwargs.get("context_settings", {})}
         super().__init__(*args, **kwargs)
 
-    def command(self, *args: Any, **kwargs: Any) -> Any:
+    def command(self, *args: Any, **kwargs: Any) -> Callable[[_Function], click.Command]:  # type: ignore[override]
         """As click's, with ``-h`` for every command."""
         kwargs["context_settings"] = {**CONTEXT_SETTINGS, **kwargs.get("context_settings", {})}
-        return super().command(*args, **kwargs)
+        decorator: Callable[[_Function], click.Command] = super().command(*args, **kwargs)
+        return decorator
 
-    def group(self, *args: Any, **kwargs: Any) -> Any:
+    def group(self, *args: Any, **kwargs: Any) -> Callable[[_Function], click.Group]:  # type: ignore[override]
         """As click's, but the new group is one of ours."""
         kwargs.setdefault("cls", Group)
-        return super().group(*args, **kwargs)
+        decorator: Callable[[_Function], click.Group] = super().group(*args, **kwargs)
+        return decorator
 
     def invoke(self, ctx: click.Context) -> Any:
         if not ctx._protected_args and not ctx.args:
@@ -74,11 +78,16 @@ def _unknown_command(word: str, ctx: click.Context, known: Sequence[str]) -> str
 
 def add_standard_commands(root: click.Group) -> None:
     """Give a program its ``version`` and ``help`` commands."""
+    add_help_command(root)
 
     @root.command("version", help="Print the version of this program.")
     @click.option("--detailed", "-a", is_flag=True, help="Print what it was built from, too.")
     def version(detailed: bool) -> None:
         click.echo(detailed_version() if detailed else __version__)
+
+
+def add_help_command(root: click.Group) -> None:
+    """Give a program its ``help`` command."""
 
     @root.command("help", help="Print the help of a command.")
     @click.argument("command", nargs=-1)
@@ -117,13 +126,14 @@ def log_level_option(default: str) -> Any:
         default=default,
         show_default=True,
         metavar="LEVEL",
-        callback=_check_log_level,
+        callback=check_log_level,
         expose_value=True,
         help="Log level: off, info or debug.",
     )
 
 
-def _check_log_level(ctx: click.Context, _param: click.Parameter, value: str) -> str:
+def check_log_level(ctx: click.Context, _param: click.Parameter, value: str) -> str:
+    """The value of a ``--log-level``, or a UsageError that lists the possible ones."""
     if value not in ("off", "info", "debug"):
         raise click.UsageError(f'unknown log level "{value}"; use off, info or debug', ctx)
     return value
@@ -137,7 +147,8 @@ def run(root: click.Command, argv: Sequence[str] | None = None) -> NoReturn:
 def exit_code(root: click.Command, argv: Sequence[str] | None = None) -> int:
     """As ``run``, but the code is returned."""
     try:
-        result = root.main(args=list(argv) if argv is not None else None, standalone_mode=False)
+        args = list(argv) if argv is not None else None
+        result = root.main(args=args, prog_name=root.name, standalone_mode=False)
     except click.UsageError as error:
         return _usage_error(error)
     except click.ClickException as error:

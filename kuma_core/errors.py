@@ -66,6 +66,10 @@ class MalformedResource(InvalidResource):
     """The resource could not even be read: not JSON, nested too deeply, or a value of the wrong type."""
 
 
+class UnreadableResource(ResourceError):
+    """A stored resource cannot be read by this version of its kind."""
+
+
 class NotFound(ResourceError):
     """There is no such resource."""
 

@@ -85,7 +85,8 @@ class ResourceType:
 
     ``spec`` is a subclass of ``kuma_core.sdk.Spec``. ``path`` is the collection in the URL, ``singular`` and
     ``aliases`` are what the command line takes beside it. Kinds with ``affects_proxies`` wake the
-    reconciler when they change.
+    reconciler when they change. A kind that is not ``stored`` is computed; whoever registers it also
+    registers the routes that serve it.
     """
 
     name: str
@@ -95,6 +96,7 @@ class ResourceType:
     aliases: tuple[str, ...] = ()
     scope: Scope = Scope.MESH
     read_only: bool = False
+    stored: bool = True
     affects_proxies: bool = True
     columns: tuple[Column, ...] = ()
 

@@ -1,1 +1,60 @@
-"""The kernel's own kinds, generators, routes and components, registered through the hooks that anyone uses."""
+"""The kernel's own kinds, settings, generators, routes and components, registered through everyone's hooks.
+
+Hook implementations only; what they bring lives in the modules beside this one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from kuma_core.plugin.hookspecs import hookimpl
+
+if TYPE_CHECKING:
+    from kuma_core.api.contract import Route
+    from kuma_core.config import Setting
+    from kuma_core.model import ResourceType
+    from kuma_core.runtime.contract import Component, Context
+    from kuma_core.xds.contract import Generator
+
+
+@hookimpl
+def kuma_register_config() -> Iterable[Setting]:
+    """Every key of Kuma 0.3.1, so that its files load, and ours."""
+    from kuma_core.builtin.settings import SETTINGS
+
+    return SETTINGS
+
+
+@hookimpl
+def kuma_register_resource_types() -> Iterable[ResourceType]:
+    """Mesh, Dataplane, and what the control plane says about dataplanes."""
+    from kuma_core.builtin.kinds import KINDS
+
+    return KINDS
+
+
+@hookimpl
+def kuma_register_generators() -> Iterable[Generator]:
+    """What every proxy has: its inbounds and its outbounds."""
+    from kuma_core.xds.contract import Generator
+    from kuma_core.xds.generators.inbound import generate_inbound
+    from kuma_core.xds.generators.outbound import generate_outbound
+
+    return [Generator("inbound", 300, generate_inbound), Generator("outbound", 400, generate_outbound)]
+
+
+@hookimpl
+def kuma_register_routes(context: Context) -> Iterable[Route]:
+    """The whole REST API: what it says about itself, every kind, and the overviews."""
+    from kuma_core.builtin.routes import routes
+
+    return routes(context)
+
+
+@hookimpl
+def kuma_register_components(context: Context) -> Iterable[Component]:
+    """The writer of DataplaneInsights."""
+    from kuma_core.builtin.insights import InsightWriter
+
+    return [InsightWriter(context)]

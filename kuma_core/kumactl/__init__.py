@@ -1,4 +1,4 @@
-"""``kumactl``: the operator's command line, a client of the REST API.
+"""kumactl, the program that people type: one module for each command and a few that they share.
 
-Light: it starts within 100 ms of a bare interpreter, and learns the kinds of resources from the server.
+Nothing here serves requests, and nothing here may import pydantic, grpc or falcon: kumactl starts fast.
 """

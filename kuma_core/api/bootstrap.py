@@ -1,0 +1,66 @@
+"""The bootstrap server (5682): tells a starting Envoy where its control plane is (data plane, 6.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import falcon
+
+from kuma_core.api.app import read_body
+from kuma_core.errors import InvalidResource, NotFound, Violation
+from kuma_core.resources.codec import read_json
+
+MAX_BODY_BYTES = 64 * 1024
+YAML = "text/x-yaml"
+
+
+@dataclass(frozen=True, slots=True)
+class BootstrapRequest:
+    """Who is starting. ``admin_port`` 0: no admin interface, unless the configuration names one."""
+
+    mesh: str
+    name: str
+    admin_port: int = 0
+    token_path: str = ""
+
+
+class Bootstrap:
+    """``/bootstrap``, by any method. ``make`` returns YAML text and raises ``NotFound``."""
+
+    def __init__(self, make: Callable[[BootstrapRequest], str]) -> None:
+        self._make = make
+
+    def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
+        """The bootstrap configuration; 400 for a bad request, 404 for a Dataplane that does not exist."""
+        req.context.title = "Could not generate a bootstrap configuration"
+        request = parse_request(read_json(read_body(req, MAX_BODY_BYTES)))
+        try:
+            resp.text = self._make(request)
+        except NotFound:
+            raise falcon.HTTPNotFound(
+                title=req.context.title,
+                description=f'There is no Dataplane "{request.name}" in mesh "{request.mesh}"; apply it first',
+            ) from None
+        resp.content_type = YAML
+
+    on_get = on_put = on_patch = on_delete = on_post
+
+
+def parse_request(body: Any) -> BootstrapRequest:
+    """Read a request; raises ``InvalidResource`` with every field that is wrong. Unknown fields are ignored."""
+    problems = [
+        Violation(field, "cannot be empty" if body.get(field) in (None, "") else "expected text")
+        for field in ("mesh", "name")
+        if not (isinstance(body.get(field), str) and body[field])
+    ]
+    port = body.get("adminPort") or 0
+    if type(port) is not int or not 0 <= port <= 65535:
+        problems.append(Violation("adminPort", "expected a port in the range [0, 65535]"))
+    path = body.get("dataplaneTokenPath") or ""
+    if not isinstance(path, str):
+        problems.append(Violation("dataplaneTokenPath", "expected text"))
+    if problems:
+        raise InvalidResource(problems, details="The request is not valid")
+    return BootstrapRequest(body["mesh"], body["name"], port, path)

@@ -1,0 +1,90 @@
+"""From an error to an HTTP answer: one table, one JSON shape (API specification, 2.5)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+import falcon
+import structlog
+
+from kuma_core.errors import (
+    AlreadyExists,
+    Conflict,
+    InvalidResource,
+    KumaError,
+    NotFound,
+    StoreUnavailable,
+    Violation,
+)
+
+_log = structlog.get_logger("api-server")
+
+JSON = "application/json"
+
+STATUS: list[tuple[type[KumaError], int, str]] = [
+    (NotFound, 404, "Not found"),
+    (Conflict, 409, "Conflict: the resource was changed by somebody else at the same time; try again"),
+    (AlreadyExists, 409, "Conflict: the resource was created by somebody else at the same time; try again"),
+    (StoreUnavailable, 503, "The store cannot be reached at the moment; try again later"),
+    (KumaError, 500, "Internal Server Error"),
+]
+"""The first class that fits decides the status and the ``details``."""
+
+
+def error_body(title: str, details: str, causes: Iterable[Violation] = ()) -> bytes:
+    """The JSON of an error; ``causes`` is left out if there is none."""
+    body: dict[str, Any] = {"title": title, "details": details}
+    listed = [{"field": cause.field, "message": cause.message} for cause in causes]
+    if listed:
+        body["causes"] = listed
+    return json.dumps(body, indent=1).encode()
+
+
+def register(app: falcon.App[Any, Any]) -> None:
+    """Have every error of an app answered in the one shape."""
+    app.add_error_handler(Exception, _unexpected)
+    app.add_error_handler(KumaError, _known)
+    app.add_error_handler(falcon.HTTPError, _http)
+
+
+def _known(req: falcon.Request, resp: falcon.Response, error: KumaError, params: object) -> None:
+    title = _title(req)
+    if isinstance(error, InvalidResource):
+        causes = [cause for cause in error.violations if cause.field]
+        _answer(resp, 400, error_body(title, error.details, causes))
+        return
+    status, details = next((code, text) for known, code, text in STATUS if isinstance(error, known))
+    if status >= 500:
+        _log.error("a request failed", method=req.method, path=req.path, problem=str(error))
+    _answer(resp, status, error_body(title, details))
+
+
+def _http(req: falcon.Request, resp: falcon.Response, error: falcon.HTTPError, params: object) -> None:
+    """What falcon itself refuses: unknown paths, methods, sizes."""
+    details = error.description or _DEFAULTS.get(error.status_code, str(error.status))
+    _answer(resp, error.status_code, error_body(error.title or str(error.status), details))
+    if error.headers:
+        resp.set_headers(error.headers)
+
+
+_DEFAULTS = {
+    404: "There is nothing at this path; GET /kinds lists the collections that there are",
+    405: "This path does not take this method",
+}
+
+
+def _unexpected(req: falcon.Request, resp: falcon.Response, error: Exception, params: object) -> None:
+    _log.error("a request failed unexpectedly", method=req.method, path=req.path, exc_info=error)
+    _answer(resp, 500, error_body(_title(req), "Internal Server Error"))
+
+
+def _title(req: falcon.Request) -> str:
+    return str(getattr(req.context, "title", "Could not process the request"))
+
+
+def _answer(resp: falcon.Response, status: int, body: bytes) -> None:
+    resp.status = status
+    resp.data = body
+    resp.content_type = JSON

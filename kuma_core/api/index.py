@@ -1,0 +1,67 @@
+"""What the API says about itself: its version, its configuration, its siblings and the kinds that it knows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import falcon
+
+from kuma_core import __version__
+from kuma_core.api.app import answer_json
+from kuma_core.api.errors import JSON
+from kuma_core.config import Config
+from kuma_core.model import ResourceType
+from kuma_core.plugin.catalog import Kinds
+
+
+class Answer:
+    """Answers every GET with the JSON that ``value`` gives, whatever the client says that it accepts."""
+
+    def __init__(self, value: Callable[[], Any], one_line: bool = False) -> None:
+        self._value = value
+        self._one_line = one_line
+
+    def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
+        """The value."""
+        if self._one_line:
+            resp.text = json.dumps(self._value(), sort_keys=True, separators=(",", ":"))
+            resp.content_type = JSON
+        else:
+            answer_json(resp, self._value())
+
+
+def index() -> dict[str, str]:
+    """``GET /``: how clients recognise a control plane."""
+    return {"tagline": "Kuma", "version": __version__}
+
+
+def catalog(config: Config) -> dict[str, Any]:
+    """``GET /catalog``: where the sibling servers are; what is not there has an empty URL (2.7)."""
+    host = config.text("general.advertisedHostname")
+    bootstrap = f"http://{host}:{config.number('bootstrapServer.port')}"
+    nowhere = {"localUrl": "", "publicUrl": ""}
+    return {"apis": {"bootstrap": {"url": bootstrap}, "dataplaneToken": nowhere, "admin": nowhere}}
+
+
+def kinds(registered: Kinds) -> dict[str, Any]:
+    """``GET /kinds``: everything that a client needs to work with a kind that it never heard of."""
+    return {"kinds": [_kind(kind, registered.owner(kind.name)) for kind in registered]}
+
+
+def _kind(kind: ResourceType, plugin: str) -> dict[str, Any]:
+    columns = [
+        {"header": c.header, "path": c.path, "format": c.format.value, "default": c.default}
+        for c in kind.columns
+    ]
+    return {
+        "name": kind.name,
+        "path": kind.path,
+        "singular": kind.singular,
+        "aliases": list(kind.aliases),
+        "scope": kind.scope.value,
+        "readOnly": kind.read_only,
+        "plugin": plugin,
+        "columns": columns,
+    }

@@ -1,0 +1,70 @@
+"""Dataplanes beside their insights: a join that is never stored (API specification, 2.8)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import falcon
+
+from kuma_core.api.app import answer_json
+from kuma_core.model import Resource, ResourceKey
+from kuma_core.resources.manager import DATAPLANE, INSIGHT, ResourceManager
+from kuma_core.specs.base import to_document
+from kuma_core.specs.dataplane import DataplaneSpec
+
+OVERVIEW = "DataplaneOverview"
+ANY = "*"
+
+
+class OverviewCollection:
+    """``/meshes/{mesh}/dataplanes+insights``."""
+
+    def __init__(self, resources: ResourceManager) -> None:
+        self._resources = resources
+
+    def on_get(self, req: falcon.Request, resp: falcon.Response, mesh: str) -> None:
+        """All dataplanes of a mesh; ``?tag=key:value`` keeps those with one inbound that has all such tags."""
+        req.context.title = "Could not retrieve dataplane overviews"
+        wanted = read_tags(req.get_param_as_list("tag") or [])
+        insights = {insight.name: insight for insight in self._resources.list(INSIGHT, mesh)}
+        items = [
+            _overview(dataplane, insights.get(dataplane.name))
+            for dataplane in self._resources.list(DATAPLANE, mesh)
+            if has_tags(dataplane.spec, wanted)
+        ]
+        answer_json(resp, {"items": items})
+
+
+class OverviewItem:
+    """``/meshes/{mesh}/dataplanes+insights/{name}``."""
+
+    def __init__(self, resources: ResourceManager) -> None:
+        self._resources = resources
+
+    def on_get(self, req: falcon.Request, resp: falcon.Response, mesh: str, name: str) -> None:
+        """One dataplane; its insight is ``{}`` while it never connected."""
+        req.context.title = "Could not retrieve a dataplane overview"
+        dataplane = self._resources.get(ResourceKey(DATAPLANE, mesh, name))
+        insight = self._resources.find(ResourceKey(INSIGHT, mesh, name))
+        answer_json(resp, dict(sorted({"dataplaneInsight": {}, **_overview(dataplane, insight)}.items())))
+
+
+def read_tags(filters: list[str]) -> Mapping[str, str]:
+    """``key:value`` filters, split at the first colon; what has none is left aside."""
+    return dict(item.split(":", 1) for item in filters if ":" in item)
+
+
+def has_tags(spec: DataplaneSpec, wanted: Mapping[str, str]) -> bool:
+    """Whether one inbound (or the gateway) has all the tags; ``*`` stands for any value."""
+    return not wanted or any(
+        all(key in tags and value in (ANY, tags[key]) for key, value in wanted.items())
+        for tags in spec.tag_sets()
+    )
+
+
+def _overview(dataplane: Resource, insight: Resource | None) -> dict[str, Any]:
+    item: dict[str, Any] = {"dataplane": to_document(dataplane.spec)}
+    if insight:
+        item["dataplaneInsight"] = to_document(insight.spec)
+    return {**item, "mesh": dataplane.mesh, "name": dataplane.name, "type": OVERVIEW}

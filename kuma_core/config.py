@@ -1,0 +1,221 @@
+"""Configuration as values: what can be set, and what was set by whom. No file or environment is read here.
+
+The rules come from the specification of the API, 5.2: built-in defaults, then the file, then the
+environment; the first value that breaks a rule stops the start.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+from kuma_core.durations import format_duration, parse_duration
+from kuma_core.errors import ConfigError
+
+MASK = "*****"
+_TRUE = frozenset(("1", "t", "T", "TRUE", "true", "True"))
+_FALSE = frozenset(("0", "f", "F", "FALSE", "false", "False"))
+
+Check = Callable[[Any], str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class ValueType:
+    """How a value is read from YAML and from an environment variable, and how it is shown.
+
+    ``from_yaml`` and ``from_text`` raise ``ValueError`` with a sentence that says what was expected.
+    """
+
+    name: str
+    from_yaml: Callable[[Any], Any]
+    from_text: Callable[[str], Any]
+    show: Callable[[Any], Any] = lambda value: value
+
+
+def _exactly(expected: type, name: str) -> Callable[[Any], Any]:
+    def read(value: Any) -> Any:
+        if type(value) is not expected:
+            raise ValueError(f"expected {name}, got {type(value).__name__}")
+        return value
+
+    return read
+
+
+def _yaml_text(value: Any) -> str:
+    return "" if value is None else str(_exactly(str, "text")(value))
+
+
+def _yaml_texts(value: Any) -> tuple[str, ...]:
+    return tuple(_exactly(str, "text")(item) for item in _exactly(list, "a list of texts")(value))
+
+
+def _number(text: str) -> int:
+    """As Go reads integers: ``0x..`` is hexadecimal, a leading zero means octal."""
+    octal = text.startswith("0") and text.isdigit() and len(text) > 1
+    try:
+        return int(text, 8 if octal else 0)
+    except ValueError:
+        raise ValueError(f'expected a whole number, got "{text}"') from None
+
+
+def _flag(text: str) -> bool:
+    if text in _TRUE or text in _FALSE:
+        return text in _TRUE
+    raise ValueError(f'expected true or false, got "{text}"')
+
+
+TEXT = ValueType("text", _yaml_text, str)
+NUMBER = ValueType("number", _exactly(int, "a whole number"), _number)
+FLAG = ValueType("flag", _exactly(bool, "true or false"), _flag)
+TEXTS = ValueType("list", _yaml_texts, lambda text: tuple(text.split(",")) if text else (), list)
+DURATION = ValueType(
+    "duration",
+    lambda value: parse_duration(_exactly(str, "a duration such as 500ms or 1m30s")(value)),
+    parse_duration,
+    format_duration,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One configuration key. A plugin registers its own with ``kuma_register_config``.
+
+    ``path`` is where it stands in the YAML (``apiServer.port``), ``env`` its environment variable,
+    ``aliases`` further variables that mean the same. ``default`` is the value itself (durations in
+    nanoseconds). ``section`` is named in errors (``ApiServer``). ``check`` gets the value and returns what
+    is wrong with it, or ``None``. A ``secret`` is masked wherever the configuration is shown.
+    """
+
+    path: str
+    env: str
+    default: Any
+    type: ValueType
+    help: str
+    section: str
+    check: Check | None = None
+    aliases: tuple[str, ...] = ()
+    secret: bool = False
+
+
+class Config:
+    """The effective configuration: a value and its source for every setting that was registered."""
+
+    def __init__(
+        self,
+        settings: Iterable[Setting],
+        values: Mapping[str, Any],
+        sources: Mapping[str, str],
+        warnings: Iterable[str] = (),
+    ) -> None:
+        self.settings = tuple(settings)
+        self.sources = MappingProxyType(dict(sources))
+        self.warnings = tuple(warnings)
+        self._values = dict(values)
+
+    def text(self, path: str) -> str:
+        """The value of a text setting."""
+        return str(self._values[path])
+
+    def number(self, path: str) -> int:
+        """The value of a number setting."""
+        return int(self._values[path])
+
+    def flag(self, path: str) -> bool:
+        """The value of a flag."""
+        return bool(self._values[path])
+
+    def texts(self, path: str) -> tuple[str, ...]:
+        """The values of a list setting."""
+        return tuple(self._values[path])
+
+    def seconds(self, path: str) -> float:
+        """The value of a duration setting, in seconds."""
+        return int(self._values[path]) / 1e9
+
+    def replace(self, source: str, **values: Any) -> Config:
+        """A copy with other values; ``__`` in a keyword stands for the dot of its path."""
+        changed = {path.replace("__", "."): value for path, value in values.items()}
+        sources = {**self.sources, **dict.fromkeys(changed, source)}
+        return Config(self.settings, {**self._values, **changed}, sources, self.warnings)
+
+    def as_document(self) -> dict[str, Any]:
+        """Nested by section as in the YAML file, secrets masked, durations as text."""
+        document: dict[str, Any] = {}
+        for setting in self.settings:
+            *sections, key = setting.path.split(".")
+            place = document
+            for section in sections:
+                place = place.setdefault(section, {})
+            place[key] = MASK if setting.secret else setting.type.show(self._values[setting.path])
+        return document
+
+
+def build_config(
+    settings: Iterable[Setting], document: Mapping[str, Any], file: str, environ: Mapping[str, str]
+) -> Config:
+    """Merge defaults, the file's ``document`` and the environment, and check every value.
+
+    ``file`` is only a name for messages. Unknown keys of the document become ``Config.warnings``.
+    Raises ``ConfigError`` for the first value that cannot be read or breaks its setting's rule.
+    """
+    settings = tuple(settings)
+    given, unknown = _flatten(document, {setting.path for setting in settings})
+    values: dict[str, Any] = {}
+    sources: dict[str, str] = {}
+    for setting in settings:
+        values[setting.path], sources[setting.path] = _effective(setting, given, file, environ)
+    for setting in settings:
+        _enforce(setting, values[setting.path], sources[setting.path])
+    warnings = [f'{file}: unknown configuration key "{path}" is ignored' for path in unknown]
+    return Config(settings, values, sources, warnings)
+
+
+def _flatten(document: Mapping[str, Any], known: set[str]) -> tuple[dict[str, Any], list[str]]:
+    given: dict[str, Any] = {}
+    unknown: list[str] = []
+
+    def walk(place: Mapping[str, Any], prefix: str) -> None:
+        for key, value in place.items():
+            path = prefix + key
+            if path in known:
+                given[path] = value
+            elif any(name.startswith(path + ".") for name in known) and isinstance(value, Mapping | None):
+                walk(value or {}, path + ".")
+            else:
+                unknown.append(path)
+
+    walk(document, "")
+    return given, unknown
+
+
+def _effective(
+    setting: Setting, given: Mapping[str, Any], file: str, environ: Mapping[str, str]
+) -> tuple[Any, str]:
+    for variable in (setting.env, *setting.aliases):
+        if variable and variable in environ:
+            return _read(setting, setting.type.from_text, environ[variable], variable), variable
+    if setting.path in given:
+        return _read(setting, setting.type.from_yaml, given[setting.path], file), file
+    return setting.default, "default"
+
+
+def _read(setting: Setting, reader: Callable[[Any], Any], raw: Any, source: str) -> Any:
+    try:
+        return reader(raw)
+    except ValueError as error:
+        raise ConfigError(
+            f"Invalid configuration: {setting.section} validation failed: "
+            f"{setting.path} (from {source}): {error}"
+        ) from None
+
+
+def _enforce(setting: Setting, value: Any, source: str) -> None:
+    problem = setting.check(value) if setting.check else None
+    if problem:
+        shown = MASK if setting.secret else setting.type.show(value)
+        raise ConfigError(
+            f"Invalid configuration: {setting.section} validation failed: {problem} "
+            f"({setting.path} is {shown!r}, from {source})"
+        )

@@ -1,0 +1,250 @@
+"""The two questions that kuma-dp asks the control plane: its catalog, and Envoy's bootstrap configuration.
+
+``http.client`` and ``ssl`` are imported where they are used: only the preparing process ever pays for them.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import SplitResult, urlsplit
+
+from kuma_core import __version__
+from kuma_core.dataplane.log import Log
+from kuma_core.dataplane.settings import is_absolute_url
+from kuma_core.errors import KumaError
+
+if TYPE_CHECKING:
+    from http.client import HTTPConnection, HTTPResponse
+
+TIMEOUT_SECONDS = 10.0
+RETRY_AFTER_SECONDS = (0.2, 0.4, 0.8)
+LARGEST_ANSWER = 4 * 1024 * 1024
+DEEPEST = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An HTTP status and the whole body."""
+
+    status: int
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Catalog:
+    """What of ``GET /catalog`` concerns kuma-dp: two URLs; an empty token URL means that tokens are off."""
+
+    bootstrap_url: str
+    token_url: str
+
+
+class _Failed(Exception):
+    """No usable answer came; the text is the reason alone."""
+
+
+class _Unreachable(_Failed):
+    """Not even a connection; it may be there a moment later."""
+
+
+def fetch_catalog(address: str, log: Log) -> Catalog:
+    """Ask the API server at ``address`` which other servers there are.
+
+    Raises ``KumaError`` with the texts of the specification of the data plane, 7.2 step 2.
+    """
+    url = address.rstrip("/") + "/catalog"
+    try:
+        answer = _ask("GET", url, None, log)
+    except _Failed as error:
+        raise KumaError(
+            f"could retrieve catalog: could not execute the request: {url}: {error}. Start kuma-cp, or name "
+            "the URL of its API server with --cp-address."
+        ) from error
+    if answer.status != 200:
+        raise KumaError(
+            f"could retrieve catalog: unexpected status code {answer.status}. Expected 200 from {url}. "
+            f"{_explained(answer.body)}{_WHICH_SERVER}"
+        )
+    return _catalog(url, answer.body)
+
+
+_WHICH_SERVER = "Check that --cp-address is the URL of kuma-cp's API server (port 5681)."
+
+
+def _catalog(url: str, body: bytes) -> Catalog:
+    try:
+        document = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise KumaError(
+            f"could retrieve catalog: the answer of {url} is not JSON. {_WHICH_SERVER}"
+        ) from error
+    bootstrap_url = _text(document, "apis", "bootstrap", "url")
+    if not is_absolute_url(bootstrap_url):
+        raise KumaError(
+            f"could retrieve catalog: {url} names no bootstrap server: apis.bootstrap.url is "
+            f'"{bootstrap_url}". {_WHICH_SERVER}'
+        )
+    return Catalog(bootstrap_url, _text(document, "apis", "dataplaneToken", "localUrl"))
+
+
+def _text(document: object, *path: str) -> str:
+    for name in path:
+        document = document.get(name) if isinstance(document, dict) else None
+    return document if isinstance(document, str) else ""
+
+
+def fetch_bootstrap(url: str, request: Mapping[str, object], log: Log) -> bytes:
+    """Ask the bootstrap server for Envoy's configuration: YAML, given as it came.
+
+    ``request`` holds ``mesh`` and ``name``, and if there are any ``adminPort`` and ``dataplaneTokenPath``.
+    The path of ``url`` is replaced. Raises ``KumaError`` with the texts of the specification, 7.2 step 6.
+    """
+    url = urlsplit(url)._replace(path="/bootstrap", query="", fragment="").geturl()
+    try:
+        answer = _ask("POST", url, json.dumps(request).encode(), log)
+    except _Failed as error:
+        raise _bootstrap_error(
+            f"request to bootstrap server failed: {url}: {error}. kuma-cp announces this URL; if it cannot "
+            "be reached from here, set general.advertisedHostname (KUMA_GENERAL_ADVERTISED_HOSTNAME) there."
+        ) from error
+    if answer.status == 404:
+        raise _bootstrap_error(_no_such_dataplane(request))
+    if answer.status != 200:
+        raise _bootstrap_error(
+            f"unexpected status code: {answer.status} from {url}. {_explained(answer.body)}"
+            "The log of kuma-cp may say more."
+        )
+    _check_bootstrap(url, answer.body)
+    return answer.body
+
+
+def _bootstrap_error(text: str) -> KumaError:
+    return KumaError(f"failed to generate Envoy bootstrap config: {text}")
+
+
+def _no_such_dataplane(request: Mapping[str, object]) -> str:
+    return (
+        f'status: 404. Did you first apply a Dataplane resource? There is no Dataplane "{request["name"]}" '
+        f"in mesh \"{request['mesh']}\": create it with 'kumactl apply -f FILE', then start kuma-dp again."
+    )
+
+
+def _check_bootstrap(url: str, body: bytes) -> None:
+    """Only whether it is one YAML mapping; Envoy itself checks the rest, strictly, and names the field."""
+    import yaml
+
+    try:
+        is_mapping = _is_mapping(body)
+    except (yaml.YAMLError, ValueError) as error:
+        raise _bootstrap_error(
+            f"could not parse the bootstrap configuration: {_where(url, error)}"
+        ) from error
+    if not is_mapping:
+        reason = f"it is no YAML mapping. Is {url} kuma-cp's bootstrap server?"
+        raise _bootstrap_error(f"could not parse the bootstrap configuration: {reason}")
+
+
+def _is_mapping(body: bytes) -> bool:
+    """Looks at events, not at objects: composing deep nesting recurses in C until the process dies."""
+    import yaml
+
+    roots, depth = [], 0
+    for event in yaml.parse(body, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
+        if depth == 0 and isinstance(event, yaml.NodeEvent):
+            roots.append(type(event))
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > DEEPEST:
+            raise ValueError
+    return roots == [yaml.MappingStartEvent]
+
+
+def _where(url: str, error: Exception) -> str:
+    mark = getattr(error, "problem_mark", None)
+    place = f" at line {mark.line + 1}, column {mark.column + 1}" if mark is not None else ""
+    problem = getattr(error, "problem", None) or f"it is no YAML that could be read ({type(error).__name__})"
+    return f"{problem}{place}. Is {url} kuma-cp's bootstrap server?"
+
+
+def _explained(body: bytes) -> str:
+    """What the JSON error body says, as sentences with a space behind; nothing if it is something else."""
+    try:
+        document = json.loads(body)
+    except (ValueError, RecursionError):
+        return ""
+    causes = document.get("causes") if isinstance(document, dict) else None
+    texts = [_text(document, "title"), _text(document, "details")]
+    for cause in causes if isinstance(causes, list) else []:
+        texts.append(": ".join(filter(None, (_text(cause, "field"), _text(cause, "message")))))
+    return "".join(f"{text.rstrip('.')}. " for text in texts if text)
+
+
+def _ask(method: str, url: str, body: bytes | None, log: Log) -> Answer:
+    """One request, repeated only while no connection comes about: the control plane may be starting."""
+    for pause in RETRY_AFTER_SECONDS:
+        try:
+            return _exchange(method, url, body)
+        except _Unreachable as error:
+            log.info("cannot connect, trying again", url=url, reason=str(error), seconds=pause)
+            time.sleep(pause)
+    return _exchange(method, url, body)
+
+
+def _exchange(method: str, url: str, body: bytes | None) -> Answer:
+    from http.client import HTTPException
+    from ssl import SSLError
+
+    try:
+        connection = _connection(urlsplit(url))
+        connection.connect()
+    except (TimeoutError, SSLError, HTTPException, ValueError) as error:
+        raise _Failed(_reason(error)) from error
+    except OSError as error:
+        raise _Unreachable(_reason(error)) from error
+    try:
+        return _talk(connection, method, url, body)
+    except (OSError, HTTPException, ValueError) as error:
+        raise _Failed(_reason(error)) from error
+    finally:
+        connection.close()
+
+
+def _connection(url: SplitResult) -> HTTPConnection:
+    from http.client import HTTPConnection, HTTPSConnection
+
+    kind = HTTPSConnection if url.scheme == "https" else HTTPConnection
+    return kind(url.hostname or "", url.port, timeout=TIMEOUT_SECONDS)
+
+
+def _talk(connection: HTTPConnection, method: str, url: str, body: bytes | None) -> Answer:
+    path = urlsplit(url)._replace(scheme="", netloc="", fragment="").geturl()
+    headers = {"User-Agent": f"kuma-dp/{__version__}", "Connection": "close"}
+    if body is not None:
+        headers["Content-Type"] = "application/json"
+    connection.request(method, path, body, headers)
+    response = connection.getresponse()
+    return Answer(response.status, _read(response))
+
+
+def _read(response: HTTPResponse) -> bytes:
+    deadline = time.monotonic() + TIMEOUT_SECONDS
+    body = bytearray()
+    while chunk := response.read1(65536):
+        body += chunk
+        if len(body) > LARGEST_ANSWER:
+            raise _Failed(f"the answer is larger than {LARGEST_ANSWER // 1024 // 1024} MiB")
+        if time.monotonic() > deadline:
+            raise TimeoutError
+    if response.length:
+        raise _Failed("the answer ended too early")
+    return bytes(body)
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, TimeoutError):
+        return f"no answer within {TIMEOUT_SECONDS:.0f} s"
+    if type(error).__module__ == "http.client":
+        return f"what answers there does not speak HTTP ({type(error).__name__})"
+    return getattr(error, "verify_message", "") or getattr(error, "strerror", None) or str(error)

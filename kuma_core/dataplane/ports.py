@@ -1,0 +1,78 @@
+"""Where Envoy's admin API may listen: a range of ports as the operator writes it, and its first free port."""
+
+from __future__ import annotations
+
+import re
+import socket
+from dataclasses import dataclass
+
+from kuma_core.errors import KumaError
+
+ADDRESS = "127.0.0.1"
+HIGHEST = 65535
+_RANGE = re.compile(r"([0-9]{1,5})?(-)?([0-9]{1,5})?", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class PortRange:
+    """The ports from ``low`` to ``high``, both included, within 1 to 65535."""
+
+    low: int
+    high: int
+
+    def __str__(self) -> str:
+        return str(self.low) if self.low == self.high else f"{self.low}-{self.high}"
+
+
+def parse_range(text: str) -> PortRange | None:
+    """Read ``8080``, ``8080-8081``, ``8080-`` or ``-8080``; ``""``, ``-`` and ``0`` are None: no admin API.
+
+    Raises ``ValueError`` with the sentence of the specification of the data plane, 7.1. ``0`` is 0.3.1's way
+    to say "off".
+    """
+    if text in ("", "-", "0"):
+        return None
+    match = _RANGE.fullmatch(text)
+    if match is None:
+        raise ValueError(_invalid(text))
+    low, dash, high = match.groups()
+    first = int(low) if low else 1
+    last = int(high) if high else (HIGHEST if dash else first)
+    if not 1 <= first <= last <= HIGHEST:
+        raise ValueError(_invalid(text))
+    return PortRange(first, last)
+
+
+def _invalid(text: str) -> str:
+    return (
+        f'invalid value "{text}". Valid port range formats: "8080", "8080-8081", "8080-", "-8080", '
+        '"" (empty range), "-" (empty range). Valid port values are 1-65535.'
+    )
+
+
+def first_free(ports: PortRange) -> int:
+    """The lowest port of the range on which 127.0.0.1 can be listened to at this moment.
+
+    Ascending, so that a restart finds the same port again (specification of the data plane, 7.2 step 4).
+    Raises ``KumaError`` if there is none.
+    """
+    reason = ""
+    for port in range(ports.low, ports.high + 1):
+        try:
+            _listen(port)
+        except OSError as error:
+            reason = f"{ADDRESS}:{port}: {error.strerror}"
+        else:
+            return port
+    raise KumaError(
+        f'unable to find a free port in the range "{ports}" for Envoy Admin API to listen on: {reason}. '
+        "Name another port or a wider range with --admin-port, or leave it away to run without the admin API."
+    )
+
+
+def _listen(port: int) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as server:
+        # Envoy sets it, too: connections of an earlier Envoy that only wait to be forgotten do no harm
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        server.bind((ADDRESS, port))
+        server.listen(1)

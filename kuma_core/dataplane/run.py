@@ -1,0 +1,87 @@
+"""The work of ``kuma-dp run``: prepare Envoy's configuration, run Envoy, end together with it.
+
+Preparing happens in a process of its own. What it loads (HTTP, TLS, YAML: as much memory again as kuma-dp
+itself) is gone when Envoy starts, and a signal need not interrupt a name lookup or a request.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from kuma_core.dataplane import envoy, files, process, token_file
+from kuma_core.dataplane.log import Log
+from kuma_core.dataplane.settings import Settings
+from kuma_core.errors import KumaError
+
+BOOTSTRAP_FILE = "bootstrap.yaml"
+
+
+def run(settings: Settings, log: Log) -> None:
+    """Do everything; return when a signal asked for the end or when Envoy ended well.
+
+    Raises ``KumaError`` if a step fails or Envoy does, and ``SystemExit(1)`` at a second signal. To be called
+    from the main thread (specification of the data plane, 7.2 and 7.3).
+    """
+    with process.signals_held(), files.config_dir(settings.config_dir) as directory:
+        preparation = process.start(lambda: prepare(settings, directory, log))
+        if process.attend(preparation):
+            _check_preparation(preparation)
+            _run_envoy(settings, os.path.join(directory, BOOTSTRAP_FILE), log)
+
+
+def _check_preparation(child: process.Child) -> None:
+    if message := child.failure():
+        raise KumaError(message)
+    if child.status != 0:
+        raise KumaError(
+            f"the preparation of Envoy ended with status {child.status}. This is a mistake in kuma-dp; "
+            "please report it together with the lines above."
+        )
+
+
+def _run_envoy(settings: Settings, config_file: str, log: Log) -> None:
+    executable = envoy.find(settings.binary_path)
+    command = envoy.arguments(executable, config_file, settings.drain_seconds)
+    log.info("starting Envoy", command=command)
+    child = process.start(lambda: envoy.become(command))
+    if not process.attend(child):
+        log.info("stopped by a signal", envoy=child.status)
+        return
+    if message := child.failure():
+        raise KumaError(message)
+    if child.status:
+        raise KumaError(envoy.explain(executable, child.status))
+    log.info("Envoy ended")
+
+
+def prepare(settings: Settings, directory: str, log: Log) -> None:
+    """Write ``bootstrap.yaml`` into ``directory``: steps 2 to 7 of the specification, 7.2."""
+    from kuma_core.dataplane import control_plane, ports
+
+    catalog = control_plane.fetch_catalog(settings.cp_address, log)
+    log.debug("catalog", bootstrap=catalog.bootstrap_url, tokens=catalog.token_url)
+    if catalog.token_url:
+        token_file.require(settings.token_file)
+    port = ports.first_free(settings.admin_ports) if settings.admin_ports else None
+    files.make_directory(directory)
+    token = _token(settings.token_file, directory, required=bool(catalog.token_url))
+    request: dict[str, object] = {"mesh": settings.mesh, "name": settings.name}
+    request |= {"adminPort": port} if port else {}
+    request |= {"dataplaneTokenPath": token} if token else {}
+    log.info("asking for the bootstrap configuration", url=catalog.bootstrap_url, **request)
+    document = control_plane.fetch_bootstrap(catalog.bootstrap_url, request, log)
+    files.write_private(os.path.join(directory, BOOTSTRAP_FILE), document)
+
+
+def _token(path: str, directory: str, *, required: bool) -> str | None:
+    """The path to announce. An unusable token file matters only where tokens are asked for."""
+    if not path:
+        return None
+    try:
+        return token_file.usable(path, directory)
+    except KumaError as error:
+        if required:
+            raise
+        print(f"Warning: {error} The control plane asks for no token, so none is used.", file=sys.stderr)
+        return None

@@ -1,0 +1,315 @@
+"""Reading YAML and JSON text: bounded, and with one sentence for whatever is wrong with it.
+
+Everything that a person writes passes here: resources for ``kumactl apply``, configuration files. A value is
+what JSON can say: text, numbers, true, false, null, lists, and mappings whose keys are text. Nothing here
+knows what the documents mean.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from kuma_core.errors import KumaError
+
+MAX_DEPTH = 64
+"""How deeply lists and mappings may be nested."""
+
+MAX_NODES = 500_000
+"""How many values all documents of a text may hold together, each alias counted as what it stands for."""
+
+_NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
+_WORDS: dict[str, Any] = {
+    **dict.fromkeys(("", "~", "null", "Null", "NULL")),
+    **dict.fromkeys(("true", "True", "TRUE"), True),
+    **dict.fromkeys(("false", "False", "FALSE"), False),
+}
+_TAG = "tag:yaml.org,2002:"
+_SCALAR_TAGS = (_TAG + "null", _TAG + "bool", _TAG + "int", _TAG + "float")
+
+
+class DocumentError(KumaError):
+    """A text could not be read; the message names the source, the line and the column (both from 1)."""
+
+    def __init__(self, source: str, line: int, column: int, problem: str) -> None:
+        super().__init__(f"{source}, line {line}, column {column}: {problem}")
+        self.source, self.line, self.column, self.problem = source, line, column, problem
+
+
+def load_documents(text: str, source: str) -> list[Any]:
+    """The values of all documents of a YAML or JSON ``text``, in order, without the empty ones.
+
+    ``source`` is what the text is called in errors, a file's name for example. Plain words are what JSON
+    would make of them: only ``true``, ``false``, ``null`` and JSON's numbers are not text, so that
+    ``2020-01-01``, ``on`` and ``0755`` stay what was written. Lists and mappings that an alias repeats are
+    one object, so treat the result as frozen.
+
+    Raises DocumentError: malformed text, a key twice in a mapping or not text, a tag of another language,
+    more than MAX_DEPTH levels, more than MAX_NODES values.
+    """
+    if text.lstrip("\ufeff \t\r\n")[:1] in ("{", "["):
+        value = _json_or(_NOT_JSON, text)
+        if value is not _NOT_JSON:
+            return [value]
+    return [value for value in _Reader(source).documents(text) if value is not None]
+
+
+_NOT_JSON = object()
+
+
+def _json_or(default: object, text: str) -> Any:
+    """The value of a JSON text; ``default`` if it is anything but flawless, for YAML's reader tells where."""
+    import json
+
+    try:
+        value = json.loads(text.lstrip("\ufeff"), object_pairs_hook=_unique, parse_constant=_refuse)
+    except (ValueError, RecursionError):
+        return default
+    return value if _is_plain(value) else default
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) != len(pairs):
+        raise ValueError("a key occurs twice")
+    return value
+
+
+def _refuse(_word: str) -> Any:
+    raise ValueError("not a number of JSON")
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether a value keeps our bounds and holds only finite numbers and well-formed text."""
+    nodes, level = 0, [value]
+    for depth in range(MAX_DEPTH + 1):
+        nodes += len(level)
+        too_deep = depth == MAX_DEPTH and any(isinstance(v, dict | list) for v in level)
+        if too_deep or nodes > MAX_NODES or not all(map(_is_plain_scalar, level)):
+            return False
+        level = [child for v in level for child in _children(v)]
+    return True
+
+
+def _is_plain_scalar(value: Any) -> bool:
+    if isinstance(value, dict):
+        return all(map(_is_plain_scalar, value))
+    if isinstance(value, str):
+        return not any("\ud800" <= c <= "\udfff" for c in value) if not value.isascii() else True
+    return not isinstance(value, float) or math.isfinite(value)
+
+
+def _children(value: Any) -> list[Any]:
+    if isinstance(value, dict):
+        return list(value.values())
+    return value if isinstance(value, list) else []
+
+
+@dataclass(slots=True)
+class _Frame:
+    """A list or mapping that is still being read."""
+
+    start: Any
+    mapping: bool
+    nodes_before: int
+    anchor: str | None
+    height: int = 1
+    items: list[Any] = field(default_factory=list)
+    entries: dict[str, Any] = field(default_factory=dict)
+    key: object = None
+    merged: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Anchor:
+    """What an alias stands for: the value, how many values that is, and how many levels."""
+
+    value: Any
+    nodes: int
+    height: int
+
+
+_MERGE = object()
+"""Stands for the plain key ``<<``, which merges; in quotes it is a key like any other."""
+
+
+class _Reader:
+    """Builds values out of YAML's events, without recursion: depth costs no stack of ours."""
+
+    def __init__(self, source: str) -> None:
+        self._source = source
+        self._nodes = 0
+        self._frames: list[_Frame] = []
+        self._anchors: dict[str, _Anchor | None] = {}
+        self._document: Any = None
+
+    def documents(self, text: str) -> Iterator[Any]:
+        """Each document's value; None for an empty one."""
+        for event in self._events(text):
+            kind = type(event).__name__
+            if kind == "DocumentStartEvent":
+                self._anchors, self._document = {}, None
+            elif kind == "DocumentEndEvent":
+                yield self._document
+            else:
+                self._take(kind, event)
+
+    def _events(self, text: str) -> Iterator[Any]:
+        import yaml
+
+        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+        try:
+            yield from yaml.parse(text, Loader=loader)
+        except yaml.MarkedYAMLError as error:
+            raise self._error(error.problem_mark or error.context_mark, _explained(error)) from None
+        except yaml.reader.ReaderError as error:
+            raise self._unreadable(text, error) from None
+        except (UnicodeError, RecursionError) as error:
+            raise DocumentError(self._source, 1, 1, f"this is neither YAML nor JSON: {error}") from None
+
+    def _unreadable(self, text: str, error: Any) -> DocumentError:
+        before = text[: error.position]
+        line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
+        what = f"character U+{error.character:04X}" if isinstance(error.character, int) else "a character"
+        return DocumentError(self._source, line, column, f"{what} is not allowed in YAML or JSON text")
+
+    def _error(self, mark: Any, problem: str) -> DocumentError:
+        line, column = (mark.line + 1, mark.column + 1) if mark is not None else (1, 1)
+        return DocumentError(self._source, line, column, problem)
+
+    def _take(self, kind: str, event: Any) -> None:
+        if kind == "ScalarEvent":
+            self._add(self._anchored(event, self._scalar(event)), event, nodes=1)
+        elif kind == "AliasEvent":
+            self._alias(event)
+        elif kind in ("MappingStartEvent", "SequenceStartEvent"):
+            self._open(event, mapping=kind == "MappingStartEvent")
+        elif kind in ("MappingEndEvent", "SequenceEndEvent"):
+            self._close()
+
+    def _anchored(self, event: Any, value: Any) -> Any:
+        if event.anchor is not None:
+            self._anchors[event.anchor] = _Anchor(value, 1, 0)
+        return value
+
+    def _alias(self, event: Any) -> None:
+        anchor = self._anchors.get(event.anchor)
+        if anchor is None:
+            known = event.anchor in self._anchors
+            why = "refers to itself" if known else "refers to an anchor that does not come before it"
+            raise self._error(event.start_mark, f'alias "*{event.anchor}" {why}')
+        self._check_depth(len(self._frames) + anchor.height, event)
+        if self._frames:
+            self._frames[-1].height = max(self._frames[-1].height, anchor.height + 1)
+        self._add(anchor.value, event, anchor.nodes)
+
+    def _check_depth(self, depth: int, event: Any) -> None:
+        if depth > MAX_DEPTH:
+            problem = f"lists and mappings are nested deeper than {MAX_DEPTH} levels"
+            raise self._error(event.start_mark, problem)
+
+    def _count(self, nodes: int, event: Any) -> None:
+        self._nodes += nodes
+        if self._nodes > MAX_NODES:
+            problem = f"more than {MAX_NODES} values, each alias counted as what it stands for"
+            raise self._error(event.start_mark, problem)
+
+    def _open(self, event: Any, mapping: bool) -> None:
+        self._check_depth(len(self._frames) + 1, event)
+        if event.tag not in (None, "!", _TAG + ("map" if mapping else "seq")):
+            raise self._error(event.start_mark, _unknown_tag(event.tag))
+        self._refuse_as_key(event)
+        if event.anchor is not None:
+            self._anchors[event.anchor] = None
+        self._frames.append(_Frame(event, mapping, self._nodes, event.anchor))
+
+    def _refuse_as_key(self, event: Any) -> None:
+        frame = self._frames[-1] if self._frames else None
+        if frame is not None and frame.mapping and frame.key is None:
+            raise self._error(event.start_mark, "a key must be text, but this one is a list or a mapping")
+
+    def _close(self) -> None:
+        frame = self._frames.pop()
+        value: Any = {**frame.merged, **frame.entries} if frame.mapping else frame.items
+        if self._frames:
+            self._frames[-1].height = max(self._frames[-1].height, frame.height + 1)
+        self._add(value, frame.start, nodes=1)
+        if frame.anchor is not None:
+            self._anchors[frame.anchor] = _Anchor(value, self._nodes - frame.nodes_before, frame.height)
+
+    def _add(self, value: Any, event: Any, nodes: int) -> None:
+        """Put a finished value where it belongs: the document, a list, or a mapping's key or value."""
+        self._count(nodes, event)
+        if not self._frames:
+            self._document = value
+        elif not self._frames[-1].mapping:
+            self._frames[-1].items.append(value)
+        elif self._frames[-1].key is None:
+            self._frames[-1].key = self._key(value, event)
+        else:
+            self._set(self._frames[-1], value, event)
+
+    def _key(self, value: Any, event: Any) -> object:
+        if not isinstance(value, str):
+            shown = event.value if hasattr(event, "value") else f"*{event.anchor}"
+            raise self._error(event.start_mark, f"key {shown} is not text; put it in quotes")
+        if value == "<<" and _is_unquoted(event):
+            return _MERGE
+        if value in self._frames[-1].entries:
+            raise self._error(event.start_mark, f'key "{value}" occurs twice; keep one of them')
+        return value
+
+    def _set(self, frame: _Frame, value: Any, event: Any) -> None:
+        key, frame.key = frame.key, None
+        if key is not _MERGE:
+            frame.entries[str(key)] = value
+            return
+        for mapping in value if isinstance(value, list) else [value]:
+            if not isinstance(mapping, dict):
+                raise self._error(event.start_mark, '"<<" wants a mapping or a list of mappings')
+            frame.merged = {**mapping, **frame.merged}
+
+    def _scalar(self, event: Any) -> Any:
+        tag, text = event.tag, self._well_formed(event)
+        if tag in (_TAG + "str", "!") or (tag is None and not _is_unquoted(event)):
+            return text
+        if tag is not None and tag not in _SCALAR_TAGS:
+            raise self._error(event.start_mark, _unknown_tag(tag))
+        if text in _WORDS:
+            return _WORDS[text]
+        return self._number(text, event) if _NUMBER.fullmatch(text) else text
+
+    def _well_formed(self, event: Any) -> str:
+        """The text of a scalar, JSON's escaped surrogate pairs put together."""
+        text = cast(str, event.value)
+        if text.isascii() or not any("\ud800" <= c <= "\udfff" for c in text):
+            return text
+        try:
+            return text.encode("utf-16", "surrogatepass").decode("utf-16")
+        except UnicodeError:
+            raise self._error(event.start_mark, "half a surrogate pair is not a character") from None
+
+    def _number(self, text: str, event: Any) -> int | float:
+        try:
+            number: int | float = float(text) if any(c in ".eE" for c in text) else int(text)
+        except ValueError:  # Python refuses integers of thousands of digits
+            number = math.inf
+        if isinstance(number, float) and not math.isfinite(number):
+            raise self._error(event.start_mark, "this number is too large; put it in quotes if it is text")
+        return number
+
+
+def _is_unquoted(event: Any) -> bool:
+    return not getattr(event, "style", '"')  # libyaml says "" and PyYAML's own parser None
+
+
+def _explained(error: Any) -> str:
+    parts = [part for part in (error.context, error.problem) if part]
+    return "this is neither YAML nor JSON: " + ", ".join(dict.fromkeys(parts))
+
+
+def _unknown_tag(tag: str) -> str:
+    return f'tag "{tag.replace(_TAG, "!!")}" is not understood; leave it out'

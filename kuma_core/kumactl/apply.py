@@ -1,0 +1,168 @@
+"""``kumactl apply``: read, render, check everything, and only then send.
+
+The rules: specification of the command line, 7.3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from kuma_core.errors import KumaError
+from kuma_core.kumactl.parameters import key_values
+from kuma_core.kumactl.session import Session, pass_session, warn
+from kuma_core.model import Scope
+
+if TYPE_CHECKING:
+    from kuma_core.kumactl.client import Client
+    from kuma_core.kumactl.kinds import Kind, Kinds
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A document that passed the checks: its kind, its name, where it goes and what is sent."""
+
+    kind: Kind
+    name: str
+    path: str
+    value: dict[str, Any]
+
+    def __str__(self) -> str:
+        return f'{self.kind.name} "{self.name}"'
+
+
+@click.command("apply", short_help="Create or update resources.")
+@click.option(
+    "-f", "--file", "place", metavar="FILE|URL|-", help="Where the documents are. [default: standard input]"
+)
+@click.option(
+    "-v",
+    "--var",
+    "variables",
+    multiple=True,
+    metavar="KEY=VALUE",
+    callback=key_values,
+    help="Set a variable of the template; repeatable, comma separated.",
+)
+@click.option("--strict", is_flag=True, help="Refuse a template that uses a variable which is not set.")
+@click.option("--dry-run", is_flag=True, help="Render and check only; change nothing.")
+@click.option("--quiet", "-q", is_flag=True, help="Print nothing for what went well.")
+@pass_session
+def apply(
+    session: Session,
+    place: str | None,
+    variables: dict[str, str],
+    strict: bool,
+    dry_run: bool,
+    quiet: bool,
+) -> None:
+    """Create or update the resources of one or more YAML or JSON documents.
+
+    All documents are checked before the first one is sent. The text may be a Mustache template: {{name}} is
+    replaced by the value of -v name=VALUE.
+    """
+    documents, source = _read(place, variables, strict)
+    client = session.client()
+    planned = _plan(documents, source, client)
+    if session.mesh_flag and any(p.kind.scope is Scope.MESH for p in planned):
+        warn("apply does not use --mesh: each document names its own mesh")
+    say = _silent if quiet else click.echo
+    if dry_run:
+        for resource in planned:
+            say(f"would apply {resource}")
+    else:
+        _send(planned, client, say)
+
+
+def _silent(_line: str) -> None:
+    return None
+
+
+def _read(place: str | None, variables: Mapping[str, str], strict: bool) -> tuple[list[Any], str]:
+    from kuma_core.documents import load_documents
+    from kuma_core.kumactl import source, template
+
+    text, name = source.read(place)
+    documents = load_documents(template.render(text, variables, name, strict), name)
+    if not documents:
+        raise KumaError(f"nothing to apply: {name} holds no document")
+    return documents, name
+
+
+def _plan(documents: Sequence[Any], source: str, client: Client) -> list[Planned]:
+    """All documents checked; one error for all that is wrong with them."""
+    from kuma_core.kumactl import kinds as kinds_module
+
+    kinds = kinds_module.fetch(client)
+    planned, problems = [], []
+    for number, document in enumerate(documents, start=1):
+        try:
+            planned.append(plan(document, kinds))
+        except KumaError as error:
+            problems.append((number, str(error)))
+    if problems:
+        raise KumaError(_invalid(problems, source))
+    return planned
+
+
+def _invalid(problems: Sequence[tuple[int, str]], source: str) -> str:
+    if len(problems) == 1:
+        number, problem = problems[0]
+        where = f"document {number} of {source}"
+        return f"YAML contains invalid resource: {problem} ({where}); nothing was applied"
+    lines = [f"* document {number} of {source}: {problem}" for number, problem in problems]
+    return "\n".join(["YAML contains invalid resource: nothing was applied", *lines])
+
+
+def plan(document: Any, kinds: Kinds) -> Planned:
+    """One document checked against what the server has. Raises KumaError with what is wrong."""
+    if not isinstance(document, dict):
+        raise KumaError(f"a resource must be a mapping, but this is {_described(document)}")
+    kind = kinds.find_type(_field(document, "type"))
+    name = _field(document, "name")
+    mesh = _field(document, "mesh") if kind.scope is Scope.MESH else ""
+    if kind.read_only:
+        raise KumaError(f"{kind.name} is read-only: the control plane writes it itself")
+    return Planned(kind, name, kind.path_of(mesh, name), {**document, "type": kind.name})
+
+
+def _field(document: Mapping[str, Any], name: str) -> str:
+    value = document.get(name)
+    if value is None or value == "":
+        raise KumaError(f"{name.capitalize()} field cannot be empty")
+    if not isinstance(value, str):
+        raise KumaError(f"{name} must be text, but is {_described(value)}; put it in quotes")
+    return value
+
+
+def _described(value: Any) -> str:
+    if isinstance(value, dict | list):
+        return "a mapping" if isinstance(value, dict) else "a list"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return f"the number {value}" if isinstance(value, int | float) else "text"
+
+
+def _send(planned: Sequence[Planned], client: Client, say: Any) -> None:
+    """Send each in order; what one fails at does not stop the next, unless the server is gone."""
+    from kuma_core.kumactl.client import ApiError, Unreachable
+
+    failed = 0
+    for done, resource in enumerate(planned):
+        try:
+            say(f"{client.put(resource.path, resource.value)} {resource}")
+        except ApiError as error:
+            failed += 1
+            click.echo(f"failed {resource}: {error}", err=True)
+        except Unreachable as error:
+            click.echo(f"failed {resource}: {error}", err=True)
+            raise KumaError(_summary(failed + len(planned) - done, len(planned))) from None
+    if failed:
+        raise KumaError(_summary(failed, len(planned)))
+
+
+def _summary(failed: int, total: int) -> str:
+    return f"{failed} of {total} resources could not be applied"

@@ -1,0 +1,138 @@
+"""The client of the API server: requests out, JSON or one sentence back.
+
+The rules: specification of the command line, 7.2 and 9. Redirects of an API server are not followed: they
+mean that the address is wrong, and a write must not wander.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from kuma_core.errors import KumaError
+from kuma_core.kumactl.http import Answer, HttpFailure, exchange, printable
+
+TIMEOUT = 60.0
+"""Seconds for a whole request."""
+
+MAX_ANSWER = 64 * 1024 * 1024
+"""Bytes; a longer answer is not read."""
+
+
+class ApiError(KumaError):
+    """The API server refused. ``explained`` tells whether it said why in the JSON shape of its errors."""
+
+    def __init__(self, status: int, message: str, explained: bool) -> None:
+        super().__init__(message)
+        self.status = status
+        self.explained = explained
+
+    def behind(self, prefix: str) -> ApiError:
+        """This error with ``prefix`` before it, unless the server explained itself."""
+        return self if self.explained else ApiError(self.status, f"{prefix}: {self}", False)
+
+
+class Unreachable(KumaError):
+    """There was no answer, or not one that an API server gives."""
+
+
+class Client:
+    """Talks to the API server at ``url``, whose path is kept before every path.
+
+    ``warn`` is given each text of a ``Warning`` header, ``log`` a line about each request.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        warn: Callable[[str], None],
+        log: Callable[[str], None] = lambda _line: None,
+        timeout: float = TIMEOUT,
+    ) -> None:
+        self.url = url.rstrip("/")
+        self._warn, self._log, self._timeout = warn, log, timeout
+
+    def get(self, path: str, query: Sequence[tuple[str, str]] = ()) -> dict[str, Any]:
+        """The JSON object at ``path``. Raises ApiError for a refusal, Unreachable for anything else."""
+        target = path + ("?" + urlencode(query) if query else "")
+        return self._object(target, self._checked(self._send("GET", target)))
+
+    def put(self, path: str, value: dict[str, Any]) -> str:
+        """Store ``value`` and tell what that did: ``created``, ``updated`` or ``unchanged``.
+
+        A server that does not say so by ``Kuma-Result`` is judged by its status, 201 or 200.
+        """
+        answer = self._checked(self._send("PUT", path, json.dumps(value).encode()))
+        result = (answer.header("Kuma-Result") or "").strip()
+        if result in ("created", "updated", "unchanged"):
+            return result
+        return "created" if answer.status == 201 else "updated"
+
+    def delete(self, path: str) -> None:
+        """Remove what is at ``path``."""
+        self._checked(self._send("DELETE", path))
+
+    def _send(self, method: str, path: str, body: bytes | None = None) -> Answer:
+        url = self.url + path
+        headers = {"Accept": "application/json"} | ({"Content-Type": "application/json"} if body else {})
+        try:
+            answer = exchange(method, url, headers, body, self._timeout, MAX_ANSWER)
+        except HttpFailure as error:
+            raise Unreachable(f"cannot reach the API server: {method} {url}: {error}. {_NEXT_STEP}") from None
+        self._log(f"{method} {url}: {answer.status}")
+        for text in answer.warnings():
+            self._warn(text)
+        return answer
+
+    def _checked(self, answer: Answer) -> Answer:
+        if 300 <= answer.status < 400:
+            place = printable(answer.header("Location") or "nowhere")
+            said = f"{self.url} answers with a redirect ({answer.status}) to {place}"
+            raise Unreachable(f"{said}; add the Control Plane with the address that it redirects to")
+        if not 200 <= answer.status < 300:
+            raise _refusal(answer)
+        return answer
+
+    def _object(self, path: str, answer: Answer) -> dict[str, Any]:
+        try:
+            value = json.loads(answer.body)
+        except (ValueError, RecursionError):
+            value = None
+        if not isinstance(value, dict):
+            raise Unreachable(f"{self.url}{path} did not answer with a JSON object. {_NEXT_STEP}")
+        return value
+
+
+_NEXT_STEP = "Is kuma-cp running there? `kumactl config control-planes list` shows which address is used"
+
+
+def item_path(mesh: str | None, collection: str, name: str | None = None) -> str:
+    """The path of a collection or of an item in it; ``mesh`` is None for a kind without a mesh."""
+    steps = [] if mesh is None else ["meshes", quote(mesh, safe="")]
+    steps += [quote(collection, safe="+")] + ([] if name is None else [quote(name, safe="")])
+    return "/" + "/".join(steps)
+
+
+def _refusal(answer: Answer) -> ApiError:
+    """The error in the words of the specification of the command line, 9."""
+    try:
+        value = json.loads(answer.body)
+    except (ValueError, RecursionError):
+        value = None
+    title, details = (_text(value, "title"), _text(value, "details")) if isinstance(value, dict) else ("", "")
+    if not title or not details:
+        return ApiError(answer.status, f"({answer.status}): {printable(answer.text())[:2000]}", False)
+    causes = value.get("causes")
+    lines = [_cause(c) for c in causes if isinstance(c, dict)] if isinstance(causes, list) else []
+    return ApiError(answer.status, "\n".join([f"{title} ({details})", *lines]), True)
+
+
+def _cause(cause: dict[str, Any]) -> str:
+    return f"* {_text(cause, 'field')}: {_text(cause, 'message')}"
+
+
+def _text(value: dict[str, Any], name: str) -> str:
+    member = value.get(name)
+    return printable(member) if isinstance(member, str) else ""

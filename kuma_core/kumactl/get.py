@@ -1,0 +1,96 @@
+"""``kumactl get``: any kind that the server has, as a table or as documents.
+
+The rules: specification of the command line, 7.4.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from kuma_core.kumactl.output import dump, output_option
+from kuma_core.kumactl.session import Session, pass_session
+from kuma_core.model import Scope
+
+if TYPE_CHECKING:
+    from kuma_core.kumactl.client import Client
+    from kuma_core.kumactl.kinds import Kind
+
+
+@click.command("get", short_help="Show resources.")
+@click.argument("type_", metavar="TYPE", required=False)
+@click.argument("name", metavar="[NAME]", required=False)
+@output_option
+@pass_session
+def get(session: Session, type_: str | None, name: str | None, output: str) -> None:
+    """Show all resources of a TYPE, or the one with a NAME.
+
+    TYPE is a kind that the control plane has, such as meshes, dataplanes or traffic-permissions; the
+    singular and the short names work too.
+    """
+    if type_ is None:
+        click.echo(click.get_current_context().get_help())
+        return
+    from kuma_core.kumactl import kinds
+
+    client = session.client()
+    kind = kinds.fetch(client).find(type_)
+    value = _items(client, kind, session.mesh) if name is None else _item(client, kind, session.mesh, name)
+    if output != "table":
+        click.echo(dump(value, output))
+    else:
+        click.echo(_table(kind, items_of(value) if name is None else [value]))
+
+
+def _items(client: Client, kind: Kind, mesh: str) -> dict[str, Any]:
+    return fetch_items(client, kind.path_of(mesh), f"failed to list {kind.name} resources")
+
+
+def fetch_items(
+    client: Client, path: str, failure: str, query: Sequence[tuple[str, str]] = ()
+) -> dict[str, Any]:
+    """A collection as the server has it; ``failure`` stands before a refusal that is not explained."""
+    from kuma_core.kumactl.client import ApiError, Unreachable
+
+    try:
+        value = client.get(path, query)
+    except ApiError as error:
+        raise error.behind(failure) from None
+    items = value.get("items")
+    if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
+        raise Unreachable(f"{client.url}{path} did not answer with a list of items as kumactl knows it")
+    return value
+
+
+def items_of(value: dict[str, Any]) -> list[dict[str, Any]]:
+    """The items of a collection."""
+    items: list[dict[str, Any]] = value["items"]
+    return items
+
+
+def _item(client: Client, kind: Kind, mesh: str, name: str) -> dict[str, Any]:
+    from kuma_core.kumactl.client import ApiError
+
+    try:
+        return client.get(kind.path_of(mesh, name))
+    except ApiError as error:
+        if error.status == 404:
+            raise kind.missing(mesh, name) from None
+        raise error.behind(f'failed to get {kind.name} with the name "{name}"') from None
+
+
+def _table(kind: Kind, items: Sequence[dict[str, Any]]) -> str:
+    """MESH (not for global kinds), NAME, then the kind's own columns."""
+    from datetime import UTC, datetime
+
+    from kuma_core.kumactl.table import cell, layout
+    from kuma_core.model import Column
+
+    now = datetime.now(UTC)
+    own = [Column("NAME", "name")]
+    leading = [Column("MESH", "mesh"), *own] if kind.scope is Scope.MESH else own
+    columns = [*leading, *kind.columns]
+    rows = [[cell(item, column, now) for column in columns] for item in items]
+    return layout([column.header for column in columns], rows)

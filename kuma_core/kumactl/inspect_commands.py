@@ -1,0 +1,110 @@
+"""``kumactl inspect``: how the dataplanes are doing (specification of the command line, 7.5)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from kuma_core.commandline import Group
+from kuma_core.kumactl.output import dump, output_option
+from kuma_core.kumactl.parameters import key_values
+from kuma_core.kumactl.session import Session, pass_session
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+HEADER = (
+    "MESH",
+    "NAME",
+    "TAGS",
+    "STATUS",
+    "LAST CONNECTED AGO",
+    "LAST UPDATED AGO",
+    "TOTAL UPDATES",
+    "TOTAL ERRORS",
+)
+
+
+@click.group("inspect", cls=Group, short_help="Look at the state of the mesh.")
+def inspect() -> None:
+    """Look at the state of the mesh."""
+
+
+@inspect.command("dataplanes", short_help="Show dataplanes and their connections.")
+@click.option(
+    "--tag",
+    "tags",
+    multiple=True,
+    metavar="KEY=VALUE",
+    callback=key_values,
+    help="Only dataplanes with this tag; repeatable, comma separated; the value * matches any.",
+)
+@output_option
+@pass_session
+def dataplanes(session: Session, tags: dict[str, str], output: str) -> None:
+    """Show the dataplanes of a mesh with the state of their connections."""
+    from datetime import UTC, datetime
+
+    from kuma_core.kumactl.client import item_path
+    from kuma_core.kumactl.get import fetch_items, items_of
+    from kuma_core.kumactl.table import layout
+
+    path = item_path(session.mesh, "dataplanes+insights")
+    query = [("tag", f"{key}:{value}") for key, value in tags.items()]
+    value = fetch_items(session.client(), path, "failed to list Dataplanes", query)
+    if output != "table":
+        click.echo(dump(value, output))
+    else:
+        now = datetime.now(UTC)
+        click.echo(layout(HEADER, [row(item, now) for item in items_of(value)]))
+
+
+def row(item: Mapping[str, Any], now: datetime) -> list[str]:
+    """The cells of one DataplaneOverview; what has the wrong shape counts as absent."""
+    from kuma_core.kumactl.table import as_age, as_sum, as_text, cell
+    from kuma_core.model import CellFormat, Column
+
+    paths = "dataplane.networking.inbound.*.tags|dataplane.networking.gateway.tags"
+    subscriptions = _subscriptions(item)
+    latest = _latest(subscriptions)
+    return [
+        as_text([item.get("mesh", "")], now),
+        as_text([item.get("name", "")], now),
+        cell(item, Column("TAGS", paths, CellFormat.TAGS), now),
+        "Online" if any(map(_is_open, subscriptions)) else "Offline",
+        as_age([latest.get("connectTime")], now),
+        as_age([_status(latest).get("lastUpdateTime")], now),
+        as_sum([_total(s).get("responsesSent") for s in subscriptions], now),
+        as_sum([_total(s).get("responsesRejected") for s in subscriptions], now),
+    ]
+
+
+def _subscriptions(item: Mapping[str, Any]) -> list[dict[str, Any]]:
+    found = _object(item.get("dataplaneInsight")).get("subscriptions")
+    return [s for s in found if isinstance(s, dict)] if isinstance(found, list) else []
+
+
+def _latest(subscriptions: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """The subscription with the greatest connectTime, or ``{}``."""
+    from kuma_core.kumactl.table import timestamp
+
+    timed = [(time, s) for s in subscriptions if (time := timestamp(s.get("connectTime"))) is not None]
+    return max(timed, key=lambda pair: pair[0])[1] if timed else {}
+
+
+def _is_open(subscription: Mapping[str, Any]) -> bool:
+    return bool(subscription.get("connectTime")) and not subscription.get("disconnectTime")
+
+
+def _status(subscription: Mapping[str, Any]) -> dict[str, Any]:
+    return _object(subscription.get("status"))
+
+
+def _total(subscription: Mapping[str, Any]) -> dict[str, Any]:
+    return _object(_status(subscription).get("total"))
+
+
+def _object(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}

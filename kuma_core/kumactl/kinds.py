@@ -1,0 +1,144 @@
+"""The kinds of resources that the server knows, and which of them a word on the command line means.
+
+kumactl knows no kind by itself: it asks ``GET /kinds``, as kubectl does, so that kinds of other people's
+plugins work with nothing installed beside kumactl.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from kuma_core.errors import KumaError
+from kuma_core.kumactl.client import ApiError, Client, Unreachable, item_path
+from kuma_core.model import CellFormat, Column, Scope
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind as the server describes it; the names are those of ``kuma_core.model.ResourceType``."""
+
+    name: str
+    path: str
+    singular: str
+    aliases: tuple[str, ...]
+    scope: Scope
+    read_only: bool
+    columns: tuple[Column, ...]
+
+    def path_of(self, mesh: str, name: str | None = None) -> str:
+        """The path of an item, or for None of the whole collection; a global kind has no mesh in it."""
+        return item_path(mesh if self.scope is Scope.MESH else None, self.path, name)
+
+    def missing(self, mesh: str, name: str) -> KumaError:
+        """The error for an item that is not there."""
+        where = f' in mesh "{mesh}"' if self.scope is Scope.MESH else ""
+        return KumaError(f'there is no {self.name} with name "{name}"{where}')
+
+
+class UnknownKind(KumaError):
+    """No kind has that name; the message lists the names that there are."""
+
+
+class Kinds:
+    """All kinds of a server."""
+
+    def __init__(self, kinds: Sequence[Kind]) -> None:
+        self._kinds = tuple(kinds)
+
+    def find(self, word: str) -> Kind:
+        """The kind that a word means: its path, singular, alias or name, whatever the case and the dashes.
+
+        Raises UnknownKind.
+        """
+        wanted = _bare(word)
+        for names in (_paths, _singulars, _aliases, _type_names):
+            for kind in self._kinds:
+                if wanted in map(_bare, names(kind)):
+                    return kind
+        raise UnknownKind(f"unknown TYPE: {word}. Allowed values: {', '.join(k.path for k in self._kinds)}")
+
+    def find_singular(self, word: str) -> Kind:
+        """As ``find``, but the error lists singulars (specification of the command line, 7.6)."""
+        try:
+            return self.find(word)
+        except UnknownKind:
+            allowed = ", ".join(k.singular for k in self._kinds)
+            raise UnknownKind(f"unknown TYPE: {word}. Allowed values: {allowed}") from None
+
+    def find_type(self, word: str) -> Kind:
+        """As ``find``, but the error lists the names that a document's ``type`` may have."""
+        try:
+            return self.find(word)
+        except UnknownKind:
+            known = ", ".join(k.name for k in self._kinds)
+            raise UnknownKind(f'unknown type "{word}"; this control plane has {known}') from None
+
+
+def _bare(word: str) -> str:
+    return word.replace("-", "").lower()
+
+
+def _paths(kind: Kind) -> Sequence[str]:
+    return (kind.path,)
+
+
+def _singulars(kind: Kind) -> Sequence[str]:
+    return (kind.singular,)
+
+
+def _aliases(kind: Kind) -> Sequence[str]:
+    return kind.aliases
+
+
+def _type_names(kind: Kind) -> Sequence[str]:
+    return (kind.name,)
+
+
+def fetch(client: Client) -> Kinds:
+    """Ask the server for its kinds. Raises what ``Client.get`` does."""
+    try:
+        value = client.get("/kinds")
+    except ApiError as error:
+        if error.status != 404:
+            raise
+        raise Unreachable(f"{client.url}/kinds is not there: this is not a control plane of ours") from None
+    try:
+        return Kinds([_kind(k) for k in _list(value["kinds"])])
+    except (TypeError, KeyError, ValueError, AttributeError):
+        message = (
+            f"{client.url}/kinds did not answer with kinds as kumactl knows them; are the versions alike?"
+        )
+        raise Unreachable(message) from None
+
+
+def _kind(value: dict[str, Any]) -> Kind:
+    return Kind(
+        name=_text(value["name"]),
+        path=_text(value["path"]),
+        singular=_text(value.get("singular", value["path"])),
+        aliases=tuple(_text(a) for a in _list(value.get("aliases", []))),
+        scope=Scope(value["scope"]),
+        read_only=value.get("readOnly", False) is True,
+        columns=tuple(_column(c) for c in _list(value.get("columns", []))),
+    )
+
+
+def _column(value: dict[str, Any]) -> Column:
+    """A column; a format of a newer server is shown as text."""
+    known = {f.value: f for f in CellFormat}
+    cell_format = known.get(_text(value.get("format", "text")), CellFormat.TEXT)
+    return Column(_text(value["header"]), _text(value["path"]), cell_format, _text(value.get("default", "")))
+
+
+def _list(value: Any) -> list[Any]:
+    if not isinstance(value, list):
+        raise TypeError("not a list")
+    return value
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError("not text")
+    return value

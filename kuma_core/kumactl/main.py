@@ -1,0 +1,54 @@
+"""Where kumactl starts: the tuple of its commands and the root that imports only the one that was asked for.
+
+A new command is one line in ``COMMANDS`` and a module of its own.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Sequence
+from typing import NoReturn, cast
+
+import click
+
+from kuma_core.commandline import Group, add_help_command, run
+from kuma_core.kumactl.session import add_global_flags
+
+COMMANDS: tuple[tuple[str, str], ...] = (
+    ("apply", "kuma_core.kumactl.apply:apply"),
+    ("config", "kuma_core.kumactl.config_commands:config"),
+    ("delete", "kuma_core.kumactl.delete:delete"),
+    ("get", "kuma_core.kumactl.get:get"),
+    ("inspect", "kuma_core.kumactl.inspect_commands:inspect"),
+    ("version", "kuma_core.kumactl.version:version"),
+)
+"""Every first-level command and where it is found, as ``module:attribute``."""
+
+
+class _Root(Group):
+    """The root command; a sub-command's module is imported when the command is looked up."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted({*dict(COMMANDS), *super().list_commands(ctx)})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        place = dict(COMMANDS).get(cmd_name)
+        if place is None:
+            return super().get_command(ctx, cmd_name)
+        module, attribute = place.split(":")
+        command = cast(click.Command, getattr(importlib.import_module(module), attribute))
+        add_global_flags(command)
+        return command
+
+
+def build() -> click.Group:
+    """The whole command tree, new at every call."""
+    root = _Root("kumactl", help="Manage the control plane of a service mesh.")
+    add_global_flags(root)
+    add_help_command(root)
+    return root
+
+
+def main(argv: Sequence[str] | None = None) -> NoReturn:
+    """Run kumactl with ``argv`` (default: what was typed) and exit with 0 or 1."""
+    run(build(), argv)

@@ -1,0 +1,75 @@
+"""What commands share to print: the ``-o`` flag, YAML and JSON text.
+
+The rules: specification of the command line, 7.4.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from typing import Any
+
+import click
+
+from kuma_core.errors import KumaError
+
+FORMATS = ("table", "yaml", "json")
+
+_LOOKS_NUMERIC = re.compile(
+    r"[-+]?(0[xob][\da-f_]+|\.?\d[\d_]*(\.[\d_]*)?(e[-+]?\d+)?)|\d{4}-\d\d?-\d\d?.*", re.IGNORECASE
+)
+
+
+def output_option(command: Any) -> Any:
+    """Decorator: the flag ``-o``/``--output`` as parameter ``output``."""
+    return click.option(
+        "-o",
+        "--output",
+        default="table",
+        show_default=True,
+        metavar="FORMAT",
+        callback=_check,
+        help="Output format: table, yaml or json.",
+    )(command)
+
+
+def _check(_ctx: click.Context, _param: click.Parameter, value: str) -> str:
+    if value not in FORMATS:
+        raise KumaError(f'unknown output format "{value}"; use table, yaml or json')
+    return value
+
+
+def dump(value: Any, output: str) -> str:
+    """``value`` as YAML or JSON text, without the last line end."""
+    return (dump_yaml if output == "yaml" else dump_json)(value).removesuffix("\n")
+
+
+def dump_json(value: Any) -> str:
+    """A value as JSON: two spaces, keys sorted, a final newline."""
+    return json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def dump_yaml(value: Any) -> str:
+    """A value of JSON as YAML with a final newline.
+
+    Keys are sorted at all levels, the dashes of lists are not indented, and text that another reader could
+    take for a number, a date or a boolean is quoted. No aliases.
+    """
+    import yaml
+
+    class Dumper(yaml.SafeDumper):
+        def ignore_aliases(self, data: Any) -> bool:
+            return True
+
+    def represent_text(dumper: yaml.SafeDumper, data: str) -> yaml.ScalarNode:
+        resolved = dumper.resolve(yaml.ScalarNode, data, (True, False))  # type: ignore[no-untyped-call]
+        is_plain = resolved == "tag:yaml.org,2002:str" and not _LOOKS_NUMERIC.fullmatch(data)
+        style = ("|" if "\n" in data else None) if is_plain else '"'
+        return dumper.represent_scalar("tag:yaml.org,2002:str", data, style=style)
+
+    Dumper.add_representer(str, represent_text)
+    text: str = yaml.dump(
+        value, Dumper=Dumper, allow_unicode=True, width=sys.maxsize, default_flow_style=False
+    )
+    return text.removesuffix("...\n")

@@ -1,0 +1,29 @@
+"""Flags of the kind KEY=VALUE: repeatable, comma separated (specification of the command line, 1)."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+
+import click
+
+
+def key_values(ctx: click.Context, param: click.Parameter, values: Sequence[str]) -> dict[str, str]:
+    """click callback: all pairs of all values; a later one beats an earlier one.
+
+    A value with a single ``=`` is one pair, whatever commas it has; with several it is split at the commas,
+    where quotes of CSV protect one. Raises UsageError for a piece without ``=`` or without a key.
+    """
+    pieces = [piece for value in values for piece in _pieces(value)]
+    pairs = [piece.partition("=") for piece in pieces]
+    for piece, (key, equals, _) in zip(pieces, pairs, strict=True):
+        if not equals or not key:
+            flag = "/".join(param.opts)
+            raise click.UsageError(f'invalid value "{piece}" for {flag}: want KEY=VALUE', ctx)
+    return {key: value for key, _, value in pairs}
+
+
+def _pieces(value: str) -> list[str]:
+    if value.count("=") == 1:
+        return [value.strip('"')]
+    return next(csv.reader([value]), [])

@@ -1,0 +1,61 @@
+"""Who offers a service: endpoints, sorted and frozen, so that equal ones are equal bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from kuma_core.specs.dataplane import SERVICE, DataplaneSpec
+
+TagPairs = tuple[tuple[str, str], ...]
+
+ANY = "*"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Endpoint:
+    """One inbound as others reach it: address, port and all of its tags, sorted by key."""
+
+    ip: str
+    port: int
+    tags: TagPairs
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointSet:
+    """The endpoints of one destination, sorted, without repetition. Hashed once, compared often."""
+
+    endpoints: tuple[Endpoint, ...]
+    _hash: int = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_hash", hash(self.endpoints))
+
+    def __hash__(self) -> int:
+        return self._hash
+
+
+EMPTY = EndpointSet(())
+
+
+def sorted_tags(tags: Mapping[str, str]) -> TagPairs:
+    """Tags as a hashable value."""
+    return tuple(sorted(tags.items()))
+
+
+def endpoints_of(dataplane: DataplaneSpec) -> Iterable[tuple[str, Endpoint]]:
+    """Every inbound as ``(service, endpoint)``. A gateway offers nothing (data plane, 1.3)."""
+    for inbound in dataplane.networking.inbound:
+        address = inbound.address
+        yield inbound.tags[SERVICE], Endpoint(address.ip, address.port, sorted_tags(inbound.tags))
+
+
+def matches(selector: TagPairs, endpoint: Endpoint) -> bool:
+    """Whether every tag of the selector is there with an equal value, or with any value for ``*`` (1.1)."""
+    tags = dict(endpoint.tags)
+    return all(key in tags and value in (ANY, tags[key]) for key, value in selector)
+
+
+def endpoint_set(endpoints: Iterable[Endpoint]) -> EndpointSet:
+    """The endpoints as a set that can be compared by content."""
+    return EndpointSet(tuple(sorted(set(endpoints))))

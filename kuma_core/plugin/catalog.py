@@ -1,0 +1,266 @@
+"""Asks every plugin once what it brings, checks the answers and freezes them.
+
+This is the only room that calls hooks. Whatever a plugin does wrong is told with the plugin's name: pluggy
+itself would let the error through without it.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+import pluggy
+
+from kuma_core.config import Setting
+from kuma_core.errors import ConfigError, PluginError
+from kuma_core.model import ResourceType
+from kuma_core.plugin import hookspecs
+from kuma_core.plugin.loader import Plugin, State
+from kuma_core.resources.contract import StoreFactory
+
+if TYPE_CHECKING:
+    from kuma_core.api.contract import Route
+    from kuma_core.runtime.contract import Component, Context
+    from kuma_core.xds.contract import Generator
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Contributed(Generic[T]):
+    """A value and the name of the plugin that brought it."""
+
+    plugin: str
+    value: T
+
+
+class Kinds:
+    """Every registered kind of resource, by name; iterates in the order of names."""
+
+    def __init__(self, contributed: Iterable[Contributed[ResourceType]]) -> None:
+        entries = sorted(contributed, key=lambda entry: entry.value.name)
+        _refuse_clashes("kind", entries, _words)
+        self._by_name = {entry.value.name: entry.value for entry in entries}
+        self._owners = {entry.value.name: entry.plugin for entry in entries}
+
+    def __iter__(self) -> Iterator[ResourceType]:
+        return iter(self._by_name.values())
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._by_name
+
+    def __getitem__(self, name: str) -> ResourceType:
+        return self._by_name[name]
+
+    def owner(self, name: str) -> str:
+        """The plugin that brought the kind of that name."""
+        return self._owners[name]
+
+
+@dataclass(frozen=True, slots=True)
+class Catalog:
+    """What all loaded plugins bring, frozen. Built once, at start, by ``build_catalog``."""
+
+    plugins: tuple[Plugin, ...]
+    settings: tuple[Setting, ...]
+    kinds: Kinds
+    stores: Mapping[str, StoreFactory]
+    generators: tuple[Generator, ...]
+    provides: Mapping[str, tuple[str, ...]]
+    _manager: pluggy.PluginManager
+
+    def routes(self, context: Context) -> tuple[Route, ...]:
+        """Call ``kuma_register_routes``: the routes of all plugins. To be called once."""
+        from kuma_core.api.contract import Route
+
+        routes = collect(self._manager, "kuma_register_routes", Route, context=context)
+        _refuse_clashes("route", routes, lambda route: [_shape(route.template)])
+        return tuple(entry.value for entry in routes)
+
+    def components(self, context: Context) -> tuple[Component, ...]:
+        """Call ``kuma_register_components``: the long-running parts of all plugins. To be called once."""
+        components = collect(self._manager, "kuma_register_components", None, context=context)
+        for entry in components:
+            _require_component(entry)
+        _refuse_clashes("component", components, lambda component: [component.name])
+        return tuple(entry.value for entry in components)
+
+    def store(self, name: str) -> StoreFactory:
+        """The store that ``store.type`` names; raises ``ConfigError`` if no loaded plugin brings it."""
+        if name in self.stores:
+            return self.stores[name]
+        if not self.stores:
+            raise ConfigError(
+                "no store plugin is loaded, and the control plane needs one to keep its resources in. "
+                "Install one, for instance: pip install kuma-store-memory (or name it in --plugins)"
+            )
+        raise ConfigError(
+            f'store.type is "{name}", and no loaded plugin brings that store. Install kuma-store-{name}, '
+            f"or choose one that is loaded: {', '.join(sorted(self.stores))}"
+        )
+
+
+def build_catalog(builtin: object, plugins: Iterable[Plugin]) -> Catalog:
+    """Register ``builtin`` and every loaded plugin, call the hooks of phase 1 and freeze what they return.
+
+    Raises ``PluginError``, naming the plugin, for anything that cannot be taken, and naming both for two
+    values that exclude each other.
+    """
+    plugins = tuple(plugins)
+    manager = pluggy.PluginManager(hookspecs.NAMESPACE)
+    manager.add_hookspecs(hookspecs)
+    _register(manager, builtin, "builtin", "the kernel itself")
+    for plugin in sorted(plugins, key=lambda item: item.name):
+        if plugin.state is State.LOADED:
+            _register(manager, plugin.module, plugin.name, plugin.label)
+    return _freeze(manager, plugins)
+
+
+def _freeze(manager: pluggy.PluginManager, plugins: tuple[Plugin, ...]) -> Catalog:
+    from kuma_core.xds.contract import Generator
+
+    settings = collect(manager, "kuma_register_config", Setting)
+    kinds = collect(manager, "kuma_register_resource_types", ResourceType)
+    stores = collect(manager, "kuma_register_stores", StoreFactory)
+    generators = collect(manager, "kuma_register_generators", Generator)
+    _refuse_clashes("configuration key", settings, lambda item: [item.path])
+    _refuse_clashes("environment variable", settings, lambda item: [item.env, *item.aliases])
+    _refuse_clashes("store", stores, lambda item: [item.name])
+    _refuse_clashes("generator", generators, lambda item: [item.name])
+    _refuse_clashes("order of a generator", generators, lambda item: [item.order])
+    return Catalog(
+        plugins=plugins,
+        settings=tuple(entry.value for entry in settings),
+        kinds=Kinds(kinds),
+        stores=MappingProxyType({entry.value.name: entry.value for entry in stores}),
+        generators=tuple(sorted((entry.value for entry in generators), key=lambda item: item.order)),
+        provides=_provides(manager, kinds=kinds, stores=stores, generators=generators),
+        _manager=manager,
+    )
+
+
+def _provides(
+    manager: pluggy.PluginManager, **named: list[Contributed[Any]]
+) -> Mapping[str, tuple[str, ...]]:
+    """What to show for each plugin: its named values, and the hooks of phase 2 that it implements."""
+    provides: dict[str, list[str]] = {name: [] for name, _ in manager.list_name_plugin()}
+    for group, entries in named.items():
+        for entry in entries:
+            provides[entry.plugin].append(f"{group.removesuffix('s')} {entry.value.name}")
+    for hook in ("config", "routes", "components"):
+        for implementation in getattr(manager.hook, f"kuma_register_{hook}").get_hookimpls():
+            provides[implementation.plugin_name].append(hook)
+    return MappingProxyType({name: tuple(sorted(values)) for name, values in provides.items()})
+
+
+def _register(manager: pluggy.PluginManager, module: object, name: str, label: str) -> None:
+    """Register one plugin; refuse what pluggy would overlook or fail on later without a name."""
+    try:
+        manager.register(module, name=name)
+        manager.check_pending()
+    except pluggy.PluginValidationError as error:
+        raise PluginError(f"{label}: {_first_lines(error)}", name) from error
+    marked = {caller.name for caller in manager.get_hookcallers(module) or ()}
+    for attribute, value in inspect.getmembers(module, callable):
+        if attribute.startswith("kuma_register_") and attribute not in marked:
+            raise PluginError(f"{label}: {attribute} lacks the @hookimpl decorator", name)
+        if attribute in marked:
+            _check_signature(value, attribute, name, label)
+
+
+def _first_lines(error: Exception) -> str:
+    return " ".join(line.strip() for line in str(error).splitlines() if line.strip())
+
+
+def _check_signature(implementation: Callable[..., Any], hook: str, name: str, label: str) -> None:
+    if inspect.iscoroutinefunction(implementation):
+        raise PluginError(f"{label}: {hook} must be a plain function, not a coroutine", name, hook)
+    options = getattr(implementation, f"{hookspecs.NAMESPACE}_impl", {})
+    if options.get("wrapper") or options.get("hookwrapper"):
+        raise PluginError(f"{label}: {hook} may not be a hook wrapper; hooks here only return values", name, hook)
+    for parameter in inspect.signature(implementation).parameters.values():
+        if parameter.default is not parameter.empty or parameter.kind is parameter.KEYWORD_ONLY:
+            raise PluginError(
+                f'{label}: parameter "{parameter.name}" of {hook} may have no default '
+                "and may not be keyword-only",
+                name,
+                hook,
+            )
+
+
+def collect(
+    manager: pluggy.PluginManager, hook: str, expected: type[T] | None, **arguments: Any
+) -> list[Contributed[T]]:
+    """Call one hook of every plugin and check that each returned an iterable of ``expected`` values."""
+    found: list[Contributed[T]] = []
+    for implementation in sorted(getattr(manager.hook, hook).get_hookimpls(), key=lambda i: i.plugin_name):
+        name = implementation.plugin_name
+        for value in _call(implementation, hook, arguments):
+            if expected is not None and not isinstance(value, expected):
+                raise PluginError(
+                    f'plugin "{name}": {hook} returned {value!r}, which is no {expected.__name__}', name, hook
+                )
+            found.append(Contributed(name, value))
+    return found
+
+
+def _call(implementation: Any, hook: str, arguments: Mapping[str, Any]) -> list[Any]:
+    name = implementation.plugin_name
+    try:
+        result = implementation.function(*(arguments[argument] for argument in implementation.argnames))
+        return list(result)
+    except Exception as error:
+        raise PluginError(
+            f'plugin "{name}": {hook} failed: {type(error).__name__}: {error}. '
+            f"Repair it, or start without it: --plugins no:{name}",
+            name,
+            hook,
+        ) from error
+
+
+def _require_component(entry: Contributed[Any]) -> None:
+    component = entry.value
+    if not (
+        isinstance(getattr(component, "name", None), str)
+        and isinstance(getattr(component, "leader_only", None), bool)
+        and callable(getattr(component, "run", None))
+    ):
+        raise PluginError(
+            f'plugin "{entry.plugin}": kuma_register_components returned {component!r}, '
+            "which lacks a name, leader_only or run(stop)",
+            entry.plugin,
+            "kuma_register_components",
+        )
+
+
+def _refuse_clashes(
+    what: str, entries: Iterable[Contributed[T]], words: Callable[[T], Iterable[Any]]
+) -> None:
+    """Raise if two of the values claim one word; the message names both plugins."""
+    owners: dict[Any, str] = {}
+    for entry in entries:
+        for word in {word for word in words(entry.value) if word != ""}:
+            if word in owners:
+                raise PluginError(
+                    f'plugins "{owners[word]}" and "{entry.plugin}" both bring the {what} "{word}"; '
+                    f"start without one of them: --plugins no:{entry.plugin}",
+                    entry.plugin,
+                )
+            owners[word] = entry.plugin
+
+
+def _words(kind: ResourceType) -> list[str]:
+    """All that names a kind on the command line, folded as kumactl folds it."""
+    return [_fold(word) for word in (kind.name, kind.path, kind.singular, *kind.aliases)]
+
+
+def _fold(word: str) -> str:
+    return word.replace("-", "").lower()
+
+
+def _shape(template: str) -> str:
+    """A path template without the names in its braces: two of one shape serve the same paths."""
+    return "/".join("{}" if part.startswith("{") else part for part in template.strip("/").split("/"))

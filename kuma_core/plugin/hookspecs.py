@@ -1,0 +1,69 @@
+"""Every hook there is. A plugin implements the ones it needs, each as a plain function marked ``hookimpl``.
+
+All hooks have one shape: they are called exactly once, at start, and return a list of typed values. The
+kernel checks and freezes the values into a Catalog and never calls the hook again. The order in which
+plugins are called changes nothing. ``docs/reference/hooks.md`` has an example for each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import pluggy
+
+if TYPE_CHECKING:
+    from kuma_core.api.contract import Route
+    from kuma_core.config import Setting
+    from kuma_core.model import ResourceType
+    from kuma_core.resources.contract import StoreFactory
+    from kuma_core.runtime.contract import Component, Context
+    from kuma_core.xds.contract import Generator
+
+NAMESPACE = "kuma"
+"""Prefix of every hook, and the entry-point group in which plugins are found."""
+
+hookspec = pluggy.HookspecMarker(NAMESPACE)
+hookimpl = pluggy.HookimplMarker(NAMESPACE)
+
+
+# Phase 1: no arguments; nothing may be opened and nothing heavy imported.
+
+
+@hookspec
+def kuma_register_config() -> Iterable[Setting]:
+    """Return the configuration keys that the plugin reads."""
+    raise NotImplementedError  # a specification has no body
+
+
+@hookspec
+def kuma_register_resource_types() -> Iterable[ResourceType]:
+    """Return the kinds of resources that the plugin brings; REST, kumactl and validation follow from them."""
+    raise NotImplementedError
+
+
+@hookspec
+def kuma_register_stores() -> Iterable[StoreFactory]:
+    """Return the stores that ``store.type`` may name."""
+    raise NotImplementedError
+
+
+@hookspec
+def kuma_register_generators() -> Iterable[Generator]:
+    """Return generators of Envoy resources that every proxy gets and no policy owns."""
+    raise NotImplementedError
+
+
+# Phase 2: the configuration is parsed and the store is open; ``context`` is narrow and typed.
+
+
+@hookspec
+def kuma_register_routes(context: Context) -> Iterable[Route]:
+    """Return falcon resources to be served by the REST API."""
+    raise NotImplementedError
+
+
+@hookspec
+def kuma_register_components(context: Context) -> Iterable[Component]:
+    """Return long-running parts; each runs in a thread of its own until it is told to stop."""
+    raise NotImplementedError

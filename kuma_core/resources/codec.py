@@ -1,0 +1,99 @@
+"""Between a Resource, the JSON text in a store, and the flat JSON item that clients see."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from kuma_core.errors import MalformedResource, UnreadableResource, Violation
+from kuma_core.model import Resource, ResourceType, Scope
+from kuma_core.resources.contract import Record
+from kuma_core.specs.base import parse_spec, to_document
+
+META = ("type", "mesh", "name")
+
+MAX_DEPTH = 64
+"""How deeply a document may be nested; no spec needs a quarter of it."""
+
+
+def encode(resource: Resource) -> str:
+    """The document that a store keeps: the spec alone, equal text for equal specs."""
+    return json.dumps(to_document(resource.spec), separators=(",", ":"), ensure_ascii=False, sort_keys=True)
+
+
+def decode(kind: ResourceType, record: Record) -> Resource:
+    """The resource of a stored record.
+
+    Raises ``UnreadableResource``, which names the record, if this version of the kind cannot read it.
+    """
+    try:
+        spec, _ = parse_spec(kind.spec, json.loads(record.document))
+    except (MalformedResource, ValueError, TypeError) as error:
+        raise UnreadableResource(f"the stored resource {record.key} cannot be read: {error}") from error
+    return Resource(record.key, spec, record.version)
+
+
+def to_item(kind: ResourceType, resource: Resource) -> dict[str, Any]:
+    """The item as REST serves it: meta and spec in one object, its top level sorted (specification 1.3)."""
+    item = {"type": kind.name, "name": resource.name, **to_document(resource.spec)}
+    if kind.scope is Scope.MESH:
+        item["mesh"] = resource.mesh
+    return dict(sorted(item.items()))
+
+
+def spec_part(item: Mapping[str, Any]) -> dict[str, Any]:
+    """An item without its meta keys, which are matched without regard to case (specification 1.3)."""
+    return {key: value for key, value in item.items() if key.lower() not in META}
+
+
+def meta_part(item: Mapping[str, Any]) -> dict[str, Any]:
+    """The meta keys of an item, in lower case."""
+    return {key.lower(): value for key, value in item.items() if key.lower() in META}
+
+
+def read_json(body: bytes) -> Mapping[str, Any]:
+    """The first JSON value of a request body, which must be an object.
+
+    Raises ``MalformedResource``, whose one violation says what is wrong; bytes behind the value count for
+    nothing (specification 2.3).
+    """
+    try:
+        text = body.decode("utf-8").lstrip()
+        value, _ = json.JSONDecoder(parse_constant=_no_constant).raw_decode(text)
+    except UnicodeDecodeError as error:
+        raise _malformed(f"the body is not UTF-8 (byte {error.start})") from None
+    except json.JSONDecodeError as error:
+        where = f"line {error.lineno}, column {error.colno}"
+        raise _malformed(f"the body is not valid JSON: {error.msg} ({where})" if text else "empty") from None
+    except RecursionError:
+        raise _malformed(f"the body is nested more than {MAX_DEPTH} levels deep") from None
+    except ValueError as error:
+        raise _malformed(f"the body is not valid JSON: {error}") from None
+    if not isinstance(value, dict):
+        raise _malformed(f"expected a JSON object, got {type(value).__name__}")
+    if _deeper_than(value, MAX_DEPTH):
+        raise _malformed(f"the body is nested more than {MAX_DEPTH} levels deep")
+    return value
+
+
+def _no_constant(text: str) -> None:
+    raise ValueError(f"{text} is not a JSON value")
+
+
+def _deeper_than(value: object, levels: int) -> bool:
+    layer = [value]
+    for _ in range(levels):
+        layer = [
+            child
+            for item in layer
+            for child in (item.values() if isinstance(item, dict) else item if isinstance(item, list) else ())
+        ]
+        if not layer:
+            return False
+    return True
+
+
+def _malformed(message: str) -> MalformedResource:
+    text = "the body is empty; expected a JSON object" if message == "empty" else message
+    return MalformedResource([Violation("", text)], details=text)

@@ -1,0 +1,94 @@
+"""The Store: six verbs over opaque documents. A store plugin implements exactly this.
+
+A store never validates, never cascades and never looks into a document; all that lives in the
+ResourceManager, once, so that a new kind of resource never touches a backend.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, Protocol
+
+from kuma_core.lifecycle import Stop
+from kuma_core.model import ResourceKey
+
+if TYPE_CHECKING:
+    from kuma_core.config import Config
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A stored document: JSON text, and an opaque version that never repeats for its key."""
+
+    key: ResourceKey
+    document: str
+    version: str
+
+
+class Op(Enum):
+    """What happened: a record was written, a record was deleted, or anything may have happened."""
+
+    PUT = "put"
+    DELETE = "delete"
+    RESYNC = "resync"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A hint that something changed; it carries no payload, whoever cares reads the store."""
+
+    op: Op
+    key: ResourceKey | None = None
+
+
+Publish = Callable[[Change], None]
+
+
+class Store(Protocol):
+    """Keeps records. Safe for use from several threads at once.
+
+    Every verb raises ``kuma_core.sdk.StoreUnavailable`` while the backend cannot be reached.
+    """
+
+    def get(self, key: ResourceKey) -> Record:
+        """The record of that key; raises ``NotFound``."""
+        ...
+
+    def list(self, type: str, mesh: str | None = None) -> list[Record]:
+        """All records of a type (in one mesh, if named), sorted by mesh and name."""
+        ...
+
+    def create(self, key: ResourceKey, document: str) -> Record:
+        """Store a new record; raises ``AlreadyExists``."""
+        ...
+
+    def update(self, key: ResourceKey, document: str, version: str) -> Record:
+        """Replace a record that still has ``version``; raises ``Conflict`` if it has another or is gone."""
+        ...
+
+    def delete(self, key: ResourceKey) -> None:
+        """Remove a record; raises ``NotFound``."""
+        ...
+
+    def watch(self, publish: Publish, stop: Stop) -> None:
+        """Publish a ``Change`` for every write, own and foreign alike, until ``stop`` is set.
+
+        One ``RESYNC`` is published once the watch is attached, and again after every lost connection: before
+        that, nothing is assumed. Changes are published after their commit and outside of any lock that
+        another verb needs. Raises if the backend is lost; it is then called again.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class StoreFactory:
+    """A store that can be chosen: ``name`` is the value of ``store.type``.
+
+    ``open`` gets the configuration and returns a context manager: entered once at start, left at the end.
+    """
+
+    name: str
+    open: Callable[[Config], AbstractContextManager[Store]]

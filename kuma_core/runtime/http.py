@@ -1,0 +1,71 @@
+"""Plain HTTP listeners: a bound socket, a waitress on it, a thread for its loop."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from waitress.server import create_server
+
+from kuma_core.api.app import DISCARDED_BYTES
+from kuma_core.errors import ConfigError
+
+WORKERS = 8
+
+
+def bind(setting: str, env: str, port: int, interface: str = "") -> socket.socket:
+    """A listening socket on all addresses, IPv4 and IPv6, or on one interface.
+
+    Raises ``ConfigError`` that names the setting if the port cannot be had.
+    """
+    try:
+        if interface:
+            family = socket.AF_INET6 if ":" in interface else socket.AF_INET
+            return socket.create_server((interface, port), family=family, backlog=1024)
+        if socket.has_dualstack_ipv6():
+            return socket.create_server(("", port), family=socket.AF_INET6, dualstack_ipv6=True, backlog=1024)
+        return socket.create_server(("", port), backlog=1024)
+    except OSError as error:
+        raise port_error(setting, env, port, error.strerror or str(error)) from None
+
+
+def port_error(setting: str, env: str, port: int, reason: str) -> ConfigError:
+    """The sentence for a port that cannot be had."""
+    return ConfigError(
+        f"cannot listen on port {port} ({setting}, {env}): {reason}. "
+        f"Is another kuma-cp running? Stop it, or choose another port with {env}"
+    )
+
+
+class HttpServer:
+    """A WSGI app on a bound socket. ``run`` serves until ``close`` is called from another thread."""
+
+    def __init__(self, name: str, app: Callable[..., Any], listener: socket.socket) -> None:
+        self.name = name
+        self._server = create_server(
+            app,
+            sockets=[listener],
+            threads=WORKERS,
+            ident=None,
+            max_request_body_size=DISCARDED_BYTES,
+            channel_timeout=60,
+            clear_untrusted_proxy_headers=True,
+        )
+        self._thread = threading.Thread(target=self._server.run, name=name, daemon=True)
+
+    def start(self) -> None:
+        """Serve in a thread."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Let the requests at work finish, for some seconds, and end the thread."""
+        self._server.trigger.pull_trigger(self._close_channels)
+        self._thread.join(timeout=10)
+
+    def _close_channels(self) -> None:
+        """In the loop's own thread: without an open channel the loop ends."""
+        self._server.task_dispatcher.shutdown(cancel_pending=True, timeout=5)
+        for channel in list(self._server._map.values()):
+            channel.close()

@@ -1,0 +1,59 @@
+"""How the control plane logs: one line an event on stderr, tab separated (command line, 1)."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import traceback
+from collections.abc import MutableMapping
+from datetime import UTC, datetime
+from typing import Any, TextIO
+
+import structlog
+
+_LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "off": logging.CRITICAL + 1}
+
+
+class _Line:
+    """Where lines of one named logger go."""
+
+    def __init__(self, name: str, stream: TextIO) -> None:
+        self.name = name
+        self._stream = stream
+
+    def msg(self, line: str) -> None:
+        """Write a line; a closed stderr costs the line, not the control plane."""
+        try:
+            self._stream.write(line + "\n")
+            self._stream.flush()
+        except (OSError, ValueError):
+            pass  # nobody is left to be told
+
+    debug = info = warning = error = critical = msg
+
+
+def configure(level: str, stream: TextIO | None = None) -> None:
+    """Log events of ``level`` (off, info or debug) and above to ``stream``, by default stderr."""
+    target = stream or sys.stderr
+    structlog.configure(
+        processors=[structlog.processors.add_log_level, _render],
+        wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
+        logger_factory=lambda *names: _Line(names[0] if names else "kuma-cp", target),
+        cache_logger_on_first_use=False,
+    )
+    logging.basicConfig(stream=target, level=logging.WARNING, format="%(asctime)s\t%(levelname)s\t%(name)s\t%(message)s")
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)
+
+
+def _render(logger: Any, _method: str, event: MutableMapping[str, Any]) -> str:
+    """Time, level, logger, message, and the rest as JSON."""
+    level, message = str(event.pop("level", "info")).upper(), str(event.pop("event", ""))
+    error = event.pop("exc_info", None)
+    if isinstance(error, BaseException):
+        event["error"] = "".join(traceback.format_exception(error))
+    moment = datetime.now(UTC).isoformat(timespec="milliseconds")
+    parts = [moment, level, logger.name, message.replace("\n", " ")]
+    if event:
+        parts.append(json.dumps(event, default=str, ensure_ascii=False))
+    return "\t".join(parts)

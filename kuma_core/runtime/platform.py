@@ -1,0 +1,231 @@
+"""The whole control plane, wired in order: what opens first closes last."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from contextlib import AsyncExitStack, suppress
+from typing import Any
+
+import grpc
+import structlog
+
+from kuma_core.api import diagnostics
+from kuma_core.api.app import build_app
+from kuma_core.api.bootstrap import Bootstrap, BootstrapRequest
+from kuma_core.api.contract import Route
+from kuma_core.config import Config
+from kuma_core.documents import load_documents
+from kuma_core.errors import ConfigError, KumaError, StoreUnavailable
+from kuma_core.model import Resource, ResourceKey
+from kuma_core.plugin.catalog import Catalog
+from kuma_core.resources.changes import ChangeFeed
+from kuma_core.resources.codec import spec_part
+from kuma_core.resources.contract import Store
+from kuma_core.resources.manager import DATAPLANE, MESH, ResourceManager
+from kuma_core.runtime.components import Components
+from kuma_core.runtime.contract import Context
+from kuma_core.runtime.http import HttpServer, bind, port_error
+from kuma_core.runtime.metrics import renderer
+from kuma_core.specs.base import parse_spec
+from kuma_core.xds.bootstrap import bootstrap_params, bootstrap_yaml
+from kuma_core.xds.contract import Proxy
+from kuma_core.xds.proxy import parse_node_id
+from kuma_core.xds.reconciler import Delivery, Reconciler
+from kuma_core.xds.server.ads import SERVER_OPTIONS, AdsService
+from kuma_core.xds.server.hub import Hub
+from kuma_core.xds.status import StreamBook
+from kuma_core.xds.views import Views
+
+_log = structlog.get_logger("kuma-cp.run")
+
+DEFAULT_MESH = "default"
+GRACE_SECONDS = 1.0
+
+
+class Platform:
+    """One control plane. ``run`` serves until ``stop`` is called or a part fails.
+
+    ``config`` is complete and checked; ``catalog`` holds what the plugins bring.
+    """
+
+    def __init__(self, config: Config, catalog: Catalog) -> None:
+        self.config = config
+        self.catalog = catalog
+        self.instance_id = str(uuid.uuid1())
+        self.streams = StreamBook()
+        self._ended: asyncio.Future[None] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._listening = False
+        self.started = asyncio.Event()
+
+    # -- what other threads may call
+
+    def stop(self) -> None:
+        """End ``run`` in an orderly way."""
+        self._end(None)
+
+    def _failed(self, error: KumaError) -> None:
+        self._end(error)
+
+    def _end(self, error: KumaError | None) -> None:
+        def finish() -> None:
+            if self._ended and not self._ended.done():
+                if error:
+                    self._ended.set_exception(error)
+                else:
+                    self._ended.set_result(None)
+
+        if self._loop and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(finish)
+
+    # -- the run
+
+    async def run(self) -> None:
+        """Open everything, serve, and close everything again. Raises the error of whatever failed."""
+        self._loop = asyncio.get_running_loop()
+        self._ended = self._loop.create_future()
+        async with AsyncExitStack() as stack:
+            await self._open(stack)
+            self.started.set()
+            _log.info("the control plane is up", instance=self.instance_id)
+            await self._ended
+            _log.info("the control plane is stopping")
+
+    async def _open(self, stack: AsyncExitStack) -> None:
+        api, bootstrap, diagnostic = self._bind(stack)
+        params = bootstrap_params(self.config)
+        factory = self.catalog.store(self.config.text("store.type"))
+        store = stack.enter_context(factory.open(self.config))
+        resources = ResourceManager(store, self.catalog.kinds)
+        self._ensure_default_mesh(resources)
+        reconciler = self._reconciler(resources)
+        hub: Hub[Proxy] = Hub(reconciler)
+        self._hub = hub
+        context = Context(self.config, self.catalog, resources, self.streams, self.instance_id)
+        routes = self.catalog.routes(context)
+        own = self.catalog.components(context)
+        feed = ChangeFeed(store)
+        feed.listen(reconciler.changed)
+        components = Components(self._failed)
+        stack.callback(components.stop)
+        components.start(own)
+        await self._serve_xds(stack, hub)
+        components.start([reconciler, feed])
+        missing = _Missing(self, store, reconciler)
+        metrics = renderer(self.catalog.kinds, store, reconciler, self.streams)
+        make_bootstrap = _BootstrapMaker(resources, params)
+        self._serve_http(stack, "api-server", api, routes)
+        self._serve_http(stack, "bootstrap-server", bootstrap, [Route("/bootstrap", Bootstrap(make_bootstrap))])
+        self._serve_http(
+            stack,
+            "diagnostics-server",
+            diagnostic,
+            [
+                Route("/healthy", diagnostics.Healthy()),
+                Route("/ready", diagnostics.Ready(missing)),
+                Route("/metrics", diagnostics.Metrics(metrics)),
+            ],
+        )
+        self._listening = True
+
+    def _bind(self, stack: AsyncExitStack) -> list[Any]:
+        """Take all ports first: a taken one is told before anything was begun."""
+        api, bootstrap, diagnostic = "apiServer.port", "bootstrapServer.port", "xdsServer.diagnosticsPort"
+        env = {setting.path: setting.env for setting in self.config.settings}
+        sockets = []
+        for path in (api, bootstrap, diagnostic):
+            interface = self.config.text("apiServer.interface") if path == api else ""
+            sockets.append(
+                stack.enter_context(bind(path, env[path], self.config.number(path), interface))
+            )
+        return sockets
+
+    def _ensure_default_mesh(self, resources: ResourceManager) -> None:
+        """Create the mesh ``default`` unless it is there (API specification, 1.6)."""
+        text = self.config.text("defaults.mesh")
+        try:
+            document = next(iter(load_documents(text, "defaults.mesh")), {})
+            if not isinstance(document, dict):
+                raise ConfigError("defaults.mesh is not a YAML mapping")
+            spec, _ = parse_spec(self.catalog.kinds[MESH].spec, spec_part(document))
+            resources.ensure(Resource(ResourceKey(MESH, DEFAULT_MESH, DEFAULT_MESH), spec))
+        except StoreUnavailable:
+            raise
+        except KumaError as error:
+            raise ConfigError(
+                f"Invalid configuration: Defaults validation failed: Mesh is not valid: {error} (defaults.mesh)"
+            ) from None
+
+    def _reconciler(self, resources: ResourceManager) -> Reconciler:
+        return Reconciler(
+            Views(resources),
+            self.catalog.generators,
+            self._deliver,
+            self.config.seconds("xdsServer.dataplaneConfigurationRefreshInterval"),
+        )
+
+    def _deliver(self, delivery: Delivery) -> None:
+        """The one crossing from the reconciler's thread into the event loop."""
+        assert self._loop is not None
+        with suppress(RuntimeError):  # the loop is closed: nobody is connected any more
+            self._loop.call_soon_threadsafe(self._hub.publish, delivery.at_once, delivery.afterwards)
+
+    async def _serve_xds(self, stack: AsyncExitStack, hub: Hub[Proxy]) -> None:
+        port = self.config.number("xdsServer.grpcPort")
+        server = grpc.aio.server(options=SERVER_OPTIONS)
+        server.add_generic_rpc_handlers([AdsService(hub, parse_node_id, self.streams.begin).handler()])
+        try:
+            bound = server.add_insecure_port(f"[::]:{port}")
+        except RuntimeError:
+            bound = 0
+        if not bound:
+            raise port_error(
+                "xdsServer.grpcPort", "KUMA_XDS_SERVER_GRPC_PORT", port, "the address is in use or not permitted"
+            )
+        await server.start()
+        stack.push_async_callback(server.stop, GRACE_SECONDS)
+
+    def _serve_http(self, stack: AsyncExitStack, name: str, listener: Any, routes: Any) -> None:
+        server = HttpServer(name, build_app(routes), listener)
+        server.start()
+        stack.callback(server.close)
+
+    @property
+    def listening(self) -> bool:
+        """Whether all servers listen."""
+        return self._listening
+
+
+class _Missing:
+    """What is not there yet, for ``/ready``."""
+
+    def __init__(self, platform: Platform, store: Store, reconciler: Reconciler) -> None:
+        self._platform = platform
+        self._store = store
+        self._reconciler = reconciler
+
+    def __call__(self) -> list[str]:
+        missing = []
+        if not self._platform.listening:
+            missing.append("not all servers listen yet")
+        if not self._reconciler.ready.is_set():
+            missing.append("the stored resources were not read yet")
+        try:
+            self._store.list(MESH)
+        except Exception as error:  # noqa: BLE001 - a store plugin may raise anything
+            missing.append(f"the store cannot be read: {error}")
+        return missing
+
+
+class _BootstrapMaker:
+    """Makes the bootstrap configuration of a Dataplane that exists."""
+
+    def __init__(self, resources: ResourceManager, params: Any) -> None:
+        self._resources = resources
+        self._params = params
+
+    def __call__(self, request: BootstrapRequest) -> str:
+        dataplane = self._resources.get(ResourceKey(DATAPLANE, request.mesh, request.name))
+        proxy = Proxy(request.mesh, request.name)
+        return bootstrap_yaml(proxy, dataplane.spec, self._params, request.admin_port, request.token_path)

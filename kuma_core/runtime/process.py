@@ -1,0 +1,41 @@
+"""The process around a platform: logs, signals and the end."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+
+import structlog
+
+from kuma_core.config import Config
+from kuma_core.plugin.catalog import Catalog
+from kuma_core.runtime import logs
+from kuma_core.runtime.platform import Platform
+
+
+def serve(config: Config, catalog: Catalog, log_level: str) -> None:
+    """Run a control plane in this process until SIGINT or SIGTERM; a second signal ends it at once."""
+    logs.configure(log_level)
+    log = structlog.get_logger("kuma-cp.run")
+    for warning in config.warnings:
+        log.warning(warning)
+    log.info("Current config " + json.dumps(config.as_document(), sort_keys=True))
+    asyncio.run(_serve(Platform(config, catalog)))
+
+
+async def _serve(platform: Platform) -> None:
+    loop = asyncio.get_running_loop()
+    signals = 0
+
+    def interrupted() -> None:
+        nonlocal signals
+        signals += 1
+        if signals > 1:
+            os._exit(1)
+        platform.stop()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, interrupted)
+    await platform.run()

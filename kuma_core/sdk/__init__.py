@@ -1,0 +1,74 @@
+"""The door for plugins: everything that a plugin may use, except what builds Envoy messages.
+
+``kuma_core.sdk.envoy`` is the other, heavier half, for modules that build Envoy messages. No logic lives here;
+names are only handed on, and every one of them stays.
+"""
+
+from kuma_core.api.contract import Route
+from kuma_core.config import DURATION, FLAG, NUMBER, TEXT, TEXTS, Config, Setting
+from kuma_core.errors import (
+    AlreadyExists,
+    ConfigError,
+    Conflict,
+    InvalidResource,
+    KumaError,
+    NotFound,
+    PluginError,
+    Severity,
+    StoreUnavailable,
+    Violation,
+)
+from kuma_core.lifecycle import Stop
+from kuma_core.model import CellFormat, Column, Resource, ResourceKey, ResourceType, Scope, not_found
+from kuma_core.plugin.hookspecs import hookimpl
+from kuma_core.resources.contract import Change, Op, Publish, Record, Store, StoreFactory
+from kuma_core.runtime.contract import Component, Context
+from kuma_core.specs.base import Spec, Tags, Timestamp, UInt32, UInt64
+from kuma_core.xds.contract import Draft, Generator, Proxy, ProxyView
+
+__all__ = [
+    "DURATION",
+    "FLAG",
+    "NUMBER",
+    "TEXT",
+    "TEXTS",
+    "AlreadyExists",
+    "CellFormat",
+    "Change",
+    "Column",
+    "Component",
+    "Config",
+    "ConfigError",
+    "Conflict",
+    "Context",
+    "Draft",
+    "Generator",
+    "InvalidResource",
+    "KumaError",
+    "NotFound",
+    "Op",
+    "PluginError",
+    "Proxy",
+    "ProxyView",
+    "Publish",
+    "Record",
+    "Resource",
+    "ResourceKey",
+    "ResourceType",
+    "Route",
+    "Scope",
+    "Setting",
+    "Severity",
+    "Spec",
+    "Stop",
+    "Store",
+    "StoreFactory",
+    "StoreUnavailable",
+    "Tags",
+    "Timestamp",
+    "UInt32",
+    "UInt64",
+    "Violation",
+    "hookimpl",
+    "not_found",
+]

@@ -1,0 +1,225 @@
+"""The base of every spec, and the JSON mapping of section 1.3 of the API specification.
+
+Input takes lowerCamelCase and snake_case; output is lowerCamelCase without zero values. An explicitly given
+empty list, map or message survives. Unknown fields are dropped, and told.
+"""
+
+from __future__ import annotations
+
+import typing
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from functools import cache
+from types import MappingProxyType
+from typing import Annotated, Any, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
+from pydantic.alias_generators import to_camel
+
+from kuma_core.errors import MalformedResource, Violation
+
+
+class Spec(BaseModel):
+    """The part of a resource that its owner writes.
+
+    Subclasses declare fields in schema order and override ``violations`` for rules that a type cannot say.
+    Instances are frozen and shared between threads.
+    """
+
+    model_config = ConfigDict(
+        alias_generator=to_camel, populate_by_name=True, frozen=True, extra="ignore", strict=True
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _null_is_absent(cls, raw: Any) -> Any:
+        if isinstance(raw, Mapping) and None in raw.values():
+            return {key: value for key, value in raw.items() if value is not None}
+        return raw
+
+    def with_defaults(self) -> Self:
+        """The spec as it is stored, with what the system fills in."""
+        return self
+
+    def violations(self) -> Iterator[Violation]:
+        """Every rule that the spec breaks, in the order of the specification."""
+        return iter(())
+
+
+def _integer(value: Any) -> Any:
+    """proto3 JSON takes a quoted number for an integer of any width."""
+    if isinstance(value, str) and value.isascii() and value.removeprefix("-").isdigit():
+        return int(value)
+    return value
+
+
+def _timestamp(value: Any) -> Any:
+    if isinstance(value, str):
+        try:
+            value = datetime.fromisoformat(value)
+        except ValueError:
+            raise ValueError("expected an RFC 3339 timestamp such as 2020-01-15T08:00:00Z") from None
+    if isinstance(value, datetime) and value.tzinfo is None:
+        raise ValueError("the timestamp lacks a time zone")
+    return value
+
+
+class _AsText:
+    """Marks an integer that JSON shows as text, because JavaScript would round it."""
+
+
+UInt32 = Annotated[int, BeforeValidator(_integer), Field(ge=0, lt=2**32)]
+UInt64 = Annotated[int, BeforeValidator(_integer), Field(ge=0, lt=2**64), _AsText()]
+Timestamp = Annotated[datetime, BeforeValidator(_timestamp)]
+Tags = Annotated[Mapping[str, str], AfterValidator(MappingProxyType)]
+
+
+def parse_spec(spec: type[Spec], raw: Mapping[str, Any]) -> tuple[Spec, list[str]]:
+    """Read a spec from plain data; also returns the paths of the fields that nobody knows.
+
+    Raises ``MalformedResource`` with one violation for each value of a wrong type.
+    """
+    try:
+        return spec.model_validate(raw), list(_unknown(spec, raw, ""))
+    except ValidationError as error:
+        raise MalformedResource([_violation(spec, item) for item in error.errors()]) from None
+
+
+_EXPECTED = {
+    "bool_type": "expected true or false",
+    "dict_type": "expected an object",
+    "int_type": "expected a whole number",
+    "mapping_type": "expected an object",
+    "model_type": "expected an object",
+    "string_type": "expected text",
+    "tuple_type": "expected a list",
+}
+
+
+def _violation(spec: type[Spec], error: Any) -> Violation:
+    """One of pydantic's complaints in the words of this project."""
+    message = _EXPECTED.get(error["type"]) or str(error["msg"]).removeprefix("Value error, ")
+    given = error.get("input")
+    if given is None:
+        message += ", got null"
+    elif not isinstance(given, Mapping | list | tuple):
+        message += f", got {given!r:.40}"
+    if error["type"] == "string_type" and isinstance(given, int | float):
+        message += " (put it in quotes)"
+    return Violation(_path(spec, error["loc"]), message)
+
+
+def _path(spec: type[Spec] | None, loc: tuple[Any, ...]) -> str:
+    """A path in the notation of section 4.1: keys of maps in quotes."""
+    path = ""
+    for step in loc:
+        fields = _fields(spec) if spec else {}
+        if isinstance(step, int):
+            path += f"[{step}]"
+        elif step in fields:
+            path, spec = f"{path}.{step}", fields[step].nested
+        else:
+            path, spec = f'{path}["{step}"]', None
+    return path.lstrip(".")
+
+
+def _unknown(spec: type[Spec], raw: Mapping[str, Any], path: str) -> Iterator[str]:
+    fields = _fields(spec)
+    for key, value in raw.items():
+        if key not in fields:
+            yield path + str(key)
+            continue
+        nested = fields[key].nested
+        if nested and isinstance(value, Mapping):
+            yield from _unknown(nested, value, f"{path}{key}.")
+        elif nested and isinstance(value, list):
+            for index, item in enumerate(value):
+                if isinstance(item, Mapping):
+                    yield from _unknown(nested, item, f"{path}{key}[{index}].")
+
+
+class _FieldInfo(typing.NamedTuple):
+    attribute: str
+    alias: str
+    nested: type[Spec] | None
+    as_text: bool
+
+
+@cache
+def _fields(spec: type[Spec]) -> dict[str, _FieldInfo]:
+    """By every spelling of a field's name: where it is, and what model lies below it."""
+    table = {}
+    for name, info in spec.model_fields.items():
+        as_text = any(isinstance(mark, _AsText) for mark in info.metadata)
+        alias = info.alias or name
+        table[name] = table[alias] = _FieldInfo(name, alias, _nested_spec(info.annotation), as_text)
+    return table
+
+
+def _nested_spec(annotation: Any) -> type[Spec] | None:
+    if isinstance(annotation, type) and issubclass(annotation, Spec):
+        return annotation
+    for argument in typing.get_args(annotation):
+        if found := _nested_spec(argument):
+            return found
+    return None
+
+
+@cache
+def _dumped_fields(spec: type[Spec]) -> tuple[_FieldInfo, ...]:
+    fields = _fields(spec)
+    return tuple(fields[name] for name in spec.model_fields)
+
+
+def to_document(spec: Spec) -> dict[str, Any]:
+    """The spec as plain JSON data, keys in schema order, maps sorted."""
+    document: dict[str, Any] = {}
+    given = spec.model_fields_set
+    for info in _dumped_fields(type(spec)):
+        if info.attribute not in given:
+            continue
+        value = getattr(spec, info.attribute)
+        if value is None or value is False or value == 0 or value == "":
+            continue
+        document[info.alias] = str(value) if info.as_text else _plain(value)
+    return document
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Spec):
+        return to_document(value)
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, Mapping):
+        return {key: _plain(value[key]) for key in sorted(value)}
+    if isinstance(value, datetime):
+        return format_timestamp(value)
+    return value
+
+
+def format_timestamp(moment: datetime) -> str:
+    """RFC 3339 in UTC with 0, 3 or 6 fractional digits."""
+    moment = moment.astimezone(UTC)
+    digits = f"{moment.microsecond:06}"
+    fraction = "" if digits == "000000" else "." + digits.removesuffix("000")
+    return f"{moment:%Y-%m-%dT%H:%M:%S}{fraction}Z"
+
+
+__all__ = [
+    "Spec",
+    "Tags",
+    "Timestamp",
+    "UInt32",
+    "UInt64",
+    "format_timestamp",
+    "parse_spec",
+    "to_document",
+]

@@ -1,0 +1,57 @@
+"""The specs of DataplaneInsight, which the control plane writes, and of DataplaneOverview, which is a join."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from kuma_core.specs.base import Spec, Timestamp, UInt64
+from kuma_core.specs.dataplane import DataplaneSpec
+
+
+class ResponseStats(Spec):
+    """How many responses of a type went out, and what Envoy said to them."""
+
+    responses_sent: UInt64 = 0
+    responses_acknowledged: UInt64 = 0
+    responses_rejected: UInt64 = 0
+
+
+class SubscriptionStatus(Spec):
+    """The counters of one stream; ``last_rejection`` is Envoy's text while the refused content stands."""
+
+    last_update_time: Timestamp | None = None
+    last_rejection: str = ""
+    total: ResponseStats = ResponseStats()
+    cds: ResponseStats = ResponseStats()
+    eds: ResponseStats = ResponseStats()
+    lds: ResponseStats = ResponseStats()
+    rds: ResponseStats = ResponseStats()
+
+
+class Subscription(Spec):
+    """One ADS stream of the proxy; it is open while it has no ``disconnect_time``."""
+
+    id: str = ""
+    control_plane_instance_id: str = ""
+    connect_time: Timestamp | None = None
+    disconnect_time: Timestamp | None = None
+    status: SubscriptionStatus = SubscriptionStatus()
+
+
+class InsightSpec(Spec):
+    """The streams of a proxy, oldest first."""
+
+    subscriptions: Annotated[tuple[Subscription, ...], Field(strict=False)] = ()
+
+    def is_online(self) -> bool:
+        """Whether any stream is open."""
+        return any(item.connect_time and not item.disconnect_time for item in self.subscriptions)
+
+
+class OverviewSpec(Spec):
+    """A Dataplane beside its insight."""
+
+    dataplane: DataplaneSpec = DataplaneSpec()
+    dataplane_insight: InsightSpec | None = None

@@ -1,0 +1,148 @@
+"""The spec of a Mesh (API specification, 1.4 and 4.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+from typing import Annotated, Any, Self
+
+from pydantic import AfterValidator, BeforeValidator, Field
+
+from kuma_core.errors import Violation
+from kuma_core.specs.base import Spec
+
+BUILTIN_CA = "builtin"
+
+
+def _null_selects(raw: Any) -> Any:
+    """YAML writes an empty choice as ``provided:``, which is null; it selects nevertheless."""
+    if isinstance(raw, Mapping):
+        return {key: {} if value is None else value for key, value in raw.items()}
+    return raw
+
+
+CaChoice = Annotated[
+    Mapping[str, Mapping[str, Any]], BeforeValidator(_null_selects), AfterValidator(MappingProxyType)
+]
+"""One member, its name the kind of authority. Members that nobody knows are kept, so that they can be refused."""
+
+
+class Mtls(Spec):
+    """Mutual TLS between the proxies of the mesh, and who signs their certificates."""
+
+    ca: CaChoice | None = None
+    enabled: bool = False
+
+
+class Zipkin(Spec):
+    """Stored, without effect in this generation of the API."""
+
+    address: str = ""
+
+
+class Tracing(Spec):
+    """A choice of one tracing backend."""
+
+    zipkin: Zipkin | None = None
+
+
+class FileBackend(Spec):
+    """Access logs into a file of the proxy's machine."""
+
+    path: str = ""
+
+
+class TcpBackend(Spec):
+    """Access logs to a TCP server at ``HOST:PORT``."""
+
+    address: str = ""
+
+
+class LoggingBackend(Spec):
+    """A named place for access logs: at most one of ``file`` and ``tcp``."""
+
+    name: str = ""
+    format: str = ""
+    file: FileBackend | None = None
+    tcp: TcpBackend | None = None
+
+    def problems(self, path: str, earlier: set[str]) -> Iterator[Violation]:
+        """What is wrong with this backend; ``earlier`` holds the names before it."""
+        if not self.name:
+            yield Violation(f"{path}.name", "cannot be empty")
+        if self.file and self.tcp:
+            yield Violation(path, "only one of file and tcp can be set")
+        if self.file and not self.file.path:
+            yield Violation(f"{path}.file.path", "cannot be empty")
+        if self.tcp and not self.tcp.address:
+            yield Violation(f"{path}.tcp.address", "cannot be empty")
+        elif self.tcp and not _is_host_port(self.tcp.address):
+            yield Violation(f"{path}.tcp.address", "has to be in format of HOST:PORT")
+        if self.name and self.name in earlier:
+            yield Violation(f"{path}.name", f'"{self.name}" name is already used for another backend')
+
+
+class Logging(Spec):
+    """Where access logs may go, and where they go when a policy does not say."""
+
+    default_backend: str = ""
+    backends: Annotated[tuple[LoggingBackend, ...], Field(strict=False)] = ()
+
+
+class MeshSpec(Spec):
+    """A mesh: an isolated set of proxies."""
+
+    mtls: Mtls | None = None
+    tracing: Tracing | None = None
+    logging: Logging | None = None
+
+    def with_defaults(self) -> Self:
+        """The builtin authority is selected where none is, on every write (1.4)."""
+        mtls = self.mtls or Mtls()
+        if mtls.ca:
+            return self
+        return self.model_copy(update={"mtls": mtls.model_copy(update={"ca": _BUILTIN})})
+
+    def violations(self) -> Iterator[Violation]:
+        """Section 4.3, and what this release cannot do yet."""
+        yield from self._authority_problems()
+        yield from self._logging_problems()
+
+    def _authority_problems(self) -> Iterator[Violation]:
+        chosen = list(self.mtls.ca or ()) if self.mtls else []
+        if len(chosen) > 1:
+            yield Violation("mtls.ca", f"only one authority can be set, not {' and '.join(sorted(chosen))}")
+        for name in chosen:
+            if name != BUILTIN_CA:
+                yield Violation(
+                    f"mtls.ca.{name}",
+                    f'no loaded plugin provides the "{name}" certificate authority; '
+                    f"install the plugin kuma-ca-{name} and restart the control plane",
+                )
+        if self.mtls and self.mtls.enabled:
+            yield Violation(
+                "mtls.enabled",
+                "no loaded plugin provides a certificate authority, so that traffic would stay unencrypted; "
+                "leave it false until the plugin kuma-ca-builtin is installed",
+            )
+
+    def _logging_problems(self) -> Iterator[Violation]:
+        logging = self.logging or Logging()
+        names: set[str] = set()
+        for index, backend in enumerate(logging.backends):
+            yield from backend.problems(f"logging.backends[{index}]", names)
+            names.add(backend.name)
+        if logging.default_backend and logging.default_backend not in names:
+            yield Violation(
+                "logging.defaultBackend", "has to be set to one of the logging backend in mesh"
+            )
+
+
+_BUILTIN: Mapping[str, Mapping[str, Any]] = MappingProxyType({BUILTIN_CA: MappingProxyType({})})
+
+
+def _is_host_port(text: str) -> bool:
+    """One colon, unless the host is bracketed; the port need not be a number (4.3)."""
+    host, _, port = text.rpartition(":")
+    bracketed = host.startswith("[") and host.endswith("]") and len(host) > 2
+    return bool(host and port) and (bracketed or ":" not in host) and "]" not in port

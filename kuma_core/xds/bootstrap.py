@@ -1,0 +1,131 @@
+"""The configuration with which an Envoy starts: where the control plane is, and who it is (data plane, 6.2)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from kuma_core.config import Config
+from kuma_core.errors import ConfigError
+from kuma_core.specs.dataplane import DataplaneSpec
+from kuma_core.xds.contract import Proxy
+
+ADS_CLUSTER = "ads_cluster"
+KEEPALIVE = {"interval": "15s", "timeout": "10s"}
+_API_TYPES = {"delta": "DELTA_GRPC", "sotw": "GRPC"}
+_TYPE = "type.googleapis.com/envoy.extensions."
+
+
+@dataclass(frozen=True, slots=True)
+class BootstrapParams:
+    """What is the same for every proxy. ``hosts`` are the control planes as ``(host, port)``."""
+
+    hosts: tuple[tuple[str, int], ...]
+    api_type: str
+    connect_timeout: str
+    admin_address: str
+    admin_port: int
+    admin_log: str
+
+
+def bootstrap_params(config: Config) -> BootstrapParams:
+    """Read the parameters; raises ``ConfigError`` for an ``xdsHost`` that is not ``host[:port],…``."""
+    params = "bootstrapServer.params"
+    return BootstrapParams(
+        hosts=_hosts(config.text(f"{params}.xdsHost"), config.number(f"{params}.xdsPort")),
+        api_type=_API_TYPES[config.text("xdsServer.protocol")],
+        connect_timeout=format_seconds(config.seconds(f"{params}.xdsConnectTimeout")),
+        admin_address=config.text(f"{params}.adminAddress"),
+        admin_port=config.number(f"{params}.adminPort"),
+        admin_log=config.text(f"{params}.adminAccessLogPath"),
+    )
+
+
+def format_seconds(seconds: float) -> str:
+    """A duration as proto JSON has it."""
+    return f"{seconds:.9f}".rstrip("0").rstrip(".") + "s"
+
+
+def _hosts(text: str, port: int) -> tuple[tuple[str, int], ...]:
+    hosts = []
+    for item in text.split(","):
+        host, colon, own_port = item.strip().partition(":")
+        if not host or (colon and not (own_port.isdigit() and 1 <= int(own_port) <= 65535)):
+            raise ConfigError(
+                f"Invalid configuration: Bootstrap Server validation failed: Params validation failed: "
+                f'XdsHost "{text}" is not a list of host or host:port, separated by commas '
+                f"(bootstrapServer.params.xdsHost)"
+            )
+        hosts.append((host, int(own_port) if colon else port))
+    return tuple(hosts)
+
+
+def bootstrap_yaml(
+    proxy: Proxy, dataplane: DataplaneSpec, params: BootstrapParams, admin_port: int, token_path: str
+) -> str:
+    """The bootstrap of one proxy, as YAML with camelCase keys. ``admin_port`` 0: as the parameters say."""
+    port = admin_port or params.admin_port
+    document: dict[str, Any] = {
+        "node": _node(proxy, dataplane, port, token_path),
+        "dynamicResources": _dynamic_resources(params),
+        "staticResources": {"clusters": [_ads_cluster(params)]},
+    }
+    if port:
+        document["admin"] = _admin(params, port)
+    return yaml.safe_dump(document)
+
+
+def _node(proxy: Proxy, dataplane: DataplaneSpec, admin_port: int, token_path: str) -> dict[str, Any]:
+    metadata = {}
+    if token_path:
+        metadata["dataplaneTokenPath"] = token_path
+    if admin_port:
+        metadata["dataplane.admin.port"] = str(admin_port)
+    services = dataplane.services()
+    node: dict[str, Any] = {"id": str(proxy), "cluster": services[0] if services else "unknown"}
+    return {**node, "metadata": metadata} if metadata else node
+
+
+def _admin(params: BootstrapParams, port: int) -> dict[str, Any]:
+    log = {"@type": _TYPE + "access_loggers.file.v3.FileAccessLog", "path": params.admin_log}
+    return {
+        "accessLog": [{"name": "envoy.access_loggers.file", "typedConfig": log}],
+        "address": {"socketAddress": {"address": params.admin_address, "portValue": port}},
+    }
+
+
+def _dynamic_resources(params: BootstrapParams) -> dict[str, Any]:
+    """Clusters and listeners over one ADS stream, whose first message alone carries the node."""
+    return {
+        "adsConfig": {
+            "apiType": params.api_type,
+            "transportApiVersion": "V3",
+            "setNodeOnFirstMessageOnly": True,
+            "grpcServices": [{"envoyGrpc": {"clusterName": ADS_CLUSTER}}],
+        },
+        "cdsConfig": {"ads": {}, "resourceApiVersion": "V3"},
+        "ldsConfig": {"ads": {}, "resourceApiVersion": "V3"},
+    }
+
+
+def _ads_cluster(params: BootstrapParams) -> dict[str, Any]:
+    endpoints = [
+        {"endpoint": {"address": {"socketAddress": {"address": host, "portValue": port}}}}
+        for host, port in params.hosts
+    ]
+    http = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
+    http2 = {
+        "@type": f"type.googleapis.com/{http}",
+        "explicitHttpConfig": {"http2ProtocolOptions": {"connectionKeepalive": dict(KEEPALIVE)}},
+    }
+    return {
+        "name": ADS_CLUSTER,
+        "type": "STRICT_DNS",
+        "dnsLookupFamily": "ALL",
+        "connectTimeout": params.connect_timeout,
+        "typedExtensionProtocolOptions": {http: http2},
+        "upstreamConnectionOptions": {"tcpKeepalive": {}},
+        "loadAssignment": {"clusterName": ADS_CLUSTER, "endpoints": [{"lbEndpoints": endpoints}]},
+    }

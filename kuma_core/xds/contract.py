@@ -1,0 +1,131 @@
+"""What a generator of Envoy resources sees and returns, and what is told about connected proxies.
+
+Nothing heavy is imported here: plugins may import this at start.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from kuma_core.mesh.context import MeshContext
+    from kuma_core.mesh.topology import EndpointSet
+    from kuma_core.specs.dataplane import DataplaneSpec
+    from kuma_core.specs.mesh import MeshSpec
+
+PREFIX = "type.googleapis.com/"
+CLUSTER = PREFIX + "envoy.config.cluster.v3.Cluster"
+ENDPOINTS = PREFIX + "envoy.config.endpoint.v3.ClusterLoadAssignment"
+LISTENER = PREFIX + "envoy.config.listener.v3.Listener"
+ROUTES = PREFIX + "envoy.config.route.v3.RouteConfiguration"
+
+SHORT_NAMES = {CLUSTER: "cds", ENDPOINTS: "eds", LISTENER: "lds", ROUTES: "rds"}
+"""How status, metrics and logs name the types."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Proxy:
+    """A proxy as it introduced itself: the mesh and name of its Dataplane."""
+
+    mesh: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.mesh}.{self.name}"
+
+
+class ProxyView:
+    """All that a generator may look at: one proxy, and the frozen mesh around it.
+
+    It notes which services were asked for, so that a change of their endpoints regenerates this proxy and a
+    change of others does not.
+    """
+
+    def __init__(self, proxy: Proxy, dataplane: DataplaneSpec, mesh: MeshSpec, context: MeshContext) -> None:
+        self.proxy = proxy
+        self.dataplane = dataplane
+        self.mesh = mesh
+        self.services: set[str] = set()
+        self._context = context
+
+    def endpoints(self, selector: Mapping[str, str]) -> EndpointSet:
+        """The endpoints of the destination that the tags select; one of the tags is ``service``."""
+        self.services.add(selector["service"])
+        return self._context.endpoints(selector)
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """One Envoy resource that a proxy should have: what it depends on, and how it is built.
+
+    ``build(inputs)`` is a function of a module, gets nothing else, and returns a live Envoy message (or a
+    ``ListenerDraft``). It is called only when no proxy has a resource of the same inputs yet, so that
+    sharing between proxies is right by construction: what is not in ``inputs`` cannot be seen.
+    """
+
+    type_url: str
+    name: str
+    inputs: Hashable
+    build: Callable[[Any], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Generator:
+    """Adds drafts for every proxy. Generators run in ``order``; of two drafts with one type and name by
+    different generators the later one counts, by the same generator the first (data plane, 2.2)."""
+
+    name: str
+    order: int
+    generate: Callable[[ProxyView], Iterable[Draft]]
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Responses of one type on one stream."""
+
+    sent: int = 0
+    acknowledged: int = 0
+    rejected: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class StreamReport:
+    """What is known about one ADS stream (data plane, 4.6); ``counts`` by type URL.
+
+    ``rejection`` is Envoy's text for the last response that it refused, empty once it accepted a later one.
+    """
+
+    id: str
+    proxy: Proxy
+    connected: datetime
+    disconnected: datetime | None = None
+    updated: datetime | None = None
+    counts: Mapping[str, Counts] = field(default_factory=dict)
+    rejection: str = ""
+
+
+class Streams(Protocol):
+    """What is known about the streams of connected proxies. Safe to use from any thread."""
+
+    def wait_changed(self) -> None:
+        """Block until a report changed, or ``wake`` was called."""
+        ...
+
+    def wake(self) -> None:
+        """End the current ``wait_changed``, or the next one."""
+        ...
+
+    def take_changed(self) -> list[StreamReport]:
+        """The reports that changed since the last call."""
+        ...
+
+    def put_back(self, reports: Iterable[StreamReport]) -> None:
+        """Count reports that could not be stored as changed again, unless a newer one is there."""
+        ...
+
+    def connected(self) -> int:
+        """How many streams are open."""
+        ...

@@ -1,0 +1,233 @@
+"""The one thread in which changes become snapshots.
+
+Events are hints: every one of them leads to a look at the store, and what did not really change ends there.
+Only connected proxies are generated, and of those only the ones that a change can touch: their own Dataplane,
+a service whose endpoints they asked for, or their mesh.
+"""
+
+from __future__ import annotations
+
+import queue
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+import structlog
+
+from kuma_core.errors import KumaError
+from kuma_core.lifecycle import Stop
+from kuma_core.resources.contract import Change
+from kuma_core.xds.assembly import GenerationError, assemble
+from kuma_core.xds.contract import Generator, Proxy, ProxyView
+from kuma_core.xds.memo import Memo
+from kuma_core.xds.snapshot import EMPTY, Snapshot
+from kuma_core.xds.views import Effects, Views
+
+_log = structlog.get_logger("xds-reconciler")
+
+QUIET_SECONDS = 0.05
+"""A burst is over when nothing came for this long."""
+RESYNC_SECONDS = 60.0
+"""How often everything is read again, in case a hint was lost."""
+RETRY_SECONDS = 1.0
+"""How long to wait before reading again when the store could not be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A proxy opened its first stream."""
+
+    proxy: Proxy
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """A proxy closed its last stream."""
+
+    proxy: Proxy
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """Snapshots to hand to the streams.
+
+    ``at_once`` goes out immediately. ``afterwards`` goes out when the proxies in ``at_once`` have
+    acknowledged their new endpoints, so that nobody is sent to a proxy that was just emptied.
+    """
+
+    at_once: Mapping[Proxy, Snapshot]
+    afterwards: Mapping[Proxy, Snapshot]
+
+
+@dataclass(slots=True)
+class _Generated:
+    """What a connected proxy was given last, and the services that it depends on."""
+
+    snapshot: Snapshot | None = None
+    services: frozenset[str] = frozenset()
+    problem: str = ""
+
+
+@dataclass(slots=True)
+class Work:
+    """What the reconciler did so far, for the metrics."""
+
+    passes: int = 0
+    seconds: float = 0.0
+    generated: int = 0
+    failures: int = 0
+
+
+class Reconciler:
+    """Takes changes and arrivals through its inbox, and delivers snapshots."""
+
+    name = "xds-reconciler"
+    leader_only = False
+
+    def __init__(
+        self,
+        views: Views,
+        generators: Iterable[Generator],
+        deliver: Callable[[Delivery], None],
+        longest_burst_seconds: float = 1.0,
+    ) -> None:
+        self._views = views
+        self._generators = tuple(generators)
+        self._deliver = deliver
+        self._longest_burst = longest_burst_seconds
+        self._inbox: queue.SimpleQueue[Change | Opened | Closed | None] = queue.SimpleQueue()
+        self._connected: dict[Proxy, _Generated] = {}
+        self._dirty: set[Proxy] = set()
+        self._memo = Memo()
+        self._settled_at = 0.0
+        self.work = Work()
+        self.ready = Stop()
+
+    # -- what other threads call
+
+    def changed(self, change: Change) -> None:
+        """Take a hint from the store's watch."""
+        self._inbox.put(change)
+
+    def opened(self, proxy: Proxy) -> None:
+        """A proxy opened its first stream."""
+        self._inbox.put(Opened(proxy))
+
+    def closed(self, proxy: Proxy) -> None:
+        """A proxy closed its last stream."""
+        self._inbox.put(Closed(proxy))
+
+    def problem_of(self, proxy: Proxy) -> str:
+        """Why the proxy still has an older configuration; empty if all is well."""
+        generated = self._connected.get(proxy)
+        return generated.problem if generated else ""
+
+    # -- the thread
+
+    def run(self, stop: Stop) -> None:
+        """Reconcile until ``stop`` is set."""
+        stop.on_set(lambda: self._inbox.put(None))
+        while not stop.is_set():
+            batch = self._next_batch()
+            if not stop.is_set():
+                self._reconcile(batch)
+
+    def _next_batch(self) -> list[Change | Opened | Closed]:
+        """Wait for something. The first thing after quiet is worked on at once, a burst is gathered."""
+        timeout = RETRY_SECONDS if self._views.stale else RESYNC_SECONDS
+        first = self._take(timeout)
+        if first is None:
+            self._views.forget()
+            return []
+        batch = [first]
+        if time.monotonic() - self._settled_at < QUIET_SECONDS:
+            self._gather(batch)
+        while (item := self._take(0)) is not None:
+            batch.append(item)
+        return batch
+
+    def _gather(self, batch: list[Change | Opened | Closed]) -> None:
+        deadline = time.monotonic() + self._longest_burst
+        while (left := deadline - time.monotonic()) > 0:
+            item = self._take(min(QUIET_SECONDS, left))
+            if item is None:
+                return
+            batch.append(item)
+
+    def _take(self, timeout: float) -> Change | Opened | Closed | None:
+        try:
+            return self._inbox.get(timeout=timeout) if timeout else self._inbox.get_nowait()
+        except queue.Empty:
+            return None
+
+    def _reconcile(self, batch: list[Change | Opened | Closed]) -> None:
+        started = time.monotonic()
+        self._note_arrivals(batch)
+        try:
+            effects = self._views.apply([item for item in batch if isinstance(item, Change)])
+        except KumaError as error:
+            _log.warning("the store cannot be read; proxies keep what they have", error=str(error))
+            return
+        dirty, self._dirty = self._dirty | self._affected(effects), set()
+        delivery = self._generate(dirty)
+        if delivery.at_once or delivery.afterwards:
+            self._deliver(delivery)
+        self.work.passes += 1
+        self.work.seconds += time.monotonic() - started
+        self._settled_at = time.monotonic()
+        self.ready.set()
+
+    def _note_arrivals(self, batch: list[Change | Opened | Closed]) -> None:
+        for item in batch:
+            if isinstance(item, Opened):
+                self._connected[item.proxy] = _Generated()
+                self._dirty.add(item.proxy)
+            elif isinstance(item, Closed):
+                self._connected.pop(item.proxy, None)
+                self._dirty.discard(item.proxy)
+
+    def _affected(self, effects: Effects) -> set[Proxy]:
+        """The connected proxies that the effects can touch."""
+        found = effects.proxies & self._connected.keys()
+        if effects.meshes or effects.services:
+            for proxy, generated in self._connected.items():
+                touched = effects.services.get(proxy.mesh)
+                if proxy.mesh in effects.meshes or (touched and touched & generated.services):
+                    found.add(proxy)
+        return found
+
+    def _generate(self, dirty: set[Proxy]) -> Delivery:
+        at_once: dict[Proxy, Snapshot] = {}
+        afterwards: dict[Proxy, Snapshot] = {}
+        for proxy in sorted(dirty):
+            generated = self._connected[proxy]
+            snapshot = self._snapshot_of(proxy, generated)
+            if snapshot is None or snapshot == generated.snapshot:
+                continue
+            target = afterwards if snapshot is EMPTY else at_once
+            target[proxy] = generated.snapshot = snapshot
+        return Delivery(at_once, afterwards)
+
+    def _snapshot_of(self, proxy: Proxy, generated: _Generated) -> Snapshot | None:
+        """The proxy's snapshot now; ``None`` if it should keep what it has."""
+        context = self._views.mesh(proxy.mesh)
+        dataplane = context.dataplanes.get(proxy.name)
+        if dataplane is None:
+            return EMPTY if generated.snapshot or self._views.was_deleted(proxy) else None
+        if context.mesh is None:
+            return None  # the mesh is being deleted, and its dataplanes go with it
+        view = ProxyView(proxy, dataplane, context.mesh, context)
+        try:
+            snapshot = assemble(view, self._generators, self._memo)
+        except GenerationError as error:
+            self._note_failure(proxy, generated, str(error))
+            return None
+        self.work.generated += 1
+        generated.services, generated.problem = frozenset(view.services), ""
+        return snapshot
+
+    def _note_failure(self, proxy: Proxy, generated: _Generated, problem: str) -> None:
+        self.work.failures += 1
+        if problem != generated.problem:
+            _log.error("a proxy keeps its last configuration", proxy=str(proxy), problem=problem)
+        generated.problem = problem

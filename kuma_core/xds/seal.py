@@ -1,0 +1,63 @@
+"""The end of drafting: a live resource becomes bytes, a version that is the hash of the bytes, and immutable."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from hashlib import blake2b
+
+from betterproto2 import Message
+from envoy_data_plane.envoy.config.listener.v3 import Filter, FilterChain
+from envoy_data_plane.google.protobuf import Any
+from envoy_data_plane.message_pool import default_message_pool
+
+from kuma_core.xds.drafts import FilterDraft, ListenerDraft, Live
+from kuma_core.xds.encoding import encode, tagged, validate
+
+_VERSION_BYTES = 8
+
+
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
+class Sealed:
+    """One Envoy resource as it goes out, shared by all proxies that have it.
+
+    ``sotw`` and ``delta`` are the ready bytes of field 2 of a ``DiscoveryResponse`` and of a
+    ``DeltaDiscoveryResponse``; a response is written by concatenating them.
+    """
+
+    type_url: str
+    name: str
+    version: str
+    sotw: bytes = field(repr=False)
+    delta: bytes = field(repr=False)
+
+
+def seal(type_url: str, name: str, live: Live) -> Sealed:
+    """Pack, encode and hash a live resource. Raises ``ValueError``, with the field, if it is not valid."""
+    message = _packed(live) if isinstance(live, ListenerDraft) else live
+    validate(message)
+    body = encode(message)
+    packed = tagged(1, type_url.encode()) + tagged(2, body)
+    version = blake2b(body, digest_size=_VERSION_BYTES).hexdigest()
+    resource = tagged(1, version.encode()) + tagged(2, packed) + tagged(3, name.encode())
+    return Sealed(type_url, name, version, tagged(2, packed), tagged(2, resource))
+
+
+def _packed(draft: ListenerDraft) -> Message:
+    chain = FilterChain(filters=[_pack(item) for item in draft.filters])
+    draft.message.filter_chains = [*draft.message.filter_chains, chain]
+    return draft.message
+
+
+def _pack(draft: FilterDraft) -> Filter:
+    validate(draft.config)
+    type_url = default_message_pool.type_to_url[type(draft.config)]
+    return Filter(name=draft.name, typed_config=Any(type_url=type_url, value=encode(draft.config)))
+
+
+def content_version(resources: Iterable[Sealed]) -> str:
+    """One version for a set of resources: equal for equal content, and never empty."""
+    digest = blake2b(digest_size=_VERSION_BYTES)
+    for name, version in sorted((item.name, item.version) for item in resources):
+        digest.update(f"{len(name)}:{name}{version}".encode())
+    return digest.hexdigest()

@@ -1,0 +1,174 @@
+"""The Aggregated Discovery Service on grpc.aio: one reader and one writer for each stream."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import Any, Generic, Protocol
+
+import grpc
+import structlog
+
+from kuma_core.xds.server.delta import DeltaStream
+from kuma_core.xds.server.hub import Hub, Key, Session
+from kuma_core.xds.server.sotw import SotwStream
+from kuma_core.xds.server.stream import ProtocolError, Recorder, Stream
+from kuma_core.xds.server.wire import MalformedRequest
+
+_log = structlog.get_logger("xds-server")
+
+SERVICE = "envoy.service.discovery.v3.AggregatedDiscoveryService"
+
+KEEPALIVE_OPTIONS = [
+    ("grpc.keepalive_time_ms", 15_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),
+    ("grpc.http2.max_ping_strikes", 0),
+]
+"""Both sides ask for a sign of life every 15 s, so that a partition is noticed."""
+
+SERVER_OPTIONS = [
+    *KEEPALIVE_OPTIONS,
+    ("grpc.so_reuseport", 0),
+    ("grpc.max_concurrent_streams", 1_000_000),
+    ("grpc.max_receive_message_length", 4 * 1024 * 1024),
+    ("grpc.max_send_message_length", -1),
+]
+
+
+class StreamRecorder(Recorder, Protocol):
+    """A recorder of one stream that also learns whose it is and when it ends."""
+
+    def close(self) -> None:
+        """The stream ended."""
+        ...
+
+
+class AdsService(Generic[Key]):
+    """Serves both variants. ``identify`` turns a node id into a key and raises ``ValueError``; ``record``
+    makes a recorder for a stream whose owner is known."""
+
+    def __init__(
+        self,
+        hub: Hub[Key],
+        identify: Callable[[str], Key],
+        record: Callable[[Key], StreamRecorder],
+    ) -> None:
+        self._hub = hub
+        self._identify = identify
+        self._record = record
+
+    def handler(self) -> grpc.GenericRpcHandler:
+        """What a grpc server is given."""
+        methods = {
+            "StreamAggregatedResources": self._method(SotwStream),
+            "DeltaAggregatedResources": self._method(DeltaStream),
+        }
+        return grpc.method_handlers_generic_handler(SERVICE, methods)
+
+    def _method(self, variant: Callable[[Recorder], Stream]) -> Any:
+        async def serve(requests: AsyncIterator[bytes], context: Any) -> None:
+            await self._serve(variant, requests, context)
+
+        return grpc.stream_stream_rpc_method_handler(serve)
+
+    async def _serve(
+        self, variant: Callable[[Recorder], Stream], requests: AsyncIterator[bytes], context: Any
+    ) -> None:
+        """Read in a task of its own and write here, until the client leaves or breaks the protocol."""
+        recorder = _LateRecorder()
+        session = Session(variant(recorder))
+        connection = _Connection(session, recorder)
+        reader = asyncio.create_task(self._read(requests, connection))
+        try:
+            await self._write(connection, context)
+        except (ProtocolError, MalformedRequest) as error:
+            await context.abort(_code(error), str(error))
+        finally:
+            reader.cancel()
+            if connection.key is not None:
+                self._hub.close(connection.key, session)
+            recorder.close()
+
+    async def _read(self, requests: AsyncIterator[bytes], connection: _Connection[Key]) -> None:
+        session = connection.session
+        try:
+            async for data in requests:
+                session.stream.take(data)
+                if connection.key is None:
+                    self._introduce(connection)
+                self._hub.answered(session)
+                session.bell.set()
+        except (ProtocolError, MalformedRequest) as error:
+            connection.failure = error
+        finally:
+            connection.finished = True
+            session.bell.set()
+
+    def _introduce(self, connection: _Connection[Key]) -> None:
+        """Find out whose stream it is. With a node id that nobody can read it stays open, unanswered."""
+        node_id = connection.session.stream.node_id
+        if node_id == connection.refused_node_id:
+            return
+        try:
+            key = self._identify(node_id)
+        except ValueError as error:
+            connection.refused_node_id = node_id
+            _log.warning("a stream is left unanswered", node_id=node_id[:200], problem=str(error))
+            return
+        connection.key = key
+        connection.recorder.begin(self._record(key))
+        self._hub.open(key, connection.session)
+
+    async def _write(self, connection: _Connection[Key], context: Any) -> None:
+        session = connection.session
+        while True:
+            await session.bell.wait()
+            session.bell.clear()
+            if connection.failure:
+                raise connection.failure
+            if connection.finished:
+                return
+            for response in session.stream.responses():
+                await context.write(response)
+
+
+class _Connection(Generic[Key]):
+    """What reader and writer of a stream share."""
+
+    def __init__(self, session: Session, recorder: _LateRecorder) -> None:
+        self.session = session
+        self.recorder = recorder
+        self.key: Key | None = None
+        self.refused_node_id: str | None = None
+        self.failure: ProtocolError | MalformedRequest | None = None
+        self.finished = False
+
+
+class _LateRecorder:
+    """Passes on what is recorded once it is known whose stream it is; nothing is sent before that."""
+
+    def __init__(self) -> None:
+        self._recorder: StreamRecorder | None = None
+
+    def begin(self, recorder: StreamRecorder) -> None:
+        self._recorder = recorder
+
+    def sent(self, type_url: str) -> None:
+        if self._recorder:
+            self._recorder.sent(type_url)
+
+    def answered(self, type_url: str, error: str | None) -> None:
+        if self._recorder:
+            self._recorder.answered(type_url, error)
+
+    def close(self) -> None:
+        if self._recorder:
+            self._recorder.close()
+
+
+def _code(error: Exception) -> grpc.StatusCode:
+    if isinstance(error, ProtocolError) and error.unimplemented:
+        return grpc.StatusCode.UNIMPLEMENTED
+    return grpc.StatusCode.INVALID_ARGUMENT

@@ -1,0 +1,132 @@
+"""Where snapshots meet streams: who is connected, what each should have, and what must wait for whom.
+
+Everything here runs in the event loop's thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from typing import Generic, Protocol, TypeVar
+
+from kuma_core.xds.contract import ENDPOINTS
+from kuma_core.xds.server.stream import Stream
+from kuma_core.xds.snapshot import Snapshot
+
+Key = TypeVar("Key")
+_Key = TypeVar("_Key", contravariant=True)
+
+PATIENCE_SECONDS = 2.0
+"""How long an emptied proxy waits for its clients to turn away."""
+
+
+class Audience(Protocol[_Key]):
+    """Is told when a client's first stream opens and its last one closes."""
+
+    def opened(self, proxy: _Key) -> None:
+        """The first stream opened."""
+        ...
+
+    def closed(self, proxy: _Key) -> None:
+        """The last stream closed."""
+        ...
+
+
+class Session:
+    """A stream and the bell that makes its writer look for responses."""
+
+    def __init__(self, stream: Stream) -> None:
+        self.stream = stream
+        self.bell = asyncio.Event()
+
+    def give(self, snapshot: Snapshot) -> None:
+        """Hand over a snapshot; a newer one replaces one that was not sent yet."""
+        self.stream.snapshot = snapshot
+        self.bell.set()
+
+
+class _Deferred:
+    """A snapshot that waits until some sessions have acknowledged their endpoints."""
+
+    def __init__(self, snapshot: Snapshot, waiting_for: set[Session], timer: asyncio.TimerHandle) -> None:
+        self.snapshot = snapshot
+        self.waiting_for = waiting_for
+        self.timer = timer
+
+
+class Hub(Generic[Key]):
+    """All open streams, by whom they belong to."""
+
+    def __init__(self, audience: Audience[Key], patience_seconds: float = PATIENCE_SECONDS) -> None:
+        self._audience = audience
+        self._patience = patience_seconds
+        self._sessions: dict[Key, set[Session]] = {}
+        self._current: dict[Key, Snapshot] = {}
+        self._deferred: dict[Key, _Deferred] = {}
+
+    def open(self, key: Key, session: Session) -> None:
+        """A stream said whose it is."""
+        sessions = self._sessions.setdefault(key, set())
+        sessions.add(session)
+        if key in self._current:
+            session.give(self._current[key])
+        if len(sessions) == 1:
+            self._audience.opened(key)
+
+    def close(self, key: Key, session: Session) -> None:
+        """A stream ended."""
+        sessions = self._sessions.get(key, set())
+        sessions.discard(session)
+        if not sessions:
+            self._sessions.pop(key, None)
+            self._current.pop(key, None)
+            self._cancel(key)
+            self._audience.closed(key)
+        self._no_longer_waiting(session)
+
+    def publish(self, at_once: Mapping[Key, Snapshot], afterwards: Mapping[Key, Snapshot]) -> None:
+        """Hand out snapshots: some now, some when those of now have new endpoints in force."""
+        for key, snapshot in at_once.items():
+            self._give(key, snapshot)
+        waiting_for = {session for key in at_once for session in self._sessions.get(key, ())}
+        for key, snapshot in afterwards.items():
+            self._defer(key, snapshot, {session for session in waiting_for if not _is_settled(session)})
+
+    def answered(self, session: Session) -> None:
+        """A stream's client answered something; whoever waited for it may go on."""
+        if self._deferred and _is_settled(session):
+            self._no_longer_waiting(session)
+
+    def sessions(self) -> Iterable[Session]:
+        """All open streams."""
+        return [session for sessions in self._sessions.values() for session in sessions]
+
+    def _give(self, key: Key, snapshot: Snapshot) -> None:
+        self._cancel(key)
+        if key in self._sessions:
+            self._current[key] = snapshot
+            for session in self._sessions[key]:
+                session.give(snapshot)
+
+    def _defer(self, key: Key, snapshot: Snapshot, waiting_for: set[Session]) -> None:
+        if not waiting_for:
+            self._give(key, snapshot)
+            return
+        self._cancel(key)
+        timer = asyncio.get_running_loop().call_later(self._patience, self._give, key, snapshot)
+        self._deferred[key] = _Deferred(snapshot, waiting_for, timer)
+
+    def _cancel(self, key: Key) -> None:
+        deferred = self._deferred.pop(key, None)
+        if deferred:
+            deferred.timer.cancel()
+
+    def _no_longer_waiting(self, session: Session) -> None:
+        for key, deferred in list(self._deferred.items()):
+            deferred.waiting_for.discard(session)
+            if not deferred.waiting_for:
+                self._give(key, deferred.snapshot)
+
+
+def _is_settled(session: Session) -> bool:
+    return session.stream.settled(ENDPOINTS)

@@ -1,0 +1,59 @@
+"""What the two variants of a stream have in common: who it belongs to, its nonces, and what is told about it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Protocol
+
+from kuma_core.xds.snapshot import Snapshot, TYPES
+
+MANY_NAMES = frozenset((TYPES[0], TYPES[2]))
+"""The types of which a client may ask for everything: clusters and listeners."""
+
+
+class Recorder(Protocol):
+    """Is told what goes over one stream."""
+
+    def sent(self, type_url: str) -> None:
+        """A response went out."""
+        ...
+
+    def answered(self, type_url: str, error: str | None) -> None:
+        """A request answered a response; ``error`` is the client's text if it rejected it."""
+        ...
+
+
+class ProtocolError(Exception):
+    """The client asked for something that ends its stream. ``unimplemented`` tells the two codes apart."""
+
+    def __init__(self, message: str, unimplemented: bool = False) -> None:
+        super().__init__(message)
+        self.unimplemented = unimplemented
+
+
+class Stream(Protocol):
+    """One client's state: requests and snapshots go in, responses come out. No I/O."""
+
+    node_id: str
+    snapshot: Snapshot | None
+
+    def take(self, data: bytes) -> None:
+        """Account for a request; raises ``ProtocolError`` or ``MalformedRequest``."""
+        ...
+
+    def responses(self) -> Iterator[bytes]:
+        """Everything that can be sent now. Each response counts as sent when it is yielded."""
+        ...
+
+    def settled(self, type_url: str) -> bool:
+        """Whether the client has acknowledged the snapshot's resources of that type, or never asked for any."""
+        ...
+
+
+def check_type(type_url: str) -> bool:
+    """Whether the type is served. A missing or v2 type raises; a type that nobody serves is left unanswered."""
+    if not type_url:
+        raise ProtocolError("type URL is required for ADS")
+    if ".api.v2." in type_url:
+        raise ProtocolError(f"{type_url} belongs to the v2 API; this server speaks v3", unimplemented=True)
+    return type_url in TYPES

@@ -1,0 +1,125 @@
+"""What happened on every stream: counted in the event loop, read by whoever shows or stores it.
+
+The traffic here runs against the stream, and nothing here can wake the reconciler.
+"""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import structlog
+
+from kuma_core.xds.contract import SHORT_NAMES, Counts, Proxy, StreamReport
+
+_log = structlog.get_logger("xds-status")
+
+LONGEST_REJECTION = 2000
+"""How much of Envoy's text is kept."""
+
+
+class StreamBook:
+    """Keeps a report for every open stream, and for closed ones until they are taken."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._open: dict[str, StreamReport] = {}
+        self._changed: dict[str, StreamReport] = {}
+        self._bell = threading.Event()
+        self.totals: Counter[tuple[str, str]] = Counter()
+
+    def begin(self, proxy: Proxy) -> StreamEntry:
+        """A stream of the proxy opened."""
+        report = StreamReport(id=str(uuid.uuid1()), proxy=proxy, connected=_now())
+        self._put(report)
+        return StreamEntry(self, report)
+
+    def wait_changed(self) -> None:
+        """Block until a report changed, or ``wake`` was called."""
+        self._bell.wait()
+
+    def wake(self) -> None:
+        """End the current ``wait_changed``, or the next one."""
+        self._bell.set()
+
+    def take_changed(self) -> list[StreamReport]:
+        """The reports that changed since the last call."""
+        with self._lock:
+            taken = list(self._changed.values())
+            self._changed.clear()
+            self._bell.clear()
+        return taken
+
+    def put_back(self, reports: Iterable[StreamReport]) -> None:
+        """Count reports that could not be stored as changed again, unless a newer one is there."""
+        with self._lock:
+            for report in reports:
+                self._changed.setdefault(report.id, report)
+            if self._changed:
+                self._bell.set()
+
+    def connected(self) -> int:
+        """How many streams are open."""
+        with self._lock:
+            return len(self._open)
+
+    def _put(self, report: StreamReport, outcome: tuple[str, str] | None = None) -> None:
+        with self._lock:
+            self._open[report.id] = report
+            if report.disconnected:
+                del self._open[report.id]
+            self._changed[report.id] = report
+            if outcome:
+                self.totals[outcome] += 1
+            self._bell.set()
+
+
+class StreamEntry:
+    """The page of one stream; only its own stream writes on it."""
+
+    def __init__(self, book: StreamBook, report: StreamReport) -> None:
+        self._book = book
+        self._report = report
+        self._rejections: dict[str, str] = {}
+
+    def sent(self, type_url: str) -> None:
+        """A response went out."""
+        counts = self._counts(type_url)
+        self._update(type_url, "sent", replace(counts, sent=counts.sent + 1))
+
+    def answered(self, type_url: str, error: str | None) -> None:
+        """A response was accepted, or rejected with Envoy's words."""
+        counts = self._counts(type_url)
+        if error is None:
+            self._rejections.pop(type_url, None)
+            self._update(type_url, "acknowledged", replace(counts, acknowledged=counts.acknowledged + 1))
+            return
+        kind = SHORT_NAMES.get(type_url, type_url)
+        self._rejections[type_url] = f"{kind}: {error[:LONGEST_REJECTION]}"
+        _log.warning("a proxy rejected its configuration", proxy=str(self._report.proxy), type=kind, reason=error)
+        self._update(type_url, "rejected", replace(counts, rejected=counts.rejected + 1))
+
+    def close(self) -> None:
+        """The stream ended."""
+        self._report = replace(self._report, disconnected=_now())
+        self._book._put(self._report)
+
+    def _counts(self, type_url: str) -> Counts:
+        return self._report.counts.get(type_url, Counts())
+
+    def _update(self, type_url: str, outcome: str, counts: Counts) -> None:
+        self._report = replace(
+            self._report,
+            updated=_now(),
+            counts={**self._report.counts, type_url: counts},
+            rejection="; ".join(self._rejections.values()),
+        )
+        self._book._put(self._report, (SHORT_NAMES.get(type_url, type_url), outcome))
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

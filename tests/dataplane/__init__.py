@@ -1,0 +1,1 @@
+"""Tests of kuma-dp and kuma-tcp-echo, on loopback only."""

@@ -1,0 +1,241 @@
+"""A small REST server that answers as a control plane does, and kumactl run inside this process."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+import pytest
+
+from kuma_core.commandline import exit_code
+from kuma_core.kumactl.main import build
+
+TAGS = {
+    "header": "TAGS",
+    "path": "networking.inbound.*.tags|networking.gateway.tags",
+    "format": "tags",
+    "default": "",
+}
+
+
+def kind(name: str, path: str, singular: str, aliases: tuple[str, ...] = (), **more: Any) -> dict[str, Any]:
+    """One entry of ``GET /kinds``."""
+    value = {"name": name, "path": path, "singular": singular, "aliases": list(aliases), "scope": "mesh"}
+    return {**value, "readOnly": False, "plugin": "builtin", "columns": [], **more}
+
+
+KINDS = [
+    kind(
+        "Mesh",
+        "meshes",
+        "mesh",
+        scope="global",
+        columns=[
+            {"header": "mTLS", "path": "mtls.enabled", "format": "onOff", "default": ""},
+            {"header": "CA", "path": "mtls.ca?", "format": "text", "default": "builtin"},
+        ],
+    ),
+    kind("Dataplane", "dataplanes", "dataplane", ("dp",), columns=[TAGS]),
+    kind("HealthCheck", "health-checks", "healthcheck"),
+    kind("TrafficPermission", "traffic-permissions", "traffic-permission"),
+    kind("DataplaneInsight", "dataplane-insights", "dataplane-insight", readOnly=True),
+    kind(
+        "Greeting",
+        "greetings",
+        "greeting",
+        ("hi",),
+        plugin="somebody",
+        columns=[{"header": "WORDS", "path": "words", "format": "newer-than-us", "default": "-"}],
+    ),
+]
+
+
+@dataclass
+class Reply:
+    """What the server says in place of its own answer."""
+
+    status: int
+    body: bytes
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+class FakeServer:
+    """Items by path, the requests that came, and replies that a test wants instead."""
+
+    def __init__(self) -> None:
+        self.items: dict[str, dict[str, Any]] = {}
+        self.requests: list[tuple[str, str, dict[str, str], bytes]] = []
+        self.replies: dict[tuple[str, str], Reply | Callable[[BaseHTTPRequestHandler], None]] = {}
+        self.overviews: list[dict[str, Any]] = []
+        self.url = ""
+
+    def reply(self, method: str, path: str, status: int, body: bytes | str = b"", **headers: str) -> None:
+        """Answer ``method path`` so from now on."""
+        data = body.encode() if isinstance(body, str) else body
+        self.replies[method, path] = Reply(status, data, {k.replace("_", "-"): v for k, v in headers.items()})
+
+    def error(self, method: str, path: str, status: int, value: dict[str, Any]) -> None:
+        """Answer with an error in the JSON shape."""
+        self.reply(method, path, status, json.dumps(value), Content_Type="application/json")
+
+    def written(self) -> list[tuple[str, str]]:
+        """The writes that came, in order."""
+        return [(method, path) for method, path, _, _ in self.requests if method != "GET"]
+
+    def answer(self, handler: BaseHTTPRequestHandler) -> None:
+        parts = urlsplit(handler.path)
+        length = int(handler.headers.get("Content-Length") or 0)
+        body = handler.rfile.read(length)
+        self.requests.append((handler.command, handler.path, dict(handler.headers), body))
+        wanted = self.replies.get((handler.command, parts.path))
+        if callable(wanted):
+            return wanted(handler)
+        reply = wanted or self._own(handler.command, unquote(parts.path), parts.query, body)
+        handler.send_response(reply.status)
+        for name, value in reply.headers.items():
+            handler.send_header(name, value)
+        handler.send_header("Content-Length", str(len(reply.body)))
+        handler.end_headers()
+        handler.wfile.write(reply.body)
+        return None
+
+    def _own(self, method: str, path: str, query: str, body: bytes) -> Reply:
+        if path in ("/", "/kinds"):
+            return _json({"tagline": "Kuma", "version": "9.8.7"} if path == "/" else {"kinds": KINDS})
+        if path.endswith("/dataplanes+insights"):
+            return _json({"items": self.overviews, "asked": parse_qsl(query)})
+        if method == "PUT":
+            return self._put(path, json.loads(body))
+        return self._get(path) if method == "GET" else self._delete(path)
+
+    def _get(self, path: str) -> Reply:
+        if path in self.items:
+            return _json(self.items[path])
+        collections = {k["path"] for k in KINDS}
+        if path.rpartition("/")[2] in collections:
+            inside = [v for k, v in self.items.items() if k.rpartition("/")[0] == path]
+            return _json({"items": inside})
+        return _not_found("Could not retrieve a resource")
+
+    def _put(self, path: str, value: dict[str, Any]) -> Reply:
+        before = self.items.get(path)
+        self.items[path] = value
+        result = "created" if before is None else "unchanged" if before == value else "updated"
+        return Reply(201 if before is None else 200, b"", {"Kuma-Result": result})
+
+    def _delete(self, path: str) -> Reply:
+        if self.items.pop(path, None) is None:
+            return _not_found("Could not delete a resource")
+        return Reply(200, b"")
+
+
+def _json(value: Any, status: int = 200) -> Reply:
+    return Reply(status, json.dumps(value).encode(), {"Content-Type": "application/json"})
+
+
+def _not_found(title: str) -> Reply:
+    return _json({"title": title, "details": "Not found"}, 404)
+
+
+@pytest.fixture
+def server() -> Iterator[FakeServer]:
+    """A running server on a free port of the loopback address."""
+    fake = FakeServer()
+
+    class Handler(BaseHTTPRequestHandler):
+        def _answer(self) -> None:
+            fake.answer(self)
+
+        do_GET = do_PUT = do_DELETE = _answer
+
+        def log_message(self, format: str, *args: Any) -> None:
+            return None
+
+    http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    http.daemon_threads = True
+    thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    fake.url = f"http://127.0.0.1:{http.server_address[1]}"
+    yield fake
+    http.shutdown()
+    http.server_close()
+    thread.join()
+
+
+@dataclass
+class Result:
+    """How a call ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+Call = Callable[..., Result]
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty home directory."""
+    directory = tmp_path / "home"
+    directory.mkdir()
+    monkeypatch.setenv("HOME", str(directory))
+    for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    return directory
+
+
+@pytest.fixture
+def kumactl(home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Call:
+    """Call kumactl in this process: ``kumactl("get", "meshes", stdin="…")``."""
+
+    def call(*argv: str, stdin: str | bytes | None = None) -> Result:
+        capsys.readouterr()
+        with _stdin(stdin if stdin is not None else b"") as reader:
+            monkeypatch.setattr("sys.stdin", reader)
+            code = exit_code(build(), argv)
+        captured = capsys.readouterr()
+        assert "Traceback" not in captured.err
+        return Result(code, captured.out, captured.err)
+
+    return call
+
+
+def _stdin(content: str | bytes) -> Any:
+    reader, writer = os.pipe()
+    data = content.encode() if isinstance(content, str) else content
+    threading.Thread(target=_pour, args=(writer, data), daemon=True).start()
+    return open(reader, encoding="utf-8")
+
+
+def _pour(descriptor: int, data: bytes) -> None:
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+    except BrokenPipeError:
+        return
+
+
+def configure(home: Path, url: str, context: str = "") -> None:
+    """Write a configuration whose one control plane is at ``url``; ``context`` is more of its YAML."""
+    directory = home / ".kumactl"
+    directory.mkdir(exist_ok=True)
+    (directory / "config").write_text(
+        f"contexts:\n- controlPlane: local\n  name: local\n{context}"
+        f"controlPlanes:\n- coordinates:\n    apiServer:\n      url: {url}\n  name: local\n"
+        "currentContext: local\n"
+    )
+
+
+@pytest.fixture
+def connected(home: Path, server: FakeServer, kumactl: Call) -> Call:
+    """kumactl with a configuration that names the server."""
+    configure(home, server.url)
+    return kumactl

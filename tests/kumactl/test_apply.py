@@ -1,0 +1,231 @@
+"""``kumactl apply`` (specification of the command line, 7.3)."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from kuma_core.kumactl import source
+
+from .conftest import Call, FakeServer
+
+DATAPLANE = """\
+type: Dataplane
+mesh: default
+name: dp-1
+networking:
+  inbound:
+  - interface: 127.0.0.1:10000:9000
+    tags:
+      service: echo
+"""
+DP_PATH = "/meshes/default/dataplanes/dp-1"
+
+
+def test_7_3_from_a_file_created_unchanged_updated(
+    connected: Call, server: FakeServer, tmp_path: Path
+) -> None:
+    file = tmp_path / "dp.yaml"
+    file.write_text(DATAPLANE)
+    assert connected("apply", "-f", str(file)).out == 'created Dataplane "dp-1"\n'
+    assert connected("apply", "--file", str(file)).out == 'unchanged Dataplane "dp-1"\n'
+    file.write_text(DATAPLANE.replace("echo", "web"))
+    result = connected("apply", f"--file={file}")
+    assert (result.code, result.out, result.err) == (0, 'updated Dataplane "dp-1"\n', "")
+    assert server.items[DP_PATH]["networking"]["inbound"][0]["tags"] == {"service": "web"}
+
+
+@pytest.mark.parametrize("argv", [(), ("-f", "-")])
+def test_7_3_from_standard_input(connected: Call, server: FakeServer, argv: tuple[str, ...]) -> None:
+    assert connected("apply", *argv, stdin=DATAPLANE).out == 'created Dataplane "dp-1"\n'
+    assert server.written() == [("PUT", DP_PATH)]
+
+
+def test_7_3_json_too(connected: Call, server: FakeServer) -> None:
+    value = {"type": "Mesh", "name": "m", "mtls": {"enabled": True}}
+    assert connected("apply", stdin=json.dumps(value)).code == 0
+    assert server.items["/meshes/m"] == value
+
+
+def test_7_3_from_a_url_through_redirects(connected: Call, server: FakeServer) -> None:
+    server.reply("GET", "/file", 302, "", Location="/real")
+    server.reply("GET", "/real", 200, DATAPLANE)
+    assert connected("apply", "-f", server.url + "/file").out == 'created Dataplane "dp-1"\n'
+
+
+@pytest.mark.parametrize("status", [204, 404, 500])
+def test_7_3_a_url_that_does_not_answer_200_is_an_error(
+    connected: Call, server: FakeServer, status: int
+) -> None:
+    server.reply("GET", "/file", status)
+    result = connected("apply", "-f", server.url + "/file")
+    assert (result.code, result.out, server.written()) == (1, "", [])
+    assert f"Error: error with GET http request: {server.url}/file: ({status})" in result.err
+
+
+def test_7_3_a_redirect_cannot_lead_to_local_files(
+    connected: Call, server: FakeServer, tmp_path: Path
+) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text(DATAPLANE)
+    server.reply("GET", "/file", 302, "", Location=secret.as_uri())
+    result = connected("apply", "-f", server.url + "/file")
+    assert (result.code, server.written()) == (1, [])
+    assert "error with GET http request" in result.err
+
+
+def test_7_3_a_file_that_is_not_there(connected: Call, tmp_path: Path) -> None:
+    for path, reason in ((tmp_path / "no", "No such file or directory"), (tmp_path, "Is a directory")):
+        result = connected("apply", "-f", str(path))
+        assert result.err == f'Error: error while reading provided file: cannot read "{path}": {reason}\n'
+
+
+def test_input_without_end_is_refused(
+    connected: Call, server: FakeServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    assert source.MAX_SOURCE == 16 * 1024 * 1024
+    monkeypatch.setattr(source, "MAX_SOURCE", 100)
+    file = tmp_path / "f"
+    file.write_text("#" * 101)
+    server.reply("GET", "/f", 200, "#" * 101)
+    for argv, stdin in ((("-f", str(file)), None), (("-f", server.url + "/f"), None), ((), "#" * 100_000)):
+        result = connected("apply", *argv, stdin=stdin)
+        assert result.code == 1
+        assert "larger than 100 bytes" in result.err
+
+
+@pytest.mark.parametrize("text", ["", "# nothing\n---\n"])
+def test_nothing_to_apply_is_an_error(connected: Call, text: str) -> None:
+    assert connected("apply", stdin=text).err == "Error: nothing to apply: standard input holds no document\n"
+
+
+def test_what_is_not_text_is_refused(connected: Call) -> None:
+    assert "standard input, line 2: byte 5 is not UTF-8 text" in connected("apply", stdin=b"a: 1\n\xff").err
+
+
+def test_malformed_yaml_names_line_and_column(connected: Call, server: FakeServer) -> None:
+    result = connected("apply", stdin="a: 1\na: 2\n")
+    assert (result.code, server.requests) == (1, [])
+    assert 'Error: standard input, line 2, column 1: key "a" occurs twice' in result.err
+
+
+def test_7_3_every_document_in_order(connected: Call, server: FakeServer) -> None:
+    text = (
+        "---\ntype: Mesh\nname: b\n---\n---\ntype: greeting\nname: hello\nmesh: b\nwords: [x]\n---\n"
+        + DATAPLANE
+    )
+    result = connected("apply", stdin=text)
+    assert result.out == 'created Mesh "b"\ncreated Greeting "hello"\ncreated Dataplane "dp-1"\n'
+    assert server.written() == [("PUT", "/meshes/b"), ("PUT", "/meshes/b/greetings/hello"), ("PUT", DP_PATH)]
+    assert server.items["/meshes/b/greetings/hello"]["type"] == "Greeting"
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("type: Dataplane\nmesh: a\n", "Name field cannot be empty"),
+        ("type: Dataplane\nname: ''\nmesh: a\n", "Name field cannot be empty"),
+        ("type: Dataplane\nname: a\n", "Mesh field cannot be empty"),
+        ("name: a\nmesh: a\n", "Type field cannot be empty"),
+        ("type: Dataplane\nname: 1\nmesh: a\n", "name must be text, but is the number 1; put it in quotes"),
+        ("type: Dataplane\nname: a\nmesh: true\n", "mesh must be text, but is true"),
+        ("type: [a]\nname: a\nmesh: a\n", "type must be text, but is a list"),
+        ("- type: Mesh\n", "a resource must be a mapping, but this is a list"),
+        ("just text", "a resource must be a mapping, but this is text"),
+        ("type: Nope\nname: a\n", 'unknown type "Nope"; this control plane has Mesh, Dataplane,'),
+        ("type: DataplaneInsight\nname: a\nmesh: a\n", "DataplaneInsight is read-only"),
+    ],
+)
+def test_7_3_documents_are_checked_before_anything_is_sent(
+    connected: Call, server: FakeServer, text: str, problem: str
+) -> None:
+    result = connected("apply", stdin=text)
+    assert (result.code, result.out) == (1, "")
+    assert result.err.startswith(f"Error: YAML contains invalid resource: {problem}")
+    assert "(document 1 of standard input)" in result.err
+    both = connected("apply", stdin=f"{DATAPLANE}---\n{text}\n---\ntype: Mesh\n")
+    assert f"\n* document 2 of standard input: {problem}" in both.err
+    assert "\n* document 3 of standard input: Name field cannot be empty" in both.err
+    assert server.written() == []
+
+
+def test_a_failure_does_not_stop_the_next_document(connected: Call, server: FakeServer) -> None:
+    causes = [{"field": "mtls.ca", "message": "is unknown"}]
+    error = {"title": "Could not create a resource", "details": "Resource is not valid", "causes": causes}
+    server.error("PUT", "/meshes/bad", 400, error)
+    server.reply("PUT", "/meshes/ro", 405, "405: Method Not Allowed")
+    text = "---\n".join(f"type: Mesh\nname: {name}\n" for name in ("bad", "ro", "good"))
+    result = connected("apply", stdin=text)
+    assert (result.code, result.out) == (1, 'created Mesh "good"\n')
+    assert result.err == (
+        'failed Mesh "bad": Could not create a resource (Resource is not valid)\n* mtls.ca: is unknown\n'
+        'failed Mesh "ro": (405): 405: Method Not Allowed\n'
+        "Error: 2 of 3 resources could not be applied\n"
+    )
+
+
+def test_a_server_that_is_gone_stops_the_rest(connected: Call, server: FakeServer) -> None:
+    server.reply("PUT", "/meshes/b", 307, "", Location="/x")
+    text = "---\n".join(f"type: Mesh\nname: {name}\n" for name in "abc")
+    result = connected("apply", stdin=text)
+    assert (result.code, result.out) == (1, 'created Mesh "a"\n')
+    assert result.err.endswith("Error: 2 of 3 resources could not be applied\n")
+    assert server.written() == [("PUT", "/meshes/a"), ("PUT", "/meshes/b")]
+
+
+def test_stance_2_warnings_of_the_server_are_shown(connected: Call, server: FakeServer) -> None:
+    server.reply("PUT", "/meshes/a", 201, "", Kuma_Result="created", Warning='299 - "unknown field mtsl"')
+    result = connected("apply", "--quiet", stdin="type: Mesh\nname: a\n")
+    assert (result.code, result.out, result.err) == (0, "", "Warning: unknown field mtsl\n")
+
+
+def test_7_3_dry_run_checks_and_sends_nothing(connected: Call, server: FakeServer) -> None:
+    result = connected("apply", "--dry-run", stdin=DATAPLANE)
+    assert (result.code, result.out) == (0, 'would apply Dataplane "dp-1"\n')
+    assert connected("apply", "--dry-run", "--quiet", stdin=DATAPLANE).out == ""
+    assert connected("apply", "--dry-run", stdin="type: Nope\nname: a\n").code == 1
+    assert server.written() == []
+
+
+def test_7_3_the_global_mesh_is_not_used_and_said_so(connected: Call, server: FakeServer) -> None:
+    result = connected("apply", "--mesh", "other", stdin=DATAPLANE)
+    assert server.written() == [("PUT", DP_PATH)]
+    assert result.err == "Warning: apply does not use --mesh: each document names its own mesh\n"
+
+
+def test_7_3_variables(connected: Call, server: FakeServer) -> None:
+    text = "type: {{kind}}\nname: {{{name}}}\nmesh: {{& mesh}}\na: '{{a}}'\nb: '{{b}}'\nc: '{{c}}'\n"
+    argv = ("-v", "kind=Dataplane,name=x", "--var", "mesh=m", "-v", "a=<&>", "-v", 'b=1,"c=2,3"')
+    assert connected("apply", *argv, stdin=text).out == 'created Dataplane "x"\n'
+    value = server.items["/meshes/m/dataplanes/x"]
+    assert (value["a"], value["b"], value["c"]) == ("<&>", "1", "2,3")
+
+
+def test_1_a_value_with_one_equals_sign_keeps_its_commas(connected: Call, server: FakeServer) -> None:
+    connected("apply", "-v", "a=1,2,3", stdin="type: Mesh\nname: m\na: '{{a}}'\n")
+    assert server.items["/meshes/m"]["a"] == "1,2,3"
+
+
+@pytest.mark.parametrize("value", ["x", "=1", "a=1,b,c=2"])
+def test_1_a_variable_without_key_or_value(connected: Call, value: str) -> None:
+    result = connected("apply", "-v", value, stdin=DATAPLANE)
+    assert result.code == 1
+    assert "for -v/--var: want KEY=VALUE\nUsage: " in result.err
+
+
+def test_7_3_template_errors_are_told_with_their_line(connected: Call, server: FakeServer) -> None:
+    result = connected("apply", stdin="type: Mesh\nname: {{#a}}\n")
+    assert (result.code, server.requests) == (1, [])
+    assert "Error: standard input: the template is malformed: unclosed section" in result.err
+    assert "line 2" in result.err
+
+
+def test_7_3_strict_refuses_variables_that_are_not_set(connected: Call, server: FakeServer) -> None:
+    text = "type: Mesh\nname: m\nlabel: '{{gone}}'\n"
+    assert connected("apply", stdin=text).code == 0
+    result = connected("apply", "--strict", stdin=text)
+    assert result.code == 1
+    assert 'standard input, line 3: variable "gone" is not set; set it with -v gone=VALUE' in result.err
+    assert len(server.written()) == 1

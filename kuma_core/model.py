@@ -86,7 +86,7 @@ class ResourceType:
     ``spec`` is a subclass of ``kuma_core.sdk.Spec``. ``path`` is the collection in the URL, ``singular`` and
     ``aliases`` are what the command line takes beside it. Kinds with ``affects_proxies`` wake the
     reconciler when they change. A kind that is not ``stored`` is computed; whoever registers it also
-    registers the routes that serve it.
+    registers the routes that serve it. A kind that is not ``served`` appears in no API at all.
     """
 
     name: str
@@ -97,6 +97,7 @@ class ResourceType:
     scope: Scope = Scope.MESH
     read_only: bool = False
     stored: bool = True
+    served: bool = True
     affects_proxies: bool = True
     columns: tuple[Column, ...] = ()
 

@@ -47,7 +47,7 @@ def catalog(config: Config) -> dict[str, Any]:
 
 def kinds(registered: Kinds) -> dict[str, Any]:
     """``GET /kinds``: everything that a client needs to work with a kind that it never heard of."""
-    return {"kinds": [_kind(kind, registered.owner(kind.name)) for kind in registered]}
+    return {"kinds": [_kind(kind, registered.owner(kind.name)) for kind in registered if kind.served]}
 
 
 def _kind(kind: ResourceType, plugin: str) -> dict[str, Any]:

@@ -38,7 +38,7 @@ def resource_routes(
 ) -> Iterator[Route]:
     """The collection and the item of every kind that is stored."""
     for kind in kinds:
-        if kind.stored:
+        if kind.stored and kind.served:
             is_global = kind.scope is Scope.GLOBAL
             path = f"/{kind.path}" if is_global else f"/meshes/{{mesh}}/{kind.path}"
             yield Route(path, Collection(kind, resources))

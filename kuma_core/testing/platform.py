@@ -1,0 +1,146 @@
+"""A whole control plane in a thread of the test, with exactly the plugins that the test names."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+from kuma_core import builtin
+from kuma_core.builtin.settings import autoconfigured
+from kuma_core.config import build_config
+from kuma_core.plugin.catalog import Catalog, build_catalog
+from kuma_core.plugin.loader import Plugin, State
+from kuma_core.runtime.platform import Platform
+from kuma_core.testing.ports import free_port
+from kuma_core.testing.waiting import eventually
+
+PORTS = ("apiServer.port", "bootstrapServer.port", "xdsServer.grpcPort", "xdsServer.diagnosticsPort")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a server said: ``body`` is decoded JSON where it is JSON, else text."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: Any
+
+
+class RunningPlatform:
+    """A control plane that runs, and a small client for its HTTP servers."""
+
+    def __init__(self, platform: Platform) -> None:
+        self.platform = platform
+        self.api, self.bootstrap, self.xds_port, self.diagnostics = (
+            platform.config.number(path) for path in PORTS
+        )
+
+    @property
+    def api_url(self) -> str:
+        """Where the REST API is."""
+        return f"http://127.0.0.1:{self.api}"
+
+    def get(self, path: str, **headers: str) -> Answer:
+        """GET a path of the REST API."""
+        return self.request("GET", path, None, **headers)
+
+    def put(self, path: str, body: Any) -> Answer:
+        """PUT JSON, or bytes as they are, to a path of the REST API."""
+        return self.request("PUT", path, body)
+
+    def delete(self, path: str) -> Answer:
+        """DELETE a path of the REST API."""
+        return self.request("DELETE", path)
+
+    def request(self, method: str, path: str, body: Any = None, port: int = 0, **headers: str) -> Answer:
+        """Any request to the REST API, or to the HTTP server on another port."""
+        data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{port or self.api}{path}",
+            data=data,
+            method=method,
+            headers={"Content-Type": "application/json", **headers},
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=30) as response:
+                return _answer(response.status, response.headers, response.read())
+        except urllib.error.HTTPError as error:
+            with error:
+                return _answer(error.code, error.headers, error.read())
+
+    def apply(self, *documents: Mapping[str, Any]) -> None:
+        """PUT documents as ``kumactl apply`` does; fails the test if one is refused."""
+        for document in documents:
+            kind = self.platform.catalog.kinds[document["type"]]
+            scope = f"/meshes/{document['mesh']}" if "mesh" in document else ""
+            answer = self.put(f"{scope}/{kind.path}/{document['name']}", document)
+            assert answer.status in (200, 201), answer
+
+
+def _answer(status: int, headers: Any, body: bytes) -> Answer:
+    is_json = "json" in (headers.get("Content-Type") or "") and body
+    return Answer(status, dict(headers), json.loads(body) if is_json else body.decode())
+
+
+def make_catalog(plugins: Iterable[ModuleType | Any]) -> Catalog:
+    """A catalog of the kernel and these modules; entry points are not looked at."""
+    loaded = [
+        Plugin(getattr(module, "__name__", repr(module)), "test", "0", State.LOADED, module=module)
+        for module in plugins
+    ]
+    return build_catalog(builtin, loaded)
+
+
+@contextmanager
+def running_platform(
+    plugins: Iterable[ModuleType | Any], settings: Mapping[str, str] | None = None
+) -> Iterator[RunningPlatform]:
+    """Run a control plane with these plugins; ``settings`` are environment variables.
+
+    Every port is free and the API listens on loopback, unless ``settings`` says otherwise.
+    """
+    catalog = make_catalog(plugins)
+    environ = {item.env: str(free_port()) for item in catalog.settings if item.path in PORTS}
+    environ |= {"KUMA_API_SERVER_INTERFACE": "127.0.0.1", **(settings or {})}
+    config = autoconfigured(build_config(catalog.settings, {}, "test", environ))
+    platform = Platform(config, catalog)
+    thread = _Thread(platform)
+    thread.start()
+    try:
+        eventually(lambda: thread.failure or _ready(platform), what="a ready control plane")
+        if thread.failure:
+            raise thread.failure
+        yield RunningPlatform(platform)
+    finally:
+        platform.stop()
+        thread.join(timeout=20)
+        assert not thread.is_alive(), "the control plane did not stop"
+
+
+def _ready(platform: Platform) -> bool:
+    port = platform.config.number("xdsServer.diagnosticsPort")
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/ready", timeout=5) as response:
+        return bool(response.status == 200)
+
+
+class _Thread(threading.Thread):
+    """Runs a platform's event loop and keeps the error with which it ended."""
+
+    def __init__(self, platform: Platform) -> None:
+        super().__init__(name="platform", daemon=True)
+        self._platform = platform
+        self.failure: BaseException | None = None
+
+    def run(self) -> None:
+        try:
+            asyncio.run(self._platform.run())
+        except BaseException as error:  # noqa: BLE001 - handed to the test that waits for it
+            self.failure = error

@@ -1,0 +1,30 @@
+"""Free ports for tests, far from where the system takes its own, and apart for parallel test workers."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import socket
+
+_FIRST, _SIZE, _WORKERS = 10_000, 1_000, 20
+
+
+def _range() -> range:
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
+    start = _FIRST + int(worker) % _WORKERS * _SIZE
+    return range(start, start + _SIZE)
+
+
+_ports = itertools.cycle(_range())
+
+
+def free_port() -> int:
+    """A port on which nobody listens; no other call of this process got it lately."""
+    for port in itertools.islice(_ports, _SIZE):
+        try:
+            with socket.create_server(("127.0.0.1", port)):
+                pass
+        except OSError:
+            continue
+        return port
+    raise RuntimeError("no free port is left in the range of this test worker")

@@ -18,6 +18,19 @@ MASK = "*****"
 _TRUE = frozenset(("1", "t", "T", "TRUE", "true", "True"))
 _FALSE = frozenset(("0", "f", "F", "FALSE", "false", "False"))
 
+_KINDS = {
+    type(None): "null",
+    bool: "true or false",
+    int: "a number",
+    float: "a fraction",
+    str: "text",
+    list: "a list",
+    dict: "a mapping",
+}
+"""How messages call what YAML holds."""
+
+_LONGEST_SHOWN = 60
+
 Check = Callable[[Any], str | None]
 
 
@@ -37,7 +50,7 @@ class ValueType:
 def _exactly(expected: type, name: str) -> Callable[[Any], Any]:
     def read(value: Any) -> Any:
         if type(value) is not expected:
-            raise ValueError(f"expected {name}, got {type(value).__name__}")
+            raise ValueError(f"expected {name}, got {_KINDS.get(type(value), type(value).__name__)}")
         return value
 
     return read
@@ -57,13 +70,17 @@ def _number(text: str) -> int:
     try:
         return int(text, 8 if octal else 0)
     except ValueError:
-        raise ValueError(f'expected a whole number, got "{text}"') from None
+        raise ValueError(f'expected a whole number, got "{_short(text)}"') from None
 
 
 def _flag(text: str) -> bool:
     if text in _TRUE or text in _FALSE:
         return text in _TRUE
-    raise ValueError(f'expected true or false, got "{text}"')
+    raise ValueError(f'expected true or false, got "{_short(text)}"')
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _LONGEST_SHOWN else text[:_LONGEST_SHOWN] + "…"
 
 
 TEXT = ValueType("text", _yaml_text, str)
@@ -161,7 +178,7 @@ def build_config(
     Raises ``ConfigError`` for the first value that cannot be read or breaks its setting's rule.
     """
     settings = tuple(settings)
-    given, unknown = _flatten(document, {setting.path for setting in settings})
+    given, unknown = _flatten(document, {setting.path for setting in settings}, file)
     values: dict[str, Any] = {}
     sources: dict[str, str] = {}
     for setting in settings:
@@ -172,7 +189,9 @@ def build_config(
     return Config(settings, values, sources, warnings)
 
 
-def _flatten(document: Mapping[str, Any], known: set[str]) -> tuple[dict[str, Any], list[str]]:
+def _flatten(document: Mapping[str, Any], known: set[str], file: str) -> tuple[dict[str, Any], list[str]]:
+    """The document's values by dotted path, and the paths that no setting has."""
+    sections = {path[:at] for path in known for at, letter in enumerate(path) if letter == "."}
     given: dict[str, Any] = {}
     unknown: list[str] = []
 
@@ -181,10 +200,16 @@ def _flatten(document: Mapping[str, Any], known: set[str]) -> tuple[dict[str, An
             path = prefix + key
             if path in known:
                 given[path] = value
-            elif any(name.startswith(path + ".") for name in known) and isinstance(value, Mapping | None):
+            elif path not in sections:
+                unknown.append(path)
+            elif isinstance(value, Mapping | None):
                 walk(value or {}, path + ".")
             else:
-                unknown.append(path)
+                kind = _KINDS.get(type(value), type(value).__name__)
+                raise ConfigError(
+                    f"Invalid configuration: {path} (from {file}): expected a section, that is a mapping "
+                    f"of keys, got {kind}"
+                )
 
     walk(document, "")
     return given, unknown

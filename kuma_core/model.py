@@ -83,10 +83,11 @@ class Resource:
 class ResourceType:
     """A kind of resource, as a plugin registers it.
 
-    ``spec`` is a subclass of ``kuma_core.sdk.Spec``. ``path`` is the collection in the URL, ``singular`` and
-    ``aliases`` are what the command line takes beside it. Kinds with ``affects_proxies`` wake the
-    reconciler when they change. A kind that is not ``stored`` is computed; whoever registers it also
-    registers the routes that serve it. A kind that is not ``served`` appears in no API at all.
+    ``spec`` is a subclass of ``kuma_core.sdk.Spec``. ``path`` is the collection in the URL, and
+    ``path_aliases`` are other spellings of it that REST answers too; ``singular`` and ``aliases`` are what
+    the command line takes beside it. Kinds with ``affects_proxies`` wake the reconciler when they change. A
+    kind that is not ``stored`` is computed; whoever registers it also registers the routes that serve it. A
+    kind that is not ``served`` appears in no API at all.
     """
 
     name: str
@@ -100,6 +101,7 @@ class ResourceType:
     served: bool = True
     affects_proxies: bool = True
     columns: tuple[Column, ...] = ()
+    path_aliases: tuple[str, ...] = ()
 
     def key(self, mesh: str, name: str) -> ResourceKey:
         """The key of a resource of this kind; ``mesh`` counts for nothing if the kind is global."""

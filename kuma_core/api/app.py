@@ -1,55 +1,61 @@
-"""Puts the falcon app of the REST API together."""
+"""Puts the falcon app of an HTTP server together: which paths there are, and how a path is read."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable
+import posixpath
+from collections.abc import Callable, Iterable
 from typing import Any
+from urllib.parse import quote
 
 import falcon
 
 from kuma_core.api import errors
 from kuma_core.api.contract import Route
+from kuma_core.api.cors import Cors
 from kuma_core.errors import KumaError
 
-DISCARDED_BYTES = 64 * 1024 * 1024
-"""How large a body may be to be answered politely; beyond that the HTTP server itself refuses."""
+StartResponse = Callable[..., Any]
 
 
-def build_app(routes: Iterable[Route]) -> falcon.App[Any, Any]:
+class _App(falcon.App[Any, Any]):
+    """An app whose empty answers have no content type (API specification, 2.2)."""
+
+    def __call__(self, env: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+        """Serve one request (WSGI)."""
+
+        def start(status: str, headers: list[tuple[str, str]], *rest: Any) -> Any:
+            if ("content-length", "0") in headers:
+                headers = [header for header in headers if header[0] != "content-type"]
+            return start_response(status, headers, *rest)
+
+        return super().__call__(env, start)
+
+
+class _Paths:
+    """Sends clients of an unclean path to the clean one, as the original's router does (2.4)."""
+
+    def process_request(self, req: falcon.Request, resp: falcon.Response) -> None:
+        """Redirect ``//meshes/./x`` to ``/meshes/x``; a path with a NUL is no path at all."""
+        if "\0" in req.path:
+            raise falcon.HTTPNotFound
+        clean = "/" + posixpath.normpath(req.path).lstrip("/")
+        if clean != req.path:
+            query = f"?{req.query_string}" if req.query_string else ""
+            raise falcon.HTTPMovedPermanently(quote(clean, safe="/+") + query)
+
+
+def build_app(routes: Iterable[Route], cors: Cors | None = None, hint: str = "") -> falcon.App[Any, Any]:
     """An app that serves the routes, ignores a trailing slash and answers every error as JSON.
 
-    Raises ``KumaError`` for a template that falcon cannot tell apart from another one.
+    ``hint`` is told beside every 404 of an unknown path. Raises ``KumaError`` for a template that falcon
+    cannot tell apart from another one.
     """
-    app = falcon.App()
+    app = _App(middleware=[_Paths(), *([cors] if cors else [])])
     app.req_options.strip_url_path_trailing_slash = True
-    errors.register(app)
+    errors.register(app, hint)
     for route in routes:
         try:
             app.add_route(route.template, route.resource)
         except ValueError as error:
             raise KumaError(f'the route "{route.template}" cannot be served: {error}') from error
     return app
-
-
-def json_body(value: Any) -> bytes:
-    """JSON indented by one space, without a newline at its end (API specification, 2.2)."""
-    return json.dumps(value, indent=1, ensure_ascii=False).encode()
-
-
-def answer_json(resp: falcon.Response, value: Any) -> None:
-    """Answer 200 with JSON."""
-    resp.data = json_body(value)
-    resp.content_type = errors.JSON
-
-
-def read_body(req: falcon.Request, limit: int) -> bytes:
-    """The body of a request; a larger one than ``limit`` bytes is refused with 413."""
-    if (req.content_length or 0) <= limit:
-        body = req.bounded_stream.read(limit + 1)
-        if len(body) <= limit:
-            return bytes(body)
-    raise falcon.HTTPContentTooLarge(
-        title="Could not process a resource",
-        description=f"The body has more than {limit} bytes (apiServer.maxBodyBytes)",
-    )

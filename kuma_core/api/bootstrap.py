@@ -8,7 +8,7 @@ from typing import Any
 
 import falcon
 
-from kuma_core.api.app import read_body
+from kuma_core.api.exchange import read_body
 from kuma_core.errors import InvalidResource, NotFound, Violation
 from kuma_core.resources.codec import read_json
 
@@ -45,7 +45,7 @@ class Bootstrap:
             ) from None
         resp.content_type = YAML
 
-    on_get = on_put = on_patch = on_delete = on_post
+    on_get = on_head = on_put = on_patch = on_delete = on_options = on_post
 
 
 def parse_request(body: Any) -> BootstrapRequest:

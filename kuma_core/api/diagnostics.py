@@ -1,4 +1,7 @@
-"""The diagnostics server (5680): is the control plane alive, is it ready, and what does it count."""
+"""The diagnostics server (5680): is the control plane alive, is it ready, and what does it count.
+
+Probes may use any method (API specification, 3.3).
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ from collections.abc import Callable
 
 import falcon
 
-from kuma_core.api.app import answer_json
+from kuma_core.api.exchange import answer_json
 
 
 class Healthy:
@@ -14,6 +17,8 @@ class Healthy:
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Empty."""
+
+    on_head = on_post = on_put = on_patch = on_delete = on_options = on_get
 
 
 class Ready:
@@ -32,6 +37,8 @@ class Ready:
             resp.status = 503
             answer_json(resp, {"title": "Not ready", "details": "; ".join(missing)})
 
+    on_head = on_post = on_put = on_patch = on_delete = on_options = on_get
+
 
 class Metrics:
     """``/metrics`` in the format of Prometheus; ``render`` returns the content type and the text."""
@@ -42,3 +49,5 @@ class Metrics:
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         """The metrics."""
         resp.content_type, resp.data = self._render()
+
+    on_head = on_get

@@ -42,11 +42,20 @@ def error_body(title: str, details: str, causes: Iterable[Violation] = ()) -> by
     return json.dumps(body, indent=1).encode()
 
 
-def register(app: falcon.App[Any, Any]) -> None:
-    """Have every error of an app answered in the one shape."""
+def register(app: falcon.App[Any, Any], hint: str = "") -> None:
+    """Have every error of an app answered in the one shape; ``hint`` ends the text of an unknown path."""
+
+    def http(req: falcon.Request, resp: falcon.Response, error: falcon.HTTPError, params: object) -> None:
+        details = error.description or _DEFAULTS.get(error.status_code, str(error.status))
+        if error.status_code == 404 and not error.description and hint:
+            details = f"{details}; {hint}"
+        _answer(resp, error.status_code, error_body(error.title or str(error.status), details))
+        if error.headers:
+            resp.set_headers(error.headers)
+
     app.add_error_handler(Exception, _unexpected)
     app.add_error_handler(KumaError, _known)
-    app.add_error_handler(falcon.HTTPError, _http)
+    app.add_error_handler(falcon.HTTPError, http)
 
 
 def _known(req: falcon.Request, resp: falcon.Response, error: KumaError, params: object) -> None:
@@ -61,16 +70,8 @@ def _known(req: falcon.Request, resp: falcon.Response, error: KumaError, params:
     _answer(resp, status, error_body(title, details))
 
 
-def _http(req: falcon.Request, resp: falcon.Response, error: falcon.HTTPError, params: object) -> None:
-    """What falcon itself refuses: unknown paths, methods, sizes."""
-    details = error.description or _DEFAULTS.get(error.status_code, str(error.status))
-    _answer(resp, error.status_code, error_body(error.title or str(error.status), details))
-    if error.headers:
-        resp.set_headers(error.headers)
-
-
 _DEFAULTS = {
-    404: "There is nothing at this path; GET /kinds lists the collections that there are",
+    404: "There is nothing at this path",
     405: "This path does not take this method",
 }
 

@@ -9,8 +9,8 @@ from typing import Any
 import falcon
 
 from kuma_core import __version__
-from kuma_core.api.app import answer_json
 from kuma_core.api.errors import JSON
+from kuma_core.api.exchange import answer_json
 from kuma_core.config import Config
 from kuma_core.model import ResourceType
 from kuma_core.plugin.catalog import Kinds

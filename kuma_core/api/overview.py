@@ -7,7 +7,8 @@ from typing import Any
 
 import falcon
 
-from kuma_core.api.app import answer_json
+from kuma_core.api.exchange import answer_json, begin
+from kuma_core.api.paging import answer_page, read_page
 from kuma_core.model import Resource, ResourceKey
 from kuma_core.resources.manager import DATAPLANE, INSIGHT, ResourceManager
 from kuma_core.specs.base import to_document
@@ -15,6 +16,14 @@ from kuma_core.specs.dataplane import DataplaneSpec
 
 OVERVIEW = "DataplaneOverview"
 ANY = "*"
+
+TAG_FILTER: dict[str, Any] = {
+    "name": "tag",
+    "in": "query",
+    "description": "key:value; keeps the dataplanes with one inbound that has all such tags; * is any value.",
+    "schema": {"type": "array", "items": {"type": "string"}},
+}
+"""How the filter is described in OpenAPI."""
 
 
 class OverviewCollection:
@@ -25,15 +34,14 @@ class OverviewCollection:
 
     def on_get(self, req: falcon.Request, resp: falcon.Response, mesh: str) -> None:
         """All dataplanes of a mesh; ``?tag=key:value`` keeps those with one inbound that has all such tags."""
-        req.context.title = "Could not retrieve dataplane overviews"
+        begin(req, "Could not retrieve dataplane overviews")
+        page = read_page(req)
         wanted = read_tags(req.get_param_as_list("tag") or [])
         insights = {insight.name: insight for insight in self._resources.list(INSIGHT, mesh)}
-        items = [
-            _overview(dataplane, insights.get(dataplane.name))
-            for dataplane in self._resources.list(DATAPLANE, mesh)
-            if has_tags(dataplane.spec, wanted)
+        found = [
+            dataplane for dataplane in self._resources.list(DATAPLANE, mesh) if has_tags(dataplane.spec, wanted)
         ]
-        answer_json(resp, {"items": items})
+        answer_page(req, resp, page, found, lambda item: _overview(item, insights.get(item.name)))
 
 
 class OverviewItem:
@@ -44,7 +52,7 @@ class OverviewItem:
 
     def on_get(self, req: falcon.Request, resp: falcon.Response, mesh: str, name: str) -> None:
         """One dataplane; its insight is ``{}`` while it never connected."""
-        req.context.title = "Could not retrieve a dataplane overview"
+        begin(req, "Could not retrieve a dataplane overview")
         dataplane = self._resources.get(ResourceKey(DATAPLANE, mesh, name))
         insight = self._resources.find(ResourceKey(INSIGHT, mesh, name))
         answer_json(resp, dict(sorted({"dataplaneInsight": {}, **_overview(dataplane, insight)}.items())))

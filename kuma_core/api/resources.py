@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import falcon
 
-from kuma_core.api.app import answer_json, read_body
 from kuma_core.api.contract import Route
-from kuma_core.errors import InvalidResource, MalformedResource, Violation
+from kuma_core.api.exchange import answer_json, begin, read_body
+from kuma_core.api.paging import answer_page, read_page
+from kuma_core.errors import InvalidResource, Violation
 from kuma_core.model import Resource, ResourceKey, ResourceType, Scope
 from kuma_core.resources import codec
 from kuma_core.resources.manager import ResourceManager, Result
@@ -21,6 +23,7 @@ _NAME = re.compile(r"[0-9a-z_-]*", re.ASCII)
 _BAD_NAME = "invalid characters. Valid characters are numbers, lowercase latin letters and '-', '_' symbols."
 
 RESULT_HEADER = "Kuma-Result"
+MAX_NAME = 253
 MAX_WARNINGS = 20
 MAX_WARNING_LENGTH = 300
 
@@ -36,13 +39,19 @@ class Limits:
 def resource_routes(
     kinds: Iterable[ResourceType], resources: ResourceManager, limits: Limits
 ) -> Iterator[Route]:
-    """The collection and the item of every kind that is stored."""
+    """The collection and the item of every kind that is stored, in each spelling of its path."""
     for kind in kinds:
         if kind.stored and kind.served:
-            is_global = kind.scope is Scope.GLOBAL
-            path = f"/{kind.path}" if is_global else f"/meshes/{{mesh}}/{kind.path}"
-            yield Route(path, Collection(kind, resources))
-            yield Route(f"{path}/{{mesh}}" if is_global else f"{path}/{{name}}", Item(kind, resources, limits))
+            for path in collection_paths(kind):
+                item = f"{path}/{{mesh}}" if kind.scope is Scope.GLOBAL else f"{path}/{{name}}"
+                yield Route(path, Collection(kind, resources))
+                yield Route(item, Item(kind, resources, limits))
+
+
+def collection_paths(kind: ResourceType) -> list[str]:
+    """The templates of a kind's collection, the proper one first."""
+    start = "/" if kind.scope is Scope.GLOBAL else "/meshes/{mesh}/"
+    return [start + spelling for spelling in (kind.path, *kind.path_aliases)]
 
 
 class Collection:
@@ -54,9 +63,10 @@ class Collection:
 
     def on_get(self, req: falcon.Request, resp: falcon.Response, mesh: str | None = None) -> None:
         """``{"items": [...]}``, sorted by name; a mesh that does not exist has none."""
-        req.context.title = "Could not retrieve resources"
+        begin(req, "Could not retrieve resources")
+        page = read_page(req)
         found = self._resources.list(self._kind.name, mesh)
-        answer_json(resp, {"items": [codec.to_item(self._kind, resource) for resource in found]})
+        answer_page(req, resp, page, found, partial(codec.to_item, self._kind))
 
 
 class Item:
@@ -69,29 +79,30 @@ class Item:
 
     def on_get(self, req: falcon.Request, resp: falcon.Response, mesh: str, name: str = "") -> None:
         """The resource, or 404."""
-        req.context.title = "Could not retrieve a resource"
+        begin(req, "Could not retrieve a resource")
         resource = self._resources.get(self._kind.key(mesh, name or mesh))
         answer_json(resp, codec.to_item(self._kind, resource))
 
     def on_put(self, req: falcon.Request, resp: falcon.Response, mesh: str, name: str = "") -> None:
         """Create the resource (201) or replace it (200); the body of the answer is empty."""
+        begin(req, "Could not process a resource")
         self._require_writable()
         key = self._kind.key(mesh, name or mesh)
-        req.context.title = "Could not process a resource"
-        item = codec.read_json(read_body(req, self._limits.body_bytes))
+        item = codec.read_json(read_body(req, self._limits.body_bytes, "apiServer.maxBodyBytes"))
         self._check_request(item, key)
-        resource, unknown = self._parse(item, key)
+        spec, unknown = parse_spec(self._kind.spec, codec.spec_part(item))
+        req.context.title = "Could not find a resource"
         exists = self._resources.find(key) is not None
         req.context.title = f"Could not {'update' if exists else 'create'} a resource"
-        written = self._resources.put(resource)
+        written = self._resources.put(Resource(key, spec))
         resp.status = 201 if written.result is Result.CREATED else 200
         resp.set_header(RESULT_HEADER, written.result.value)
         _warn(resp, unknown, written.warnings)
 
     def on_delete(self, req: falcon.Request, resp: falcon.Response, mesh: str, name: str = "") -> None:
         """Delete the resource (200, empty), or 404."""
+        begin(req, "Could not delete a resource")
         self._require_writable()
-        req.context.title = "Could not delete a resource"
         self._resources.delete(self._kind.key(mesh, name or mesh))
 
     def _require_writable(self) -> None:
@@ -114,20 +125,13 @@ class Item:
             for field, value in expected.items()
             if meta.get(field) != value
         ]
-        found += [
-            Violation(field, _BAD_NAME)
-            for field, value in (("name", key.name), ("mesh", key.mesh))
-            if not _NAME.fullmatch(value)
-        ]
+        for field, value in (("name", key.name), ("mesh", key.mesh)):
+            if not _NAME.fullmatch(value):
+                found.append(Violation(field, _BAD_NAME))
+            elif len(value) > MAX_NAME:
+                found.append(Violation(field, f"has more than {MAX_NAME} characters"))
         if found:
             raise InvalidResource(found)
-
-    def _parse(self, item: Mapping[str, Any], key: ResourceKey) -> tuple[Resource, list[str]]:
-        try:
-            spec, unknown = parse_spec(self._kind.spec, codec.spec_part(item))
-        except RecursionError:
-            raise MalformedResource([Violation("", "the body is nested too deeply")]) from None
-        return Resource(key, spec), unknown
 
 
 def _warn(resp: falcon.Response, unknown: list[str], warnings: Iterable[Violation]) -> None:

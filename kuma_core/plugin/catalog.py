@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+BUILTIN = "builtin"
+"""The name under which the kernel registers what it brings itself."""
+
 
 @dataclass(frozen=True, slots=True)
 class Contributed(Generic[T]):
@@ -82,7 +85,9 @@ class Catalog:
 
     def components(self, context: Context) -> tuple[Component, ...]:
         """Call ``kuma_register_components``: the long-running parts of all plugins. To be called once."""
-        components = collect(self._manager, "kuma_register_components", None, context=context)
+        components: list[Contributed[Any]] = collect(
+            self._manager, "kuma_register_components", None, context=context
+        )
         for entry in components:
             _require_component(entry)
         _refuse_clashes("component", components, lambda component: [component.name])
@@ -112,7 +117,7 @@ def build_catalog(builtin: object, plugins: Iterable[Plugin]) -> Catalog:
     plugins = tuple(plugins)
     manager = pluggy.PluginManager(hookspecs.NAMESPACE)
     manager.add_hookspecs(hookspecs)
-    _register(manager, builtin, "builtin", "the kernel itself")
+    _register(manager, builtin, BUILTIN, "the kernel itself")
     for plugin in sorted(plugins, key=lambda item: item.name):
         if plugin.state is State.LOADED:
             _register(manager, plugin.module, plugin.name, plugin.label)
@@ -127,6 +132,7 @@ def _freeze(manager: pluggy.PluginManager, plugins: tuple[Plugin, ...]) -> Catal
     stores = collect(manager, "kuma_register_stores", StoreFactory)
     generators = collect(manager, "kuma_register_generators", Generator)
     _refuse_clashes("configuration key", settings, lambda item: [item.path])
+    _refuse_keys_inside_keys(settings)
     _refuse_clashes("environment variable", settings, lambda item: [item.env, *item.aliases])
     _refuse_clashes("store", stores, lambda item: [item.name])
     _refuse_clashes("generator", generators, lambda item: [item.name])
@@ -163,25 +169,44 @@ def _register(manager: pluggy.PluginManager, module: object, name: str, label: s
         manager.check_pending()
     except pluggy.PluginValidationError as error:
         raise PluginError(f"{label}: {_first_lines(error)}", name) from error
-    marked = {caller.name for caller in manager.get_hookcallers(module) or ()}
-    for attribute, value in inspect.getmembers(module, callable):
-        if attribute.startswith("kuma_register_") and attribute not in marked:
+    except ValueError as error:
+        raise PluginError(f"{label}: {_taken(manager, module, name)}; {_way_out(name)}", name) from error
+    own = _implementations(manager, module)
+    for attribute, _ in inspect.getmembers(module, callable):
+        if attribute.startswith("kuma_register_") and attribute not in own:
             raise PluginError(f"{label}: {attribute} lacks the @hookimpl decorator", name)
-        if attribute in marked:
-            _check_signature(value, attribute, name, label)
+    for hook, implementation in own.items():
+        _check_signature(implementation, hook, name, label)
+
+
+def _taken(manager: pluggy.PluginManager, module: object, name: str) -> str:
+    """Why pluggy does not register: it knows the module, or the name, already."""
+    known = manager.get_name(module)
+    return f'its module is that of the plugin "{known}"' if known else f'the name "{name}" is taken'
+
+
+def _implementations(manager: pluggy.PluginManager, module: object) -> dict[str, pluggy.HookImpl]:
+    """The hook implementations of one module, by hook, whatever its functions are called."""
+    return {
+        caller.name: implementation
+        for caller in manager.get_hookcallers(module) or ()
+        for implementation in caller.get_hookimpls()
+        if implementation.plugin is module
+    }
 
 
 def _first_lines(error: Exception) -> str:
     return " ".join(line.strip() for line in str(error).splitlines() if line.strip())
 
 
-def _check_signature(implementation: Callable[..., Any], hook: str, name: str, label: str) -> None:
-    if inspect.iscoroutinefunction(implementation):
+def _check_signature(implementation: pluggy.HookImpl, hook: str, name: str, label: str) -> None:
+    if inspect.iscoroutinefunction(implementation.function):
         raise PluginError(f"{label}: {hook} must be a plain function, not a coroutine", name, hook)
-    options = getattr(implementation, f"{hookspecs.NAMESPACE}_impl", {})
-    if options.get("wrapper") or options.get("hookwrapper"):
-        raise PluginError(f"{label}: {hook} may not be a hook wrapper; hooks here only return values", name, hook)
-    for parameter in inspect.signature(implementation).parameters.values():
+    if implementation.wrapper or implementation.hookwrapper:
+        raise PluginError(
+            f"{label}: {hook} may not be a hook wrapper; hooks here only return values", name, hook
+        )
+    for parameter in inspect.signature(implementation.function).parameters.values():
         if parameter.default is not parameter.empty or parameter.kind is parameter.KEYWORD_ONLY:
             raise PluginError(
                 f'{label}: parameter "{parameter.name}" of {hook} may have no default '
@@ -215,7 +240,7 @@ def _call(implementation: Any, hook: str, arguments: Mapping[str, Any]) -> list[
     except Exception as error:
         raise PluginError(
             f'plugin "{name}": {hook} failed: {type(error).__name__}: {error}. '
-            f"Repair it, or start without it: --plugins no:{name}",
+            f"Repair it, or {_way_out(name)}",
             name,
             hook,
         ) from error
@@ -244,12 +269,35 @@ def _refuse_clashes(
     for entry in entries:
         for word in {word for word in words(entry.value) if word != ""}:
             if word in owners:
+                raise _clash(what, word, owners[word], entry.plugin)
+            owners[word] = entry.plugin
+
+
+def _refuse_keys_inside_keys(settings: list[Contributed[Setting]]) -> None:
+    """A key cannot be a value and a section at once."""
+    owners = {entry.value.path: entry.plugin for entry in settings}
+    for entry in settings:
+        parts = entry.value.path.split(".")
+        for section in (".".join(parts[:length]) for length in range(1, len(parts))):
+            if section in owners:
                 raise PluginError(
-                    f'plugins "{owners[word]}" and "{entry.plugin}" both bring the {what} "{word}"; '
-                    f"start without one of them: --plugins no:{entry.plugin}",
+                    f'the configuration key "{entry.value.path}" of plugin "{entry.plugin}" lies inside '
+                    f'the key "{section}" of plugin "{owners[section]}"; {_way_out(entry.plugin)}',
                     entry.plugin,
                 )
-            owners[word] = entry.plugin
+
+
+def _clash(what: str, word: Any, first: str, second: str) -> PluginError:
+    if first == second:
+        return PluginError(f'plugin "{first}" brings the {what} "{word}" twice; {_way_out(first)}', first)
+    foreign = first if second == BUILTIN else second
+    message = f'plugins "{first}" and "{second}" both bring the {what} "{word}"'
+    return PluginError(f"{message}; {_way_out(foreign)}", foreign)
+
+
+def _way_out(plugin: str) -> str:
+    """What to do about a plugin that cannot be taken."""
+    return f"start without it: --plugins no:{plugin}"
 
 
 def _words(kind: ResourceType) -> list[str]:

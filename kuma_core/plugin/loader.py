@@ -69,7 +69,7 @@ class Selection:
 
 
 def parse_selection(text: str | None) -> Selection:
-    """Read what ``--plugins`` or ``KUMA_PLUGINS`` says.
+    """Read what ``--plugins`` or ``KUMA_PLUGINS`` says; ``-`` in a name is ``_``.
 
     ``None``: all that are installed. ``a,b``: only these. ``no:x``: all but that. ``''``: none.
     Raises ``ConfigError`` if both forms are mixed or a name is empty.
@@ -117,7 +117,9 @@ def load(installed: Iterable[Installed], selection: Selection) -> list[Plugin]:
             f'plugin "{missing[0]}" is not installed here. Installed plugins: {known}. '
             f"Install its package with pip, or leave it out of --plugins"
         )
-    return [_load_one(item) if selection.admits(item.name) else _as(item, State.BLOCKED) for item in installed]
+    return [
+        _load_one(item) if selection.admits(item.name) else _as(item, State.BLOCKED) for item in installed
+    ]
 
 
 def _refuse_twins(installed: list[Installed]) -> None:
@@ -134,7 +136,7 @@ def _load_one(item: Installed) -> Plugin:
         return _as(item, State.INCOMPATIBLE, problem)
     try:
         return _as(item, State.LOADED, module=item.load())
-    except Exception as error:  # noqa: BLE001 - whatever a foreign module raises is that plugin's failure
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a foreign module raises is its failure
         return _as(item, State.BROKEN, f"cannot be imported: {type(error).__name__}: {error}")
 
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import math
+import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from kuma_core.errors import MalformedResource, UnreadableResource, Violation
 from kuma_core.model import Resource, ResourceType, Scope
 from kuma_core.resources.contract import Record
-from kuma_core.specs.base import parse_spec, to_document
+from kuma_core.specs.base import Spec, parse_spec, to_document
 
 META = ("type", "mesh", "name")
 
@@ -28,10 +31,23 @@ def decode(kind: ResourceType, record: Record) -> Resource:
     Raises ``UnreadableResource``, which names the record, if this version of the kind cannot read it.
     """
     try:
-        spec, _ = parse_spec(kind.spec, json.loads(record.document))
-    except (MalformedResource, ValueError, TypeError) as error:
+        spec = _read_cached(kind.spec, record.document)
+    except (MalformedResource, ValueError, TypeError, RecursionError) as error:
         raise UnreadableResource(f"the stored resource {record.key} cannot be read: {error}") from error
     return Resource(record.key, spec, record.version)
+
+
+def _read_cached(model: type[Spec], document: str) -> Spec:
+    """Specs are frozen, so equal documents may share one; lists of many resources live on that."""
+    return _cached(model, document) if len(document) <= _CACHED_CHARACTERS else _read(model, document)
+
+
+def _read(model: type[Spec], document: str) -> Spec:
+    return parse_spec(model, json.loads(document))[0]
+
+
+_CACHED_DOCUMENTS, _CACHED_CHARACTERS = 16_384, 4_096
+_cached = lru_cache(_CACHED_DOCUMENTS)(_read)
 
 
 def to_item(kind: ResourceType, resource: Resource) -> dict[str, Any]:
@@ -56,11 +72,12 @@ def read_json(body: bytes) -> Mapping[str, Any]:
     """The first JSON value of a request body, which must be an object.
 
     Raises ``MalformedResource``, whose one violation says what is wrong; bytes behind the value count for
-    nothing (specification 2.3).
+    nothing (specification 2.3). What a store or Envoy could not take (NUL, half a surrogate pair, infinity)
+    and a key that is given twice are refused.
     """
     try:
         text = body.decode("utf-8").lstrip()
-        value, _ = json.JSONDecoder(parse_constant=_no_constant).raw_decode(text)
+        value, _ = _decoder.raw_decode(text)
     except UnicodeDecodeError as error:
         raise _malformed(f"the body is not UTF-8 (byte {error.start})") from None
     except json.JSONDecodeError as error:
@@ -71,14 +88,56 @@ def read_json(body: bytes) -> Mapping[str, Any]:
     except ValueError as error:
         raise _malformed(f"the body is not valid JSON: {error}") from None
     if not isinstance(value, dict):
-        raise _malformed(f"expected a JSON object, got {type(value).__name__}")
+        raise _malformed(f"expected a JSON object, got {_JSON_TYPES[type(value)]}")
     if _deeper_than(value, MAX_DEPTH):
         raise _malformed(f"the body is nested more than {MAX_DEPTH} levels deep")
+    if "\\u" in text and not _storable(value):
+        raise _malformed("the body holds the character NUL or half a surrogate pair")
+    return value
+
+
+_JSON_TYPES = {list: "a list", str: "a text", int: "a number", float: "a number", bool: "a flag", type(None): "null"}
+_MAX_DIGITS = 100
+_NOT_STORABLE = re.compile("[\0\ud800-\udfff]")
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise ValueError(f"the key {key!r:.80} is given twice in one object")
+        found[key] = value
+    return found
+
+
+def _whole_number(text: str) -> int:
+    if len(text) > _MAX_DIGITS:
+        raise ValueError(f"a number has more than {_MAX_DIGITS} digits")
+    return int(text)
+
+
+def _fraction(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"the number {text:.40} is too large")
     return value
 
 
 def _no_constant(text: str) -> None:
     raise ValueError(f"{text} is not a JSON value")
+
+
+_decoder = json.JSONDecoder(
+    object_pairs_hook=_object, parse_int=_whole_number, parse_float=_fraction, parse_constant=_no_constant
+)
+
+
+def _storable(value: object) -> bool:
+    if isinstance(value, str):
+        return not _NOT_STORABLE.search(value)
+    if isinstance(value, dict):
+        return all(_storable(key) and _storable(item) for key, item in value.items())
+    return not isinstance(value, list) or all(map(_storable, value))
 
 
 def _deeper_than(value: object, levels: int) -> bool:

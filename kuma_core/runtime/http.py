@@ -7,12 +7,20 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+from waitress.channel import HTTPChannel
 from waitress.server import create_server
+from waitress.task import ErrorTask
 
-from kuma_core.api.app import DISCARDED_BYTES
+from kuma_core.api.errors import JSON, error_body
 from kuma_core.errors import ConfigError
 
 WORKERS = 8
+
+CONNECTIONS = 1000
+"""How many clients may be connected at once, most of them idle; each costs a file descriptor."""
+
+DISCARDED_BYTES = 64 * 1024 * 1024
+"""How large a body may be to be read and refused politely; beyond that the connection is closed at once."""
 
 
 def bind(setting: str, env: str, port: int, interface: str = "") -> socket.socket:
@@ -39,6 +47,23 @@ def port_error(setting: str, env: str, port: int, reason: str) -> ConfigError:
     )
 
 
+class _JsonErrorTask(ErrorTask):
+    """What waitress refuses before the app sees it, in the shape of every other error."""
+
+    def execute(self) -> None:
+        error: Any = getattr(self.request, "error")  # noqa: B009 - unknown to the type stubs
+        body = error_body(f"{error.code} {error.reason}", f"The request cannot be read: {error.body}")
+        self.status = f"{error.code} {error.reason}"
+        self.response_headers.append(("Content-Type", JSON))
+        self.set_close_on_finish()
+        self.content_length = len(body)
+        self.write(body)
+
+
+class _Channel(HTTPChannel):
+    error_task_class = _JsonErrorTask
+
+
 class HttpServer:
     """A WSGI app on a bound socket. ``run`` serves until ``close`` is called from another thread."""
 
@@ -51,8 +76,11 @@ class HttpServer:
             ident=None,
             max_request_body_size=DISCARDED_BYTES,
             channel_timeout=60,
+            connection_limit=CONNECTIONS,
+            asyncore_use_poll=True,  # select() takes no descriptor above 1023, and ADS streams need many
             clear_untrusted_proxy_headers=True,
         )
+        self._server.channel_class = _Channel
         self._thread = threading.Thread(target=self._server.run, name=name, daemon=True)
 
     def start(self) -> None:

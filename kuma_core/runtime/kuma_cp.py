@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from kuma_core.plugin.catalog import Catalog
 
 MAX_CONFIG_BYTES = 1024 * 1024
+PLUGINS_ENV = "KUMA_PLUGINS"
 
 _plugins_option = click.option(
     "--plugins",
     metavar="NAMES",
-    envvar="KUMA_PLUGINS",
-    show_envvar=True,
-    help="Load only these plugins (a,b), all but one (no:x) or none (''). Default: all that are installed.",
+    help=f"Load only these plugins (a,b), all but one (no:x) or none (''). Default: {PLUGINS_ENV}, "
+    "else all that are installed.",
 )
 
 
@@ -47,18 +47,26 @@ add_standard_commands(root)
 def run(log_level: str, config_file: str | None, plugins: str | None) -> None:
     from kuma_core.runtime.process import serve
 
-    catalog = load_catalog(load(discover(), parse_selection(plugins)))
-    serve(read_config(catalog, config_file, os.environ), catalog, log_level)
+    catalog = load_catalog(_chosen(plugins, os.environ))
+    config = read_config(catalog, config_file, os.environ)
+    catalog.store(config.text("store.type"))  # told before anything is logged or opened
+    serve(config, catalog, log_level)
 
 
 @root.command("plugins", help="List the installed plugins and what each brings.")
 @_plugins_option
-@click.option(
-    "--output", "-o", type=click.Choice(["table", "json"]), default="table", help="Output format."
-)
+@click.option("--output", "-o", type=click.Choice(["table", "json"]), default="table", help="Output format.")
 def list_plugins(plugins: str | None, output: str) -> None:
-    rows = describe(load(discover(), parse_selection(plugins)))
+    rows = describe(_chosen(plugins, os.environ))
     click.echo(json.dumps({"plugins": rows}, indent=2) if output == "json" else _table(rows))
+
+
+def _chosen(flag: str | None, environ: Mapping[str, str]) -> list[Plugin]:
+    """The plugins that the flag, else the environment selects; empty text selects none, it does not mean all."""
+    variable = environ.get(PLUGINS_ENV)
+    if flag is not None and variable not in (None, flag):
+        click.echo(f'Warning: --plugins "{flag}" is used, not {PLUGINS_ENV} "{variable}"', err=True)
+    return load(discover(), parse_selection(variable if flag is None else flag))
 
 
 def load_catalog(plugins: list[Plugin]) -> Catalog:
@@ -140,7 +148,8 @@ def _table(rows: list[dict[str, Any]]) -> str:
     ]
     widths = [max(len(line[column]) for line in cells) + 3 for column in range(len(header) - 1)]
     return "\n".join(
-        "".join(cell.ljust(width) for cell, width in zip(line, widths, strict=False)) + line[-1] for line in cells
+        "".join(cell.ljust(width) for cell, width in zip(line, widths, strict=False)) + line[-1]
+        for line in cells
     )
 
 

@@ -14,6 +14,7 @@ from kuma_core.api import diagnostics
 from kuma_core.api.app import build_app
 from kuma_core.api.bootstrap import Bootstrap, BootstrapRequest
 from kuma_core.api.contract import Route
+from kuma_core.api.cors import Cors
 from kuma_core.config import Config
 from kuma_core.documents import load_documents
 from kuma_core.errors import ConfigError, KumaError, StoreUnavailable
@@ -40,6 +41,7 @@ from kuma_core.xds.views import Views
 _log = structlog.get_logger("kuma-cp.run")
 
 DEFAULT_MESH = "default"
+API_HINT = "GET /kinds lists the collections that there are"
 GRACE_SECONDS = 1.0
 
 
@@ -115,17 +117,21 @@ class Platform:
         missing = _Missing(self, store, reconciler)
         metrics = renderer(self.catalog.kinds, store, reconciler, self.streams)
         make_bootstrap = _BootstrapMaker(resources, params)
-        self._serve_http(stack, "api-server", api, routes)
-        self._serve_http(stack, "bootstrap-server", bootstrap, [Route("/bootstrap", Bootstrap(make_bootstrap))])
+        cors = Cors(self.config.texts("apiServer.corsAllowedDomains"))
+        self._serve_http(stack, "api-server", api, build_app(routes, cors, API_HINT))
+        at_bootstrap = build_app([Route("/bootstrap", Bootstrap(make_bootstrap))])
+        self._serve_http(stack, "bootstrap-server", bootstrap, at_bootstrap)
         self._serve_http(
             stack,
             "diagnostics-server",
             diagnostic,
-            [
-                Route("/healthy", diagnostics.Healthy()),
-                Route("/ready", diagnostics.Ready(missing)),
-                Route("/metrics", diagnostics.Metrics(metrics)),
-            ],
+            build_app(
+                [
+                    Route("/healthy", diagnostics.Healthy()),
+                    Route("/ready", diagnostics.Ready(missing)),
+                    Route("/metrics", diagnostics.Metrics(metrics)),
+                ]
+            ),
         )
         self._listening = True
 
@@ -186,8 +192,8 @@ class Platform:
         await server.start()
         stack.push_async_callback(server.stop, GRACE_SECONDS)
 
-    def _serve_http(self, stack: AsyncExitStack, name: str, listener: Any, routes: Any) -> None:
-        server = HttpServer(name, build_app(routes), listener)
+    def _serve_http(self, stack: AsyncExitStack, name: str, listener: Any, app: Any) -> None:
+        server = HttpServer(name, app, listener)
         server.start()
         stack.callback(server.close)
 

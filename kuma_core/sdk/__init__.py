@@ -6,6 +6,8 @@ names are only handed on, and every one of them stays.
 
 from kuma_core.api.contract import Route
 from kuma_core.config import DURATION, FLAG, NUMBER, TEXT, TEXTS, Config, Setting
+from kuma_core.documents import DocumentError, load_documents
+from kuma_core.durations import parse_duration
 from kuma_core.errors import (
     AlreadyExists,
     ConfigError,
@@ -23,7 +25,7 @@ from kuma_core.model import CellFormat, Column, Resource, ResourceKey, ResourceT
 from kuma_core.plugin.hookspecs import hookimpl
 from kuma_core.resources.contract import Change, Op, Publish, Record, Store, StoreFactory
 from kuma_core.runtime.contract import Component, Context
-from kuma_core.specs.base import Spec, Tags, Timestamp, UInt32, UInt64
+from kuma_core.specs.base import Duration, Spec, Tags, Timestamp, UInt32, UInt64
 from kuma_core.xds.contract import Draft, Generator, Proxy, ProxyView
 
 __all__ = [
@@ -41,7 +43,9 @@ __all__ = [
     "ConfigError",
     "Conflict",
     "Context",
+    "DocumentError",
     "Draft",
+    "Duration",
     "Generator",
     "InvalidResource",
     "KumaError",
@@ -70,5 +74,7 @@ __all__ = [
     "UInt64",
     "Violation",
     "hookimpl",
+    "load_documents",
     "not_found",
+    "parse_duration",
 ]

@@ -27,6 +27,9 @@ from envoy_data_plane.envoy.config.endpoint.v3 import (
 from envoy_data_plane.envoy.config.listener.v3 import Filter, FilterChain, Listener
 from envoy_data_plane.envoy.extensions.filters.network.tcp_proxy.v3 import TcpProxy
 from envoy_data_plane.google.protobuf import Any, Struct, Value
+from envoy_data_plane.message_pool import default_message_pool
+
+from kuma_core.xds.encoding import encode
 
 __all__ = [
     "Address",
@@ -50,4 +53,6 @@ __all__ = [
     "Struct",
     "TcpProxy",
     "Value",
+    "default_message_pool",
+    "encode",
 ]

@@ -7,7 +7,7 @@ empty list, map or message survives. Unknown fields are dropped, and told.
 from __future__ import annotations
 
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from functools import cache
 from types import MappingProxyType
@@ -24,6 +24,7 @@ from pydantic import (
 )
 from pydantic.alias_generators import to_camel
 
+from kuma_core.durations import SECOND, parse_duration
 from kuma_core.errors import MalformedResource, Violation
 
 
@@ -72,12 +73,37 @@ def _timestamp(value: Any) -> Any:
     return value
 
 
-class _AsText:
-    """Marks an integer that JSON shows as text, because JavaScript would round it."""
+def _duration(value: Any) -> Any:
+    """Go's grammar is read; a number without a unit is refused (specification 1.3)."""
+    if isinstance(value, str):
+        return parse_duration(value)
+    raise ValueError("expected a duration in quotes, such as 10s, 1.5s or 1h30m")
+
+
+class _Shown(typing.NamedTuple):
+    """Marks an integer that JSON does not show as a number, and says what it shows instead."""
+
+    write: Callable[[int], str]
+
+    def __get_pydantic_json_schema__(self, core_schema: Any, handler: Any) -> dict[str, Any]:
+        """A text, as it is shown; clients may send it so too."""
+        return {"type": "string"}
+
+
+def format_seconds(nanoseconds: int) -> str:
+    """A duration as proto3 JSON has it: seconds with 0, 3, 6 or 9 fractional digits, as in ``1.500s``."""
+    sign, rest = ("-", -nanoseconds) if nanoseconds < 0 else ("", nanoseconds)
+    whole, fraction = divmod(rest, SECOND)
+    digits = f"{fraction:09}"
+    while digits.endswith("000"):
+        digits = digits[:-3]
+    return f"{sign}{whole}{'.' if digits else ''}{digits}s"
 
 
 UInt32 = Annotated[int, BeforeValidator(_integer), Field(ge=0, lt=2**32)]
-UInt64 = Annotated[int, BeforeValidator(_integer), Field(ge=0, lt=2**64), _AsText()]
+UInt64 = Annotated[int, BeforeValidator(_integer), Field(ge=0, lt=2**64), _Shown(str)]
+Duration = Annotated[int, BeforeValidator(_duration), _Shown(format_seconds)]
+"""Whole nanoseconds."""
 Timestamp = Annotated[datetime, BeforeValidator(_timestamp)]
 Tags = Annotated[Mapping[str, str], AfterValidator(MappingProxyType)]
 
@@ -150,7 +176,7 @@ class _FieldInfo(typing.NamedTuple):
     attribute: str
     alias: str
     nested: type[Spec] | None
-    as_text: bool
+    write: Callable[[int], str] | None
 
 
 @cache
@@ -158,9 +184,9 @@ def _fields(spec: type[Spec]) -> dict[str, _FieldInfo]:
     """By every spelling of a field's name: where it is, and what model lies below it."""
     table = {}
     for name, info in spec.model_fields.items():
-        as_text = any(isinstance(mark, _AsText) for mark in info.metadata)
+        write = next((mark.write for mark in info.metadata if isinstance(mark, _Shown)), None)
         alias = info.alias or name
-        table[name] = table[alias] = _FieldInfo(name, alias, _nested_spec(info.annotation), as_text)
+        table[name] = table[alias] = _FieldInfo(name, alias, _nested_spec(info.annotation), write)
     return table
 
 
@@ -189,7 +215,7 @@ def to_document(spec: Spec) -> dict[str, Any]:
         value = getattr(spec, info.attribute)
         if value is None or value is False or value == 0 or value == "":
             continue
-        document[info.alias] = str(value) if info.as_text else _plain(value)
+        document[info.alias] = info.write(value) if info.write else _plain(value)
     return document
 
 
@@ -214,11 +240,13 @@ def format_timestamp(moment: datetime) -> str:
 
 
 __all__ = [
+    "Duration",
     "Spec",
     "Tags",
     "Timestamp",
     "UInt32",
     "UInt64",
+    "format_seconds",
     "format_timestamp",
     "parse_spec",
     "to_document",

@@ -292,3 +292,22 @@ def test_7_9_what_is_no_control_plane_is_not_added(
     assert result.code == 1
     assert sentence in result.err
     assert file_of(home).read_text() == default_file.DEFAULT_TEXT
+
+
+def several(*names: str, current: str) -> Configuration:
+    planes = tuple(ControlPlane(name, f"http://{name}") for name in names)
+    return Configuration(planes, tuple(Context(name, name) for name in names), current)
+
+
+def test_7_9_removing_keeps_the_active_one_wherever_it_stands() -> None:
+    before = several("a", "b", "c", current="c")
+    assert before.remove("b").current_context == "c"
+    assert before.remove("c").current_context == "a"
+
+
+def test_7_9_switch_prefers_the_context_of_that_name() -> None:
+    before = several("a", "b", current="a")
+    other = replace(before, contexts=(Context("first", "b"), *before.contexts))
+    assert other.switch("b").current_context == "b"
+    without = replace(before, contexts=(Context("first", "b"), Context("a", "a")))
+    assert without.switch("b").current_context == "first"

@@ -25,6 +25,7 @@ class DeltaStream:
         self._recorder = recorder
         self._subscriptions: dict[str, DeltaSubscription] = {}
         self._nonce = 0
+        self._owed_endpoints: set[str] = set()
 
     def take(self, data: bytes) -> None:
         """Account for a request: what is wanted, and what became of the last response."""
@@ -55,6 +56,8 @@ class DeltaStream:
             return None
         subscription = self._subscriptions[type_url]
         resources, content = snapshot.resources(type_url), snapshot.version(type_url)
+        if type_url == ENDPOINTS:
+            self._force_endpoints(subscription)
         due = subscription.due(resources, content)
         gone = self._gone(type_url, subscription, snapshot)
         if not due and not gone and (subscription.in_flight or not subscription.owed):
@@ -63,24 +66,30 @@ class DeltaStream:
         nonce = str(self._nonce)
         subscription.note_sent(nonce, content, due, gone)
         if type_url == CLUSTER:
-            self._force_endpoints(due, snapshot)
+            self._owed_endpoints |= {item.name for item in due} & snapshot.resources(ENDPOINTS).keys()
         self._recorder.sent(type_url)
         return delta_response(type_url, content, nonce, (item.delta for item in due), gone)
 
     def _gone(self, type_url: str, subscription: DeltaSubscription, snapshot: Snapshot) -> list[str]:
         resources = snapshot.resources(type_url)
         if type_url == ENDPOINTS:
-            return subscription.unanswered(resources)
+            return subscription.unanswered(resources, self._leaving_clusters(snapshot))
         if type_url == CLUSTER and not self._listeners_settled(snapshot):
             return []
         return subscription.gone(resources)
 
-    def _force_endpoints(self, clusters: list[Sealed], snapshot: Snapshot) -> None:
-        """A cluster that is sent warms until its endpoints are sent too, even if they are the same."""
-        endpoints = self._subscriptions.get(ENDPOINTS)
-        if endpoints:
-            sent = {item.name for item in clusters}
-            endpoints.forced |= sent & endpoints.names & snapshot.resources(ENDPOINTS).keys()
+    def _leaving_clusters(self, snapshot: Snapshot) -> set[str]:
+        clusters = self._subscriptions.get(CLUSTER)
+        return set(clusters.held) - snapshot.resources(CLUSTER).keys() if clusters else set()
+
+    def _force_endpoints(self, endpoints: DeltaSubscription) -> None:
+        """A cluster that was sent warms until its endpoints are sent behind it, even if they are the same.
+
+        On a new stream the client may ask for them only after the cluster went out.
+        """
+        asked_for = self._owed_endpoints & endpoints.names
+        endpoints.forced |= asked_for
+        self._owed_endpoints -= asked_for
 
     def _clusters_ready(self, snapshot: Snapshot) -> bool:
         """Whether listeners may go out: every cluster is acknowledged.

@@ -76,7 +76,7 @@ class SotwStream:
         wildcard = type_url in MANY_NAMES and subscription.wildcard
         wanted = everything if wildcard else subset(everything, subscription.names, wildcard)
         if type_url == CLUSTER and not self._listeners_settled(snapshot):
-            retained = {name: item for name, item in subscription.sent.items() if name not in wanted}
+            retained = {name: item for name, item in subscription.running.items() if name not in wanted}
             wanted = {**retained, **wanted}
         same = wanted.keys() == everything.keys()
         return wanted, snapshot.version(type_url) if same else version_of(wanted)

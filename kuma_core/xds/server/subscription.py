@@ -5,7 +5,7 @@ The rules are those of the data-plane specification, 4.4, and of the xDS protoco
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field
 
 from kuma_core.xds.seal import Sealed, content_version
@@ -19,8 +19,9 @@ class SotwSubscription:
     """State-of-the-world: every response holds all that was asked for, under one version.
 
     ``held`` is the version that the client accepted last; ``rejected`` one that it refused, which is not sent
-    again. ``sent`` are the resources of the last response; it is unanswered while ``in_flight``. ``owed``
-    means that the client must be answered even if nothing changed.
+    again. ``sent`` are the resources of the last response; it is unanswered while ``in_flight``. ``running``
+    are those of the last response that was accepted. ``owed`` means that the client must be answered even if
+    nothing changed.
     """
 
     names: frozenset[str]
@@ -31,6 +32,7 @@ class SotwSubscription:
     in_flight: bool = False
     sent_version: str = ""
     sent: Mapping[str, Sealed] = field(default_factory=dict)
+    running: Mapping[str, Sealed] = field(default_factory=dict)
 
     @property
     def wildcard(self) -> bool:
@@ -54,7 +56,7 @@ class SotwSubscription:
         if request.error is not None:
             self.rejected = self.sent_version
         elif first:
-            self.held, self.rejected = self.sent_version, ""
+            self.held, self.rejected, self.running = self.sent_version, "", self.sent
         if names != self.names or (not first and request.error is None):
             self.names, self.owed = names, True
 
@@ -80,12 +82,13 @@ class SotwSubscription:
 
 @dataclass(slots=True)
 class _InFlight:
-    """A delta response that is not answered yet."""
+    """A delta response that is not answered yet: what it brings, and what the client held before of all the
+    names that it brings or removes."""
 
     nonce: str
     content: str
     resources: dict[str, str]
-    removed: dict[str, str]
+    before: dict[str, str]
 
 
 MISSING = ""
@@ -155,10 +158,8 @@ class DeltaSubscription:
             return
         self.refused.update(flight.resources)
         self.refused_content = flight.content
-        for name, version in flight.resources.items():
-            if self.held.get(name) == version:
-                del self.held[name]
-        self.held.update(flight.removed)
+        self.held = {name: version for name, version in self.held.items() if name not in flight.resources}
+        self.held.update(flight.before)
 
     def due(self, resources: Mapping[str, Sealed], content: str) -> list[Sealed]:
         """The resources that the client lacks or must get again, by name."""
@@ -182,13 +183,13 @@ class DeltaSubscription:
         dropped = set() if self.refused_content else held - resources.keys()
         return sorted(dropped | self._unknown(resources))
 
-    def unanswered(self, resources: Mapping[str, Sealed]) -> list[str]:
+    def unanswered(self, resources: Mapping[str, Sealed], leaving: Set[str]) -> list[str]:
         """The names that the client asked for on this stream and that do not exist.
 
-        For endpoints, in place of ``gone``: those of a cluster that is going away stay until the client
-        drops them itself.
+        For endpoints, in place of ``gone``: those of clusters that are ``leaving`` stay until the client
+        drops them itself, for connections still go there.
         """
-        return [] if self.in_flight else sorted(self._unknown(resources))
+        return [] if self.in_flight else sorted(self._unknown(resources) - leaving)
 
     def _unknown(self, resources: Mapping[str, Sealed]) -> set[str]:
         return {name for name in self.names if name not in self.held or name in self.inherited} - resources.keys()
@@ -203,8 +204,8 @@ class DeltaSubscription:
     ) -> None:
         """Account for a response that goes out; ``content`` is the version of the whole type now."""
         sent = {item.name: item.version for item in resources}
-        withdrawn = {name: self.held[name] for name in removed if name in self.held}
-        flight = _InFlight(nonce, content, sent, withdrawn)
+        before = {name: self.held[name] for name in (*sent, *removed) if name in self.held}
+        flight = _InFlight(nonce, content, sent, before)
         for name in removed:
             self.held.pop(name, None)
             if name in self.names:

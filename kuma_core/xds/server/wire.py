@@ -42,7 +42,7 @@ class DeltaRequest:
 
 def parse_sotw(data: bytes) -> SotwRequest:
     """Read a ``DiscoveryRequest``; raises ``MalformedRequest``."""
-    found = _Fields(data)
+    found = Fields(data)
     return SotwRequest(
         type_url=found.text(4),
         version=found.text(1),
@@ -55,8 +55,8 @@ def parse_sotw(data: bytes) -> SotwRequest:
 
 def parse_delta(data: bytes) -> DeltaRequest:
     """Read a ``DeltaDiscoveryRequest``; raises ``MalformedRequest``."""
-    found = _Fields(data)
-    entries = [_Fields(entry) for entry in found.all(5)]
+    found = Fields(data)
+    entries = [Fields(entry) for entry in found.all(5)]
     return DeltaRequest(
         type_url=found.text(2),
         nonce=found.text(6),
@@ -82,7 +82,7 @@ def delta_response(
     return head + b"".join(resources) + b"".join(tagged(6, name.encode()) for name in removed)
 
 
-class _Fields:
+class Fields:
     """The length-delimited fields of one message, by number."""
 
     def __init__(self, data: bytes) -> None:
@@ -146,10 +146,10 @@ def _varint(data: bytes, position: int) -> tuple[int, int]:
 
 
 def _node_id(node: bytes | None) -> str:
-    return _Fields(node).text(1) if node else ""
+    return Fields(node).text(1) if node else ""
 
 
 def _status(status: bytes | None) -> str | None:
     if status is None:
         return None
-    return _Fields(status).text(2) or "no reason given"
+    return Fields(status).text(2) or "no reason given"

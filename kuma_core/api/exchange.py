@@ -1,0 +1,95 @@
+"""What every responder does with a request and an answer: bodies in, JSON out, both bounded."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Iterable
+from typing import Any
+
+import falcon
+
+from kuma_core.api.errors import JSON
+from kuma_core.errors import MalformedResource, Violation
+
+_ZLIB_FORMATS = {"gzip": (31,), "x-gzip": (31,), "deflate": (zlib.MAX_WBITS, -zlib.MAX_WBITS)}
+"""What zlib calls the formats; "deflate" is sent with its header by some clients and without it by others."""
+
+_one_line = json.JSONEncoder(ensure_ascii=False).encode
+
+
+def begin(req: falcon.Request, title: str) -> None:
+    """Say what the request is about, for errors, and refuse a client that takes no JSON (406; 2.4)."""
+    req.context.title = title
+    if not req.client_accepts(JSON):
+        raise falcon.HTTPNotAcceptable(
+            title=title, description=f"This path answers {JSON}, which the Accept header leaves out"
+        )
+
+
+def answer_json(resp: falcon.Response, value: Any) -> None:
+    """Answer 200 with JSON, indented by one space, without a newline at its end (API specification, 2.2)."""
+    resp.data = json.dumps(value, indent=1, ensure_ascii=False).encode()
+    resp.content_type = JSON
+
+
+def answer_list(resp: falcon.Response, items: Iterable[Any], around: Iterable[tuple[str, Any]] = ()) -> None:
+    """Answer 200 with ``{"items": [...]}``, an item a line, and the members of ``around`` behind it.
+
+    An indented list of 10 000 dataplanes takes four times as long to write.
+    """
+    lines = ",\n  ".join(map(_one_line, items))
+    parts = ['"items": [' + (f"\n  {lines}\n " if lines else "") + "]"]
+    parts += [f'"{key}": {_one_line(value)}' for key, value in around]
+    resp.data = ("{\n " + ",\n ".join(parts) + "\n}").encode()
+    resp.content_type = JSON
+
+
+def read_body(req: falcon.Request, limit: int, setting: str = "") -> bytes:
+    """The body of a request, unpacked if it is gzip or deflate.
+
+    More than ``limit`` bytes, packed or not, are refused with 413, whose text names the ``setting``;
+    another encoding with 415; a damaged one raises ``MalformedResource``.
+    """
+    encoding = (req.get_header("Content-Encoding") or "identity").strip().lower()
+    if encoding not in _ZLIB_FORMATS and encoding != "identity":
+        raise falcon.HTTPUnsupportedMediaType(
+            title=_title(req),
+            description=f"The Content-Encoding {encoding!r:.40} is not known here; send gzip, deflate or none",
+        )
+    body = b"" if (req.content_length or 0) > limit else bytes(req.bounded_stream.read(limit + 1))
+    if (req.content_length or 0) > limit or len(body) > limit:
+        raise _too_large(req, limit, setting)
+    if encoding == "identity":
+        return body
+    unpacked = _unpack(body, encoding, limit)
+    if unpacked is None:
+        raise _too_large(req, limit, setting)
+    return unpacked
+
+
+def _unpack(body: bytes, encoding: str, limit: int) -> bytes | None:
+    """The content, or ``None`` if it has more than ``limit`` bytes; no more than these are unpacked."""
+    for window in _ZLIB_FORMATS[encoding]:
+        unpacker = zlib.decompressobj(window)
+        try:
+            content = unpacker.decompress(body, limit + 1)
+        except zlib.error:
+            continue
+        if len(content) > limit:
+            return None
+        if unpacker.eof:
+            return content
+    text = f"the body is not valid {encoding}, as its Content-Encoding says"
+    raise MalformedResource([Violation("", text)], details=text)
+
+
+def _too_large(req: falcon.Request, limit: int, setting: str) -> falcon.HTTPError:
+    named = f" ({setting})" if setting else ""
+    return falcon.HTTPContentTooLarge(
+        title=_title(req), description=f"The body has more than {limit} bytes{named}"
+    )
+
+
+def _title(req: falcon.Request) -> str:
+    return str(getattr(req.context, "title", "Could not process a resource"))

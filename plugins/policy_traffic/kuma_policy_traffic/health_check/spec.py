@@ -1,0 +1,68 @@
+"""The spec of a HealthCheck (API specification, 1.4, 4.5 and 4.6)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from kuma_core.sdk import Duration, Spec, UInt32, Violation
+from kuma_policy_traffic.selectors import Selectors, connection_problems
+
+
+class ActiveChecks(Spec):
+    """Connections made for the sake of checking. An empty one counts as absent."""
+
+    interval: Duration = 0
+    timeout: Duration = 0
+    unhealthy_threshold: UInt32 = 0
+    healthy_threshold: UInt32 = 0
+
+    def amounts(self) -> Mapping[str, int]:
+        """Every field by its name in a document; all of them must be positive."""
+        return {
+            "interval": self.interval,
+            "timeout": self.timeout,
+            "unhealthyThreshold": self.unhealthy_threshold,
+            "healthyThreshold": self.healthy_threshold,
+        }
+
+
+class PassiveChecks(Spec):
+    """Conclusions from the traffic itself. An empty one counts as absent."""
+
+    unhealthy_threshold: UInt32 = 0
+    penalty_interval: Duration = 0
+
+    def amounts(self) -> Mapping[str, int]:
+        """Every field by its name in a document; all of them must be positive."""
+        return {"unhealthyThreshold": self.unhealthy_threshold, "penaltyInterval": self.penalty_interval}
+
+
+class HealthCheckConf(Spec):
+    """At least one of the two ways."""
+
+    active_checks: ActiveChecks | None = None
+    passive_checks: PassiveChecks | None = None
+
+    def configured(self) -> Mapping[str, ActiveChecks | PassiveChecks]:
+        """The checks that are there and not empty."""
+        checks = {"activeChecks": self.active_checks, "passiveChecks": self.passive_checks}
+        return {name: check for name, check in checks.items() if check and any(check.amounts().values())}
+
+
+class HealthCheckSpec(Spec):
+    """Check the instances of the destinations from the proxies of the sources."""
+
+    sources: Selectors = ()
+    destinations: Selectors = ()
+    conf: HealthCheckConf | None = None
+
+    def violations(self) -> Iterator[Violation]:
+        """Section 4.6; negative durations are refused, for Envoy would refuse the whole cluster."""
+        yield from connection_problems(self.sources, self.destinations)
+        checks = self.conf.configured() if self.conf else {}
+        if not checks:
+            yield Violation("conf", "must have either active or passive checks configured")
+        for name, check in checks.items():
+            for field, amount in check.amounts().items():
+                if amount <= 0:
+                    yield Violation(f"conf.{name}.{field}", "must have a positive value")

@@ -1,0 +1,70 @@
+"""The spec of a ProxyTemplate (API specification, 1.4 and 4.7; data plane, 3)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated
+
+from pydantic import Field
+
+from kuma_core.sdk import Spec, Violation
+from kuma_policy_traffic.selectors import Selectors, selector_problems
+
+DEFAULT_PROFILE = "default-proxy"
+PROFILES = (DEFAULT_PROFILE,)
+
+EMPTY = "cannot be empty"
+
+
+class RawResource(Spec):
+    """One Envoy resource as YAML or JSON text; ``name`` and ``version`` have no effect on the wire."""
+
+    name: str = ""
+    version: str = ""
+    resource: str = ""
+
+
+class ProxyTemplateConf(Spec):
+    """What the configuration of a proxy is made of: ready profiles first, raw resources after them."""
+
+    imports: Annotated[tuple[str, ...], Field(strict=False)] = ()
+    resources: Annotated[tuple[RawResource, ...], Field(strict=False)] = ()
+
+    def violations(self) -> Iterator[Violation]:
+        """Section 4.7; only resources that are there make Envoy's types be loaded."""
+        for index, profile in enumerate(self.imports):
+            if not profile:
+                yield Violation(f"conf.imports[{index}]", EMPTY)
+            elif profile not in PROFILES:
+                known = ", ".join(PROFILES)
+                yield Violation(f"conf.imports[{index}]", f"profile not found. Available profiles: {known}")
+        if self.resources:
+            yield from self._resource_problems()
+
+    def _resource_problems(self) -> Iterator[Violation]:
+        from kuma_policy_traffic.proxy_template.convert import Budget, read_resource
+
+        budget = Budget()
+        for index, raw in enumerate(self.resources):
+            path = f"conf.resources[{index}]"
+            for field in ("name", "version", "resource"):
+                if not getattr(raw, field):
+                    yield Violation(f"{path}.{field}", EMPTY)
+            if raw.resource:
+                try:
+                    read_resource(raw.resource, budget)
+                except ValueError as error:
+                    yield Violation(f"{path}.resource", f"native Envoy resource is not valid: {error}")
+
+
+class ProxyTemplateSpec(Spec):
+    """The configuration of the proxies that the selectors match."""
+
+    selectors: Selectors = ()
+    conf: ProxyTemplateConf | None = None
+
+    def violations(self) -> Iterator[Violation]:
+        """No selector at all means every proxy that no other template matches."""
+        yield from selector_problems("selectors", self.selectors)
+        if self.conf:
+            yield from self.conf.violations()

@@ -1,0 +1,39 @@
+"""The spec of a TrafficRoute (API specification, 1.4 and 4.5)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated
+
+from pydantic import Field
+
+from kuma_core.sdk import Spec, Tags, UInt32, Violation
+from kuma_policy_traffic.selectors import (
+    NO_TAGS,
+    Selectors,
+    connection_problems,
+    list_problems,
+    tag_problems,
+)
+
+
+class WeightedDestination(Spec):
+    """Instances by their tags, and their share of the connections: relative, and possibly none."""
+
+    weight: UInt32 = 0
+    destination: Tags = NO_TAGS
+
+
+class TrafficRouteSpec(Spec):
+    """Where connections from the sources to the destinations go instead."""
+
+    sources: Selectors = ()
+    destinations: Selectors = ()
+    conf: Annotated[tuple[WeightedDestination, ...], Field(strict=False)] = ()
+
+    def violations(self) -> Iterator[Violation]:
+        """Weights are not checked: Envoy takes any of 32 bits, and no total is asked for."""
+        yield from connection_problems(self.sources, self.destinations)
+        yield from list_problems("conf", self.conf)
+        for index, share in enumerate(self.conf):
+            yield from tag_problems(f"conf[{index}].destination", share.destination)

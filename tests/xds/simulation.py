@@ -1,0 +1,119 @@
+"""A stream of the server and a client of the tests, connected without a network."""
+
+from __future__ import annotations
+
+from collections import deque
+from datetime import timedelta
+from functools import cache
+
+from envoy_data_plane.envoy.config.listener.v3 import Listener
+
+from kuma_core.mesh.topology import Endpoint, endpoint_set
+from kuma_core.testing.xds_client import Client, DeltaClient, SotwClient
+from kuma_core.xds.contract import CLUSTER, ENDPOINTS, LISTENER
+from kuma_core.xds.generators import inbound, outbound
+from kuma_core.xds.seal import Sealed, seal
+from kuma_core.xds.server.delta import DeltaStream
+from kuma_core.xds.server.sotw import SotwStream
+from kuma_core.xds.snapshot import Snapshot
+
+VARIANTS = {"delta": (DeltaStream, DeltaClient), "sotw": (SotwStream, SotwClient)}
+
+
+class Recorder:
+    """Counts what the server would put into a report."""
+
+    def __init__(self) -> None:
+        self.sent_types: list[str] = []
+        self.answers: list[tuple[str, str | None]] = []
+
+    def sent(self, type_url: str) -> None:
+        self.sent_types.append(type_url)
+
+    def answered(self, type_url: str, error: str | None) -> None:
+        self.answers.append((type_url, error))
+
+
+@cache
+def cluster(service: str, timeout: int = 5) -> Sealed:
+    live = outbound.build_service_cluster(outbound.ServiceCluster(service))
+    live.connect_timeout = timedelta(seconds=timeout)
+    return seal(CLUSTER, service, live)
+
+
+@cache
+def endpoints(service: str, *ports: int) -> Sealed:
+    found = endpoint_set(Endpoint("127.0.0.1", port, (("service", service),)) for port in ports)
+    live = outbound.build_service_endpoints(outbound.ServiceEndpoints(service, found))
+    return seal(ENDPOINTS, service, live)
+
+
+@cache
+def listener(port: int, service: str) -> Sealed:
+    inputs = outbound.OutboundListener("127.0.0.1", port, service, service)
+    return seal(LISTENER, inputs.name, outbound.build_outbound_listener(inputs))
+
+
+@cache
+def local(port: int) -> Sealed:
+    inputs = inbound.LocalCluster(port)
+    return seal(CLUSTER, inputs.name, inbound.build_local_cluster(inputs))
+
+
+def outbounds(**ports: int) -> Snapshot:
+    """A snapshot with a listener, a cluster and one endpoint for every ``service=port``."""
+    resources = []
+    for service, port in ports.items():
+        resources += [cluster(service), endpoints(service, 9000), listener(port, service)]
+    return Snapshot(resources)
+
+
+class Link:
+    """Carries messages both ways until neither side has anything to say, and checks on the way that no
+    listener of the client points to a cluster that it does not have."""
+
+    def __init__(self, variant: str, client: Client | None = None, gapless: bool = True) -> None:
+        stream, make_client = VARIANTS[variant]
+        self.recorder = Recorder()
+        self.stream = stream(self.recorder)
+        self.client = client or make_client("default.web-1")
+        self._requests = deque(self.client.begin())
+        # On a new state-of-the-world stream the server cannot know the clusters that the client still has.
+        self._gapless = gapless and (variant == "delta" or client is None)
+
+    def publish(self, snapshot: Snapshot) -> None:
+        self.stream.snapshot = snapshot
+        self.settle()
+
+    def settle(self, most: int = 1000) -> None:
+        for _ in range(most):
+            while self._requests:
+                self.stream.take(self._requests.popleft())
+                self._respond()
+            self._respond()
+            if not self._requests:
+                return
+        raise AssertionError("server and client do not come to rest")
+
+    def request(self, data: bytes) -> None:
+        self._requests.append(data)
+        self.settle()
+
+    def _respond(self) -> None:
+        for response in self.stream.responses():
+            self._requests.extend(self.client.take(response))
+            self._check()
+
+    def _check(self) -> None:
+        if not self._gapless or any(kind == CLUSTER and error for kind, error in self.recorder.answers):
+            return
+        for packed in self.client.resources[LISTENER].values():
+            name = Listener.parse(packed).filter_chains[0].filters[0].typed_config.unpack().cluster
+            assert name in self.client.resources[CLUSTER], f"a listener points to {name}, which is not there"
+
+    def runs(self, snapshot: Snapshot) -> bool:
+        """Whether the client has exactly the resources of a snapshot."""
+        return all(
+            self.client.resources[url].keys() == snapshot.resources(url).keys()
+            for url in (CLUSTER, ENDPOINTS, LISTENER)
+        )

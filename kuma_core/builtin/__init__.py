@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from kuma_core.config import Setting
     from kuma_core.model import ResourceType
     from kuma_core.runtime.contract import Component, Context
-    from kuma_core.xds.contract import Generator
+    from kuma_core.xds.contract import Draft, Generator, ProxyView
 
 
 @hookimpl
@@ -38,10 +38,21 @@ def kuma_register_resource_types() -> Iterable[ResourceType]:
 def kuma_register_generators() -> Iterable[Generator]:
     """What every proxy has: its inbounds and its outbounds."""
     from kuma_core.xds.contract import Generator
+
+    return [Generator("inbound", 300, _inbound), Generator("outbound", 400, _outbound)]
+
+
+def _inbound(view: ProxyView) -> Iterable[Draft]:
+    """Imported when it is called: phase 1 loads no Envoy message."""
     from kuma_core.xds.generators.inbound import generate_inbound
+
+    return generate_inbound(view)
+
+
+def _outbound(view: ProxyView) -> Iterable[Draft]:
     from kuma_core.xds.generators.outbound import generate_outbound
 
-    return [Generator("inbound", 300, generate_inbound), Generator("outbound", 400, generate_outbound)]
+    return generate_outbound(view)
 
 
 @hookimpl

@@ -5,7 +5,7 @@ The rules: specification of the command line, 7.3.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,9 @@ from kuma_core.errors import KumaError
 from kuma_core.kumactl.parameters import key_values
 from kuma_core.kumactl.session import Session, pass_session, warn
 from kuma_core.model import Scope
+
+MAX_TOTAL = 64 * 1024 * 1024
+"""Characters of all places together; more is refused."""
 
 if TYPE_CHECKING:
     from kuma_core.kumactl.client import Client
@@ -34,9 +37,22 @@ class Planned:
         return f'{self.kind.name} "{self.name}"'
 
 
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A value that was read, and where it stands, in words for messages."""
+
+    value: Any
+    where: str
+
+
 @click.command("apply", short_help="Create or update resources.")
 @click.option(
-    "-f", "--file", "place", metavar="FILE|URL|-", help="Where the documents are. [default: standard input]"
+    "-f",
+    "--file",
+    "given",
+    multiple=True,
+    metavar="FILE|FOLDER|URL|-",
+    help="Where the documents are; repeatable. [default: standard input]",
 )
 @click.option(
     "-v",
@@ -53,7 +69,7 @@ class Planned:
 @pass_session
 def apply(
     session: Session,
-    place: str | None,
+    given: tuple[str, ...],
     variables: dict[str, str],
     strict: bool,
     dry_run: bool,
@@ -61,12 +77,13 @@ def apply(
 ) -> None:
     """Create or update the resources of one or more YAML or JSON documents.
 
-    All documents are checked before the first one is sent. The text may be a Mustache template: {{name}} is
+    A folder stands for all *.yaml, *.yml and *.json in it and below. What `kumactl get -o yaml` prints is taken,
+    too. All documents are checked before the first one is sent. The text may be a Mustache template: {{name}} is
     replaced by the value of -v name=VALUE.
     """
-    documents, source = _read(place, variables, strict)
+    documents = _read(given, variables, strict)
     client = session.client()
-    planned = _plan(documents, source, client)
+    planned = _plan(documents, client)
     if session.mesh_flag and any(p.kind.scope is Scope.MESH for p in planned):
         warn("apply does not use --mesh: each document names its own mesh")
     say = _silent if quiet else click.echo
@@ -81,39 +98,65 @@ def _silent(_line: str) -> None:
     return None
 
 
-def _read(place: str | None, variables: Mapping[str, str], strict: bool) -> tuple[list[Any], str]:
-    from kuma_core.documents import load_documents
-    from kuma_core.kumactl import source, template
+def _read(given: Sequence[str], variables: Mapping[str, str], strict: bool) -> list[Document]:
+    """Every document of every place, in order."""
+    from kuma_core.kumactl import source
 
-    text, name = source.read(place)
-    documents = load_documents(template.render(text, variables, name, strict), name)
+    documents, total = [], 0
+    places = source.places(given)
+    for place in places:
+        text, name = source.read(place)
+        total += len(text)
+        if total > MAX_TOTAL:
+            raise KumaError(f"all files together are larger than {MAX_TOTAL} characters; apply fewer at once")
+        documents += _documents(text, name, variables, strict)
     if not documents:
+        name = "standard input" if places == ["-"] else " ".join(places)
         raise KumaError(f"nothing to apply: {name} holds no document")
-    return documents, name
+    return documents
 
 
-def _plan(documents: Sequence[Any], source: str, client: Client) -> list[Planned]:
+def _documents(text: str, name: str, variables: Mapping[str, str], strict: bool) -> Iterator[Document]:
+    from kuma_core.documents import load_documents
+    from kuma_core.kumactl import template
+
+    rendered = template.render(text, variables, name, strict)
+    for number, value in enumerate(load_documents(rendered, name), start=1):
+        yield from _items(Document(value, f"document {number} of {name}"))
+
+
+def _items(document: Document) -> Iterator[Document]:
+    """The items of a list as ``kumactl get -o yaml`` prints it; any other document is one by itself."""
+    value = document.value
+    is_list = isinstance(value, dict) and "type" not in value and isinstance(value.get("items"), list)
+    if not is_list:
+        yield document
+        return
+    for index, item in enumerate(value["items"]):
+        yield Document(item, f"items[{index}] in {document.where}")
+
+
+def _plan(documents: Sequence[Document], client: Client) -> list[Planned]:
     """All documents checked; one error for all that is wrong with them."""
     from kuma_core.kumactl import kinds as kinds_module
 
     kinds = kinds_module.fetch(client)
     planned, problems = [], []
-    for number, document in enumerate(documents, start=1):
+    for document in documents:
         try:
-            planned.append(plan(document, kinds))
+            planned.append(plan(document.value, kinds))
         except KumaError as error:
-            problems.append((number, str(error)))
+            problems.append((document.where, str(error)))
     if problems:
-        raise KumaError(_invalid(problems, source))
+        raise KumaError(_invalid(problems))
     return planned
 
 
-def _invalid(problems: Sequence[tuple[int, str]], source: str) -> str:
+def _invalid(problems: Sequence[tuple[str, str]]) -> str:
     if len(problems) == 1:
-        number, problem = problems[0]
-        where = f"document {number} of {source}"
+        where, problem = problems[0]
         return f"YAML contains invalid resource: {problem} ({where}); nothing was applied"
-    lines = [f"* document {number} of {source}: {problem}" for number, problem in problems]
+    lines = [f"* {where}: {problem}" for where, problem in problems]
     return "\n".join(["YAML contains invalid resource: nothing was applied", *lines])
 
 

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
 from kuma_core.errors import KumaError
 from kuma_core.kumactl.http import Answer, HttpFailure, exchange, printable
+
+if TYPE_CHECKING:
+    from ssl import SSLContext
 
 TIMEOUT = 60.0
 """Seconds for a whole request."""
@@ -41,7 +44,8 @@ class Unreachable(KumaError):
 class Client:
     """Talks to the API server at ``url``, whose path is kept before every path.
 
-    ``warn`` is given each text of a ``Warning`` header, ``log`` a line about each request.
+    ``warn`` is given each text of a ``Warning`` header, ``log`` a line about each request. The admin server
+    speaks alike: ``server`` is what messages call it, ``tls`` how https is spoken with it.
     """
 
     def __init__(
@@ -50,9 +54,12 @@ class Client:
         warn: Callable[[str], None],
         log: Callable[[str], None] = lambda _line: None,
         timeout: float = TIMEOUT,
+        server: str = "API server",
+        tls: SSLContext | None = None,
     ) -> None:
         self.url = url.rstrip("/")
         self._warn, self._log, self._timeout = warn, log, timeout
+        self._server, self._tls = server, tls
 
     def get(self, path: str, query: Sequence[tuple[str, str]] = ()) -> dict[str, Any]:
         """The JSON object at ``path``. Raises ApiError for a refusal, Unreachable for anything else."""
@@ -74,13 +81,19 @@ class Client:
         """Remove what is at ``path``."""
         self._checked(self._send("DELETE", path))
 
+    def send(self, method: str, path: str, value: dict[str, Any] | None = None) -> Answer:
+        """The answer to any request, if it is a good one. Raises as ``get`` does."""
+        body = None if value is None else json.dumps(value).encode()
+        return self._checked(self._send(method, path, body))
+
     def _send(self, method: str, path: str, body: bytes | None = None) -> Answer:
         url = self.url + path
         headers = {"Accept": "application/json"} | ({"Content-Type": "application/json"} if body else {})
         try:
-            answer = exchange(method, url, headers, body, self._timeout, MAX_ANSWER)
+            answer = exchange(method, url, headers, body, self._timeout, MAX_ANSWER, tls=self._tls)
         except HttpFailure as error:
-            raise Unreachable(f"cannot reach the API server: {method} {url}: {error}. {_NEXT_STEP}") from None
+            said = f"cannot reach the {self._server}: {method} {url}: {error}. {_NEXT_STEP}"
+            raise Unreachable(said) from None
         self._log(f"{method} {url}: {answer.status}")
         for text in answer.warnings():
             self._warn(text)

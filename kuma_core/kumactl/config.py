@@ -5,7 +5,9 @@ The rules are those of the specification of the command line, 7.1. No file and n
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from kuma_core.errors import ConfigError
 
@@ -14,10 +16,14 @@ _ADD = "run `kumactl config control-planes add` to add a Control Plane and make 
 
 @dataclass(frozen=True, slots=True)
 class ControlPlane:
-    """A control plane: its name here, and the absolute URL of its API server."""
+    """A control plane: its name here, and the absolute URL of its API server.
+
+    ``raw`` is, here and below, what the file held: keys that only another version knows are written again.
+    """
 
     name: str
     url: str
+    raw: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +35,7 @@ class Context:
     client_cert: str = ""
     client_key: str = ""
     mesh: str = ""
+    raw: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +46,7 @@ class Configuration:
     contexts: tuple[Context, ...] = ()
     current_context: str = ""
     path: str | None = field(default=None, compare=False)
+    raw: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def current(self) -> Context | None:

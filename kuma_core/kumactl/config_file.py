@@ -45,32 +45,38 @@ def save(configuration: Configuration) -> None:
 
 
 def to_value(configuration: Configuration) -> dict[str, Any]:
-    """The configuration as the file holds it: camelCase, nothing empty."""
-    return _without_empty(
-        {
-            "contexts": [_context_value(c) for c in configuration.contexts],
-            "controlPlanes": [
-                {"name": c.name, "coordinates": {"apiServer": {"url": c.url}}}
-                for c in configuration.control_planes
-            ],
-            "currentContext": configuration.current_context,
-        }
-    )
+    """The configuration as the file holds it: camelCase, nothing empty, unknown keys as they were."""
+    known = {
+        "contexts": [_context_value(c) for c in configuration.contexts],
+        "controlPlanes": [_control_plane_value(c) for c in configuration.control_planes],
+        "currentContext": configuration.current_context,
+    }
+    return _beside(configuration.raw, known)
+
+
+def _control_plane_value(plane: ControlPlane) -> dict[str, Any]:
+    return _beside(plane.raw, {"name": plane.name, "coordinates": {"apiServer": {"url": plane.url}}})
 
 
 def _context_value(context: Context) -> dict[str, Any]:
-    admin = _without_empty({"clientCert": context.client_cert, "clientKey": context.client_key})
     value = {
         "name": context.name,
         "controlPlane": context.control_plane,
-        "credentials": _without_empty({"adminApi": admin}),
-        "defaults": _without_empty({"mesh": context.mesh}),
+        "credentials": {"adminApi": {"clientCert": context.client_cert, "clientKey": context.client_key}},
+        "defaults": {"mesh": context.mesh},
     }
-    return _without_empty(value)
+    return _beside(context.raw, value)
 
 
-def _without_empty(value: dict[str, Any]) -> dict[str, Any]:
-    return {key: member for key, member in value.items() if member}
+def _beside(raw: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
+    """``known`` without what is empty, and the members of ``raw`` that it does not know, at all levels."""
+    value = {key: member for key, member in raw.items() if not {key, _camel(key)} & known.keys()}
+    for key, member in known.items():
+        if isinstance(member, dict):
+            member = _beside(_member(raw, key) or {}, member)
+        if member:
+            value[key] = member
+    return value
 
 
 def _read(path: str) -> str:
@@ -111,6 +117,7 @@ def _configuration(value: Any) -> Configuration:
         ),
         contexts=tuple(_context(v, f"contexts[{i}]") for i, v in enumerate(_list(root, "contexts"))),
         current_context=_text(root, "currentContext", ""),
+        raw=root,
     )
 
 
@@ -119,7 +126,7 @@ def _control_plane(value: Any, where: str) -> ControlPlane:
     coordinates = _mapping(_member(plane, "coordinates"), f"{where}.coordinates")
     server = _mapping(_member(coordinates, "apiServer"), f"{where}.coordinates.apiServer")
     url = _text(server, "url", f"{where}.coordinates.apiServer.")
-    return ControlPlane(_text(plane, "name", f"{where}."), url)
+    return ControlPlane(_text(plane, "name", f"{where}."), url, plane)
 
 
 def _context(value: Any, where: str) -> Context:
@@ -133,6 +140,7 @@ def _context(value: Any, where: str) -> Context:
         client_cert=_text(admin, "clientCert", f"{where}.credentials.adminApi."),
         client_key=_text(admin, "clientKey", f"{where}.credentials.adminApi."),
         mesh=_text(defaults, "mesh", f"{where}.defaults."),
+        raw=context,
     )
 
 
@@ -141,6 +149,11 @@ def _member(mapping: Mapping[str, Any], name: str) -> Any:
     snake = "".join(f"_{c.lower()}" if c.isupper() else c for c in name)
     value = mapping.get(name)
     return mapping.get(snake) if value is None else value
+
+
+def _camel(name: str) -> str:
+    first, *rest = name.split("_")
+    return first + "".join(part[:1].upper() + part[1:] for part in rest)
 
 
 def _mapping(value: Any, where: str) -> Mapping[str, Any]:

@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable
 
 from kuma_core.errors import ConfigError
+from kuma_core.kumactl import files
 
 DEFAULT_TEXT = """\
 contexts:
@@ -66,31 +67,8 @@ def write(path: str, text: str) -> None:
 
     Raises ConfigError with the system's reason if that is not possible.
     """
-    target = os.path.realpath(path)
-    temporary = f"{target}.{os.getpid()}.tmp"
     try:
-        os.makedirs(os.path.dirname(target), mode=0o755, exist_ok=True)
-        try:
-            _write_new(temporary, text)
-            os.replace(temporary, target)
-        except OSError:
-            _remove(temporary)
-            raise
+        os.makedirs(os.path.dirname(os.path.realpath(path)), mode=0o755, exist_ok=True)
+        files.replace(path, text.encode(), 0o600)
     except OSError as error:
-        reason = error.strerror or str(error)
-        raise ConfigError(f'Failed to write configuration file "{path}": {reason}') from None
-
-
-def _write_new(path: str, text: str) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _remove(path: str) -> None:
-    try:
-        os.unlink(path)
-    except OSError:
-        return  # it was never made
+        raise ConfigError(f'Failed to write configuration file "{path}": {files.reason(error)}') from None

@@ -8,14 +8,18 @@ from __future__ import annotations
 
 import http.client
 import re
+import threading
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
 from email.message import Message
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from ssl import SSLContext
 
 _WARNING = re.compile(r'\s*\d{3} \S+ "((?:[^"\\]|\\.)*)"')
 _CHUNK = 64 * 1024
@@ -56,15 +60,61 @@ def exchange(
     timeout: float,
     limit: int,
     follow_redirects: bool = False,
+    tls: SSLContext | None = None,
 ) -> Answer:
     """Send one request to an http or https URL; the answer of any status.
 
-    ``timeout`` is in seconds and bounds the whole, ``limit`` (bytes) the body. Raises HttpFailure.
+    ``timeout`` is in seconds and bounds the whole, ``limit`` (bytes) the body; ``tls`` takes the place of the
+    system's rules for https. Raises HttpFailure.
     """
+    call = _Call(method, url, headers, body, timeout, limit, follow_redirects, tls)
+    return call.within(timeout)
+
+
+class _Call(threading.Thread):
+    """One exchange in a thread of its own, so that nothing can outlast the timeout.
+
+    A socket's timeout bounds one read only: name servers, handshakes and headers that drip would not end. A
+    thread that is left behind ends with the program.
+    """
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(name="http", daemon=True)
+        self._arguments = arguments
+        self._answer: Answer | None = None
+        self._failure: BaseException | None = None
+
+    def run(self) -> None:
+        try:
+            self._answer = _exchange(*self._arguments)
+        except BaseException as error:  # noqa: BLE001 - handed to the thread that waits
+            self._failure = error
+
+    def within(self, seconds: float) -> Answer:
+        """The answer, if it comes in time; otherwise what went wrong is raised."""
+        self.start()
+        self.join(seconds)
+        if self._failure is not None:
+            raise self._failure
+        if self._answer is None:
+            raise HttpFailure(f"no answer within {seconds:g} s")
+        return self._answer
+
+
+def _exchange(
+    method: str,
+    url: str,
+    headers: Mapping[str, str],
+    body: bytes | None,
+    timeout: float,
+    limit: int,
+    follow_redirects: bool,
+    tls: SSLContext | None,
+) -> Answer:
     deadline = time.monotonic() + timeout
     try:
         request = urllib.request.Request(url, data=body, headers=dict(headers), method=method)
-        opener = _opener(url, follow_redirects)
+        opener = _opener(url, follow_redirects, tls)
         with _open(opener, request, timeout) as response:
             return Answer(response.status, response.headers, _body(response, deadline, limit))
     except TimeoutError:
@@ -80,11 +130,12 @@ def _open(opener: urllib.request.OpenerDirector, request: urllib.request.Request
         return error
 
 
-def _opener(url: str, follow_redirects: bool) -> urllib.request.OpenerDirector:
+def _opener(url: str, follow_redirects: bool, tls: SSLContext | None) -> urllib.request.OpenerDirector:
     """An opener that knows http and https only: no redirect may lead to ``file:`` or ``ftp:``."""
     opener = urllib.request.OpenerDirector()
     handlers: list[Any] = [urllib.request.ProxyHandler({} if _is_loopback(url) else None)]
-    handlers += [urllib.request.HTTPHandler(), urllib.request.HTTPSHandler(), urllib.request.UnknownHandler()]
+    handlers += [urllib.request.HTTPHandler(), urllib.request.HTTPSHandler(context=tls)]
+    handlers += [urllib.request.UnknownHandler()]
     if follow_redirects:
         handlers += [urllib.request.HTTPErrorProcessor(), urllib.request.HTTPRedirectHandler()]
         handlers += [urllib.request.HTTPDefaultErrorHandler()]

@@ -16,10 +16,14 @@ from kuma_core.kumactl.session import add_global_flags
 
 COMMANDS: tuple[tuple[str, str], ...] = (
     ("apply", "kuma_core.kumactl.apply:apply"),
+    ("completion", "kuma_core.kumactl.completion:completion"),
     ("config", "kuma_core.kumactl.config_commands:config"),
     ("delete", "kuma_core.kumactl.delete:delete"),
+    ("generate", "kuma_core.kumactl.generate:generate"),
     ("get", "kuma_core.kumactl.get:get"),
     ("inspect", "kuma_core.kumactl.inspect_commands:inspect"),
+    ("install", "kuma_core.kumactl.install:install"),
+    ("manage", "kuma_core.kumactl.manage:manage"),
     ("version", "kuma_core.kumactl.version:version"),
 )
 """Every first-level command and where it is found, as ``module:attribute``."""

@@ -1,4 +1,4 @@
-"""Flags of the kind KEY=VALUE: repeatable, comma separated (specification of the command line, 1)."""
+"""Flags that are repeatable and comma separated, texts and KEY=VALUE (specification of the command line, 1)."""
 
 from __future__ import annotations
 
@@ -6,6 +6,11 @@ import csv
 from collections.abc import Sequence
 
 import click
+
+
+def texts(_ctx: click.Context, _param: click.Parameter, values: Sequence[str]) -> list[str]:
+    """click callback: all texts of all values, split at the commas; quotes of CSV protect one."""
+    return [text.strip() for value in values for text in next(csv.reader([value]), [])]
 
 
 def key_values(ctx: click.Context, param: click.Parameter, values: Sequence[str]) -> dict[str, str]:

@@ -57,14 +57,15 @@ class Session:
             return self.mesh_flag
         return self.configuration.current_mesh or DEFAULT_MESH
 
-    def client(self) -> Client:
-        """A client of the API server of the current context.
+    def client(self, timeout: float | None = None) -> Client:
+        """A client of the API server of the current context; ``timeout`` in seconds, if not the usual one.
 
         Raises ConfigError if there is no current context or it points to nothing.
         """
-        from kuma_core.kumactl.client import Client
+        from kuma_core.kumactl.client import TIMEOUT, Client
 
-        return Client(self.configuration.current_control_plane.url, warn, self.log)
+        url = self.configuration.current_control_plane.url
+        return Client(url, warn, self.log, TIMEOUT if timeout is None else timeout)
 
     def log(self, message: str) -> None:
         """Write a line on stderr if ``--log-level`` is info or debug; tab separated, as all our logs."""

@@ -12,7 +12,7 @@ import click
 
 from kuma_core.commandline import Group, add_standard_commands, log_level_option
 from kuma_core.commandline import run as run_program
-from kuma_core.errors import ConfigError, PluginError
+from kuma_core.errors import ConfigError, KumaError, PluginError
 from kuma_core.plugin.loader import Plugin, State, discover, load, parse_selection, refuse_unusable
 
 if TYPE_CHECKING:
@@ -45,11 +45,11 @@ add_standard_commands(root)
 @_plugins_option
 @click.pass_obj
 def run(log_level: str, config_file: str | None, plugins: str | None) -> None:
-    from kuma_core.runtime.process import serve
-
     catalog = load_catalog(_chosen(plugins, os.environ))
     config = read_config(catalog, config_file, os.environ)
     catalog.store(config.text("store.type"))  # told before anything is logged or opened
+    from kuma_core.runtime.process import serve
+
     serve(config, catalog, log_level)
 
 
@@ -62,7 +62,7 @@ def list_plugins(plugins: str | None, output: str) -> None:
 
 
 def _chosen(flag: str | None, environ: Mapping[str, str]) -> list[Plugin]:
-    """The plugins that the flag, else the environment selects; empty text selects none, it does not mean all."""
+    """The plugins that the flag, else the environment selects. Empty text is said too: it means none."""
     variable = environ.get(PLUGINS_ENV)
     if flag is not None and variable not in (None, flag):
         click.echo(f'Warning: --plugins "{flag}" is used, not {PLUGINS_ENV} "{variable}"', err=True)
@@ -100,7 +100,7 @@ def _read_file(path: str) -> Mapping[str, Any]:
         raise ConfigError(f'Failed to read configuration from file "{path}": it has more than 1 MiB')
     try:
         documents = load_documents(text, path)
-    except Exception as error:
+    except KumaError as error:
         raise ConfigError(f'Failed to parse configuration from file "{path}": {error}') from None
     document = documents[0] if documents else {}
     if len(documents) > 1 or not isinstance(document, dict):
@@ -113,9 +113,10 @@ def describe(plugins: list[Plugin]) -> list[dict[str, Any]]:
     from kuma_core import builtin
     from kuma_core.plugin.catalog import build_catalog
 
-    rows = []
+    rows: list[dict[str, Any]] = []
     for plugin in plugins:
-        state, problem, provides = plugin.state, plugin.problem, ()
+        state, problem = plugin.state, plugin.problem
+        provides: tuple[str, ...] = ()
         if state is State.LOADED:
             try:
                 provides = build_catalog(builtin, [plugin]).provides[plugin.name]

@@ -16,7 +16,6 @@ from prometheus_client.core import (
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from kuma_core import __version__
-from kuma_core.errors import KumaError
 from kuma_core.plugin.catalog import Kinds
 from kuma_core.resources.contract import Store
 from kuma_core.xds.reconciler import Reconciler
@@ -48,8 +47,8 @@ class _Collector:
             if kind.stored:
                 try:
                     family.add_metric([kind.name], len(self._store.list(kind.name)))
-                except KumaError:
-                    continue  # an unreachable store is told by /ready; the other metrics stay
+                except Exception:  # noqa: BLE001, S112 - a store plugin may raise anything; /ready tells it
+                    continue
         return family
 
     def _work(self) -> Iterator[Metric]:

@@ -101,7 +101,7 @@ class Platform:
         store = stack.enter_context(factory.open(self.config))
         resources = ResourceManager(store, self.catalog.kinds)
         self._ensure_default_mesh(resources)
-        reconciler = self._reconciler(resources)
+        self.reconciler = reconciler = self._reconciler(resources)
         hub: Hub[Proxy] = Hub(reconciler)
         self._hub = hub
         context = Context(self.config, self.catalog, resources, self.streams, self.instance_id)

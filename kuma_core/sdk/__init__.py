@@ -14,6 +14,7 @@ from kuma_core.errors import (
     Conflict,
     InvalidResource,
     KumaError,
+    MalformedResource,
     NotFound,
     PluginError,
     Severity,
@@ -25,7 +26,16 @@ from kuma_core.model import CellFormat, Column, Resource, ResourceKey, ResourceT
 from kuma_core.plugin.hookspecs import hookimpl
 from kuma_core.resources.contract import Change, Op, Publish, Record, Store, StoreFactory
 from kuma_core.runtime.contract import Component, Context
-from kuma_core.specs.base import Duration, Spec, Tags, Timestamp, UInt32, UInt64
+from kuma_core.specs.base import (
+    Duration,
+    Spec,
+    Tags,
+    Timestamp,
+    UInt32,
+    UInt64,
+    parse_spec,
+    to_document,
+)
 from kuma_core.xds.contract import Draft, Generator, Proxy, ProxyView
 
 __all__ = [
@@ -49,6 +59,7 @@ __all__ = [
     "Generator",
     "InvalidResource",
     "KumaError",
+    "MalformedResource",
     "NotFound",
     "Op",
     "PluginError",
@@ -77,4 +88,6 @@ __all__ = [
     "load_documents",
     "not_found",
     "parse_duration",
+    "parse_spec",
+    "to_document",
 ]

@@ -26,7 +26,7 @@ from envoy_data_plane.envoy.config.endpoint.v3 import (
 )
 from envoy_data_plane.envoy.config.listener.v3 import Filter, FilterChain, Listener
 from envoy_data_plane.envoy.extensions.filters.network.tcp_proxy.v3 import TcpProxy
-from envoy_data_plane.google.protobuf import Any, Struct, Value
+from envoy_data_plane.google.protobuf import Any, ListValue, NullValue, Struct, Value
 from envoy_data_plane.message_pool import default_message_pool
 
 from kuma_core.xds.encoding import encode
@@ -45,10 +45,12 @@ __all__ = [
     "Filter",
     "FilterChain",
     "LbEndpoint",
+    "ListValue",
     "Listener",
     "LocalityLbEndpoints",
     "Message",
     "Metadata",
+    "NullValue",
     "SocketAddress",
     "Struct",
     "TcpProxy",

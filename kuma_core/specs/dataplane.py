@@ -25,7 +25,7 @@ class Inbound(Spec):
     """A port of the service, as others reach it through the proxy."""
 
     interface: str = ""
-    tags: Tags = NO_TAGS
+    tags: Tags = Field(default_factory=lambda: NO_TAGS)
 
     @property
     def address(self) -> InboundInterface:
@@ -49,7 +49,7 @@ class Outbound(Spec):
 class Gateway(Spec):
     """A proxy that only calls others: it has tags of its own instead of inbounds."""
 
-    tags: Tags = NO_TAGS
+    tags: Tags = Field(default_factory=lambda: NO_TAGS)
 
 
 class TransparentProxying(Spec):

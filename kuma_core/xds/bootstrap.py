@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,7 @@ ADS_CLUSTER = "ads_cluster"
 KEEPALIVE = {"interval": "15s", "timeout": "10s"}
 _API_TYPES = {"delta": "DELTA_GRPC", "sotw": "GRPC"}
 _TYPE = "type.googleapis.com/envoy.extensions."
+_HOST = re.compile(r"(?:\[(?P<ipv6>[0-9a-fA-F:.]+)\]|(?P<host>[^\s:\[\]]+))(?::(?P<port>[0-9]{1,5}))?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +53,14 @@ def format_seconds(seconds: float) -> str:
 def _hosts(text: str, port: int) -> tuple[tuple[str, int], ...]:
     hosts = []
     for item in text.split(","):
-        host, colon, own_port = item.strip().partition(":")
-        if not host or (colon and not (own_port.isdigit() and 1 <= int(own_port) <= 65535)):
+        found = _HOST.fullmatch(item.strip())
+        if not found or not 1 <= int(found["port"] or port) <= 65535:
             raise ConfigError(
                 f"Invalid configuration: Bootstrap Server validation failed: Params validation failed: "
                 f'XdsHost "{text}" is not a list of host or host:port, separated by commas '
                 f"(bootstrapServer.params.xdsHost)"
             )
-        hosts.append((host, int(own_port) if colon else port))
+        hosts.append((found["ipv6"] or found["host"], int(found["port"] or port)))
     return tuple(hosts)
 
 
@@ -74,7 +76,27 @@ def bootstrap_yaml(
     }
     if port:
         document["admin"] = _admin(params, port)
-    return yaml.safe_dump(document)
+    return yaml.dump(_quoted(document), Dumper=_Dumper, width=2**31, allow_unicode=False)
+
+
+class _Text(str):
+    """Text that is written in quotes: Envoy reads a plain ``y`` as a flag and ``012`` as a number."""
+
+
+class _Dumper(yaml.SafeDumper):
+    pass
+
+
+_Dumper.add_representer(_Text, lambda dumper, text: dumper.represent_scalar("tag:yaml.org,2002:str", str(text), '"'))
+
+
+def _quoted(value: Any) -> Any:
+    """The same data, with every text marked to be quoted; keys are ours and stay plain."""
+    if isinstance(value, dict):
+        return {key: _quoted(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_quoted(item) for item in value]
+    return _Text(value) if isinstance(value, str) else value
 
 
 def _node(proxy: Proxy, dataplane: DataplaneSpec, admin_port: int, token_path: str) -> dict[str, Any]:
@@ -120,11 +142,12 @@ def _ads_cluster(params: BootstrapParams) -> dict[str, Any]:
         "@type": f"type.googleapis.com/{http}",
         "explicitHttpConfig": {"http2ProtocolOptions": {"connectionKeepalive": dict(KEEPALIVE)}},
     }
+    timeout = {"connectTimeout": params.connect_timeout} if params.connect_timeout != "0s" else {}
     return {
         "name": ADS_CLUSTER,
         "type": "STRICT_DNS",
         "dnsLookupFamily": "ALL",
-        "connectTimeout": params.connect_timeout,
+        **timeout,  # Envoy takes no zero; without one it waits for 5 s
         "typedExtensionProtocolOptions": {http: http2},
         "upstreamConnectionOptions": {"tcpKeepalive": {}},
         "loadAssignment": {"clusterName": ADS_CLUSTER, "endpoints": [{"lbEndpoints": endpoints}]},

@@ -103,6 +103,10 @@ class StreamEntry:
         _log.warning("a proxy rejected its configuration", proxy=str(self._report.proxy), type=kind, reason=error)
         self._update(type_url, "rejected", replace(counts, rejected=counts.rejected + 1))
 
+    def known(self) -> None:
+        """The proxy's Dataplane exists: what could not be stored about the stream before can be now."""
+        self._book._put(self._report)
+
     def close(self) -> None:
         """The stream ended."""
         self._report = replace(self._report, disconnected=_now())

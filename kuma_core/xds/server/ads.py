@@ -38,7 +38,11 @@ SERVER_OPTIONS = [
 
 
 class StreamRecorder(Recorder, Protocol):
-    """A recorder of one stream that also learns whose it is and when it ends."""
+    """A recorder of one stream that also learns when its owner becomes known, and when it ends."""
+
+    def known(self) -> None:
+        """The stream got its first snapshot."""
+        ...
 
     def close(self) -> None:
         """The stream ended."""
@@ -78,7 +82,7 @@ class AdsService(Generic[Key]):
     ) -> None:
         """Read in a task of its own and write here, until the client leaves or breaks the protocol."""
         recorder = _LateRecorder()
-        session = Session(variant(recorder))
+        session = Session(variant(recorder), recorder.known)
         connection = _Connection(session, recorder)
         reader = asyncio.create_task(self._read(requests, connection))
         try:
@@ -154,6 +158,10 @@ class _LateRecorder:
 
     def begin(self, recorder: StreamRecorder) -> None:
         self._recorder = recorder
+
+    def known(self) -> None:
+        if self._recorder:
+            self._recorder.known()
 
     def sent(self, type_url: str) -> None:
         if self._recorder:

@@ -6,7 +6,7 @@ Everything here runs in the event loop's thread.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Generic, Protocol, TypeVar
 
 from kuma_core.xds.contract import ENDPOINTS
@@ -33,14 +33,20 @@ class Audience(Protocol[_Key]):
 
 
 class Session:
-    """A stream and the bell that makes its writer look for responses."""
+    """A stream and the bell that makes its writer look for responses.
 
-    def __init__(self, stream: Stream) -> None:
+    ``known`` is called when the stream gets its first snapshot: until then its owner may be a stranger.
+    """
+
+    def __init__(self, stream: Stream, known: Callable[[], None] = lambda: None) -> None:
         self.stream = stream
         self.bell = asyncio.Event()
+        self._known = known
 
     def give(self, snapshot: Snapshot) -> None:
         """Hand over a snapshot; a newer one replaces one that was not sent yet."""
+        if self.stream.snapshot is None:
+            self._known()
         self.stream.snapshot = snapshot
         self.bell.set()
 

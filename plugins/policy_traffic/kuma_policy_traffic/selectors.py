@@ -18,7 +18,7 @@ NO_TAGS: Mapping[str, str] = MappingProxyType({})
 class Selector(Spec):
     """The tags that a proxy must have; the value ``*`` stands for any."""
 
-    match: Tags = NO_TAGS
+    match: Tags = Field(default_factory=lambda: NO_TAGS)
 
 
 Selectors = Annotated[tuple[Selector, ...], Field(strict=False)]

@@ -39,7 +39,7 @@ DOCS = {
     "PREVIOUS": "By the name of a v3 message: the v2 message that it was.",
     "RENAMED": "By v2 message: fields that v3 calls otherwise.",
     "REMOVED": "By v2 message: fields that v3 does not have.",
-    "CHANGED_VALUES": "By v2 message and field: values of an enum that v3 calls otherwise, or has not (None).",
+    "CHANGED_VALUES": "By v2 message and field: values of an enum called otherwise in v3, or missing (None).",
 }
 TYPES = {
     "PREVIOUS": "dict[str, str]",

@@ -42,7 +42,8 @@ class ProxyTemplateConf(Spec):
             yield from self._resource_problems()
 
     def _resource_problems(self) -> Iterator[Violation]:
-        from kuma_policy_traffic.proxy_template.convert import Budget, read_resource
+        from kuma_policy_traffic.proxy_template.convert import read_resource
+        from kuma_policy_traffic.proxy_template.reader import Budget
 
         budget = Budget()
         for index, raw in enumerate(self.resources):

@@ -481,4 +481,4 @@ CHANGED_VALUES: dict[str, dict[str, dict[str, str | None]]] = {
     "envoy.api.v2.listener.FilterChainMatch": {"source_type": {"LOCAL": "SAME_IP_OR_LOOPBACK"}},
     "envoy.config.trace.v2.ZipkinConfig": {"collector_endpoint_version": {"HTTP_JSON_V1": None}},
 }
-"""By v2 message and field: values of an enum that v3 calls otherwise, or has not (None)."""
+"""By v2 message and field: values of an enum called otherwise in v3, or missing (None)."""

@@ -21,7 +21,7 @@ class WeightedDestination(Spec):
     """Instances by their tags, and their share of the connections: relative, and possibly none."""
 
     weight: UInt32 = 0
-    destination: Tags = NO_TAGS
+    destination: Tags = Field(default_factory=lambda: NO_TAGS)
 
 
 class TrafficRouteSpec(Spec):

@@ -1,0 +1,108 @@
+"""Writes the reference pages that follow from the code: ``python docs/generate.py``, or ``--check`` to compare."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from itertools import groupby
+from pathlib import Path
+
+from kuma_core.builtin.settings import SETTINGS
+from kuma_core.config import DURATION, FLAG, NUMBER, TEXTS, Setting
+
+REFERENCE = Path(__file__).parent / "reference"
+
+CONFIGURATION = """\
+# Configuration of kuma-cp
+
+<!-- written by docs/generate.py; change it there -->
+
+`kuma-cp run --config-file kuma-cp.yaml` reads a YAML file of at most 1 MiB. Every key has an environment
+variable too. The environment wins over the file, the file over the default. `GET /config` on the REST API and the
+log's first line show what is in effect, passwords masked.
+
+```yaml
+general:
+  advertisedHostname: cp.example.com
+apiServer:
+  port: 5681
+```
+
+| type | in the file | in the environment |
+|---|---|---|
+| text | text; numbers need quotes | as it is; set but empty is the empty text |
+| number | a whole number | a whole number; `0x10` is hexadecimal, `010` octal |
+| flag | `true` or `false` | `1`, `t`, `T`, `TRUE`, `true`, `True`, or `0`, `f`, `F`, `FALSE`, `false`, `False` |
+| list | a list of texts | texts separated by commas, spaces kept; set but empty is the empty list |
+| duration | text such as `500ms`, `1.5s` or `1m30s` | the same |
+
+A variable that is set but empty counts as set: for numbers, flags and durations that is an error. A key that
+nobody knows is ignored, with a warning in the log. The first value that breaks a rule stops the start with
+`Invalid configuration: <section> validation failed: …`, which names the key and where its value came from.
+
+Two keys get their value from others if nothing is said: `bootstrapServer.params.xdsHost` is
+`general.advertisedHostname`, and `bootstrapServer.params.xdsPort` is `xdsServer.grpcPort`.
+
+Plugins add keys of their own; their pages list them.
+"""
+
+
+def configuration() -> str:
+    """The page ``configuration.md``: every key that the kernel owns, by section."""
+    parts = [CONFIGURATION]
+    for section, settings in groupby(SETTINGS_BY_SECTION, key=_section):
+        parts.append(f"\n## {section}\n\n{_table(settings)}")
+    return "".join(parts)
+
+
+def _section(setting: Setting) -> str:
+    return setting.path.split(".")[0]
+
+
+SETTINGS_BY_SECTION = sorted(SETTINGS, key=_section)
+
+
+def _table(settings: Iterable[Setting]) -> str:
+    rows = ["| key | environment variable | type | default | meaning |", "|---|---|---|---|---|"]
+    rows += [_row(setting) for setting in settings]
+    return "\n".join(rows) + "\n"
+
+
+def _row(setting: Setting) -> str:
+    variables = ", ".join(f"`{name}`" for name in (setting.env, *setting.aliases) if name)
+    help_ = setting.help.replace("|", "\\|")
+    return f"| `{setting.path}` | {variables} | {setting.type.name} | {_default(setting)} | {help_} |"
+
+
+def _default(setting: Setting) -> str:
+    """The default as one would write it in the file; on one line."""
+    if setting.type is DURATION:
+        return f"`{setting.type.show(setting.default)}`"
+    if setting.type is FLAG:
+        return f"`{str(setting.default).lower()}`"
+    if setting.type is TEXTS:
+        return " ".join(f"`{text}`" for text in setting.default) or "empty"
+    if setting.type is NUMBER:
+        return f"`{setting.default}`"
+    return "`" + setting.default.replace("\n", "\\n") + "`" if setting.default else "empty"
+
+
+PAGES = {"configuration.md": configuration}
+
+
+def main(arguments: list[str]) -> int:
+    """Write every page; with ``--check`` name those that are not up to date, and return 1 if there are any."""
+    stale = []
+    for name, make in PAGES.items():
+        path, text = REFERENCE / name, make()
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            stale.append(name)
+            if "--check" not in arguments:
+                path.write_text(text, encoding="utf-8")
+    for name in stale:
+        print(f"docs/reference/{name} {'is not up to date' if '--check' in arguments else 'written'}")
+    return 1 if stale and "--check" in arguments else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

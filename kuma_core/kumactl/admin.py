@@ -1,0 +1,147 @@
+"""The way to the admin server, which issues tokens and keeps CAs: where it is, and how to speak with it.
+
+The rules: specification of the command line, 7.2. A control plane on this machine is asked over loopback;
+any other one over https, with the client certificate of the context.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from kuma_core.errors import KumaError
+from kuma_core.kumactl.client import ApiError, Client
+from kuma_core.kumactl.session import Session, warn
+
+if TYPE_CHECKING:
+    from ssl import SSLContext
+
+TIMEOUT = 10.0
+"""Seconds for the catalog, and for each request to the admin server."""
+
+_REMEDIES = """
+Do one of these:
+* configure certificates on both sides: adminServer.public of kuma-cp, and here \
+`kumactl config control-planes add --admin-client-cert FILE --admin-client-key FILE`
+* run kumactl on the machine of the control plane
+* forward the ports of the API server and of the admin server to this machine with SSH, and add the control \
+plane with its address at localhost"""
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """What a catalog says of one API: the URL on its own machine and the public one; ``""`` for none."""
+
+    local: str
+    public: str
+
+
+@dataclass(frozen=True, slots=True)
+class Apis:
+    """The part of the catalog that leads to the admin server (API specification, 2.7)."""
+
+    admin: Addresses
+    dataplane_token: Addresses
+
+
+def catalog(session: Session) -> Apis:
+    """Ask the API server of the current context. Raises ApiError, Unreachable or ConfigError."""
+    value = session.client(TIMEOUT).get("/catalog")
+    apis = _object(value.get("apis"))
+    return Apis(_addresses(apis.get("admin")), _addresses(apis.get("dataplaneToken")))
+
+
+def _addresses(value: Any) -> Addresses:
+    urls = _object(value)
+    local, public = urls.get("localUrl"), urls.get("publicUrl")
+    return Addresses(local if isinstance(local, str) else "", public if isinstance(public, str) else "")
+
+
+def _object(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def connect(session: Session, addresses: Addresses) -> Client:
+    """A client of the admin server of the current context.
+
+    Raises KumaError if it cannot be told how to reach it; the message says what to do.
+    """
+    api_url = session.configuration.current_control_plane.url
+    if _is_this_machine(api_url):
+        if not addresses.local:
+            raise KumaError(f"the control plane at {api_url} runs no admin server; look at its adminServer")
+        return _client(session, addresses.local)
+    context = session.configuration.current
+    has_certificate = bool(context and context.client_cert and context.client_key)
+    if not addresses.public:
+        raise KumaError(
+            f"the admin server of {api_url} is not open to other machines: it has no TLS.{_REMEDIES}"
+        )
+    if not has_certificate:
+        raise KumaError(f"kumactl has no client certificate for the admin server of {api_url}.{_REMEDIES}")
+    return _client(session, addresses.public)
+
+
+def _client(session: Session, url: str) -> Client:
+    from kuma_core.kumactl.config import url_problem
+
+    if problem := url_problem(url):
+        raise KumaError(f"the URL of the admin server in the catalog {problem}")
+    tls = _tls(session) if url.startswith("https:") else None
+    return Client(url, warn, session.log, TIMEOUT, "admin server", tls)
+
+
+def _is_this_machine(url: str) -> bool:
+    """Whether all addresses of the URL's host are loopback addresses; a missing port is that of the scheme."""
+    parts = urlsplit(url)
+    host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise KumaError(
+            f'could not determine if the control plane is on this machine: cannot resolve "{host}": {reason}'
+        ) from None
+    return all(ipaddress.ip_address(str(place[0]).partition("%")[0]).is_loopback for *_, place in found)
+
+
+def _tls(session: Session) -> SSLContext:
+    """https as the admin server wants it: our certificate is shown, the server's is not verified (7.2)."""
+    import ssl
+
+    context = session.configuration.current
+    if context is None or not (context.client_cert and context.client_key):
+        raise KumaError("certificates has to be configured to use https destination")
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    tls.check_hostname = False
+    tls.verify_mode = ssl.CERT_NONE
+    try:
+        tls.load_cert_chain(context.client_cert, context.client_key, password=_no_password)
+    except (OSError, ValueError) as error:
+        raise KumaError(_unusable(context.client_cert, context.client_key, error)) from None
+    return tls
+
+
+def _no_password() -> str:
+    raise ValueError("the key is encrypted, and kumactl asks for no password")
+
+
+def _unusable(cert: str, key: str, error: OSError | ValueError) -> str:
+    import ssl
+
+    reason = str(error)
+    if isinstance(error, ssl.SSLError):
+        mismatch = "MISMATCH" in (error.reason or "")
+        reason = "they do not belong together" if mismatch else "they are not a certificate and a key in PEM"
+    elif isinstance(error, OSError):
+        reason = error.strerror or reason
+    return f'cannot use the client certificate "{cert}" with the key "{key}" of the context: {reason}'
+
+
+def refused(what: str, error: ApiError) -> KumaError:
+    """The error for an answer that is not 200, with what the server said of it."""
+    said = f": {error}" if error.explained else ""
+    return KumaError(f"{what}: unexpected status code {error.status}. Expected 200{said}")

@@ -1,0 +1,296 @@
+"""What operators may write in the five kinds, and what is said of the rest (API specification, 1.3, 1.4, 4.5 to 4.7)."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kuma_core.sdk import MalformedResource, Spec, parse_spec, to_document
+from kuma_policy_traffic.health_check.spec import HealthCheckSpec
+from kuma_policy_traffic.kinds import KINDS
+from kuma_policy_traffic.proxy_template.spec import ProxyTemplateSpec
+from kuma_policy_traffic.traffic_log.spec import TrafficLogSpec
+from kuma_policy_traffic.traffic_permission.spec import TrafficPermissionSpec
+from kuma_policy_traffic.traffic_route.spec import TrafficRouteSpec
+
+WEB = {"match": {"service": "web"}}
+DB = {"match": {"service": "db"}}
+ENDS = {"sources": [WEB], "destinations": [DB]}
+ACTIVE = {"interval": "10s", "timeout": "2s", "unhealthyThreshold": 3, "healthyThreshold": 1}
+POSITIVE = "must have a positive value"
+
+
+def problems(spec: type[Spec], document: dict[str, Any]) -> list[tuple[str, str]]:
+    parsed, unknown = parse_spec(spec, document)
+    assert not unknown
+    return [(violation.field, violation.message) for violation in parsed.violations()]
+
+
+def round_trip(spec: type[Spec], document: dict[str, Any]) -> dict[str, Any]:
+    return to_document(parse_spec(spec, document)[0])
+
+
+CONNECTION_KINDS = [TrafficPermissionSpec, TrafficRouteSpec, TrafficLogSpec, HealthCheckSpec]
+
+
+@pytest.mark.parametrize("spec", CONNECTION_KINDS)
+def test_both_ends_are_asked_for(spec: type[Spec]) -> None:
+    found = problems(spec, {})
+    assert ("sources", "must have at least one element") in found
+    assert ("destinations", "must have at least one element") in found
+
+
+def test_a_permission_takes_the_service_alone_worked_example_11_5() -> None:
+    document = {"sources": [{"match": {"service": "till", "floor": "2"}}], "destinations": []}
+    assert problems(TrafficPermissionSpec, document) == [
+        ("sources[0].match", 'must consist of exactly one tag "service"'),
+        ('sources[0].match["floor"]', 'tag "floor" is not allowed'),
+        ("destinations", "must have at least one element"),
+    ]
+
+
+def test_a_route_destination_without_tags_worked_example_11_5() -> None:
+    document = {**ENDS, "conf": [{"weight": 1, "destination": {}}]}
+    assert problems(TrafficRouteSpec, document) == [
+        ("conf[0].destination", "must have at least one tag"),
+        ("conf[0].destination", 'mandatory tag "service" is missing'),
+    ]
+
+
+@pytest.mark.parametrize("spec", CONNECTION_KINDS)
+def test_every_rule_of_a_destination_is_told_in_order(spec: type[Spec]) -> None:
+    document = {"sources": [WEB], "destinations": [{"match": {"a": "", "": "x"}}, {}]}
+    found = [item for item in problems(spec, document) if item[0].startswith("destinations")]
+    assert found == [
+        ("destinations[0].match", 'must consist of exactly one tag "service"'),
+        ("destinations[0].match", "tag key must be non-empty"),
+        ('destinations[0].match[""]', 'tag "" is not allowed'),
+        ('destinations[0].match["a"]', 'tag "a" is not allowed'),
+        ('destinations[0].match["a"]', "tag value must be non-empty"),
+        ("destinations[0].match", 'mandatory tag "service" is missing'),
+        ("destinations[1].match", 'must consist of exactly one tag "service"'),
+        ("destinations[1].match", 'mandatory tag "service" is missing'),
+    ]
+
+
+@pytest.mark.parametrize("spec", CONNECTION_KINDS[1:])
+def test_every_rule_of_a_generic_source_is_told_in_order(spec: type[Spec]) -> None:
+    sources = [
+        {"match": {"service": "", "b": "1", 'q"q': ""}},
+        {"match": {}},
+        {"match": {"": "x", "service": "*"}},
+    ]
+    found = [item for item in problems(spec, {**ENDS, "sources": sources}) if item[0].startswith("sources")]
+    assert found == [
+        ('sources[0].match["q\\"q"]', "tag value must be non-empty"),
+        ('sources[0].match["service"]', "tag value must be non-empty"),
+        ("sources[1].match", "must have at least one tag"),
+        ("sources[1].match", 'mandatory tag "service" is missing'),
+        ("sources[2].match", "tag key must be non-empty"),
+    ]
+
+
+def test_a_route_needs_a_destination_and_any_weight_will_do() -> None:
+    assert problems(TrafficRouteSpec, ENDS) == [("conf", "must have at least one element")]
+    conf = [{"weight": weight, "destination": {"service": "db", "version": "1"}} for weight in (0, 2**32 - 1)]
+    assert problems(TrafficRouteSpec, {**ENDS, "conf": conf}) == []
+
+
+@pytest.mark.parametrize("weight", [-1, 2**32, 1.5, "x", True])
+def test_a_weight_of_32_bits_or_none(weight: Any) -> None:
+    with pytest.raises(MalformedResource, match=r"conf\[0\].weight: "):
+        parse_spec(TrafficRouteSpec, {"conf": [{"weight": weight}]})
+
+
+def test_quoted_numbers_are_numbers_and_zero_is_not_shown() -> None:
+    conf = [{"weight": "90"}, {"weight": 0}]
+    assert round_trip(TrafficRouteSpec, {"conf": conf}) == {"conf": [{"weight": 90}, {}]}
+
+
+@pytest.mark.parametrize("conf", [None, {}, {"backend": ""}, {"backend": "nobody-knows-it"}])
+def test_the_conf_of_a_log_is_not_checked(conf: Any) -> None:
+    assert problems(TrafficLogSpec, {**ENDS, "conf": conf}) == []
+
+
+def test_an_empty_conf_of_a_log_survives() -> None:
+    assert round_trip(TrafficLogSpec, {**ENDS, "conf": {}}) == {**ENDS, "conf": {}}
+
+
+def test_numbers_and_durations_are_normalised_worked_example_11_6() -> None:
+    checks = {"interval": "1m", "timeout": "1500ms", "unhealthyThreshold": "3", "healthyThreshold": 1}
+    assert round_trip(HealthCheckSpec, {"conf": {"active_checks": checks}}) == {
+        "conf": {
+            "activeChecks": {
+                "interval": "60s",
+                "timeout": "1.500s",
+                "unhealthyThreshold": 3,
+                "healthyThreshold": 1,
+            }
+        }
+    }
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [("10s", "10s"), ("250us", "0.000250s"), ("7ns", "0.000000007s"), ("1h30m", "5400s"), ("-5s", "-5s")],
+)
+def test_a_duration_has_0_3_6_or_9_digits(given: str, shown: str) -> None:
+    conf = {"passiveChecks": {"penaltyInterval": given}}
+    assert round_trip(HealthCheckSpec, {"conf": conf})["conf"]["passiveChecks"]["penaltyInterval"] == shown
+
+
+@pytest.mark.parametrize("value", [60, 1.5, "60", "soon", True, ["1s"]])
+def test_a_duration_needs_a_unit(value: Any) -> None:
+    with pytest.raises(MalformedResource, match=r"conf\.activeChecks\.interval: .*duration"):
+        parse_spec(HealthCheckSpec, {"conf": {"activeChecks": {"interval": value}}})
+
+
+@pytest.mark.parametrize(
+    "conf", [None, {}, {"activeChecks": {}}, {"passiveChecks": {}}, {"activeChecks": {"interval": "0s"}}]
+)
+def test_a_health_check_without_any_check(conf: Any) -> None:
+    assert problems(HealthCheckSpec, {**ENDS, "conf": conf}) == [
+        ("conf", "must have either active or passive checks configured")
+    ]
+
+
+def test_an_empty_check_survives_and_counts_as_absent() -> None:
+    document = {
+        **ENDS,
+        "conf": {"activeChecks": {}, "passiveChecks": {"unhealthyThreshold": 1, "penaltyInterval": "5s"}},
+    }
+    assert problems(HealthCheckSpec, document) == []
+    assert round_trip(HealthCheckSpec, document) == document
+
+
+def test_every_amount_of_a_check_must_be_positive_in_order() -> None:
+    conf = {
+        "activeChecks": {"timeout": "-1s", "healthyThreshold": 0},
+        "passiveChecks": {"penaltyInterval": "-5s"},
+    }
+    assert problems(HealthCheckSpec, {**ENDS, "conf": conf}) == [
+        ("conf.activeChecks.interval", POSITIVE),
+        ("conf.activeChecks.timeout", POSITIVE),
+        ("conf.activeChecks.unhealthyThreshold", POSITIVE),
+        ("conf.activeChecks.healthyThreshold", POSITIVE),
+        ("conf.passiveChecks.unhealthyThreshold", POSITIVE),
+        ("conf.passiveChecks.penaltyInterval", POSITIVE),
+    ]
+    assert problems(HealthCheckSpec, {**ENDS, "conf": {"activeChecks": ACTIVE}}) == []
+
+
+@pytest.mark.parametrize("conf", [None, {}, {"imports": []}, {"imports": ["default-proxy"], "resources": []}])
+def test_a_template_may_have_neither_selectors_nor_conf(conf: Any) -> None:
+    assert problems(ProxyTemplateSpec, {"conf": conf}) == []
+
+
+def test_what_a_template_must_say_4_7() -> None:
+    document = {
+        "selectors": [{"match": {"region": "eu"}}],
+        "conf": {
+            "imports": ["", "fancy"],
+            "resources": [{}, {"name": "a", "version": "1", "resource": "[]"}],
+        },
+    }
+    assert problems(ProxyTemplateSpec, document) == [
+        ("selectors[0].match", 'mandatory tag "service" is missing'),
+        ("conf.imports[0]", "cannot be empty"),
+        ("conf.imports[1]", "profile not found. Available profiles: default-proxy"),
+        ("conf.resources[0].name", "cannot be empty"),
+        ("conf.resources[0].version", "cannot be empty"),
+        ("conf.resources[0].resource", "cannot be empty"),
+        (
+            "conf.resources[1].resource",
+            'native Envoy resource is not valid: expected a mapping with an "@type", got a list',
+        ),
+    ]
+
+
+WORDS = st.text(st.characters(codec="ascii", categories=["L", "N", "P"]), max_size=8)
+TAGS = st.dictionaries(WORDS, WORDS, max_size=3)
+SELECTORS = st.lists(st.fixed_dictionaries({}, optional={"match": TAGS}), max_size=3)
+UINT32 = st.integers(0, 2**32 - 1).flatmap(lambda number: st.sampled_from([number, str(number)]))
+DURATIONS = st.builds(
+    "{}{}".format, st.integers(-(10**6), 10**6), st.sampled_from(["ns", "us", "ms", "s", "m", "h"])
+)
+
+
+def documents(spec: type[Spec]) -> st.SearchStrategy[dict[str, Any]]:
+    fields: dict[str, st.SearchStrategy[Any]] = {"sources": SELECTORS, "destinations": SELECTORS}
+    checks = {
+        "activeChecks": {
+            "interval": DURATIONS,
+            "timeout": DURATIONS,
+            "unhealthy_threshold": UINT32,
+            "healthyThreshold": UINT32,
+        },
+        "passive_checks": {"unhealthyThreshold": UINT32, "penalty_interval": DURATIONS},
+    }
+    conf: dict[type[Spec], st.SearchStrategy[Any]] = {
+        TrafficRouteSpec: st.lists(
+            st.fixed_dictionaries({}, optional={"weight": UINT32, "destination": TAGS}), max_size=3
+        ),
+        TrafficLogSpec: st.fixed_dictionaries({}, optional={"backend": WORDS}),
+        HealthCheckSpec: st.fixed_dictionaries(
+            {}, optional={name: st.fixed_dictionaries({}, optional=fields) for name, fields in checks.items()}
+        ),
+    }
+    return st.fixed_dictionaries({}, optional=fields | ({"conf": conf[spec]} if spec in conf else {}))
+
+
+@pytest.mark.parametrize("spec", CONNECTION_KINDS)
+def test_what_is_read_is_written_and_read_again(spec: type[Spec]) -> None:
+    @given(documents(spec))
+    def check(document: dict[str, Any]) -> None:
+        parsed, unknown = parse_spec(spec, document)
+        written = to_document(parsed)
+        again, _ = parse_spec(spec, written)
+        assert not unknown
+        assert to_document(again) == written
+        assert list(again.violations()) == list(parsed.violations())
+
+    check()
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["match", "conf", "service", "weight", "interval", "activeChecks"]), inner
+        )
+    ),
+    max_leaves=8,
+)
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+def test_arbitrary_documents_are_read_or_refused(kind: Any) -> None:
+    keys = st.sampled_from(["sources", "destinations", "selectors", "conf", "x"])
+
+    @given(st.dictionaries(keys, JSON))
+    def check(document: dict[str, Any]) -> None:
+        try:
+            spec, _ = parse_spec(kind.spec, document)
+        except MalformedResource:
+            return
+        for violation in spec.violations():
+            assert violation.message
+
+    check()
+
+
+def test_importing_the_plugin_and_its_specs_loads_no_envoy_type() -> None:
+    code = (
+        "import sys, kuma_policy_traffic, kuma_policy_traffic.kinds\n"
+        "from kuma_core.sdk import parse_spec\n"
+        "from kuma_policy_traffic.proxy_template.spec import ProxyTemplateSpec as spec\n"
+        "assert not list(parse_spec(spec, {'conf': {'imports': ['default-proxy']}})[0].violations())\n"
+        "print([m for m in sys.modules if m.startswith(('envoy', 'betterproto', 'grpc'))])"
+    )
+    assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"

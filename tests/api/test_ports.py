@@ -1,0 +1,41 @@
+"""Two control planes on one port: the second ends with one sentence that names the setting."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from kuma_core.testing.ports import free_port
+
+KUMA_CP = Path(sys.executable).with_name("kuma-cp")
+PORTS = {
+    "apiServer.port": "KUMA_API_SERVER_PORT",
+    "bootstrapServer.port": "KUMA_BOOTSTRAP_SERVER_PORT",
+    "xdsServer.diagnosticsPort": "KUMA_XDS_SERVER_DIAGNOSTICS_PORT",
+    "xdsServer.grpcPort": "KUMA_XDS_SERVER_GRPC_PORT",
+}
+
+
+@pytest.mark.parametrize("path", PORTS)
+def test_a_port_that_is_taken_is_told_in_one_sentence(path: str) -> None:
+    ports = {env: str(free_port()) for env in PORTS.values()}
+    port = ports[PORTS[path]]
+    with socket.create_server(("", int(port))):
+        result = subprocess.run(
+            [KUMA_CP, "--log-level", "off", "run", "--plugins", "store_memory"],
+            env={**os.environ, **ports},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert result.returncode == 1
+    lines = result.stderr.splitlines()
+    assert len(lines) == 1, result.stderr
+    assert lines[0].startswith(f"Error: cannot listen on port {port} ({path}, {PORTS[path]}): ")
+    assert f"choose another port with {PORTS[path]}" in lines[0]

@@ -1,0 +1,197 @@
+"""The rules of the protocol, each seen with a real Envoy, in both variants."""
+
+from __future__ import annotations
+
+import time
+
+from kuma_core.testing.builders import dataplane, inbound, outbound
+from kuma_core.testing.platform import RunningPlatform
+from kuma_core.testing.ports import free_port
+from kuma_core.testing.waiting import eventually
+from kuma_core.xds.contract import Proxy
+
+from .support import fetch
+from .test_traffic import client, instance
+
+WARMING_TIMEOUT = 15
+"""How long Envoy waits for endpoints that do not come; every rule here exists so that it never has to."""
+
+
+def subscriptions(cp: RunningPlatform, name: str) -> list[dict]:
+    insight = cp.get(f"/meshes/default/dataplane-insights/{name}").body
+    return insight.get("subscriptions", [])
+
+
+def status(cp: RunningPlatform, name: str) -> dict:
+    return subscriptions(cp, name)[-1]["status"]
+
+
+def tagged(document: dict, **tags: str) -> dict:
+    """The same Dataplane with other tags on its inbound beside the service."""
+    first = document["networking"]["inbound"][0]
+    kept = {"service": first["tags"]["service"], **tags}
+    return {**document, "networking": {**document["networking"], "inbound": [{**first, "tags": kept}]}}
+
+
+def test_scenarios_12_13_14_20_what_a_sidecar_has(machine):
+    ip, first, second, workload = "127.0.0.1", free_port(), free_port(), free_port()
+    out_1, out_2 = free_port(), free_port()
+    machine.cp.apply(
+        instance(machine, "ledger-1", "ledger", region="eu"),
+        instance(machine, "ledger-2", "ledger", region="us"),
+        dataplane(
+            "orders-1",
+            inbound(f"{ip}:{first}:{workload}", "orders"),
+            inbound(f"{ip}:{second}:{workload}", "orders-admin"),
+            outbounds=[outbound(f":{out_1}", "ledger"), outbound(f":{out_2}", "ledger")],
+        ),
+    )
+    orders = machine.sidecar("orders-1")
+    assert orders.listeners() == {
+        f"inbound:{ip}:{first}",
+        f"inbound:{ip}:{second}",
+        f"outbound:{ip}:{out_1}",
+        f"outbound:{ip}:{out_2}",
+    }
+    clusters = orders.clusters()
+    assert clusters.keys() == {f"localhost:{workload}", "ledger"}
+    assert clusters["ledger"]["type"] == "EDS"
+    assert clusters["ledger"]["connect_timeout"] == "5s"
+    assert len(orders.endpoints()["ledger"]) == 2
+    assignments = orders.config()["EndpointsConfigDump"]["dynamic_endpoint_configs"]
+    (ledger,) = [
+        item["endpoint_config"]["endpoints"]
+        for item in assignments
+        if item["endpoint_config"]["cluster_name"] == "ledger"
+    ]
+    assert len(ledger) == 1, "one locality"
+    metadata = [item["metadata"]["filter_metadata"]["envoy.lb"] for item in ledger[0]["lb_endpoints"]]
+    assert {tuple(sorted(tags.items())) for tags in metadata} == {
+        (("region", "eu"), ("service", "ledger")),
+        (("region", "us"), ("service", "ledger")),
+    }
+
+
+def test_scenario_43_the_counters_after_connecting(machine):
+    machine.cp.apply(instance(machine, "echo-1", "echo"), client("web", outbound(f":{free_port()}", "echo")))
+    machine.sidecar("web")
+
+    def settled() -> dict:
+        found = status(machine.cp, "web")
+        assert found["total"] == {"responsesSent": "3", "responsesAcknowledged": "3"}
+        return found
+
+    found = eventually(settled)
+    for group in ("cds", "eds", "lds"):
+        assert found[group] == {"responsesSent": "1", "responsesAcknowledged": "1"}
+    assert found["rds"] == {}
+    overview = machine.cp.get("/meshes/default/dataplanes+insights/web").body
+    (subscription,) = overview["dataplaneInsight"]["subscriptions"]
+    assert "connectTime" in subscription
+    assert "disconnectTime" not in subscription
+
+
+def test_scenario_26_an_unrelated_field_leaves_the_endpoints_alone(machine):
+    echo = instance(machine, "echo-1", "echo")
+    machine.cp.apply(echo, client("web", outbound(f":{free_port()}", "echo")))
+    machine.sidecar("web")
+    eventually(lambda: status(machine.cp, "web")["total"]["responsesAcknowledged"] == "3")
+    changed = {**echo, "networking": {**echo["networking"], "outbound": [outbound(":19999", "web")]}}
+    machine.cp.apply(changed)
+    machine.cp.apply(tagged(echo, extra="1"))  # this one does change them, and shows that the first did not
+    eventually(lambda: status(machine.cp, "web")["eds"]["responsesSent"] == "2")
+    assert status(machine.cp, "web")["total"]["responsesSent"] == "4"
+
+
+def test_scenario_47_a_deleted_dataplane_empties_its_proxy_and_comes_back(machine):
+    port = free_port()
+    web = client("web", outbound(f":{port}", "echo"))
+    machine.cp.apply(web)
+    sidecar = machine.sidecar("web")
+    before = sidecar.listeners()
+    assert len(before) == 2
+    machine.cp.delete("/meshes/default/dataplanes/web")
+    eventually(lambda: not sidecar.listeners() and not sidecar.clusters(), what="an empty Envoy")
+    assert machine.cp.get("/meshes/default/dataplane-insights/web").status == 404
+    machine.cp.apply(web)
+    eventually(lambda: sidecar.listeners() == before)
+    assert sidecar.process.poll() is None
+
+
+def test_scenario_52_a_gateway_without_outbounds_is_live_at_once(machine):
+    machine.cp.apply(dataplane("edge", gateway={"service": "edge"}))
+    sidecar = machine.sidecar("edge", wait=False)
+    eventually(sidecar.is_live, 5, "a live Envoy that has nothing to do")
+
+
+def test_rules_12_1_and_12_2_a_changed_cluster_is_warm_at_once_and_listeners_follow(machine):
+    port, other = free_port(), free_port()
+    web = client("web", outbound(f":{port}", "echo"), timeout="3")
+    machine.cp.apply(instance(machine, "echo-1", "echo"), web)
+    machine.sidecar("echo-1")
+    sidecar = machine.sidecar("web")
+    eventually(lambda: fetch(port))
+    changed = tagged(web, timeout="4")
+    changed["networking"]["outbound"] = [outbound(f":{port}", "echo"), outbound(f":{other}", "echo")]
+    began = time.monotonic()
+    machine.cp.apply(changed)
+    eventually(lambda: sidecar.clusters()["echo"]["connect_timeout"] == "4s", WARMING_TIMEOUT - 1)
+    eventually(lambda: fetch(other), WARMING_TIMEOUT - 1)
+    assert time.monotonic() - began < WARMING_TIMEOUT / 3
+
+
+def test_rule_12_3_and_scenario_45_a_refused_response_is_told_once_and_heals_with_the_next_content(machine):
+    port = free_port()
+    web = client("web", outbound(f":{port}", "echo"), refused="not-an-address")
+    machine.cp.apply(instance(machine, "echo-1", "echo"), web)
+    machine.sidecar("echo-1")
+    machine.sidecar("web", wait=False)
+
+    def refused() -> str:
+        found = status(machine.cp, "web")
+        assert found["cds"]["responsesRejected"] == "1"
+        return found["lastRejection"]
+
+    assert "not-an-address.invalid" in eventually(refused)
+    sent = status(machine.cp, "web")["cds"]["responsesSent"]
+    machine.cp.apply(instance(machine, "echo-2", "echo"))  # other proxies and types go on
+    eventually(lambda: int(status(machine.cp, "web")["eds"].get("responsesSent", "0")) >= 1)
+    assert status(machine.cp, "web")["cds"]["responsesSent"] == sent, "the same content must not be sent again"
+    machine.cp.apply(tagged(web))
+    eventually(lambda: fetch(port), 10, "traffic after the bad cluster is gone")
+    eventually(lambda: "lastRejection" not in status(machine.cp, "web"))
+
+
+def test_rule_12_7_a_draft_of_wrong_types_is_named_and_costs_nobody_else(machine):
+    port = free_port()
+    machine.cp.apply(
+        instance(machine, "echo-1", "echo"),
+        web := client("web", outbound(f":{port}", "echo")),
+    )
+    machine.sidecar("echo-1")
+    machine.sidecar("web")
+    eventually(lambda: fetch(port))
+    machine.cp.apply(tagged(web, invalid="yes"))
+    machine.cp.apply(instance(machine, "echo-2", "echo"))
+    eventually(lambda: _problem(machine.cp, "web"))
+    assert 'generator "tuning": Cluster "invalid"' in _problem(machine.cp, "web")
+    assert "connect_timeout" in _problem(machine.cp, "web")
+    assert fetch(port) == "echo-1", "the last good configuration stays"
+
+
+def test_one_proxys_failure_is_its_own(machine):
+    port = free_port()
+    machine.cp.apply(
+        instance(machine, "echo-1", "echo"),
+        client("web", outbound(f":{port}", "echo")),
+        client("odd", outbound(f":{free_port()}", "echo"), failing="badly"),
+    )
+    machine.sidecar("echo-1")
+    machine.sidecar("odd", wait=False)
+    machine.sidecar("web")
+    assert eventually(lambda: fetch(port)) == "echo-1"
+    assert "asked to fail: badly" in eventually(lambda: _problem(machine.cp, "odd"))
+
+
+def _problem(cp: RunningPlatform, name: str) -> str:
+    return cp.platform.reconciler.problem_of(Proxy("default", name))

@@ -1,0 +1,516 @@
+"""Configuration (API specification, 5.2, 5.3 and 5.4): sources, types, rules, and what is shown of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kuma_core import builtin
+from kuma_core.builtin.settings import DEFAULT_MESH, SETTINGS, autoconfigured
+from kuma_core.config import (
+    DURATION,
+    FLAG,
+    MASK,
+    NUMBER,
+    TEXT,
+    TEXTS,
+    Config,
+    Setting,
+    ValueType,
+    build_config,
+)
+from kuma_core.errors import ConfigError
+from kuma_core.plugin.catalog import build_catalog
+from kuma_core.runtime.kuma_cp import MAX_CONFIG_BYTES, read_config
+
+
+def setting(path: str, type_: ValueType, default: Any, **more: Any) -> Setting:
+    env = "KUMA_" + path.upper().replace(".", "_")
+    return Setting(path, env, default, type_, "For tests.", "Shop", **more)
+
+
+SHOP = (
+    setting("shop.name", TEXT, "corner"),
+    setting("shop.port", NUMBER, 80, check=lambda value: None if value > 0 else "Port must be positive"),
+    setting("shop.open", FLAG, False),
+    setting("shop.goods", TEXTS, ("tea",)),
+    setting("shop.patience", DURATION, 5_000_000_000),
+    setting("shop.safe.code", TEXT, "0000", secret=True, aliases=("SAFE", "OLD_SAFE")),
+)
+
+
+def built(document: Mapping[str, Any] | None = None, **environ: str) -> Config:
+    return build_config(SHOP, document or {}, "shop.yaml", environ)
+
+
+def refusal(document: Mapping[str, Any] | None = None, **environ: str) -> str:
+    with pytest.raises(ConfigError) as caught:
+        built(document, **environ)
+    return str(caught.value)
+
+
+# -- 5.2: sources
+
+
+def test_defaults() -> None:
+    config = built()
+    assert (config.text("shop.name"), config.number("shop.port"), config.flag("shop.open")) == (
+        "corner",
+        80,
+        False,
+    )
+    assert config.texts("shop.goods") == ("tea",)
+    assert config.seconds("shop.patience") == 5.0
+    assert set(config.sources.values()) == {"default"}
+
+
+def test_the_environment_wins_over_the_file_and_the_file_over_the_default() -> None:
+    config = built({"shop": {"name": "file", "port": 1}}, KUMA_SHOP_NAME="environment")
+    assert (config.text("shop.name"), config.sources["shop.name"]) == ("environment", "KUMA_SHOP_NAME")
+    assert (config.number("shop.port"), config.sources["shop.port"]) == (1, "shop.yaml")
+    assert config.sources["shop.open"] == "default"
+
+
+def test_the_file_is_merged_key_by_key() -> None:
+    config = built({"shop": {"safe": {}, "open": True}})
+    assert config.flag("shop.open") is True
+    assert config.text("shop.safe.code") == "0000"
+
+
+@pytest.mark.parametrize("document", [{"shop": None}, {"shop": {"safe": None}}, {}])
+def test_an_empty_section_changes_nothing(document: dict[str, Any]) -> None:
+    config = built(document)
+    assert config.as_document() == built().as_document()
+    assert config.warnings == ()
+
+
+def test_aliases_stand_in_in_their_order() -> None:
+    assert built(OLD_SAFE="3").text("shop.safe.code") == "3"
+    assert built(OLD_SAFE="3", SAFE="2").text("shop.safe.code") == "2"
+    config = built(OLD_SAFE="3", SAFE="2", KUMA_SHOP_SAFE_CODE="1")
+    assert (config.text("shop.safe.code"), config.sources["shop.safe.code"]) == ("1", "KUMA_SHOP_SAFE_CODE")
+
+
+def test_unknown_keys_are_ignored_and_told() -> None:
+    config = built({"shop": {"nmae": "x", "safe": {"colour": 1}}, "shed": {"key": {"deep": []}}})
+    assert config.as_document() == built().as_document()
+    assert config.warnings == (
+        'shop.yaml: unknown configuration key "shop.nmae" is ignored',
+        'shop.yaml: unknown configuration key "shop.safe.colour" is ignored',
+        'shop.yaml: unknown configuration key "shed" is ignored',
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"), [(5, "a number"), ("x", "text"), ([], "a list"), (True, "true or")]
+)
+def test_a_section_that_is_none(value: Any, shown: str) -> None:
+    said = refusal({"shop": {"safe": value}})
+    assert said.startswith("Invalid configuration: shop.safe (from shop.yaml): expected a section")
+    assert shown in said
+
+
+def test_unknown_variables_are_nobodys_business() -> None:
+    assert built(KUMA_SHOP_NMAE="x", PATH="/bin").warnings == ()
+
+
+# -- 5.2: types
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "value"),
+    [
+        ("shop.name", "", ""),
+        ("shop.name", " spaces kept ", " spaces kept "),
+        ("shop.port", "8080", 8080),
+        ("shop.port", "0x1F", 31),
+        ("shop.port", "010", 8),
+        ("shop.port", "+7", 7),
+        *((("shop.open"), text, True) for text in ("1", "t", "T", "TRUE", "true", "True")),
+        *((("shop.open"), text, False) for text in ("0", "f", "F", "FALSE", "false", "False")),
+        ("shop.goods", "", ()),
+        ("shop.goods", "tea", ("tea",)),
+        ("shop.goods", "tea, salt,", ("tea", " salt", "")),
+        ("shop.patience", "1m30s", 90_000_000_000),
+        ("shop.patience", "0", 0),
+    ],
+)
+def test_values_from_the_environment(path: str, text: str, value: Any) -> None:
+    name = next(item.env for item in SHOP if item.path == path)
+    config = built(**{name: text})
+    assert config._values[path] == value
+    assert config.sources[path] == name
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "expected"),
+    [
+        ("KUMA_SHOP_PORT", "", "expected a whole number, got"),
+        ("KUMA_SHOP_PORT", "eighty", 'expected a whole number, got "eighty"'),
+        ("KUMA_SHOP_PORT", "08", 'expected a whole number, got "08"'),
+        ("KUMA_SHOP_PORT", "1.5", "expected a whole number"),
+        ("KUMA_SHOP_PORT", "9" * 5000, "expected a whole number"),
+        ("KUMA_SHOP_OPEN", "", "expected true or false, got"),
+        ("KUMA_SHOP_OPEN", "yes", 'expected true or false, got "yes"'),
+        ("KUMA_SHOP_OPEN", "tRUE", "expected true or false"),
+        ("KUMA_SHOP_PATIENCE", "", "is not a duration"),
+        ("KUMA_SHOP_PATIENCE", "5", "is not a duration"),
+        ("KUMA_SHOP_PATIENCE", "5 s", "is not a duration"),
+    ],
+)
+def test_values_of_the_environment_that_cannot_be_read(name: str, text: str, expected: str) -> None:
+    said = refusal(**{name: text})
+    assert said.startswith("Invalid configuration: Shop validation failed: shop.")
+    assert f"(from {name}): " in said
+    assert expected in said
+    assert len(said) < 400
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "read"),
+    [
+        ("name", "x", "x"),
+        ("name", None, ""),
+        ("port", 8080, 8080),
+        ("open", True, True),
+        ("goods", [], ()),
+        ("goods", ["a", "b,c"], ("a", "b,c")),
+        ("patience", "500ms", 500_000_000),
+    ],
+)
+def test_values_from_the_file(key: str, value: Any, read: Any) -> None:
+    assert built({"shop": {key: value}})._values[f"shop.{key}"] == read
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "expected"),
+    [
+        ("name", 5, "expected text, got a number"),
+        ("name", [], "expected text, got a list"),
+        ("port", "80", "expected a whole number, got text"),
+        ("port", True, "expected a whole number, got true or false"),
+        ("port", 80.5, "expected a whole number, got a fraction"),
+        ("port", None, "expected a whole number, got null"),
+        ("open", "true", "expected true or false, got text"),
+        ("open", 1, "expected true or false, got a number"),
+        ("goods", "tea", "expected a list of texts, got text"),
+        ("goods", ["tea", 3], "expected text, got a number"),
+        ("patience", 5, "expected a duration such as 500ms or 1m30s, got a number"),
+        ("patience", {}, "expected a duration such as 500ms or 1m30s, got a mapping"),
+    ],
+)
+def test_values_of_the_file_that_cannot_be_read(key: str, value: Any, expected: str) -> None:
+    said = refusal({"shop": {key: value}})
+    assert said == f"Invalid configuration: Shop validation failed: shop.{key} (from shop.yaml): {expected}"
+
+
+@given(st.text(max_size=30))
+def test_no_text_of_a_variable_does_more_than_to_be_refused(text: str) -> None:
+    for item in SETTINGS:
+        try:
+            value = item.type.from_text(text)
+            if item.check:
+                item.check(value)
+        except ValueError as error:
+            assert str(error)
+
+
+# -- rules
+
+
+def test_a_broken_rule_names_key_value_and_source() -> None:
+    assert refusal(KUMA_SHOP_PORT="-1") == (
+        "Invalid configuration: Shop validation failed: Port must be positive "
+        "(shop.port is -1, from KUMA_SHOP_PORT)"
+    )
+
+
+def test_the_first_failure_counts() -> None:
+    said = refusal({"shop": {"name": 5, "port": "x"}})
+    assert "shop.name" in said
+    assert "shop.port" not in said
+
+
+# -- what is shown
+
+
+def test_a_secret_is_masked_wherever_it_could_show() -> None:
+    config = built(SAFE="hush")
+    assert config.text("shop.safe.code") == "hush"
+    assert config.as_document()["shop"]["safe"] == {"code": MASK}
+    secret = setting("shop.secret", TEXT, "x", secret=True, check=lambda value: "is too short")
+    with pytest.raises(ConfigError) as caught:
+        build_config([secret], {"shop": {"secret": "hush"}}, "f", {})
+    assert "hush" not in str(caught.value)
+    assert MASK in str(caught.value)
+
+
+def test_the_document_has_the_shape_of_the_file() -> None:
+    config = built({"shop": {"patience": "90s"}})
+    assert config.as_document() == {
+        "shop": {
+            "name": "corner",
+            "port": 80,
+            "open": False,
+            "goods": ["tea"],
+            "patience": "1m30s",
+            "safe": {"code": MASK},
+        }
+    }
+
+
+def test_the_whole_configuration_can_be_shown_and_read_again() -> None:
+    config = build_config(SETTINGS, {}, "none", {})
+    document = json.loads(json.dumps(config.as_document()))
+    again = build_config(SETTINGS, document, "file", {"KUMA_STORE_POSTGRES_PASSWORD": "kuma"})
+    assert again.warnings == ()
+    assert again._values == config._values
+
+
+def test_replace_gives_another_configuration() -> None:
+    config = built()
+    other = config.replace("autoconfiguration", shop__port=81)
+    assert (config.number("shop.port"), other.number("shop.port")) == (80, 81)
+    assert other.sources["shop.port"] == "autoconfiguration"
+
+
+# -- the kernel's keys (5.3)
+
+
+def effective(document: Mapping[str, Any] | None = None, **environ: str) -> Config:
+    return autoconfigured(build_config(SETTINGS, document or {}, "kuma-cp.yaml", environ))
+
+
+DEFAULTS: dict[str, Any] = {
+    "environment": "universal",
+    "general.advertisedHostname": "localhost",
+    "store.type": "memory",
+    "store.kubernetes.systemNamespace": "kuma-system",
+    "store.postgres.host": "127.0.0.1",
+    "store.postgres.port": 15432,
+    "store.postgres.user": "kuma",
+    "store.postgres.password": "kuma",
+    "store.postgres.dbName": "kuma",
+    "store.postgres.connectionTimeout": 5,
+    "store.postgres.tls.mode": "disable",
+    "bootstrapServer.port": 5682,
+    "bootstrapServer.params.adminAddress": "127.0.0.1",
+    "bootstrapServer.params.adminPort": 0,
+    "bootstrapServer.params.adminAccessLogPath": "/dev/null",
+    "bootstrapServer.params.xdsConnectTimeout": 1_000_000_000,
+    "xdsServer.grpcPort": 5678,
+    "xdsServer.diagnosticsPort": 5680,
+    "xdsServer.dataplaneConfigurationRefreshInterval": 1_000_000_000,
+    "xdsServer.dataplaneStatusFlushInterval": 1_000_000_000,
+    "sdsServer.grpcPort": 5677,
+    "adminServer.apis.dataplaneToken.enabled": True,
+    "adminServer.local.port": 5679,
+    "adminServer.public.enabled": False,
+    "dataplaneTokenServer.enabled": True,
+    "apiServer.port": 5681,
+    "apiServer.readOnly": False,
+    "apiServer.corsAllowedDomains": (".*",),
+    "guiServer.port": 5683,
+    "runtime.kubernetes.admissionServer.port": 5443,
+    "defaults.mesh": DEFAULT_MESH,
+    "reports.enabled": True,
+    "discovery.universal.pollingInterval": 1_000_000_000,
+}
+
+
+@pytest.mark.parametrize("path", DEFAULTS)
+def test_the_defaults_of_5_3(path: str) -> None:
+    assert {item.path: item.default for item in SETTINGS}[path] == DEFAULTS[path]
+
+
+RULES = [
+    (
+        "KUMA_ENVIRONMENT",
+        "moon",
+        "Environment validation failed: Environment should be either kubernetes or univ",
+    ),
+    (
+        "KUMA_BOOTSTRAP_SERVER_PORT",
+        "65536",
+        "Bootstrap Server validation failed: Port must be in the range [0, 6",
+    ),
+    (
+        "KUMA_BOOTSTRAP_SERVER_PORT",
+        "-1",
+        "Bootstrap Server validation failed: Port must be in the range [0, 65535]",
+    ),
+    ("KUMA_BOOTSTRAP_SERVER_PARAMS_ADMIN_ADDRESS", "", "AdminAddress cannot be empty"),
+    ("KUMA_BOOTSTRAP_SERVER_PARAMS_ADMIN_ADDRESS", "host", "AdminAddress should be a valid IP address"),
+    ("KUMA_BOOTSTRAP_SERVER_PARAMS_ADMIN_PORT", "70000", "AdminPort must be in the range [0, 65535]"),
+    ("KUMA_BOOTSTRAP_SERVER_PARAMS_ADMIN_ACCESS_LOG_PATH", "", "AdminAccessLogPath cannot be empty"),
+    ("KUMA_BOOTSTRAP_SERVER_PARAMS_XDS_PORT", "70000", "must be in the range [0, 65535]"),
+    ("KUMA_BOOTSTRAP_SERVER_PARAMS_XDS_CONNECT_TIMEOUT", "-1s", "XdsConnectTimeout cannot be negative"),
+    ("KUMA_XDS_SERVER_GRPC_PORT", "-1", "Xds Server validation failed: GrpcPort cannot be negative"),
+    ("KUMA_XDS_SERVER_DIAGNOSTICS_PORT", "-1", "DiagnosticPort cannot be negative"),
+    ("KUMA_XDS_SERVER_DATAPLANE_CONFIGURATION_REFRESH_INTERVAL", "0", "RefreshInterval must be positive"),
+    ("KUMA_XDS_SERVER_DATAPLANE_STATUS_FLUSH_INTERVAL", "-1s", "FlushInterval must be positive"),
+    ("KUMA_SDS_SERVER_GRPC_PORT", "-1", "SDS Server validation failed: GrpcPort cannot be negative"),
+    ("KUMA_ADMIN_SERVER_LOCAL_PORT", "65536", "Admin Server validation failed: Port must be in the range"),
+    (
+        "KUMA_DATAPLANE_TOKEN_SERVER_LOCAL_PORT",
+        "65536",
+        "Dataplane Token Server validation failed: Port must be",
+    ),
+    ("KUMA_API_SERVER_PORT", "-1", "ApiServer validation failed: Port cannot be negative"),
+    ("KUMA_GUI_SERVER_PORT", "65536", "GuiServer validation failed: Port must be in the range [0, 65535]"),
+    (
+        "KUMA_KUBERNETES_ADMISSION_SERVER_PORT",
+        "65536",
+        "Runtime validation failed: Port must be in the range",
+    ),
+]
+
+
+@pytest.mark.parametrize(("name", "text", "said"), RULES, ids=[f"{rule[0]}={rule[1]}" for rule in RULES])
+def test_the_rules_of_5_3(name: str, text: str, said: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        effective(**{name: text})
+    assert str(caught.value).startswith("Invalid configuration: ")
+    assert said in str(caught.value)
+    assert name in str(caught.value)
+
+
+def test_every_port_is_a_port() -> None:
+    ports = [item for item in SETTINGS if item.path.lower().endswith("port")]
+    assert len(ports) > 10
+    for item in ports:
+        assert item.check
+        assert item.check(-1), item.path
+        assert item.check(65536), item.path
+        assert not item.check(0), item.path
+        assert not item.check(65535), item.path
+
+
+def test_no_default_breaks_its_rule() -> None:
+    assert [item.path for item in SETTINGS if item.check and item.check(item.default)] == []
+
+
+def test_the_variables_of_the_kernel_are_named_by_the_scheme() -> None:
+    assert [item.path for item in SETTINGS if not item.env.startswith("KUMA_")] == []
+
+
+def test_the_mesh_of_the_first_start_by_its_undocumented_variable() -> None:
+    assert effective(DEFAULTS_MESH="type: Mesh").text("defaults.mesh") == "type: Mesh"
+
+
+# -- 5.4: what follows from other values
+
+
+def test_autoconfiguration() -> None:
+    config = effective(KUMA_GENERAL_ADVERTISED_HOSTNAME="cp.orchard", KUMA_XDS_SERVER_GRPC_PORT="15678")
+    params = "bootstrapServer.params"
+    assert config.text(f"{params}.xdsHost") == "cp.orchard"
+    assert config.number(f"{params}.xdsPort") == 15678
+    assert config.sources[f"{params}.xdsPort"] == "autoconfiguration"
+
+
+def test_autoconfiguration_leaves_alone_what_was_said() -> None:
+    document = {"bootstrapServer": {"params": {"xdsHost": "proxy.example", "xdsPort": 99}}}
+    config = effective(document)
+    assert config.text("bootstrapServer.params.xdsHost") == "proxy.example"
+    assert config.number("bootstrapServer.params.xdsPort") == 99
+    assert config.sources["bootstrapServer.params.xdsHost"] == "kuma-cp.yaml"
+
+
+def test_worked_example_11_11() -> None:
+    document = {"apiServer": {"port": 7000}, "general": {"advertisedHostname": "cp.orchard"}}
+    config = effective(document, KUMA_API_SERVER_PORT="7001")
+    assert config.number("apiServer.port") == 7001
+    assert config.text("bootstrapServer.params.xdsHost") == "cp.orchard"
+    assert config.number("bootstrapServer.params.xdsPort") == 5678
+
+
+# -- the file
+
+
+CATALOG = build_catalog(builtin, [])
+
+
+def read(path: Path) -> Config:
+    return read_config(CATALOG, str(path), {})
+
+
+@pytest.mark.parametrize("text", ["", "---\n", "# only a comment\n", "{}", "null"])
+def test_an_empty_file_is_no_configuration(tmp_path: Path, text: str) -> None:
+    (tmp_path / "cp.yaml").write_text(text)
+    assert read(tmp_path / "cp.yaml").number("apiServer.port") == 5681
+
+
+def test_a_file_in_yaml_and_in_json(tmp_path: Path) -> None:
+    (tmp_path / "cp.yaml").write_text("apiServer:\n  port: 7000\n  corsAllowedDomains: [a, b]\n")
+    (tmp_path / "cp.json").write_text('{"apiServer": {"port": 7000, "corsAllowedDomains": ["a", "b"]}}')
+    for name in ("cp.yaml", "cp.json"):
+        config = read(tmp_path / name)
+        assert config.number("apiServer.port") == 7000
+        assert config.texts("apiServer.corsAllowedDomains") == ("a", "b")
+        assert config.sources["apiServer.port"] == str(tmp_path / name)
+
+
+def test_a_file_that_is_missing_or_a_directory(tmp_path: Path) -> None:
+    for path, reason in ((tmp_path / "none.yaml", "No such file"), (tmp_path, "Is a directory")):
+        with pytest.raises(ConfigError) as caught:
+            read(path)
+        assert str(caught.value).startswith(f'Failed to access configuration file "{path}": {reason}')
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"apiServer: [", "neither YAML nor JSON"),
+        (b"- 1\n- 2\n", "expected one YAML mapping"),
+        (b"just words", "expected one YAML mapping"),
+        (b"a: 1\n---\nb: 2\n", "expected one YAML mapping"),
+        (b"a: 1\na: 2\n", 'key "a" occurs twice'),
+        (b"a: " + b"[" * 200 + b"]" * 200, "nested deeper than 64"),
+        (b"a: " + b'{"a":' * 5000 + b"1" + b"}" * 5000, "nested deeper than 64"),
+        (
+            b"a: &a [x,x,x,x]\n"
+            + b"".join(
+                b"%c: &%c [*%c,*%c,*%c,*%c,*%c,*%c]\n" % (c + 1, c + 1, *[c] * 6) for c in range(97, 110)
+            ),
+            "more than 500000 values",
+        ),
+        (b"a: !!python/object:os.system x\n", "is not understood"),
+    ],
+    ids=["broken", "list", "text", "two", "twice", "deep", "deep JSON", "bomb", "tag"],
+)
+def test_a_file_that_cannot_be_parsed(tmp_path: Path, content: bytes, said: str) -> None:
+    path = tmp_path / "cp.yaml"
+    path.write_bytes(content)
+    with pytest.raises(ConfigError) as caught:
+        read(path)
+    assert str(caught.value).startswith(f'Failed to parse configuration from file "{path}": ')
+    assert said in str(caught.value)
+    assert len(str(caught.value)) < 600
+
+
+def test_a_file_that_is_not_text(tmp_path: Path) -> None:
+    (tmp_path / "cp.yaml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(ConfigError, match="Failed to access configuration file"):
+        read(tmp_path / "cp.yaml")
+
+
+def test_a_file_that_is_too_large(tmp_path: Path) -> None:
+    path = tmp_path / "cp.yaml"
+    path.write_text("# " + "x" * MAX_CONFIG_BYTES)
+    with pytest.raises(ConfigError, match="it has more than 1 MiB"):
+        read(path)
+    with pytest.raises(ConfigError):
+        read(Path("/dev/zero"))
+
+
+def test_a_file_with_keys_that_nobody_knows(tmp_path: Path) -> None:
+    path = tmp_path / "cp.yaml"
+    path.write_text("apiServer:\n  prot: 7000\n")
+    assert read(path).warnings == (f'{path}: unknown configuration key "apiServer.prot" is ignored',)

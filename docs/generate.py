@@ -1,4 +1,4 @@
-"""Writes the reference pages that follow from the code: ``python docs/generate.py``, or ``--check`` to compare."""
+"""Writes the pages that follow from the code: ``python docs/generate.py``, or ``--check`` to compare."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ CONFIGURATION = """\
 <!-- written by docs/generate.py; change it there -->
 
 `kuma-cp run --config-file kuma-cp.yaml` reads a YAML file of at most 1 MiB. Every key has an environment
-variable too. The environment wins over the file, the file over the default. `GET /config` on the REST API and the
-log's first line show what is in effect, passwords masked.
+variable too. The environment wins over the file, the file over the default. `GET /config` on the REST API and
+the log's first line show what is in effect, passwords masked.
 
 ```yaml
 general:
@@ -32,7 +32,7 @@ apiServer:
 |---|---|---|
 | text | text; numbers need quotes | as it is; set but empty is the empty text |
 | number | a whole number | a whole number; `0x10` is hexadecimal, `010` octal |
-| flag | `true` or `false` | `1`, `t`, `T`, `TRUE`, `true`, `True`, or `0`, `f`, `F`, `FALSE`, `false`, `False` |
+| flag | `true` or `false` | `1`, `t`, `T` or `true`, `0`, `f`, `F` or `false`; `True` and `TRUE` too |
 | list | a list of texts | texts separated by commas, spaces kept; set but empty is the empty list |
 | duration | text such as `500ms`, `1.5s` or `1m30s` | the same |
 
@@ -91,7 +91,7 @@ PAGES = {"configuration.md": configuration}
 
 
 def main(arguments: list[str]) -> int:
-    """Write every page; with ``--check`` name those that are not up to date, and return 1 if there are any."""
+    """Write every page; with ``--check`` name those that are not up to date, and return 1 if any is."""
     stale = []
     for name, make in PAGES.items():
         path, text = REFERENCE / name, make()

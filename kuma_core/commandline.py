@@ -174,8 +174,8 @@ def _missing_flags(error: click.UsageError) -> str:
     ctx, param = error.ctx, getattr(error, "param", None)
     if ctx is None or not isinstance(param, click.Option):
         return error.format_message()
-    missing = sorted(p.name for p in ctx.command.params if _is_missing(p, ctx) and p.name)
-    names = ", ".join(f'"{name.replace("_", "-")}"' for name in missing)
+    missing = sorted(p.opts[0].lstrip("-") for p in ctx.command.params if _is_missing(p, ctx))
+    names = ", ".join(f'"{name}"' for name in missing)
     return f"required flag(s) {names} not set"
 
 

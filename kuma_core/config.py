@@ -6,6 +6,7 @@ environment; the first value that breaks a rule stops the start.
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -32,6 +33,7 @@ _KINDS = {
 _LONGEST_SHOWN = 60
 
 Check = Callable[[Any], str | None]
+Rule = Callable[["Config"], str | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +104,9 @@ class Setting:
     ``path`` is where it stands in the YAML (``apiServer.port``), ``env`` its environment variable,
     ``aliases`` further variables that mean the same. ``default`` is the value itself (durations in
     nanoseconds). ``section`` is named in errors (``ApiServer``). ``check`` gets the value and returns what
-    is wrong with it, or ``None``. A ``secret`` is masked wherever the configuration is shown.
+    is wrong with it, or ``None``; ``rule`` does the same with the whole configuration, for what depends on
+    other keys. Both are asked only where the key ``checked_if[0]`` has the value ``checked_if[1]``. A
+    ``secret`` is masked wherever the configuration is shown.
     """
 
     path: str
@@ -114,6 +118,8 @@ class Setting:
     check: Check | None = None
     aliases: tuple[str, ...] = ()
     secret: bool = False
+    rule: Rule | None = None
+    checked_if: tuple[str, Any] | None = None
 
 
 class Config:
@@ -151,11 +157,18 @@ class Config:
         """The value of a duration setting, in seconds."""
         return int(self._values[path]) / 1e9
 
+    def value(self, path: str) -> Any:
+        """The value of any setting, as ``Setting.default`` is written."""
+        return self._values[path]
+
     def replace(self, source: str, **values: Any) -> Config:
         """A copy with other values; ``__`` in a keyword stands for the dot of its path."""
-        changed = {path.replace("__", "."): value for path, value in values.items()}
-        sources = {**self.sources, **dict.fromkeys(changed, source)}
-        return Config(self.settings, {**self._values, **changed}, sources, self.warnings)
+        return self.changed({path.replace("__", "."): value for path, value in values.items()}, source)
+
+    def changed(self, values: Mapping[str, Any], source: str, warnings: Iterable[str] = ()) -> Config:
+        """A copy with other values by path, which come from ``source``, and with more warnings."""
+        sources = {**self.sources, **dict.fromkeys(values, source)}
+        return Config(self.settings, {**self._values, **values}, sources, [*self.warnings, *warnings])
 
     def as_document(self) -> dict[str, Any]:
         """Nested by section as in the YAML file, secrets masked, durations as text."""
@@ -165,8 +178,19 @@ class Config:
             place = document
             for section in sections:
                 place = place.setdefault(section, {})
-            place[key] = MASK if setting.secret else setting.type.show(self._values[setting.path])
+            place[key] = self.shown(setting)
         return document
+
+    def shown(self, setting: Setting) -> Any:
+        """The value of a setting as YAML and JSON have it; that of a secret is masked."""
+        return MASK if setting.secret else setting.type.show(self._values[setting.path])
+
+    def refuse(self, setting: Setting, problem: str) -> ConfigError:
+        """The error for a setting whose value breaks a rule."""
+        return ConfigError(
+            f"Invalid configuration: {setting.section} validation failed: {problem} "
+            f"({setting.path} is {self.shown(setting)!r}, from {self.sources[setting.path]})"
+        )
 
 
 def build_config(
@@ -178,15 +202,26 @@ def build_config(
     Raises ``ConfigError`` for the first value that cannot be read or breaks its setting's rule.
     """
     settings = tuple(settings)
-    given, unknown = _flatten(document, {setting.path for setting in settings}, file)
+    known = {setting.path for setting in settings}
+    given, unknown = _flatten(document, known, file)
     values: dict[str, Any] = {}
     sources: dict[str, str] = {}
     for setting in settings:
         values[setting.path], sources[setting.path] = _effective(setting, given, file, environ)
+    config = Config(settings, values, sources, [_unknown(path, known, file) for path in unknown])
     for setting in settings:
-        _enforce(setting, values[setting.path], sources[setting.path])
-    warnings = [f'{file}: unknown configuration key "{path}" is ignored' for path in unknown]
-    return Config(settings, values, sources, warnings)
+        _enforce(setting, config)
+    return config
+
+
+def _unknown(path: str, known: Iterable[str], file: str) -> str:
+    """The warning about a key that nobody registered, with the key that is spelled most like it."""
+    folded = {name.lower(): name for name in known}
+    sections = {name[:at] for name in known for at, letter in enumerate(name) if letter == "."}
+    folded |= {name.lower(): name for name in sections}
+    near = difflib.get_close_matches(_short(path).lower().replace("_", ""), folded, n=1, cutoff=0.75)
+    hint = f'; did you mean "{folded[near[0]]}"?' if near else ""
+    return f'{file}: unknown configuration key "{_short(path)}" is ignored{hint}'
 
 
 def _flatten(document: Mapping[str, Any], known: set[str], file: str) -> tuple[dict[str, Any], list[str]]:
@@ -236,11 +271,11 @@ def _read(setting: Setting, reader: Callable[[Any], Any], raw: Any, source: str)
         ) from None
 
 
-def _enforce(setting: Setting, value: Any, source: str) -> None:
-    problem = setting.check(value) if setting.check else None
+def _enforce(setting: Setting, config: Config) -> None:
+    if setting.checked_if and config.value(setting.checked_if[0]) != setting.checked_if[1]:
+        return
+    problem = setting.check(config.value(setting.path)) if setting.check else None
+    if problem is None and setting.rule:
+        problem = setting.rule(config)
     if problem:
-        shown = MASK if setting.secret else setting.type.show(value)
-        raise ConfigError(
-            f"Invalid configuration: {setting.section} validation failed: {problem} "
-            f"({setting.path} is {shown!r}, from {source})"
-        )
+        raise config.refuse(setting, problem)

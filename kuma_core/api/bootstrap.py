@@ -39,17 +39,15 @@ class Bootstrap:
         try:
             resp.text = self._make(request)
         except NotFound:
-            raise falcon.HTTPNotFound(
-                title=req.context.title,
-                description=f'There is no Dataplane "{request.name}" in mesh "{request.mesh}"; apply it first',
-            ) from None
+            missing = f'There is no Dataplane "{request.name}" in mesh "{request.mesh}"; apply it first'
+            raise falcon.HTTPNotFound(title=req.context.title, description=missing) from None
         resp.content_type = YAML
 
     on_get = on_head = on_put = on_patch = on_delete = on_options = on_post
 
 
 def parse_request(body: Any) -> BootstrapRequest:
-    """Read a request; raises ``InvalidResource`` with every field that is wrong. Unknown fields are ignored."""
+    """Read a request, unknown fields aside; raises ``InvalidResource`` with every field that is wrong."""
     problems = [
         Violation(field, "cannot be empty" if body.get(field) in (None, "") else "expected text")
         for field in ("mesh", "name")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from typing import Any
 from urllib.parse import urlsplit
 
 import falcon
@@ -78,16 +77,16 @@ def _rule(entry: str) -> Rule:
         pattern = re.compile(entry, re.IGNORECASE)
     except (re.error, RecursionError) as error:
         raise ConfigError(
-            f'Invalid configuration: ApiServer validation failed: "{entry}" is not a regular expression: {error} '
+            f'Invalid configuration: ApiServer validation failed: "{entry}" is no regular expression: {error} '
             "(apiServer.corsAllowedDomains, KUMA_API_SERVER_CORS_ALLOWED_DOMAINS)"
         ) from None
     return lambda origin: any(pattern.fullmatch(text) for text in _spellings(origin))
 
 
-def _spellings(origin: str) -> tuple[Any, ...]:
-    """An origin, its host with the port, and its host alone, in lower case."""
+def _spellings(origin: str) -> list[str]:
+    """An origin, its host with the port, and its host alone, in lower case; ``null`` has no host."""
     try:
         parts = urlsplit(origin.lower())
-        return origin.lower(), parts.netloc, parts.hostname
     except ValueError:  # a bracket that is not closed
-        return (origin.lower(),)
+        return [origin.lower()]
+    return [text for text in (origin.lower(), parts.netloc, parts.hostname) if text]

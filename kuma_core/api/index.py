@@ -1,4 +1,4 @@
-"""What the API says about itself: its version, its configuration, its siblings and the kinds that it knows."""
+"""What the API says about itself: its version, its configuration, its siblings and the kinds it knows."""
 
 from __future__ import annotations
 

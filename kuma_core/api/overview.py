@@ -33,13 +33,15 @@ class OverviewCollection:
         self._resources = resources
 
     def on_get(self, req: falcon.Request, resp: falcon.Response, mesh: str) -> None:
-        """All dataplanes of a mesh; ``?tag=key:value`` keeps those with one inbound that has all such tags."""
+        """All dataplanes of a mesh; ``?tag=key:value`` keeps those with one inbound that has all the tags."""
         begin(req, "Could not retrieve dataplane overviews")
         page = read_page(req)
         wanted = read_tags(req.get_param_as_list("tag") or [])
         insights = {insight.name: insight for insight in self._resources.list(INSIGHT, mesh)}
         found = [
-            dataplane for dataplane in self._resources.list(DATAPLANE, mesh) if has_tags(dataplane.spec, wanted)
+            dataplane
+            for dataplane in self._resources.list(DATAPLANE, mesh)
+            if has_tags(dataplane.spec, wanted)
         ]
         answer_page(req, resp, page, found, lambda item: _overview(item, insights.get(item.name)))
 

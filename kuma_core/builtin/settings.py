@@ -5,51 +5,33 @@ Keys of parts that are still to come are read and checked already, so that a fil
 
 from __future__ import annotations
 
-import ipaddress
+from dataclasses import replace
 from typing import Any
 
-from kuma_core.config import DURATION, FLAG, NUMBER, TEXT, TEXTS, Check, Config, Setting, ValueType
+from kuma_core.builtin.rules import (
+    RULES,
+    ip_address,
+    not_negative,
+    one_of,
+    port,
+    positive,
+    present,
+    tls_mode,
+)
+from kuma_core.config import DURATION, FLAG, NUMBER, TEXT, TEXTS, Check, Setting, ValueType
 
 SECOND = 1_000_000_000
 DEFAULT_MESH = "type: Mesh\nname: default\nmtls:\n  ca: {}\n  enabled: false\n"
 MIB = 1024 * 1024
 
+_MODES = {"require": "verifyNone", "verify-ca": "verifyCa", "verify-full": "verifyFull"}
+"""What the defaults file of 0.3.1 calls the modes of TLS (command line, 2.2, quirk b)."""
 
-def _range(message: str) -> Check:
-    return lambda value: None if 0 <= value <= 65535 else message
-
-
-def _port(name: str = "Port") -> Check:
-    return _range(f"{name} must be in the range [0, 65535]")
-
-
-def _not_negative(name: str) -> Check:
-    """A port whose message in the original speaks of negative numbers only."""
-    return lambda value: (
-        f"{name} cannot be negative" if value < 0 else _port(name)(value)
-    )
-
-
-def _positive(name: str) -> Check:
-    return lambda value: None if value > 0 else f"{name} must be positive"
-
-
-def _present(name: str) -> Check:
-    return lambda value: None if value else f"{name} should not be empty"
-
-
-def _one_of(message: str, *choices: str) -> Check:
-    return lambda value: None if value in choices else message
-
-
-def _ip_address(value: str) -> str | None:
-    if not value:
-        return "AdminAddress cannot be empty"
-    try:
-        ipaddress.ip_address(value)
-    except ValueError:
-        return "AdminAddress should be a valid IP address"
-    return None
+_TLS_MODE = replace(
+    TEXT,
+    from_yaml=lambda value: _MODES.get(value, value) if isinstance(value, str) else TEXT.from_yaml(value),
+    from_text=lambda text: _MODES.get(text, text),
+)
 
 
 def _keys(section: str, path: str, env: str, *rows: tuple[Any, ...]) -> list[Setting]:
@@ -60,18 +42,40 @@ def _keys(section: str, path: str, env: str, *rows: tuple[Any, ...]) -> list[Set
     ]
 
 
-def _public_admin(section: str, path: str, env: str) -> list[Setting]:
-    return _keys(
-        section,
-        f"{path}.public",
-        f"{env}_PUBLIC",
-        ("enabled", "ENABLED", FLAG, False, "Serve the admin API over HTTPS with client certificates."),
-        ("interface", "INTERFACE", TEXT, "", "The address to listen on."),
-        ("port", "PORT", NUMBER, 0, "0: the number of the local port.", _port()),
-        ("tlsCertFile", "TLS_CERT_FILE", TEXT, "", "Certificate of the server, PEM."),
-        ("tlsKeyFile", "TLS_KEY_FILE", TEXT, "", "Key of the server, PEM."),
-        ("clientCertsDir", "CLIENT_CERTS_DIR", TEXT, "", "Folder with the certificates of clients, *.pem."),
-    )
+def _admin(section: str, path: str, env: str, note: str = "") -> list[Setting]:
+    """Where the admin server listens; it is the same in its deprecated spelling."""
+    local, public = f"{section} validation failed: Local", f"{section} validation failed: Public"
+    return [
+        *_keys(
+            local,
+            f"{path}.local",
+            f"{env}_LOCAL",
+            ("port", "PORT", NUMBER, 5679, f"{note}Port of the admin API on loopback.", port()),
+        ),
+        *_keys(
+            public,
+            f"{path}.public",
+            f"{env}_PUBLIC",
+            (
+                "enabled",
+                "ENABLED",
+                FLAG,
+                False,
+                f"{note}Serve the admin API over HTTPS with client certificates.",
+            ),
+            ("tlsCertFile", "TLS_CERT_FILE", TEXT, "", f"{note}Certificate of the server, PEM."),
+            ("tlsKeyFile", "TLS_KEY_FILE", TEXT, "", f"{note}Key of the server, PEM."),
+            ("interface", "INTERFACE", TEXT, "", f"{note}The address to listen on."),
+            ("port", "PORT", NUMBER, 0, f"{note}0: the number of the local port.", port()),
+            (
+                "clientCertsDir",
+                "CLIENT_CERTS_DIR",
+                TEXT,
+                "",
+                f"{note}Folder with the certificates of clients, *.pem.",
+            ),
+        ),
+    ]
 
 
 def _text(section: str, path: str, env: str, default: str, help_: str, check: Check | None = None) -> Setting:
@@ -84,23 +88,24 @@ def _one(
     return Setting(path, env, default, type_, help_, section, check)
 
 
+_OLD = "Deprecated, use adminServer. "
 _PARAMS = "Bootstrap Server validation failed: Params"
 _TLS = "Store validation failed: Postgres validation failed: TLS"
 _POSTGRES = "Store validation failed: Postgres"
 
-SETTINGS: tuple[Setting, ...] = (
+_TABLE: tuple[Setting, ...] = (
     *_keys(
         "Xds Server",
         "xdsServer",
         "KUMA_XDS_SERVER",
-        ("grpcPort", "GRPC_PORT", NUMBER, 5678, "Port of the ADS server.", _not_negative("GrpcPort")),
+        ("grpcPort", "GRPC_PORT", NUMBER, 5678, "Port of the ADS server.", not_negative("GrpcPort")),
         (
             "diagnosticsPort",
             "DIAGNOSTICS_PORT",
             NUMBER,
             5680,
             "Port of /healthy, /ready and /metrics.",
-            _not_negative("DiagnosticPort"),
+            not_negative("DiagnosticPort"),
         ),
         (
             "dataplaneConfigurationRefreshInterval",
@@ -108,7 +113,7 @@ SETTINGS: tuple[Setting, ...] = (
             DURATION,
             SECOND,
             "The longest time for which a burst of changes is gathered.",
-            _positive("DataplaneConfigurationRefreshInterval"),
+            positive("DataplaneConfigurationRefreshInterval"),
         ),
         (
             "dataplaneStatusFlushInterval",
@@ -116,7 +121,7 @@ SETTINGS: tuple[Setting, ...] = (
             DURATION,
             SECOND,
             "How often the status of dataplanes is stored at most.",
-            _positive("DataplaneStatusFlushInterval"),
+            positive("DataplaneStatusFlushInterval"),
         ),
         (
             "protocol",
@@ -124,28 +129,28 @@ SETTINGS: tuple[Setting, ...] = (
             TEXT,
             "delta",
             "The variant of xDS that a bootstrap asks for: delta or sotw.",
-            _one_of("Protocol should be either delta or sotw", "delta", "sotw"),
+            one_of("Protocol should be either delta or sotw", "delta", "sotw"),
         ),
     ),
     *_keys(
         "Bootstrap Server",
         "bootstrapServer",
         "KUMA_BOOTSTRAP_SERVER",
-        ("port", "PORT", NUMBER, 5682, "Port of the bootstrap server.", _port()),
+        ("port", "PORT", NUMBER, 5682, "Port of the bootstrap server.", port()),
     ),
     *_keys(
         _PARAMS,
         "bootstrapServer.params",
         "KUMA_BOOTSTRAP_SERVER_PARAMS",
-        ("adminAddress", "ADMIN_ADDRESS", TEXT, "127.0.0.1", "Address of Envoy's admin API.", _ip_address),
-        ("adminPort", "ADMIN_PORT", NUMBER, 0, "Port of Envoy's admin API; 0: none.", _port("AdminPort")),
+        ("adminAddress", "ADMIN_ADDRESS", TEXT, "127.0.0.1", "Address of Envoy's admin API.", ip_address),
+        ("adminPort", "ADMIN_PORT", NUMBER, 0, "Port of Envoy's admin API; 0: none.", port("AdminPort")),
         (
             "adminAccessLogPath",
             "ADMIN_ACCESS_LOG_PATH",
             TEXT,
             "/dev/null",
             "Access log of Envoy's admin API.",
-            lambda value: None if value else "AdminAccessLogPath cannot be empty",
+            present("AdminAccessLogPath cannot be empty"),
         ),
         (
             "xdsHost",
@@ -155,7 +160,14 @@ SETTINGS: tuple[Setting, ...] = (
             "Where proxies find the control plane: host[:port], several separated by commas. "
             "Empty: general.advertisedHostname.",
         ),
-        ("xdsPort", "XDS_PORT", NUMBER, 0, "Port for hosts without one; 0: xdsServer.grpcPort.", _port("XdsPort")),
+        (
+            "xdsPort",
+            "XDS_PORT",
+            NUMBER,
+            0,
+            "Port for hosts without one; 0: xdsServer.grpcPort.",
+            port("XdsPort"),
+        ),
         (
             "xdsConnectTimeout",
             "XDS_CONNECT_TIMEOUT",
@@ -169,33 +181,50 @@ SETTINGS: tuple[Setting, ...] = (
         "SDS Server",
         "sdsServer",
         "KUMA_SDS_SERVER",
-        ("grpcPort", "GRPC_PORT", NUMBER, 5677, "Port of the SDS server.", _not_negative("GrpcPort")),
+        ("grpcPort", "GRPC_PORT", NUMBER, 5677, "Port of the SDS server.", not_negative("GrpcPort")),
         ("tlsCertFile", "TLS_CERT_FILE", TEXT, "", "Certificate of the SDS server, PEM."),
         ("tlsKeyFile", "TLS_KEY_FILE", TEXT, "", "Key of the SDS server, PEM."),
     ),
-    *_keys(
+    _one(
         "Dataplane Token Server",
-        "dataplaneTokenServer",
-        "KUMA_DATAPLANE_TOKEN_SERVER",
-        ("enabled", "ENABLED", FLAG, True, "Deprecated: use adminServer."),
-        ("local.port", "LOCAL_PORT", NUMBER, 5679, "Deprecated: use adminServer.local.port.", _port()),
+        "dataplaneTokenServer.enabled",
+        "KUMA_DATAPLANE_TOKEN_SERVER_ENABLED",
+        FLAG,
+        True,
+        f"{_OLD}Issue and verify dataplane tokens.",
     ),
-    *_public_admin("Dataplane Token Server", "dataplaneTokenServer", "KUMA_DATAPLANE_TOKEN_SERVER"),
+    *_admin("Dataplane Token Server", "dataplaneTokenServer", "KUMA_DATAPLANE_TOKEN_SERVER", _OLD),
     *_keys(
-        "Admin Server",
-        "adminServer",
-        "KUMA_ADMIN_SERVER",
-        ("apis.dataplaneToken.enabled", "APIS_DATAPLANE_TOKEN_ENABLED", FLAG, True, "Issue dataplane tokens."),
-        ("local.port", "LOCAL_PORT", NUMBER, 5679, "Port of the admin API on loopback.", _port()),
+        "Monitoring Assignment Server",
+        "monitoringAssignmentServer",
+        "KUMA_MONITORING_ASSIGNMENT_SERVER",
+        ("grpcPort", "GRPC_PORT", NUMBER, 5676, "Without effect yet.", port(".GrpcPort")),
+        (
+            "assignmentRefreshInterval",
+            "ASSIGNMENT_REFRESH_INTERVAL",
+            DURATION,
+            SECOND,
+            "Without effect yet.",
+            positive(".AssignmentRefreshInterval"),
+        ),
     ),
-    *_public_admin("Admin Server", "adminServer", "KUMA_ADMIN_SERVER"),
+    Setting(
+        "adminServer.apis.dataplaneToken.enabled",
+        "KUMA_ADMIN_SERVER_APIS_DATAPLANE_TOKEN_ENABLED",
+        True,
+        FLAG,
+        "Issue and verify dataplane tokens.",
+        "Admin Server validation failed: Apis",
+        aliases=("KUMA_ADMIN_SERVER_DATAPLANE_TOKEN_WS_ENABLED",),
+    ),
+    *_admin("Admin Server", "adminServer", "KUMA_ADMIN_SERVER"),
     _text(
         "Environment",
         "environment",
         "KUMA_ENVIRONMENT",
         "universal",
         "universal or kubernetes.",
-        _one_of("Environment should be either kubernetes or universal", "universal", "kubernetes"),
+        one_of("Environment should be either kubernetes or universal", "universal", "kubernetes"),
     ),
     _text(
         "General",
@@ -211,17 +240,15 @@ SETTINGS: tuple[Setting, ...] = (
         "KUMA_STORE_KUBERNETES_SYSTEM_NAMESPACE",
         "kuma-system",
         "Namespace of the control plane's own objects.",
-        _present("SystemNamespace"),
+        present("SystemNamespace should not be empty"),
     ),
     *_keys(
         _POSTGRES,
         "store.postgres",
         "KUMA_STORE_POSTGRES",
-        ("host", "HOST", TEXT, "127.0.0.1", "Host of the database.", _present("Host")),
-        ("port", "PORT", NUMBER, 15432, "Port of the database.", _not_negative("Port")),
-        ("user", "USER", TEXT, "kuma", "User of the database.", _present("User")),
-        ("dbName", "DB_NAME", TEXT, "kuma", "Name of the database.", _present("DbName")),
-        ("connectionTimeout", "CONNECTION_TIMEOUT", NUMBER, 5, "In seconds."),
+        ("host", "HOST", TEXT, "127.0.0.1", "Host of the database.", present("Host should not be empty")),
+        ("port", "PORT", NUMBER, 15432, "Port of the database.", not_negative("Port")),
+        ("user", "USER", TEXT, "kuma", "User of the database.", present("User should not be empty")),
     ),
     Setting(
         "store.postgres.password",
@@ -230,33 +257,54 @@ SETTINGS: tuple[Setting, ...] = (
         TEXT,
         "Password of the database's user.",
         _POSTGRES,
-        _present("Password"),
+        present("Password should not be empty"),
         secret=True,
+    ),
+    *_keys(
+        _POSTGRES,
+        "store.postgres",
+        "KUMA_STORE_POSTGRES",
+        ("dbName", "DB_NAME", TEXT, "kuma", "Name of the database.", present("DbName should not be empty")),
+        ("connectionTimeout", "CONNECTION_TIMEOUT", NUMBER, 5, "In seconds."),
     ),
     *_keys(
         _TLS,
         "store.postgres.tls",
         "KUMA_STORE_POSTGRES_TLS",
-        ("mode", "MODE", TEXT, "disable", "disable, verifyNone, verifyCa or verifyFull."),
+        ("mode", "MODE", _TLS_MODE, "disable", "disable, verifyNone, verifyCa or verifyFull.", tls_mode),
         ("certPath", "CERT_PATH", TEXT, "", "Certificate of the client."),
         ("keyPath", "KEY_PATH", TEXT, "", "Key of the client."),
-        ("caPath", "CA_PATH", TEXT, "", "Authority that signed the server's certificate."),
+    ),
+    Setting(
+        "store.postgres.tls.caPath",
+        "KUMA_STORE_POSTGRES_TLS_CA_PATH",
+        "",
+        TEXT,
+        "Authority that signed the server's certificate; needed for verifyCa and verifyFull.",
+        _TLS,
+        aliases=("KUMA_STORE_POSTGRES_TLS_ROOT_CERT_PATH",),
     ),
     *_keys(
         "ApiServer",
         "apiServer",
         "KUMA_API_SERVER",
-        ("port", "PORT", NUMBER, 5681, "Port of the REST API.", _not_negative("Port")),
+        ("port", "PORT", NUMBER, 5681, "Port of the REST API.", not_negative("Port")),
         ("interface", "INTERFACE", TEXT, "", "Address that the REST API listens on; empty: all."),
         ("readOnly", "READ_ONLY", FLAG, False, "Refuse every write over REST."),
-        ("corsAllowedDomains", "CORS_ALLOWED_DOMAINS", TEXTS, (".*",), "Origins that browsers may come from."),
+        (
+            "corsAllowedDomains",
+            "CORS_ALLOWED_DOMAINS",
+            TEXTS,
+            (".*",),
+            "Origins that browsers may come from.",
+        ),
         (
             "maxBodyBytes",
             "MAX_BODY_BYTES",
             NUMBER,
             MIB,
             "The largest body that the REST API takes.",
-            _positive("MaxBodyBytes"),
+            positive("MaxBodyBytes"),
         ),
     ),
     _one(
@@ -272,7 +320,7 @@ SETTINGS: tuple[Setting, ...] = (
         "runtime.kubernetes.admissionServer",
         "KUMA_KUBERNETES_ADMISSION_SERVER",
         ("address", "ADDRESS", TEXT, "", "Kubernetes only."),
-        ("port", "PORT", NUMBER, 5443, "Kubernetes only.", _port()),
+        ("port", "PORT", NUMBER, 5443, "Kubernetes only.", port()),
         ("certDir", "CERT_DIR", TEXT, "", "Kubernetes only."),
     ),
     Setting(
@@ -284,16 +332,38 @@ SETTINGS: tuple[Setting, ...] = (
         "Defaults",
         aliases=("DEFAULTS_MESH",),
     ),
-    _one("Reports", "reports.enabled", "KUMA_REPORTS_ENABLED", FLAG, True, "Without effect: nothing is reported."),
-    _one("GuiServer", "guiServer.port", "KUMA_GUI_SERVER_PORT", NUMBER, 5683, "Port of the GUI.", _port()),
+    _one(
+        "Reports",
+        "reports.enabled",
+        "KUMA_REPORTS_ENABLED",
+        FLAG,
+        True,
+        "Without effect: nothing is reported.",
+    ),
+    *_keys(
+        "GuiServer",
+        "guiServer",
+        "KUMA_GUI_SERVER",
+        ("port", "PORT", NUMBER, 5683, "Port of the GUI.", port()),
+        (
+            "apiServerUrl",
+            "API_SERVER_URL",
+            TEXT,
+            "",
+            "Where the GUI finds the REST API. Empty: http://localhost with apiServer.port.",
+        ),
+    ),
 )
 
+_ONE_STORE = {f"store.{name}.": ("store.type", name) for name in ("postgres", "kubernetes")}
+"""The section of a store counts only if that store is chosen."""
 
-def autoconfigured(config: Config) -> Config:
-    """The configuration with what follows from other values (API specification, 5.4)."""
-    params, changes = "bootstrapServer__params__", {}
-    if not config.text("bootstrapServer.params.xdsHost"):
-        changes[f"{params}xdsHost"] = config.text("general.advertisedHostname")
-    if not config.number("bootstrapServer.params.xdsPort"):
-        changes[f"{params}xdsPort"] = config.number("xdsServer.grpcPort")
-    return config.replace("autoconfiguration", **changes)
+
+def _complete(setting: Setting) -> Setting:
+    """A setting of the table with its rule, and with the condition of its section."""
+    condition = next((c for prefix, c in _ONE_STORE.items() if setting.path.startswith(prefix)), None)
+    return replace(setting, rule=RULES.get(setting.path), checked_if=condition)
+
+
+SETTINGS: tuple[Setting, ...] = tuple(map(_complete, _TABLE))
+"""In the order of validation: the first broken rule is the one that is told."""

@@ -95,7 +95,7 @@ def _client(session: Session, url: str) -> Client:
 
 
 def _is_this_machine(url: str) -> bool:
-    """Whether all addresses of the URL's host are loopback addresses; a missing port is that of the scheme."""
+    """Whether all addresses of the URL's host are loopback ones; a missing port is that of the scheme."""
     parts = urlsplit(url)
     host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
     try:

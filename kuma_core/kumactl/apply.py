@@ -77,9 +77,9 @@ def apply(
 ) -> None:
     """Create or update the resources of one or more YAML or JSON documents.
 
-    A folder stands for all *.yaml, *.yml and *.json in it and below. What `kumactl get -o yaml` prints is taken,
-    too. All documents are checked before the first one is sent. The text may be a Mustache template: {{name}} is
-    replaced by the value of -v name=VALUE.
+    A folder stands for all *.yaml, *.yml and *.json in it and below. What `kumactl get -o yaml` prints is
+    taken, too. All documents are checked before the first one is sent. The text may be a Mustache template:
+    {{name}} is replaced by the value of -v name=VALUE.
     """
     documents = _read(given, variables, strict)
     client = session.client()
@@ -99,11 +99,11 @@ def _silent(_line: str) -> None:
 
 
 def _read(given: Sequence[str], variables: Mapping[str, str], strict: bool) -> list[Document]:
-    """Every document of every place, in order."""
+    """Every document of every place, in order. An empty list of items is nothing to do, and no error."""
     from kuma_core.kumactl import source
 
-    documents, total = [], 0
-    places = source.places(given)
+    documents: list[Document] = []
+    total, places = 0, source.places(given)
     for place in places:
         text, name = source.read(place)
         total += len(text)
@@ -111,18 +111,17 @@ def _read(given: Sequence[str], variables: Mapping[str, str], strict: bool) -> l
             raise KumaError(f"all files together are larger than {MAX_TOTAL} characters; apply fewer at once")
         documents += _documents(text, name, variables, strict)
     if not documents:
-        name = "standard input" if places == ["-"] else " ".join(places)
-        raise KumaError(f"nothing to apply: {name} holds no document")
-    return documents
+        where = ", ".join("standard input" if place == "-" else place for place in places[:3])
+        raise KumaError(f"nothing to apply: {where}{', …' * (len(places) > 3)} holds no document")
+    return [item for document in documents for item in _items(document)]
 
 
-def _documents(text: str, name: str, variables: Mapping[str, str], strict: bool) -> Iterator[Document]:
+def _documents(text: str, name: str, variables: Mapping[str, str], strict: bool) -> list[Document]:
     from kuma_core.documents import load_documents
     from kuma_core.kumactl import template
 
-    rendered = template.render(text, variables, name, strict)
-    for number, value in enumerate(load_documents(rendered, name), start=1):
-        yield from _items(Document(value, f"document {number} of {name}"))
+    values = load_documents(template.render(text, variables, name, strict), name)
+    return [Document(value, f"document {number} of {name}") for number, value in enumerate(values, start=1)]
 
 
 def _items(document: Document) -> Iterator[Document]:

@@ -19,7 +19,9 @@ def completion() -> None:
 
 
 def _add(shell: str) -> None:
-    @completion.command(shell, short_help=f"Print the script for {shell}.", help=f"Print the script; {HOW[shell]}")
+    @completion.command(
+        shell, short_help=f"Print the script for {shell}.", help=f"Print the script; {HOW[shell]}"
+    )
     @click.pass_context
     def script(ctx: click.Context) -> None:
         from click.shell_completion import ShellComplete, get_completion_class

@@ -1,4 +1,4 @@
-"""``kumactl generate``: tokens for dataplanes, certificates for TLS (specification of the command line, 7.7)."""
+"""``kumactl generate``: tokens for dataplanes, certificates for TLS (command line, 7.7)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ def generate() -> None:
 
 
 @generate.command("dataplane-token", short_help="Generate the token with which a dataplane proves its name.")
-@click.option("--dataplane", "--name", "dataplane", required=True, metavar="NAME", help="Name of the dataplane.")
+@click.option(
+    "--dataplane", "--name", "dataplane", required=True, metavar="NAME", help="Name of the dataplane."
+)
 @click.option("--valid-for", metavar="DURATION", help="How long, such as 24h. [default: for ever]")
 @pass_session
 def dataplane_token(session: Session, dataplane: str, valid_for: str | None) -> None:

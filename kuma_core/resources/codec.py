@@ -96,7 +96,14 @@ def read_json(body: bytes) -> Mapping[str, Any]:
     return value
 
 
-_JSON_TYPES = {list: "a list", str: "a text", int: "a number", float: "a number", bool: "a flag", type(None): "null"}
+_JSON_TYPES = {
+    list: "a list",
+    str: "a text",
+    int: "a number",
+    float: "a number",
+    bool: "a flag",
+    type(None): "null",
+}
 _MAX_DIGITS = 100
 _NOT_STORABLE = re.compile("[\0\ud800-\udfff]")
 

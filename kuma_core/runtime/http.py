@@ -71,7 +71,8 @@ class HttpServer:
 
     def __init__(self, name: str, app: Callable[..., Any], listener: socket.socket) -> None:
         self.name = name
-        self._server: Any = create_server(
+        server: Any = create_server  # the published types speak of a union that no caller can use
+        self._server = server(
             app,
             sockets=[listener],
             threads=WORKERS,

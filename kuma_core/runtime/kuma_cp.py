@@ -80,7 +80,7 @@ def load_catalog(plugins: list[Plugin]) -> Catalog:
 
 def read_config(catalog: Catalog, path: str | None, environ: Mapping[str, str]) -> Config:
     """The effective configuration of a file and an environment; raises ``ConfigError``."""
-    from kuma_core.builtin.settings import autoconfigured
+    from kuma_core.builtin.autoconfiguration import autoconfigured
     from kuma_core.config import build_config
 
     document = _read_file(path) if path else {}

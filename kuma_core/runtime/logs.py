@@ -12,7 +12,7 @@ from typing import Any, TextIO
 
 import structlog
 
-_LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "off": logging.CRITICAL + 1}
+_LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "off": logging.CRITICAL}
 
 
 class _Line:

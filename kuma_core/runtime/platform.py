@@ -145,6 +145,8 @@ class Platform:
             sockets.append(
                 stack.enter_context(bind(path, env[path], self.config.number(path), interface))
             )
+        xds = "xdsServer.grpcPort"  # gRPC binds it itself, later, and tells a failure in words of its own
+        bind(xds, env[xds], self.config.number(xds)).close()
         return sockets
 
     def _ensure_default_mesh(self, resources: ResourceManager) -> None:

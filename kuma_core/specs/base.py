@@ -63,14 +63,20 @@ def _integer(value: Any) -> Any:
 
 
 def _timestamp(value: Any) -> Any:
+    """Text with an offset, as a moment in UTC; anything else is left for pydantic to refuse."""
     if isinstance(value, str):
         try:
             value = datetime.fromisoformat(value)
         except ValueError:
             raise ValueError("expected an RFC 3339 timestamp such as 2020-01-15T08:00:00Z") from None
-    if isinstance(value, datetime) and value.tzinfo is None:
+    if not isinstance(value, datetime):
+        return value
+    if value.tzinfo is None:
         raise ValueError("the timestamp lacks a time zone")
-    return value
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("the timestamp lies outside of the years 1 to 9999") from None
 
 
 def _duration(value: Any) -> Any:
@@ -233,10 +239,9 @@ def _plain(value: Any) -> Any:
 
 def format_timestamp(moment: datetime) -> str:
     """RFC 3339 in UTC with 0, 3 or 6 fractional digits."""
-    moment = moment.astimezone(UTC)
-    digits = f"{moment.microsecond:06}"
-    fraction = "" if digits == "000000" else "." + digits.removesuffix("000")
-    return f"{moment:%Y-%m-%dT%H:%M:%S}{fraction}Z"
+    moment = moment.astimezone(UTC).replace(tzinfo=None)
+    fine = "microseconds" if moment.microsecond % 1000 else "milliseconds"
+    return moment.isoformat(timespec=fine if moment.microsecond else "seconds") + "Z"
 
 
 __all__ = [

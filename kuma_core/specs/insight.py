@@ -1,4 +1,4 @@
-"""The specs of DataplaneInsight, which the control plane writes, and of DataplaneOverview, which is a join."""
+"""The specs of DataplaneInsight, which the control plane writes, and DataplaneOverview, a join."""
 
 from __future__ import annotations
 

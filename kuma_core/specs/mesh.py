@@ -24,7 +24,7 @@ def _null_selects(raw: Any) -> Any:
 CaChoice = Annotated[
     Mapping[str, Mapping[str, Any]], BeforeValidator(_null_selects), AfterValidator(MappingProxyType)
 ]
-"""One member, its name the kind of authority. Members that nobody knows are kept, so that they can be refused."""
+"""One member, its name the kind of authority. Members that nobody knows are kept, to be refused later."""
 
 
 class Mtls(Spec):
@@ -133,9 +133,7 @@ class MeshSpec(Spec):
             yield from backend.problems(f"logging.backends[{index}]", names)
             names.add(backend.name)
         if logging.default_backend and logging.default_backend not in names:
-            yield Violation(
-                "logging.defaultBackend", "has to be set to one of the logging backend in mesh"
-            )
+            yield Violation("logging.defaultBackend", "has to be set to one of the logging backend in mesh")
 
 
 _BUILTIN: Mapping[str, Mapping[str, Any]] = MappingProxyType({BUILTIN_CA: MappingProxyType({})})
@@ -144,5 +142,8 @@ _BUILTIN: Mapping[str, Mapping[str, Any]] = MappingProxyType({BUILTIN_CA: Mappin
 def _is_host_port(text: str) -> bool:
     """One colon, unless the host is bracketed; the port need not be a number (4.3)."""
     host, _, port = text.rpartition(":")
-    bracketed = host.startswith("[") and host.endswith("]") and len(host) > 2
-    return bool(host and port) and (bracketed or ":" not in host) and "]" not in port
+    if host.startswith("[") and host.endswith("]"):
+        host = host[1:-1]
+    elif ":" in host:
+        return False
+    return bool(host and port) and not set("[]") & set(host + port)

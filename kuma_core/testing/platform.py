@@ -14,7 +14,7 @@ from types import ModuleType
 from typing import Any
 
 from kuma_core import builtin
-from kuma_core.builtin.settings import autoconfigured
+from kuma_core.builtin.autoconfiguration import autoconfigured
 from kuma_core.config import build_config
 from kuma_core.plugin.catalog import Catalog, build_catalog
 from kuma_core.plugin.loader import Plugin, State

@@ -1,4 +1,4 @@
-"""The configuration with which an Envoy starts: where the control plane is, and who it is (data plane, 6.2)."""
+"""The configuration with which an Envoy starts: where the control plane is, who it is (data plane, 6.2)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ ADS_CLUSTER = "ads_cluster"
 KEEPALIVE = {"interval": "15s", "timeout": "10s"}
 _API_TYPES = {"delta": "DELTA_GRPC", "sotw": "GRPC"}
 _TYPE = "type.googleapis.com/envoy.extensions."
-_HOST = re.compile(r"(?:\[(?P<ipv6>[0-9a-fA-F:.]+)\]|(?P<host>[^\s:\[\]]+))(?::(?P<port>[0-9]{1,5}))?", re.ASCII)
+_HOST = re.compile(
+    r"(?:\[(?P<ipv6>[0-9a-fA-F:.]+)\]|(?P<host>[^\s:\[\]]+))(?::(?P<port>[0-9]{1,5}))?", re.ASCII
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +89,9 @@ class _Dumper(yaml.SafeDumper):
     pass
 
 
-_Dumper.add_representer(_Text, lambda dumper, text: dumper.represent_scalar("tag:yaml.org,2002:str", str(text), '"'))
+_Dumper.add_representer(
+    _Text, lambda dumper, text: dumper.represent_scalar("tag:yaml.org,2002:str", str(text), '"')
+)
 
 
 def _quoted(value: Any) -> Any:

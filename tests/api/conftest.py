@@ -5,9 +5,9 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 
-import kuma_store_memory
 import pytest
 
+import kuma_store_memory
 from kuma_core.testing.builders import mesh
 from kuma_core.testing.platform import RunningPlatform, running_platform
 

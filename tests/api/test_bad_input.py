@@ -15,6 +15,7 @@ import pytest
 
 from kuma_core.testing.builders import dataplane, inbound, mesh
 from kuma_core.testing.platform import RunningPlatform
+
 from .support import assert_error, read_reply, send, send_bytes
 
 IN = inbound("10.0.0.1:8080:80", "web")
@@ -29,7 +30,9 @@ def _nothing_is_left(cp: RunningPlatform, shop: str) -> Iterator[None]:
     assert cp.get("/meshes/bad").status == 404
 
 
-def put_bad(cp: RunningPlatform, shop: str, body: bytes, headers: dict[str, str] | None = None) -> dict[str, Any]:
+def put_bad(
+    cp: RunningPlatform, shop: str, body: bytes, headers: dict[str, str] | None = None
+) -> dict[str, Any]:
     """PUT a body that must be refused with 400, and the error."""
     reply = send(cp.api, "PUT", f"/meshes/{shop}/dataplanes/bad", body, headers)
     assert reply.status == 400, reply
@@ -93,7 +96,9 @@ def test_bodies_that_are_no_json_object(cp: RunningPlatform, shop: str, body: by
         ({"inbound": [IN], "outbound": [{"servicePort": "9" * 90}]}, "networking.outbound[0].servicePort"),
     ],
 )
-def test_values_of_a_wrong_type_are_named(cp: RunningPlatform, shop: str, networking: Any, field: str) -> None:
+def test_values_of_a_wrong_type_are_named(
+    cp: RunningPlatform, shop: str, networking: Any, field: str
+) -> None:
     error = put_bad(cp, shop, text_of(shop, networking=networking).encode())
     assert [cause["field"] for cause in error["causes"]] == [field]
     assert all(len(cause["message"]) < 200 for cause in error["causes"])
@@ -150,7 +155,10 @@ def test_packed_bodies(cp: RunningPlatform, shop: str, encoding: str, pack: Call
     assert send(cp.api, "PUT", f"{target}/good", pack(body), headers).status == 201
     if encoding != "identity":
         for broken in (body, pack(body)[:-5], b""):
-            assert "is not valid" in put_bad(cp, shop, broken, {**headers, "Content-Length": str(len(broken))})["details"]
+            assert (
+                "is not valid"
+                in put_bad(cp, shop, broken, {**headers, "Content-Length": str(len(broken))})["details"]
+            )
         bomb = send(cp.api, "PUT", f"{target}/bad", pack(b" " * (300 * MIB)), headers)
         assert bomb.status == 413
         bomb.error()

@@ -10,6 +10,7 @@ import pytest
 from kuma_core.errors import AlreadyExists, Conflict, StoreUnavailable
 from kuma_core.testing.builders import dataplane, inbound, mesh, outbound
 from kuma_core.testing.platform import RunningPlatform, running_platform
+
 from .support import BreakableStorePlugin, assert_error, send
 
 IN = inbound("10.0.0.1:8080:80", "web")

@@ -6,11 +6,13 @@ import pytest
 
 from kuma_core.testing.builders import mesh
 from kuma_core.testing.platform import RunningPlatform
+
 from .support import send
 
 
 @pytest.mark.parametrize(
-    "target", ["/nothing", "/meshes/x/nothing", "/meshes/x/dataplanes/y/z", "/mesh%00es", "/catalogue", "/Meshes"]
+    "target",
+    ["/nothing", "/meshes/x/nothing", "/meshes/x/dataplanes/y/z", "/mesh%00es", "/catalogue", "/Meshes"],
 )
 def test_unknown_paths(cp: RunningPlatform, target: str) -> None:
     reply = send(cp.api, "GET", target)
@@ -19,7 +21,9 @@ def test_unknown_paths(cp: RunningPlatform, target: str) -> None:
 
 
 @pytest.mark.parametrize("method", ["HEAD", "OPTIONS", "POST", "PATCH", "TRACE"])
-@pytest.mark.parametrize("target", ["/", "/config", "/meshes", "/meshes/default", "/meshes/default/dataplanes"])
+@pytest.mark.parametrize(
+    "target", ["/", "/config", "/meshes", "/meshes/default", "/meshes/default/dataplanes"]
+)
 def test_methods_that_no_path_takes(cp: RunningPlatform, method: str, target: str) -> None:
     reply = send(cp.api, method, target, b"{}" if method == "POST" else b"")
     assert reply.status == 405
@@ -35,7 +39,9 @@ def test_methods_that_nobody_knows(cp: RunningPlatform) -> None:
     reply.error()
 
 
-@pytest.mark.parametrize("target", ["/meshes/", "/meshes/default/", "/meshes/default/dataplanes+insights/", "/kinds/"])
+@pytest.mark.parametrize(
+    "target", ["/meshes/", "/meshes/default/", "/meshes/default/dataplanes+insights/", "/kinds/"]
+)
 def test_a_trailing_slash_counts_for_nothing(cp: RunningPlatform, target: str) -> None:
     assert send(cp.api, "GET", target).body == send(cp.api, "GET", target.rstrip("/")).body
     assert send(cp.api, "GET", target).status == 200
@@ -53,7 +59,9 @@ def test_a_trailing_slash_counts_for_nothing(cp: RunningPlatform, target: str) -
     ],
 )
 @pytest.mark.parametrize("method", ["GET", "PUT"])
-def test_unclean_paths_are_sent_to_clean_ones(cp: RunningPlatform, method: str, target: str, clean: str) -> None:
+def test_unclean_paths_are_sent_to_clean_ones(
+    cp: RunningPlatform, method: str, target: str, clean: str
+) -> None:
     reply = send(cp.api, method, target)
     assert (reply.status, reply.headers["Location"], reply.body) == (301, clean, b"")
 
@@ -78,7 +86,9 @@ def test_pages_are_json_for_everybody(cp: RunningPlatform, target: str, accept: 
     assert (reply.status, reply.headers["Content-Type"]) == (200, "application/json")
 
 
-@pytest.mark.parametrize("declared", ["", "text/plain", "application/x-www-form-urlencoded", "APPLICATION/JSON"])
+@pytest.mark.parametrize(
+    "declared", ["", "text/plain", "application/x-www-form-urlencoded", "APPLICATION/JSON"]
+)
 def test_json_is_json_whatever_its_content_type(cp: RunningPlatform, shop: str, declared: str) -> None:
     headers = {"Content-Type": declared} if declared else {}
     body = f'{{"type": "Mesh", "name": "{shop}"}}'.encode()

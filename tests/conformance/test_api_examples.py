@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import kuma_store_memory
 import pytest
 
+import kuma_store_memory
 from kuma_core.testing.platform import RunningPlatform, running_platform
 
 DATA = Path(__file__).parent / "data"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 import pytest
 
 from kuma_core.commandline import exit_code
+from kuma_core.kumactl import tls_pair
 from kuma_core.kumactl.main import build
 
 TAGS = {
@@ -239,3 +241,123 @@ def connected(home: Path, server: FakeServer, kumactl: Call) -> Call:
     """kumactl with a configuration that names the server."""
     configure(home, server.url)
     return kumactl
+
+
+@dataclass
+class Certificates:
+    """Pairs as ``kumactl generate tls-certificate`` makes them: of the admin server, and of its client."""
+
+    server_key: Path
+    server_cert: Path
+    client_key: Path
+    client_cert: Path
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    """One pair for each side, made once."""
+    folder = tmp_path_factory.mktemp("certificates")
+    paths = Certificates(
+        *(folder / f"{name}.pem" for name in ("server-key", "server", "client-key", "client"))
+    )
+    for key, cert, is_client in (
+        (paths.server_key, paths.server_cert, False),
+        (paths.client_key, paths.client_cert, True),
+    ):
+        hostnames = () if is_client else ("127.0.0.1",)
+        tls_pair.save(tls_pair.generate(hostnames, is_client), str(key), str(cert))
+    return paths
+
+
+class FakeAdmin:
+    """An admin server: issues tokens that can be read, and keeps one certificate for each mesh."""
+
+    def __init__(self) -> None:
+        self.requests: list[tuple[str, str, Any]] = []
+        self.replies: dict[tuple[str, str], Reply] = {}
+        self.kept: dict[str, list[dict[str, str]]] = {}
+        self.url = ""
+
+    def answer(self, handler: BaseHTTPRequestHandler) -> Reply:
+        """What to answer, after the request was noted."""
+        length = int(handler.headers.get("Content-Length") or 0)
+        text = handler.rfile.read(length)
+        if text and handler.headers.get("Content-Type") != "application/json":
+            return Reply(415, b"415: Unsupported Media Type")
+        value = json.loads(text) if text else None
+        self.requests.append((handler.command, handler.path, value))
+        wanted = self.replies.get((handler.command, handler.path))
+        if wanted is not None:
+            return wanted
+        if handler.path == "/tokens":
+            return Reply(200, f"token-of-{value['name']}-in-{value['mesh']}".encode())
+        return self._certificates(handler.command, handler.path, value)
+
+    def _certificates(self, method: str, path: str, value: Any) -> Reply:
+        collection, _, wanted = path.partition("/ca/provided/certificates")
+        kept = self.kept.get(collection)
+        if method == "POST":
+            self.kept[collection] = [{"id": "1-2-3", "cert": value["cert"]}]
+            return _json(self.kept[collection][0])
+        if kept is None:
+            return _not_found("Could not retrieve signing certs")
+        if method == "DELETE":
+            kept[:] = [entry for entry in kept if "/" + entry["id"] != wanted]
+            return Reply(200, b"")
+        return _json(kept)
+
+
+def _serve_admin(tls: ssl.SSLContext | None) -> Iterator[FakeAdmin]:
+    fake = FakeAdmin()
+
+    class Handler(BaseHTTPRequestHandler):
+        def _answer(self) -> None:
+            reply = fake.answer(self)
+            self.send_response(reply.status)
+            self.send_header("Content-Length", str(len(reply.body)))
+            self.end_headers()
+            self.wfile.write(reply.body)
+
+        do_GET = do_POST = do_DELETE = _answer
+
+        def log_message(self, format: str, *args: Any) -> None:
+            return None
+
+    class Server(ThreadingHTTPServer):
+        def handle_error(self, request: Any, client_address: Any) -> None:
+            return None  # a refused handshake is what some tests want
+
+    http = Server(("127.0.0.1", 0), Handler)
+    http.daemon_threads = True
+    if tls is not None:
+        http.socket = tls.wrap_socket(http.socket, server_side=True)
+    thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    fake.url = f"http{'s' if tls else ''}://127.0.0.1:{http.server_address[1]}"
+    yield fake
+    http.shutdown()
+    http.server_close()
+    thread.join()
+
+
+@pytest.fixture
+def admin() -> Iterator[FakeAdmin]:
+    """The admin server as it is on loopback: plain HTTP."""
+    yield from _serve_admin(None)
+
+
+@pytest.fixture
+def public_admin(certificates: Certificates) -> Iterator[FakeAdmin]:
+    """The public admin server: HTTPS, and only for clients whose certificate it knows."""
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(certificates.server_cert, certificates.server_key)
+    tls.load_verify_locations(certificates.client_cert)
+    tls.verify_mode = ssl.CERT_REQUIRED
+    yield from _serve_admin(tls)
+
+
+def catalog(server: FakeServer, local: str = "", public: str = "", tokens: bool = True) -> None:
+    """Have the API server's catalog lead to admin servers."""
+    addresses = {"localUrl": local, "publicUrl": public}
+    token = addresses if tokens else {"localUrl": "", "publicUrl": ""}
+    server.reply("GET", "/catalog", 200, json.dumps({"apis": {"admin": addresses, "dataplaneToken": token}}))

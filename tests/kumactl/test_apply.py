@@ -77,9 +77,92 @@ def test_7_3_a_redirect_cannot_lead_to_local_files(
 
 
 def test_7_3_a_file_that_is_not_there(connected: Call, tmp_path: Path) -> None:
-    for path, reason in ((tmp_path / "no", "No such file or directory"), (tmp_path, "Is a directory")):
-        result = connected("apply", "-f", str(path))
-        assert result.err == f'Error: error while reading provided file: cannot read "{path}": {reason}\n'
+    path = tmp_path / "no"
+    result = connected("apply", "-f", str(path))
+    assert (
+        result.err
+        == f'Error: error while reading provided file: cannot read "{path}": No such file or directory\n'
+    )
+
+
+def mesh_in(path: Path, *names: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("---\n".join(f"type: Mesh\nname: {name}\n" for name in names))
+
+
+def test_a_folder_stands_for_all_documents_in_it(connected: Call, server: FakeServer, tmp_path: Path) -> None:
+    mesh_in(tmp_path / "b.yaml", "b1", "b2")
+    mesh_in(tmp_path / "c.yml", "c")
+    (tmp_path / "a.json").write_text('{"type": "Mesh", "name": "a"}')
+    mesh_in(tmp_path / "below" / "x.yaml", "x")
+    mesh_in(tmp_path / ".hidden" / "x.yaml", "hidden")
+    mesh_in(tmp_path / "z.txt", "z")
+    (tmp_path / "below" / "back").symlink_to(tmp_path)
+    result = connected("apply", "-f", str(tmp_path))
+    assert (result.code, result.err) == (0, "")
+    assert result.out.split('"')[1::2] == ["a", "b1", "b2", "c", "x"]
+
+
+def test_several_places_in_the_order_given(connected: Call, server: FakeServer, tmp_path: Path) -> None:
+    mesh_in(tmp_path / "f" / "a.yaml", "a")
+    mesh_in(tmp_path / "b.yaml", "b")
+    result = connected(
+        "apply", "-f", str(tmp_path / "b.yaml"), "-f", "-", "-f", str(tmp_path / "f"), stdin=DATAPLANE
+    )
+    assert result.out.split('"')[1::2] == ["b", "dp-1", "a"]
+    twice = connected("apply", "-f", "-", "-f", "-", stdin=DATAPLANE)
+    assert twice.err == "Error: standard input (-) can be read only once\n"
+
+
+def test_folders_are_bounded(
+    connected: Call, server: FakeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "notes.txt").write_text("type: Mesh")
+    assert (
+        f'nothing to apply: "{tmp_path}" holds no file that ends in'
+        in connected("apply", "-f", str(tmp_path)).err
+    )
+    mesh_in(tmp_path / "1" / "2" / "a.yaml", "a")
+    monkeypatch.setattr(source, "MAX_LEVELS", 1)
+    assert "lies deeper than 1 folders" in connected("apply", "-f", str(tmp_path)).err
+    mesh_in(tmp_path / "b.yaml", "b")
+    monkeypatch.setattr(source, "MAX_LEVELS", 2)
+    monkeypatch.setattr(source, "MAX_FILES", 1)
+    assert "holds more than 1 files" in connected("apply", "-f", str(tmp_path)).err
+    monkeypatch.setattr("kuma_core.kumactl.apply.MAX_TOTAL", 30)
+    mesh_in(tmp_path / "c.yaml", "c")
+    several = ("-f", str(tmp_path / "b.yaml"), "-f", str(tmp_path / "c.yaml"))
+    assert "all files together are larger than 30" in connected("apply", *several).err
+    assert server.written() == []
+
+
+def test_7_4_what_get_prints_can_be_applied(connected: Call, server: FakeServer) -> None:
+    for name in "ab":
+        server.items[f"/meshes/default/greetings/{name}"] = {
+            "type": "Greeting",
+            "mesh": "default",
+            "name": name,
+            "words": ["yes", "1.0", "{{x"[:1]],
+        }
+    for form in ("yaml", "json"):
+        printed = connected("get", "greetings", "-o", form).out
+        assert connected("apply", stdin=printed).out == 'unchanged Greeting "a"\nunchanged Greeting "b"\n'
+    empty = connected("apply", stdin=connected("get", "healthchecks", "-o", "yaml").out)
+    assert (empty.code, empty.out, empty.err) == (0, "", "")
+
+
+def test_7_4_a_bad_item_is_named(connected: Call, server: FakeServer) -> None:
+    text = "items:\n- {type: Mesh, name: a}\n- {type: Mesh}\n"
+    result = connected("apply", stdin=text)
+    assert "resource: Name field cannot be empty (items[1] in document 1 of standard input)" in result.err
+    assert server.written() == []
+    assert "a resource must be a mapping" in connected("apply", stdin="items: [1]").err
+
+
+def test_7_3_dry_run_takes_a_value_only_behind_an_equals_sign(connected: Call, server: FakeServer) -> None:
+    assert "does not take a value" in connected("apply", "--dry-run=xds", stdin=DATAPLANE).err
+    assert connected("apply", "--dry-run", "xds", stdin=DATAPLANE).code == 1
+    assert server.written() == []
 
 
 def test_input_without_end_is_refused(

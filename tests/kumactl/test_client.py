@@ -193,6 +193,29 @@ def test_a_dripping_server_is_given_up(server: FakeServer) -> None:
     done.set()
 
 
+def test_7_2_headers_that_drip_are_given_up() -> None:
+    ended = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def drip() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.sendall(b"HTTP/1.1 200 OK\r\nA: ")
+                while not ended.wait(0.02):
+                    try:
+                        connection.sendall(b"x")
+                    except OSError:
+                        return
+
+        thread = threading.Thread(target=drip, daemon=True)
+        thread.start()
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        with pytest.raises(HttpFailure, match=r"no answer within 0\.3 s"):
+            exchange("GET", url, {}, None, 0.3, 1000)
+        ended.set()
+        thread.join()
+
+
 @pytest.mark.parametrize(
     ("answer", "words"),
     [

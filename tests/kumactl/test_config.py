@@ -58,13 +58,13 @@ def test_7_1_an_empty_file_is_an_empty_configuration(kumactl: Call, home: Path) 
     assert (result.code, result.out) == (0, "ACTIVE   NAME   ADDRESS\n")
 
 
-def test_7_1_snake_case_is_read_and_unknown_keys_are_ignored(home: Path) -> None:
+def test_7_1_snake_case_is_read_and_unknown_keys_are_kept(home: Path) -> None:
     path = home / "c"
     path.write_text(
         "control_planes:\n- name: lab\n  coordinates: {api_server: {url: 'http://h:1'}}\n"
         "contexts:\n- name: lab\n  control_plane: lab\n"
         "  credentials: {admin_api: {client_cert: c, client_key: k}}\n"
-        "  defaults: {mesh: m}\ncurrent_context: lab\nfuture: 1\n"
+        "  defaults: {mesh: m, wall: brick}\n  color: red\ncurrent_context: lab\nfuture: {a_b: 1}\n"
     )
     read = load(str(path))
     assert read == Configuration(
@@ -73,10 +73,11 @@ def test_7_1_snake_case_is_read_and_unknown_keys_are_ignored(home: Path) -> None
     save(read)
     assert load(str(path)) == read
     assert path.read_text() == (
-        "contexts:\n- controlPlane: lab\n  credentials:\n    adminApi:\n"
+        "contexts:\n- color: red\n  controlPlane: lab\n  credentials:\n    adminApi:\n"
         "      clientCert: c\n      clientKey: k\n"
-        "  defaults:\n    mesh: m\n  name: lab\ncontrolPlanes:\n- coordinates:\n    apiServer:\n"
-        "      url: http://h:1\n  name: lab\ncurrentContext: lab\n"
+        "  defaults:\n    mesh: m\n    wall: brick\n  name: lab\n"
+        "controlPlanes:\n- coordinates:\n    apiServer:\n      url: http://h:1\n  name: lab\n"
+        "currentContext: lab\nfuture:\n  a_b: 1\n"
     )
 
 

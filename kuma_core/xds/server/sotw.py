@@ -12,7 +12,7 @@ from kuma_core.xds.contract import CLUSTER, ENDPOINTS, LISTENER
 from kuma_core.xds.seal import Sealed
 from kuma_core.xds.server.stream import MANY_NAMES, Recorder, check_type
 from kuma_core.xds.server.subscription import SotwSubscription, subset, version_of
-from kuma_core.xds.server.wire import parse_sotw, sotw_response
+from kuma_core.xds.server.wire import SotwRequest, parse_sotw, sotw_response
 from kuma_core.xds.snapshot import TYPES, Snapshot
 
 
@@ -36,10 +36,19 @@ class SotwStream:
             self._recorder.answered(request.type_url, request.error)
         subscription = self._subscriptions.get(request.type_url)
         if subscription is None:
-            names = frozenset(request.names)
-            self._subscriptions[request.type_url] = SotwSubscription(names, held=request.version)
+            self._subscriptions[request.type_url] = self._first(request)
         elif not subscription.nonce or request.nonce == subscription.nonce:
             subscription.take(request)
+
+    def _first(self, request: SotwRequest) -> SotwSubscription:
+        """The subscription that the first request of a type makes.
+
+        A client that just got clusters needs their endpoints, even if it says that it holds this version: it
+        may have dropped them with a cluster that is back now.
+        """
+        clusters = self._subscriptions.get(CLUSTER)
+        owed = request.type_url == ENDPOINTS and clusters is not None and bool(clusters.nonce)
+        return SotwSubscription(frozenset(request.names), held=request.version, owed=owed)
 
     def responses(self) -> Iterator[bytes]:
         """Everything that can be sent now."""

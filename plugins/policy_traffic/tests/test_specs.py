@@ -1,4 +1,4 @@
-"""What operators may write in the five kinds, and what is said of the rest (API specification, 1.3, 1.4, 4.5 to 4.7)."""
+"""What operators may write in the five kinds (API specification, 1.3, 1.4 and 4.5 to 4.7)."""
 
 from __future__ import annotations
 

@@ -10,8 +10,6 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
-import pydantic_core
-
 from kuma_core.sdk.envoy import Any as AnyMessage
 from kuma_core.sdk.envoy import ApiVersion, ListValue, Message, NullValue, Struct, Value, encode
 from kuma_policy_traffic.proxy_template.given import (
@@ -112,9 +110,11 @@ class Reader:
             _bring_to_v3(name, fields, where)
         inner = Where(given.path, where.old, (*where.within, name))
         known = fields_of(name)
-        values = {key: self._field(known[key], item, inner) for key, item in fields.items()}
         _check_groups(known, fields)
-        return _set_api_version(self._checked(given.path, lambda: cls(**values)))
+        message = cls()  # filled afterwards: the constructor would warn of every deprecated field
+        for key, item in fields.items():
+            setattr(message, key, self._field(known[key], item, inner))
+        return _set_api_version(message)
 
     def _fields(self, message: str, given: Given, old: bool) -> Fields:
         """The fields that are set, by their names in v3, or in v2 where v3 does not have them."""
@@ -159,8 +159,6 @@ class Reader:
         """Call ``read``; what it complains of is complained of with the path."""
         try:
             return read()
-        except pydantic_core.ValidationError as error:
-            raise problem(path, str(error.errors()[0]["msg"])) from None
         except ValueError as error:
             raise problem(path, str(error)) from None
 

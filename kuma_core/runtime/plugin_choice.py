@@ -1,0 +1,45 @@
+"""Which plugins a command of ``kuma-cp`` works with: the flag ``--plugins``, else ``KUMA_PLUGINS``, else all."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import click
+
+from kuma_core.plugin.loader import Plugin, discover, load, parse_selection, refuse_unusable
+
+if TYPE_CHECKING:
+    from kuma_core.plugin.catalog import Catalog
+
+PLUGINS_ENV = "KUMA_PLUGINS"
+
+plugins_option = click.option(
+    "--plugins",
+    metavar="NAMES",
+    help=f"Load only these plugins (a,b), all but one (no:x) or none (''). Default: {PLUGINS_ENV}, "
+    "else all that are installed.",
+)
+
+
+def chosen(flag: str | None, environ: Mapping[str, str]) -> list[Plugin]:
+    """The plugins that the flag, else the environment selects. Empty text is said too: it means none."""
+    variable = environ.get(PLUGINS_ENV)
+    if flag is not None and variable not in (None, flag):
+        click.echo(f'Warning: --plugins "{flag}" is used, not {PLUGINS_ENV} "{variable}"', err=True)
+    return load(discover(), parse_selection(variable if flag is None else flag))
+
+
+def chosen_catalog(flag: str | None) -> Catalog:
+    """The catalog of the plugins that are selected."""
+    return load_catalog(chosen(flag, os.environ))
+
+
+def load_catalog(plugins: list[Plugin]) -> Catalog:
+    """The catalog of usable plugins; raises ``PluginError`` for the first one that is not."""
+    from kuma_core import builtin
+    from kuma_core.plugin.catalog import build_catalog
+
+    refuse_unusable(plugins)
+    return build_catalog(builtin, plugins)

@@ -1,0 +1,295 @@
+"""The admin server, tokens and the provided CA (specification of the command line, 7.2, 7.7 and 7.8)."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kuma_core.kumactl import admin as admin_module
+
+from .conftest import Call, Certificates, FakeAdmin, FakeServer, Reply, catalog, configure
+
+TOKEN = ("generate", "dataplane-token", "--dataplane", "dp-1")
+CERTIFICATES = ("manage", "ca", "provided", "certificates")
+
+
+@pytest.fixture
+def far(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The names of this machine count as those of another."""
+    monkeypatch.setattr(admin_module, "_is_this_machine", lambda _url: False)
+
+
+def credentials(cert: Path | str, key: Path | str) -> str:
+    return f"  credentials: {{adminApi: {{clientCert: {cert}, clientKey: {key}}}}}\n"
+
+
+def test_7_7_a_token_is_printed_without_a_newline(
+    connected: Call, server: FakeServer, admin: FakeAdmin
+) -> None:
+    catalog(server, local=admin.url, public="https://unused")
+    result = connected(*TOKEN)
+    assert (result.code, result.out, result.err) == (0, "token-of-dp-1-in-default", "")
+    assert admin.requests == [("POST", "/tokens", {"name": "dp-1", "mesh": "default"})]
+
+
+def test_stance_13_name_is_another_word_for_dataplane(
+    connected: Call, server: FakeServer, admin: FakeAdmin
+) -> None:
+    catalog(server, local=admin.url)
+    argv = ("generate", "dataplane-token", "--name=x", "--mesh", "m", "--valid-for", "90m")
+    assert connected(*argv).out == "token-of-x-in-m"
+    assert admin.requests[0][2] == {"name": "x", "mesh": "m", "validFor": "1h30m0s"}
+
+
+@pytest.mark.parametrize(
+    ("text", "words"), [("soon", "--valid-for: "), ("0s", "longer than nothing"), ("-1h", "longer than")]
+)
+def test_7_7_how_long_must_be_a_duration(connected: Call, server: FakeServer, text: str, words: str) -> None:
+    result = connected(*TOKEN, f"--valid-for={text}")
+    assert (result.code, server.requests) == (1, [])
+    assert words in result.err
+
+
+def test_7_7_the_dataplane_is_required(connected: Call) -> None:
+    result = connected("generate", "dataplane-token")
+    assert (result.code, result.err) == (1, 'Error: required flag(s) "dataplane" not set\n')
+
+
+def test_7_7_tokens_that_are_switched_off(connected: Call, server: FakeServer, admin: FakeAdmin) -> None:
+    catalog(server, local=admin.url, tokens=False)
+    result = connected(*TOKEN)
+    assert (result.code, admin.requests) == (1, [])
+    assert result.err.startswith("Error: failed to create dataplane token client: ")
+    assert "adminServer.apis.dataplaneToken.enabled" in result.err
+
+
+def test_7_7_a_refusal_names_the_status_and_the_causes(
+    connected: Call, server: FakeServer, admin: FakeAdmin
+) -> None:
+    catalog(server, local=admin.url)
+    said = "failed to generate a dataplane token: unexpected status code"
+    body = b'{"title": "Invalid request", "details": "d", "causes": [{"field": "name", "message": "m"}]}'
+    admin.replies["POST", "/tokens"] = Reply(400, body)
+    assert connected(*TOKEN).err == f"Error: {said} 400. Expected 200: Invalid request (d)\n* name: m\n"
+    admin.replies["POST", "/tokens"] = Reply(500, b"")
+    assert connected(*TOKEN).err == f"Error: {said} 500. Expected 200\n"
+
+
+def test_7_2_another_machine_is_asked_over_https_with_the_certificate(
+    kumactl: Call,
+    home: Path,
+    server: FakeServer,
+    public_admin: FakeAdmin,
+    certificates: Certificates,
+    far: None,
+) -> None:
+    configure(home, server.url, credentials(certificates.client_cert, certificates.client_key))
+    catalog(server, local="http://127.0.0.1:1", public=public_admin.url)
+    result = kumactl(*TOKEN)
+    assert (result.code, result.out, result.err) == (0, "token-of-dp-1-in-default", "")
+
+
+def test_7_2_a_certificate_that_the_server_does_not_know_is_refused(
+    kumactl: Call,
+    home: Path,
+    server: FakeServer,
+    public_admin: FakeAdmin,
+    certificates: Certificates,
+    far: None,
+) -> None:
+    configure(home, server.url, credentials(certificates.server_cert, certificates.server_key))
+    catalog(server, local="http://127.0.0.1:1", public=public_admin.url)
+    result = kumactl(*TOKEN)
+    assert (result.code, result.out, public_admin.requests) == (1, "", [])
+    assert f"cannot reach the admin server: POST {public_admin.url}/tokens: " in result.err
+
+
+@pytest.mark.parametrize(
+    ("public", "context", "words"),
+    [
+        ("", "cert", "it has no TLS"),
+        ("https://127.0.0.1:1", "", "kumactl has no client certificate"),
+    ],
+)
+def test_7_2_without_tls_on_both_sides_there_are_three_remedies(
+    kumactl: Call, home: Path, server: FakeServer, far: None, public: str, context: str, words: str
+) -> None:
+    configure(home, server.url, credentials("c", "k") if context else "")
+    catalog(server, local="http://127.0.0.1:1", public=public)
+    for argv in (TOKEN, (*CERTIFICATES, "list")):
+        result = kumactl(*argv)
+        assert result.code == 1
+        assert words in result.err
+        assert [line for line in result.err.splitlines() if line.startswith("* ")] != []
+        assert result.err.count("\n* ") == 3
+
+
+def test_7_2_https_without_certificates(connected: Call, server: FakeServer) -> None:
+    catalog(server, local="https://127.0.0.1:1")
+    assert connected(*TOKEN).err == "Error: certificates has to be configured to use https destination\n"
+
+
+def test_7_2_certificates_that_cannot_be_used(
+    kumactl: Call, home: Path, server: FakeServer, certificates: Certificates, tmp_path: Path
+) -> None:
+    catalog(server, local="https://127.0.0.1:1")
+    nonsense = tmp_path / "nonsense"
+    nonsense.write_text("nonsense")
+    for key, words in (
+        (tmp_path / "none", "No such file or directory"),
+        (certificates.server_key, "they do not belong together"),
+        (nonsense, "not a certificate and a key in PEM"),
+    ):
+        configure(home, server.url, credentials(certificates.client_cert, key))
+        result = kumactl(*TOKEN)
+        assert (result.code, result.err.count("\n")) == (1, 1)
+        assert f'with the key "{key}" of the context: ' in result.err
+        assert words in result.err
+
+
+def test_7_2_a_key_with_a_password_is_not_asked_for(
+    kumactl: Call, home: Path, server: FakeServer, certificates: Certificates, tmp_path: Path
+) -> None:
+    from cryptography.hazmat.primitives import serialization
+
+    key = serialization.load_pem_private_key(certificates.client_key.read_bytes(), None)
+    locked = tmp_path / "locked"
+    how = serialization.BestAvailableEncryption(b"secret")
+    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, how)
+    locked.write_bytes(pem)
+    configure(home, server.url, credentials(certificates.client_cert, locked))
+    catalog(server, local="https://127.0.0.1:1")
+    assert "the key is encrypted, and kumactl asks for no password" in kumactl(*TOKEN).err
+
+
+@pytest.mark.parametrize(
+    ("url", "addresses", "expected"),
+    [
+        ("http://localhost", ["127.0.0.1", "::1"], True),
+        ("https://localhost/base", ["::1"], True),
+        ("http://cp.internal:5681", ["127.0.1.1", "10.0.0.1"], False),
+        ("http://10.0.0.1", ["10.0.0.1"], False),
+    ],
+)
+def test_7_2_which_machine_it_is_needs_no_port(
+    monkeypatch: pytest.MonkeyPatch, url: str, addresses: list[str], expected: bool
+) -> None:
+    asked: list[int] = []
+
+    def resolve(_host: str, port: int, **_: Any) -> list[Any]:
+        asked.append(port)
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in addresses]
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    assert admin_module._is_this_machine(url) is expected
+    assert asked == [5681 if url.endswith("5681") else 443 if url.startswith("https") else 80]
+
+
+def test_7_2_a_host_that_cannot_be_resolved(
+    connected: Call, server: FakeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    catalog(server, local="http://127.0.0.1:1")
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise socket.gaierror(-2, "Name or service not known")
+
+    monkeypatch.setattr(admin_module, "socket", type("S", (), {"getaddrinfo": refuse, "SOCK_STREAM": 1}))
+    result = connected(*TOKEN)
+    assert "could not determine if the control plane is on this machine: cannot resolve" in result.err
+
+
+@pytest.mark.parametrize(
+    "body", ["{}", '{"apis": 3}', '{"apis": {"admin": [], "dataplaneToken": {"localUrl": 1}}}']
+)
+def test_7_2_a_catalog_without_an_admin_server(connected: Call, server: FakeServer, body: str) -> None:
+    server.reply("GET", "/catalog", 200, body)
+    assert connected(*TOKEN).err.startswith("Error: failed to create dataplane token client: ")
+    result = connected(*CERTIFICATES, "list")
+    assert result.err == (
+        f"Error: the control plane at {server.url} runs no admin server; look at its adminServer\n"
+    )
+
+
+def test_7_2_a_url_in_the_catalog_that_is_none(connected: Call, server: FakeServer) -> None:
+    catalog(server, local="file:///etc/passwd")
+    assert "the URL of the admin server in the catalog must be an absolute URL" in connected(*TOKEN).err
+
+
+def test_7_8_add_list_delete(
+    connected: Call, server: FakeServer, admin: FakeAdmin, certificates: Certificates
+) -> None:
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes
+
+    catalog(server, local=admin.url)
+    files = ("--key-file", str(certificates.server_key), "--cert-file", str(certificates.server_cert))
+    added = connected(*CERTIFICATES, "add", *files, "--mesh", "m")
+    assert (added.code, added.out, added.err) == (0, 'added certificate "1-2-3"', "")
+    sent = {"key": certificates.server_key.read_text(), "cert": certificates.server_cert.read_text()}
+    assert admin.requests == [("POST", "/meshes/m/ca/provided/certificates", sent)]
+
+    certificate = x509.load_pem_x509_certificate(certificates.server_cert.read_bytes())
+    header, line = connected(*CERTIFICATES, "list", "--mesh=m").out.splitlines()
+    names = ["ID", "COMMON NAME", "SERIAL NUMBER", "NOT VALID BEFORE", "NOT VALID AFTER", "SHA-1 FINGERPRINT"]
+    assert [part.strip() for part in header.split("   ") if part.strip()] == names
+    assert [part.strip() for part in line.split("   ") if part.strip()] == [
+        "1-2-3",
+        "kuma",
+        str(certificate.serial_number),
+        certificate.not_valid_before_utc.strftime("%Y-%m-%d %H:%M:%S +0000 UTC"),
+        certificate.not_valid_after_utc.strftime("%Y-%m-%d %H:%M:%S +0000 UTC"),
+        certificate.fingerprint(hashes.SHA1()).hex(),
+    ]
+    assert "PRIVATE" not in connected(*CERTIFICATES, "list", "--mesh=m").out
+
+    removed = connected(*CERTIFICATES, "delete", "--id", "1-2-3", "--mesh", "m")
+    assert (removed.code, removed.out) == (0, 'removed certificate "1-2-3"')
+    assert connected(*CERTIFICATES, "list", "--mesh=m").out == "   ".join(names) + "\n"
+
+
+def test_7_8_a_mesh_without_provided_ca(connected: Call, server: FakeServer, admin: FakeAdmin) -> None:
+    catalog(server, local=admin.url)
+    result = connected(*CERTIFICATES, "list")
+    assert (result.code, result.err) == (1, "Error: Could not retrieve signing certs (Not found)\n")
+
+
+def test_7_8_what_is_no_certificate_is_still_listed(
+    connected: Call, server: FakeServer, admin: FakeAdmin
+) -> None:
+    catalog(server, local=admin.url)
+    admin.kept["/meshes/default"] = [{"id": "x\x1b[31m", "cert": "nonsense"}]
+    result = connected(*CERTIFICATES, "list")
+    assert (result.code, "not a certificate" in result.out, "\x1b" in result.out) == (0, True, False)
+
+
+def test_7_8_files_are_read_before_anything_is_sent(
+    connected: Call, server: FakeServer, tmp_path: Path
+) -> None:
+    binary = tmp_path / "binary"
+    binary.write_bytes(b"\xff\x00")
+    large = tmp_path / "large"
+    large.write_text("x" * (1024 * 1024 + 1))
+    for path, words in (
+        (tmp_path / "none", "No such file or directory"),
+        (binary, "is not PEM"),
+        (large, "is larger than 1048576 bytes"),
+    ):
+        result = connected(*CERTIFICATES, "add", "--key-file", str(path), "--cert-file", str(path))
+        assert (result.code, server.requests) == (1, [])
+        assert result.err.startswith(f'Error: could not read the key file: "{path}"')
+        assert words in result.err
+    missing = connected(*CERTIFICATES, "add")
+    assert missing.err == 'Error: required flag(s) "cert-file", "key-file" not set\n'
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b'{"cert": "x"}', b"3"])
+def test_7_8_an_answer_without_an_id(
+    connected: Call, server: FakeServer, admin: FakeAdmin, certificates: Certificates, body: bytes
+) -> None:
+    catalog(server, local=admin.url)
+    admin.replies["POST", "/meshes/default/ca/provided/certificates"] = Reply(200, body)
+    files = ("--key-file", str(certificates.server_key), "--cert-file", str(certificates.server_cert))
+    assert "did not answer with its id" in connected(*CERTIFICATES, "add", *files).err

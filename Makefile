@@ -1,16 +1,35 @@
-# make install | run | test | lint | bench        (README.md explains each)
+# make install | run | test | lint | bench | wheels | clean        (README.md says what each is for)
 PYTHON ?= python3
 BIN    := .venv/bin
+PARTS  := $(dir $(wildcard plugins/*/setup.cfg))
 
-.PHONY: install run test lint bench clean
+.PHONY: install run test lint bench wheels clean
 
 install: .venv/installed
 
-.venv/installed: setup.cfg $(wildcard plugins/*/setup.cfg)
+.venv/installed: setup.cfg pyproject.toml $(wildcard plugins/*/setup.cfg)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python 3.11 or newer is needed; name one with: make PYTHON=/path/to/python3 $(MAKECMDGOALS)"; exit 1; }
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet -e '.[cp,dp,dev]' $(foreach p,$(wildcard plugins/*/setup.cfg),-e $(dir $(p)))
-	touch $@
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[cp,dp,dev]' $(PARTS:%=-e %)
+	@touch $@
+
+run: install
+	@bash examples/demo/run.sh $(ARGS)
+
+test: install
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: install
+	$(BIN)/python -m tests.bench.push $(ARGS)
+
+wheels: install
+	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist . $(PARTS:%=./%)
 
 clean:
-	rm -rf .venv build dist *.egg-info plugins/*/*.egg-info
+	rm -rf .venv build dist *.egg-info plugins/*/build plugins/*/*.egg-info

@@ -40,8 +40,21 @@ A variable that is set but empty counts as set: for numbers, flags and durations
 nobody knows is ignored, with a warning in the log. The first value that breaks a rule stops the start with
 `Invalid configuration: <section> validation failed: …`, which names the key and where its value came from.
 
-Two keys get their value from others if nothing is said: `bootstrapServer.params.xdsHost` is
-`general.advertisedHostname`, and `bootstrapServer.params.xdsPort` is `xdsServer.grpcPort`.
+`kuma-cp config validate -c kuma-cp.yaml` checks a configuration without starting anything, `kuma-cp config view
+--sources` shows what is in effect and where each value came from, and `kuma-cp config defaults` prints a whole file
+(`conf/kuma-cp.conf`). See [Configure kuma-cp](../how-to/configure.md).
+
+Some keys get their value from others if nothing is said:
+
+| key | where it is empty or 0 |
+|---|---|
+| `bootstrapServer.params.xdsHost` | `general.advertisedHostname` |
+| `bootstrapServer.params.xdsPort` | `xdsServer.grpcPort` |
+| `adminServer.public.port` | `adminServer.local.port`, if the public admin server is on |
+| `guiServer.apiServerUrl` | `http://localhost:` with `apiServer.port` |
+
+If anything in the deprecated section `dataplaneTokenServer` differs from its default, that section takes the place of
+all of `adminServer`, with a warning. The section of a store that is not chosen is read, but not checked.
 
 Plugins add keys of their own; their pages list them.
 """

@@ -119,7 +119,7 @@ def _help_for(ctx: click.Context, words: tuple[str, ...]) -> str:
     return ctx.get_help()
 
 
-def log_level_option(default: str) -> Any:
+def log_level_option(default: str) -> Callable[[_Function], _Function]:
     """The global ``--log-level`` of a program; the value is checked when the program starts."""
     return click.option(
         "--log-level",
@@ -174,9 +174,14 @@ def _missing_flags(error: click.UsageError) -> str:
     ctx, param = error.ctx, getattr(error, "param", None)
     if ctx is None or not isinstance(param, click.Option):
         return error.format_message()
-    missing = sorted(p.opts[0].lstrip("-") for p in ctx.command.params if _is_missing(p, ctx))
+    missing = sorted(_long_name(p) for p in ctx.command.params if _is_missing(p, ctx))
     names = ", ".join(f'"{name}"' for name in missing)
     return f"required flag(s) {names} not set"
+
+
+def _long_name(param: click.Parameter) -> str:
+    """The first long spelling of a flag, without its dashes."""
+    return next((opt for opt in param.opts if opt.startswith("--")), param.opts[0]).lstrip("-")
 
 
 def _is_missing(param: click.Parameter, ctx: click.Context) -> bool:

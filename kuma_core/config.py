@@ -185,11 +185,11 @@ class Config:
         """The value of a setting as YAML and JSON have it; that of a secret is masked."""
         return MASK if setting.secret else setting.type.show(self._values[setting.path])
 
-    def refuse(self, setting: Setting, problem: str) -> ConfigError:
+    def refusal(self, setting: Setting, problem: str) -> ConfigError:
         """The error for a setting whose value breaks a rule."""
         return ConfigError(
             f"Invalid configuration: {setting.section} validation failed: {problem} "
-            f"({setting.path} is {self.shown(setting)!r}, from {self.sources[setting.path]})"
+            f"({setting.path} is {_short(repr(self.shown(setting)))}, from {self.sources[setting.path]})"
         )
 
 
@@ -278,4 +278,4 @@ def _enforce(setting: Setting, config: Config) -> None:
     if problem is None and setting.rule:
         problem = setting.rule(config)
     if problem:
-        raise config.refuse(setting, problem)
+        raise config.refusal(setting, problem)

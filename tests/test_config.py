@@ -28,7 +28,7 @@ from kuma_core.config import (
 )
 from kuma_core.errors import ConfigError
 from kuma_core.plugin.catalog import build_catalog
-from kuma_core.runtime.kuma_cp import MAX_CONFIG_BYTES, read_config
+from kuma_core.runtime.configuration import MAX_CONFIG_BYTES, read_config
 
 
 def setting(path: str, type_: ValueType, default: Any, **more: Any) -> Setting:
@@ -101,11 +101,10 @@ def test_aliases_stand_in_in_their_order() -> None:
 def test_unknown_keys_are_ignored_and_told() -> None:
     config = built({"shop": {"nmae": "x", "safe": {"colour": 1}}, "shed": {"key": {"deep": []}}})
     assert config.as_document() == built().as_document()
-    assert config.warnings == (
-        'shop.yaml: unknown configuration key "shop.nmae" is ignored',
-        'shop.yaml: unknown configuration key "shop.safe.colour" is ignored',
-        'shop.yaml: unknown configuration key "shed" is ignored',
-    )
+    paths = ("shop.nmae", "shop.safe.colour", "shed")
+    assert len(config.warnings) == len(paths)
+    for path, warning in zip(paths, config.warnings, strict=True):
+        assert warning.startswith(f'shop.yaml: unknown configuration key "{path}" is ignored')
 
 
 @pytest.mark.parametrize(
@@ -361,11 +360,15 @@ RULES = [
     ("KUMA_XDS_SERVER_DATAPLANE_CONFIGURATION_REFRESH_INTERVAL", "0", "RefreshInterval must be positive"),
     ("KUMA_XDS_SERVER_DATAPLANE_STATUS_FLUSH_INTERVAL", "-1s", "FlushInterval must be positive"),
     ("KUMA_SDS_SERVER_GRPC_PORT", "-1", "SDS Server validation failed: GrpcPort cannot be negative"),
-    ("KUMA_ADMIN_SERVER_LOCAL_PORT", "65536", "Admin Server validation failed: Port must be in the range"),
+    (
+        "KUMA_ADMIN_SERVER_LOCAL_PORT",
+        "65536",
+        "Admin Server validation failed: Local validation failed",
+    ),
     (
         "KUMA_DATAPLANE_TOKEN_SERVER_LOCAL_PORT",
         "65536",
-        "Dataplane Token Server validation failed: Port",
+        "Dataplane Token Server validation failed: Local validation",
     ),
     ("KUMA_API_SERVER_PORT", "-1", "ApiServer validation failed: Port cannot be negative"),
     ("KUMA_GUI_SERVER_PORT", "65536", "GuiServer validation failed: Port must be in the range [0, 65535]"),
@@ -518,4 +521,5 @@ def test_a_file_that_is_too_large(tmp_path: Path) -> None:
 def test_a_file_with_keys_that_nobody_knows(tmp_path: Path) -> None:
     path = tmp_path / "cp.yaml"
     path.write_text("apiServer:\n  prot: 7000\n")
-    assert read(path).warnings == (f'{path}: unknown configuration key "apiServer.prot" is ignored',)
+    (warning,) = read(path).warnings
+    assert warning.startswith(f'{path}: unknown configuration key "apiServer.prot" is ignored')

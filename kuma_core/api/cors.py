@@ -77,7 +77,8 @@ def _rule(entry: str) -> Rule:
         pattern = re.compile(entry, re.IGNORECASE)
     except (re.error, RecursionError) as error:
         raise ConfigError(
-            f'Invalid configuration: ApiServer validation failed: "{entry}" is no regular expression: {error} '
+            f'Invalid configuration: ApiServer validation failed: "{entry}" is no regular expression: '
+            f"{error} "
             "(apiServer.corsAllowedDomains, KUMA_API_SERVER_CORS_ALLOWED_DOMAINS)"
         ) from None
     return lambda origin: any(pattern.fullmatch(text) for text in _spellings(origin))

@@ -16,6 +16,7 @@ from kuma_core.errors import (
     KumaError,
     NotFound,
     StoreUnavailable,
+    UnreadableResource,
     Violation,
 )
 
@@ -65,6 +66,8 @@ def _known(req: falcon.Request, resp: falcon.Response, error: KumaError, params:
         _answer(resp, 400, error_body(title, error.details, causes))
         return
     status, details = next((code, text) for known, code, text in STATUS if isinstance(error, known))
+    if isinstance(error, UnreadableResource):
+        details = f"Internal Server Error: {error}"
     if status >= 500:
         _log.error("a request failed", method=req.method, path=req.path, problem=str(error))
     _answer(resp, status, error_body(title, details))

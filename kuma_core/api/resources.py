@@ -1,4 +1,4 @@
-"""Every kind of resource over REST: a class for collections, one for items (API specification, 2.1 to 2.5)."""
+"""Every kind of resource over REST: a class for collections, one for items (API specification, 2)."""
 
 from __future__ import annotations
 

@@ -60,9 +60,9 @@ def _refuse_collision(config: Config) -> None:
     """The admin server of this machine already listens on loopback (command line, 2.2, quirk d)."""
     public, local = config.number("adminServer.public.port"), config.number("adminServer.local.port")
     interface = config.text("adminServer.public.interface")
-    if config.flag("adminServer.public.enabled") and public == local and interface in _EVERYWHERE:
+    if config.flag("adminServer.public.enabled") and public == local != 0 and interface in _EVERYWHERE:
         setting = next(s for s in config.settings if s.path == "adminServer.public.port")
-        raise config.refuse(
+        raise config.refusal(
             setting,
             f"Port must not be the local port {local} when Interface is {interface}: set another port, "
             "or the address of one network card",

@@ -21,6 +21,11 @@ HISTORY = 10
 """How many streams an insight remembers; the oldest closed ones go first."""
 
 
+GATHER_SECONDS = 0.2
+"""How long news are gathered before they are stored: a response and its answer are then one write, which does
+not compete with the push itself."""
+
+
 class InsightWriter:
     """A component: gathers what changed, at most once per flush interval, and stores it.
 
@@ -41,6 +46,7 @@ class InsightWriter:
         stop.on_set(self._streams.wake)
         while not stop.is_set():
             self._streams.wait_changed()
+            stop.wait(min(GATHER_SECONDS, self._interval))
             self.flush()
             stop.wait(self._interval)
         self.flush()

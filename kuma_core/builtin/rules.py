@@ -121,4 +121,4 @@ RULES: Mapping[str, Rule] = {
         "CertDir should not be empty",
     ),
 }
-"""By the path of the setting that a broken rule is told of; it is evaluated after that setting's own check."""
+"""By the path of the setting that a broken rule is told of; evaluated after that setting's own check."""

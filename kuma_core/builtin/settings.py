@@ -1,6 +1,7 @@
 """Every configuration key that the kernel owns (API specification, 5.3), in the order of validation.
 
-Keys of parts that are still to come are read and checked already, so that a file of Kuma 0.3.1 loads as it is.
+Keys of parts that are still to come are read and checked already, so that a file of Kuma 0.3.1 loads as it
+is. What must not be said is in ``rules``, what follows from other values in ``autoconfiguration``.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from kuma_core.builtin.autoconfiguration import autoconfigured as autoconfigured
 from kuma_core.builtin.rules import (
     RULES,
     ip_address,

@@ -28,7 +28,13 @@ class Kind:
     columns: tuple[Column, ...]
 
     def path_of(self, mesh: str, name: str | None = None) -> str:
-        """The path of an item, or for None of the whole collection; a global kind has no mesh in it."""
+        """The path of an item, or for None of the whole collection; a global kind has no mesh in it.
+
+        Raises KumaError for what would not stay one step of a path: servers resolve such paths.
+        """
+        for word in (mesh, name or ""):
+            if "/" in word or word in (".", ".."):
+                raise KumaError(f'"{word}" cannot be a name: it is part of a path')
         return item_path(mesh if self.scope is Scope.MESH else None, self.path, name)
 
     def missing(self, mesh: str, name: str) -> KumaError:

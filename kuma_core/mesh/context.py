@@ -30,7 +30,7 @@ _NOTHING: Mapping[str, tuple[Endpoint, ...]] = MappingProxyType({})
 
 @dataclass(frozen=True)
 class MeshContext:
-    """One mesh: its own spec (``None`` while there is no such mesh) and the specs of its dataplanes by name."""
+    """One mesh: its own spec (``None`` while there is no such mesh), the specs of its dataplanes by name."""
 
     name: str
     mesh: MeshSpec | None = None

@@ -302,7 +302,7 @@ def _way_out(plugin: str) -> str:
 
 def _words(kind: ResourceType) -> list[str]:
     """All that names a kind on the command line, folded as kumactl folds it."""
-    return [_fold(word) for word in (kind.name, kind.path, kind.singular, *kind.aliases)]
+    return [_fold(word) for word in (kind.name, kind.path, kind.singular, *kind.aliases, *kind.path_aliases)]
 
 
 def _fold(word: str) -> str:

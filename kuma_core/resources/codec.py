@@ -104,7 +104,7 @@ _JSON_TYPES = {
     bool: "a flag",
     type(None): "null",
 }
-_MAX_DIGITS = 100
+MAX_DIGITS = 100
 _NOT_STORABLE = re.compile("[\0\ud800-\udfff]")
 
 
@@ -118,8 +118,8 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _whole_number(text: str) -> int:
-    if len(text) > _MAX_DIGITS:
-        raise ValueError(f"a number has more than {_MAX_DIGITS} digits")
+    if len(text) > MAX_DIGITS:
+        raise ValueError(f"a number has more than {MAX_DIGITS} digits")
     return int(text)
 
 

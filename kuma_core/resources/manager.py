@@ -7,6 +7,7 @@ of the API specification, 2.3.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -113,7 +114,9 @@ class ResourceManager:
         kind = self._kinds[key.type]
         for _ in range(_ATTEMPTS):
             current = self.find(key)
-            resource = Resource(key, change(current.spec if current else None), current.version if current else "")
+            resource = Resource(
+                key, change(current.spec if current else None), current.version if current else ""
+            )
             warnings = self._check(resource)
             try:
                 result, stored = self._write(kind, resource)
@@ -186,7 +189,5 @@ class ResourceManager:
                     yield from (record.key for record in self._store.list(kind.name, key.name))
 
     def _discard(self, key: ResourceKey) -> None:
-        try:
+        with suppress(NotFound):  # somebody else may delete it at the same moment
             self._store.delete(key)
-        except NotFound:
-            pass  # somebody else deleted it at the same moment

@@ -59,20 +59,31 @@ def _lines(
     above: Callable[[Setting], Iterable[str]] | None = None,
     behind: Callable[[Setting], str] | None = None,
 ) -> Iterator[str]:
+    """The lines of a mapping; ``above`` gives comments to put before a key, ``behind`` one to put after it."""
     indent = "  " * level
     for key, member in tree.items():
+        if above and not level:
+            yield ""
         if isinstance(member, dict):
-            if above and not level:
-                yield ""
             yield f"{indent}{key}:"
             yield from _lines(member, level + 1, shown, above, behind)
             continue
         for comment in above(member) if above else ():
-            yield from textwrap.wrap(comment, WIDTH, initial_indent=f"{indent}# ", subsequent_indent=f"{indent}# ")
+            yield from _comment(comment, f"{indent}# ")
         first, *rest = _scalar(shown(member))
-        note = f"  # {behind(member)}" if behind else ""
-        yield f"{indent}{key}: {first}{note}"
+        yield f"{indent}{key}: {first}" + (f"  # {behind(member)}" if behind else "")
         yield from (f"{indent}  {line}" for line in rest)
+
+
+def _comment(text: str, start: str) -> list[str]:
+    return textwrap.wrap(
+        text,
+        WIDTH,
+        initial_indent=start,
+        subsequent_indent=start,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def _explained(setting: Setting) -> list[str]:

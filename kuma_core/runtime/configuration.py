@@ -1,4 +1,4 @@
-"""From a file and an environment to the effective configuration of ``kuma-cp``, checked against the plugins."""
+"""From a file and an environment to the effective configuration of ``kuma-cp``, checked with the plugins."""
 
 from __future__ import annotations
 

@@ -5,29 +5,17 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 import click
 
 from kuma_core.commandline import Group, add_standard_commands, log_level_option
 from kuma_core.commandline import run as run_program
-from kuma_core.errors import ConfigError, KumaError, PluginError
-from kuma_core.plugin.loader import Plugin, State, discover, load, parse_selection, refuse_unusable
-
-if TYPE_CHECKING:
-    from kuma_core.config import Config
-    from kuma_core.plugin.catalog import Catalog
-
-MAX_CONFIG_BYTES = 1024 * 1024
-PLUGINS_ENV = "KUMA_PLUGINS"
-
-_plugins_option = click.option(
-    "--plugins",
-    metavar="NAMES",
-    help=f"Load only these plugins (a,b), all but one (no:x) or none (''). Default: {PLUGINS_ENV}, "
-    "else all that are installed.",
-)
+from kuma_core.errors import PluginError
+from kuma_core.plugin.loader import Plugin, State
+from kuma_core.runtime.config_commands import config, file_option
+from kuma_core.runtime.configuration import read_config
+from kuma_core.runtime.plugin_choice import chosen, chosen_catalog, plugins_option
 
 
 @click.group(cls=Group, help="The control plane of a service mesh.")
@@ -38,74 +26,28 @@ def root(ctx: click.Context, log_level: str) -> None:
 
 
 add_standard_commands(root)
+root.add_command(config)
 
 
 @root.command(help="Run the control plane until it is interrupted.")
-@click.option("--config-file", "-c", metavar="PATH", help="Configuration file, YAML.")
-@_plugins_option
+@file_option
+@plugins_option
 @click.pass_obj
 def run(log_level: str, config_file: str | None, plugins: str | None) -> None:
-    catalog = load_catalog(_chosen(plugins, os.environ))
-    config = read_config(catalog, config_file, os.environ)
-    catalog.store(config.text("store.type"))  # told before anything is logged or opened
+    catalog = chosen_catalog(plugins)
+    effective = read_config(catalog, config_file, os.environ)
+    catalog.store(effective.text("store.type"))  # told before anything is logged or opened
     from kuma_core.runtime.process import serve
 
-    serve(config, catalog, log_level)
+    serve(effective, catalog, log_level)
 
 
 @root.command("plugins", help="List the installed plugins and what each brings.")
-@_plugins_option
+@plugins_option
 @click.option("--output", "-o", type=click.Choice(["table", "json"]), default="table", help="Output format.")
 def list_plugins(plugins: str | None, output: str) -> None:
-    rows = describe(_chosen(plugins, os.environ))
+    rows = describe(chosen(plugins, os.environ))
     click.echo(json.dumps({"plugins": rows}, indent=2) if output == "json" else _table(rows))
-
-
-def _chosen(flag: str | None, environ: Mapping[str, str]) -> list[Plugin]:
-    """The plugins that the flag, else the environment selects. Empty text is said too: it means none."""
-    variable = environ.get(PLUGINS_ENV)
-    if flag is not None and variable not in (None, flag):
-        click.echo(f'Warning: --plugins "{flag}" is used, not {PLUGINS_ENV} "{variable}"', err=True)
-    return load(discover(), parse_selection(variable if flag is None else flag))
-
-
-def load_catalog(plugins: list[Plugin]) -> Catalog:
-    """The catalog of usable plugins; raises ``PluginError`` for the first one that is not."""
-    from kuma_core import builtin
-    from kuma_core.plugin.catalog import build_catalog
-
-    refuse_unusable(plugins)
-    return build_catalog(builtin, plugins)
-
-
-def read_config(catalog: Catalog, path: str | None, environ: Mapping[str, str]) -> Config:
-    """The effective configuration of a file and an environment; raises ``ConfigError``."""
-    from kuma_core.builtin.autoconfiguration import autoconfigured
-    from kuma_core.config import build_config
-
-    document = _read_file(path) if path else {}
-    return autoconfigured(build_config(catalog.settings, document, path or "the file", environ))
-
-
-def _read_file(path: str) -> Mapping[str, Any]:
-    from kuma_core.documents import load_documents
-
-    try:
-        with open(path, encoding="utf-8") as file:
-            text = file.read(MAX_CONFIG_BYTES + 1)
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise ConfigError(f'Failed to access configuration file "{path}": {reason}') from None
-    if len(text) > MAX_CONFIG_BYTES:
-        raise ConfigError(f'Failed to read configuration from file "{path}": it has more than 1 MiB')
-    try:
-        documents = load_documents(text, path)
-    except KumaError as error:
-        raise ConfigError(f'Failed to parse configuration from file "{path}": {error}') from None
-    document = documents[0] if documents else {}
-    if len(documents) > 1 or not isinstance(document, dict):
-        raise ConfigError(f'Failed to parse configuration from file "{path}": expected one YAML mapping')
-    return document
 
 
 def describe(plugins: list[Plugin]) -> list[dict[str, Any]]:

@@ -42,7 +42,9 @@ def configure(level: str, stream: TextIO | None = None) -> None:
         logger_factory=lambda *names: _Line(names[0] if names else "kuma-cp", target),
         cache_logger_on_first_use=False,
     )
-    logging.basicConfig(stream=target, level=logging.WARNING, format="%(asctime)s\t%(levelname)s\t%(name)s\t%(message)s")
+    logging.basicConfig(
+        stream=target, level=logging.WARNING, format="%(asctime)s\t%(levelname)s\t%(name)s\t%(message)s"
+    )
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)
 
 

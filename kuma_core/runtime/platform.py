@@ -142,9 +142,7 @@ class Platform:
         sockets = []
         for path in (api, bootstrap, diagnostic):
             interface = self.config.text("apiServer.interface") if path == api else ""
-            sockets.append(
-                stack.enter_context(bind(path, env[path], self.config.number(path), interface))
-            )
+            sockets.append(stack.enter_context(bind(path, env[path], self.config.number(path), interface)))
         xds = "xdsServer.grpcPort"  # gRPC binds it itself, later, and tells a failure in words of its own
         bind(xds, env[xds], self.config.number(xds)).close()
         return sockets
@@ -153,7 +151,7 @@ class Platform:
         """Create the mesh ``default`` unless it is there (API specification, 1.6)."""
         text = self.config.text("defaults.mesh")
         try:
-            document = next(iter(load_documents(text, "defaults.mesh")), {})
+            document: Any = next(iter(load_documents(text, "defaults.mesh")), {})
             if not isinstance(document, dict):
                 raise ConfigError("defaults.mesh is not a YAML mapping")
             spec, _ = parse_spec(self.catalog.kinds[MESH].spec, spec_part(document))
@@ -189,7 +187,10 @@ class Platform:
             bound = 0
         if not bound:
             raise port_error(
-                "xdsServer.grpcPort", "KUMA_XDS_SERVER_GRPC_PORT", port, "the address is in use or not permitted"
+                "xdsServer.grpcPort",
+                "KUMA_XDS_SERVER_GRPC_PORT",
+                port,
+                "the address is in use or not permitted",
             )
         await server.start()
         stack.push_async_callback(server.stop, GRACE_SECONDS)

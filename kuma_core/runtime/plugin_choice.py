@@ -1,4 +1,4 @@
-"""Which plugins a command of ``kuma-cp`` works with: the flag ``--plugins``, else ``KUMA_PLUGINS``, else all."""
+"""Which plugins ``kuma-cp`` works with: those of ``--plugins``, else of ``KUMA_PLUGINS``, else all."""
 
 from __future__ import annotations
 

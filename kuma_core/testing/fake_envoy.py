@@ -55,7 +55,8 @@ class Fleet:
 
     def connect(self, client: DeltaClient | SotwClient) -> FakeEnvoy:
         """Have a client open a stream on a connection of its own."""
-        return self._call(self._connect(client))
+        envoy: FakeEnvoy = self._call(self._connect(client))
+        return envoy
 
     async def _connect(self, client: DeltaClient | SotwClient) -> FakeEnvoy:
         options = [("grpc.use_local_subchannel_pool", 1)]

@@ -50,7 +50,7 @@ class RunningPlatform:
 
     def get(self, path: str, **headers: str) -> Answer:
         """GET a path of the REST API."""
-        return self.request("GET", path, None, **headers)
+        return self.request("GET", path, None, 0, **headers)
 
     def put(self, path: str, body: Any) -> Answer:
         """PUT JSON, or bytes as they are, to a path of the REST API."""

@@ -77,7 +77,7 @@ class Client:
 
 def is_eds(packed: bytes) -> bool:
     """Whether a packed cluster takes its endpoints over ADS."""
-    return Cluster.parse(packed).type == ClusterDiscoveryType.EDS
+    return bool(Cluster.parse(packed).type == ClusterDiscoveryType.EDS)
 
 
 @dataclass

@@ -49,11 +49,12 @@ def tagged(number: int, payload: bytes) -> bytes:
 
 def encode(message: Message) -> bytes:
     """The message as bytes, maps sorted. The message is taken as valid; see ``validate``."""
-    return _encoder(type(message))(message)
+    cls: Any = type(message)
+    return _encoder(cls)(message)
 
 
 @cache
-def _encoder(cls: type[Message]) -> Encode:
+def _encoder(cls: Any) -> Encode:
     """The encoder of one class; fields are written in the order in which the library writes them."""
     fields = [
         (name, _field_encoder(meta), _default(meta, cls, name))
@@ -109,7 +110,7 @@ def _map_encoder(meta: FieldMetadata) -> Encode:
     )
 
 
-def _payload_encoder(proto_type: str, unwrap: Callable[[], type] | None) -> tuple[int, Encode]:
+def _payload_encoder(proto_type: str, unwrap: Callable[[], Any] | None) -> tuple[int, Encode]:
     """The wire type of a field, and what turns one of its values into bytes (without tag and length)."""
     if proto_type in _VARINT_TYPES:
         return _VARINT, lambda value: varint(int(value))
@@ -129,8 +130,8 @@ def _payload_encoder(proto_type: str, unwrap: Callable[[], type] | None) -> tupl
 
 
 @cache
-def _validator(cls: type[Message]) -> pydantic_core.SchemaValidator:
-    return pydantic_core.SchemaValidator(cls.__pydantic_core_schema__)  # type: ignore[attr-defined]
+def _validator(cls: Any) -> pydantic_core.SchemaValidator:
+    return pydantic_core.SchemaValidator(cls.__pydantic_core_schema__)
 
 
 def validate(message: Message, path: str = "") -> None:
@@ -140,8 +141,9 @@ def validate(message: Message, path: str = "") -> None:
     with the path of the field.
     """
     values = {name: getattr(message, name) for name in message._betterproto.meta_by_field_name}
+    cls: Any = type(message)
     try:
-        _validator(type(message)).validate_python(values)
+        _validator(cls).validate_python(values)
     except pydantic_core.ValidationError as error:
         first = error.errors()[0]
         where = ".".join([path, *map(str, first["loc"])]).strip(".")
@@ -159,5 +161,3 @@ def _children(value: Any) -> list[tuple[str, Message]]:
     if isinstance(value, dict):
         return [(f"[{key!r}]", item) for key, item in value.items() if isinstance(item, Message)]
     return []
-
-

@@ -100,7 +100,9 @@ class StreamEntry:
             return
         kind = SHORT_NAMES.get(type_url, type_url)
         self._rejections[type_url] = f"{kind}: {error[:LONGEST_REJECTION]}"
-        _log.warning("a proxy rejected its configuration", proxy=str(self._report.proxy), type=kind, reason=error)
+        _log.warning(
+            "a proxy rejected its configuration", proxy=str(self._report.proxy), type=kind, reason=error
+        )
         self._update(type_url, "rejected", replace(counts, rejected=counts.rejected + 1))
 
     def known(self) -> None:

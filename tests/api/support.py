@@ -6,7 +6,7 @@ import http.client
 import json
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -106,6 +106,6 @@ def send_bytes(port: int, data: bytes, method: str = "GET") -> Reply:
 
 def read_reply(connection: socket.socket, method: str = "GET") -> Reply:
     """One answer from a connection."""
-    response = http.client.HTTPResponse(connection, method=method)
-    response.begin()
-    return Reply(response.status, response.headers, response.read())
+    with closing(http.client.HTTPResponse(connection, method=method)) as response:
+        response.begin()
+        return Reply(response.status, response.headers, response.read())

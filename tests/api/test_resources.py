@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from kuma_core.errors import AlreadyExists, Conflict, StoreUnavailable
+from kuma_core.model import ResourceKey
 from kuma_core.testing.builders import dataplane, inbound, mesh, outbound
 from kuma_core.testing.platform import RunningPlatform, running_platform
 
@@ -222,6 +223,19 @@ def test_2_5_a_store_that_fails(method: str, path: str, title: str) -> None:
             with plugin.broken(failure):
                 answer = cp.request(method, path, mesh("default") if method == "PUT" else None)
             assert (answer.status, answer.body) == (status, {"title": title, "details": details})
+
+
+def test_a_record_that_cannot_be_read_is_named() -> None:
+    plugin = BreakableStorePlugin()
+    plugin.store.create(ResourceKey("Dataplane", "default", "odd"), '{"networking": 7}')
+    with running_platform([plugin]) as cp:
+        for path in ("dataplanes", "dataplanes/odd", "dataplanes+insights"):
+            answer = cp.get(f"/meshes/default/{path}")
+            assert answer.status == 500
+            assert_error(answer.body)
+            assert 'name="odd" mesh="default" cannot be read: networking:' in answer.body["details"]
+        assert cp.delete("/meshes/default/dataplanes/odd").status == 200, "it can be repaired"
+        assert cp.get("/meshes/default/dataplanes").body == {"items": []}
 
 
 @pytest.mark.parametrize("failure", [Conflict("x"), AlreadyExists("x")])

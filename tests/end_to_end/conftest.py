@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
-import kuma_store_memory
 import pytest
 
+import kuma_store_memory
 from kuma_core.testing.platform import running_platform
 
 from . import tuning

@@ -109,7 +109,9 @@ class Sidecar:
     def endpoints(self) -> dict[str, list[tuple[str, int]]]:
         """The endpoints that came over ADS, by cluster."""
         found = self.config().get("EndpointsConfigDump", {}).get("dynamic_endpoint_configs", [])
-        return {item["endpoint_config"]["cluster_name"]: _addresses(item["endpoint_config"]) for item in found}
+        return {
+            item["endpoint_config"]["cluster_name"]: _addresses(item["endpoint_config"]) for item in found
+        }
 
 
 def _addresses(assignment: dict[str, Any]) -> list[tuple[str, int]]:

@@ -54,9 +54,7 @@ class ControlPlane:
     def apply(self, *documents: dict) -> None:
         for document in documents:
             path = f"/meshes/{document['mesh']}/dataplanes/{document['name']}"
-            request = urllib.request.Request(
-                self.url + path, json.dumps(document).encode(), method="PUT"
-            )
+            request = urllib.request.Request(self.url + path, json.dumps(document).encode(), method="PUT")
             with urllib.request.urlopen(request, timeout=10) as response:
                 assert response.status in (200, 201)
 
@@ -185,7 +183,12 @@ def test_a_stopped_control_plane_leaves_with_exit_code_0_and_closes_its_insights
 def test_the_second_of_two_control_planes_on_the_same_ports_says_so(stack, tmp_path):
     cp = ControlPlane(tmp_path, stack, "delta")
     result = subprocess.run(
-        [str(BIN / "kuma-cp"), "run"], env=cp._environ, capture_output=True, text=True, timeout=30, check=False
+        [str(BIN / "kuma-cp"), "run"],
+        env=cp._environ,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
     )
     assert result.returncode == 1
     last = result.stderr.strip().splitlines()[-1]

@@ -156,7 +156,9 @@ def test_rule_12_3_and_scenario_45_a_refused_response_is_told_once_and_heals_wit
     sent = status(machine.cp, "web")["cds"]["responsesSent"]
     machine.cp.apply(instance(machine, "echo-2", "echo"))  # other proxies and types go on
     eventually(lambda: int(status(machine.cp, "web")["eds"].get("responsesSent", "0")) >= 1)
-    assert status(machine.cp, "web")["cds"]["responsesSent"] == sent, "the same content must not be sent again"
+    assert status(machine.cp, "web")["cds"]["responsesSent"] == sent, (
+        "the same content must not be sent again"
+    )
     machine.cp.apply(tagged(web))
     eventually(lambda: fetch(port), 10, "traffic after the bad cluster is gone")
     eventually(lambda: "lastRejection" not in status(machine.cp, "web"))

@@ -56,7 +56,9 @@ def test_the_bytes_are_those_of_the_library(value):
         BoolValue(value=True),
         UInt64Value(value=2**64 - 1),
         DoubleValue(value=-0.5),
-        Cluster(name="é", connect_timeout=timedelta(seconds=1, microseconds=5), ignore_health_on_host_removal=True),
+        Cluster(
+            name="é", connect_timeout=timedelta(seconds=1, microseconds=5), ignore_health_on_host_removal=True
+        ),
         LbEndpoint(metadata=Metadata()),
         FieldDescriptorProto(name="x", number=-1),
     ],
@@ -118,10 +120,12 @@ def test_rule_12_7_what_was_assigned_is_validated_with_its_path():
 def test_rule_12_7_two_members_of_a_choice_are_refused():
     value = Value(string_value="a")
     value.bool_value = True
-    with pytest.raises(ValueError, match="(?i)one"):
+    with pytest.raises(ValueError, match=r"(?i)one"):
         validate(value)
 
 
-@pytest.mark.parametrize(("value", "expected"), [(0, b"\0"), (127, b"\x7f"), (128, b"\x80\x01"), (-1, b"\xff" * 9 + b"\x01")])
+@pytest.mark.parametrize(
+    ("value", "expected"), [(0, b"\0"), (127, b"\x7f"), (128, b"\x80\x01"), (-1, b"\xff" * 9 + b"\x01")]
+)
 def test_varint(value, expected):
     assert varint(value) == expected

@@ -155,4 +155,3 @@ def test_the_first_snapshot_makes_the_owner_known_once():
 
     run(test)
     assert heard == [1]
-

@@ -6,7 +6,6 @@ import threading
 from contextlib import contextmanager
 
 import pytest
-from kuma_store_memory.store import MemoryStore
 
 from kuma_core.errors import StoreUnavailable
 from kuma_core.lifecycle import Stop
@@ -20,6 +19,7 @@ from kuma_core.xds.contract import CLUSTER, ENDPOINTS, LISTENER, Generator, Prox
 from kuma_core.xds.reconciler import Reconciler
 from kuma_core.xds.snapshot import EMPTY
 from kuma_core.xds.views import Views
+from kuma_store_memory.store import MemoryStore
 
 CATALOG = make_catalog([])
 
@@ -113,9 +113,7 @@ def echo(name, port, service="echo", **tags):
 
 
 def caller(name, service="echo", port=7100):
-    return dataplane(
-        name, inbound("127.0.0.1:8000:8001", name), outbounds=[outbound(f":{port}", service)]
-    )
+    return dataplane(name, inbound("127.0.0.1:8000:8001", name), outbounds=[outbound(f":{port}", service)])
 
 
 def test_a_proxy_that_connects_gets_its_snapshot():

@@ -271,7 +271,9 @@ def test_a_type_that_nobody_serves_is_left_unanswered():
     link = Link("delta")
     link.publish(outbounds(ledger=7100))
     before = link.client.count()
-    link.request(bytes(DeltaDiscoveryRequest(type_url="type.googleapis.com/envoy.service.runtime.v3.Runtime")))
+    link.request(
+        bytes(DeltaDiscoveryRequest(type_url="type.googleapis.com/envoy.service.runtime.v3.Runtime"))
+    )
     assert link.client.count() == before
 
 

@@ -83,7 +83,7 @@ class AdsService(Generic[Key]):
         """Read in a task of its own and write here, until the client leaves or breaks the protocol."""
         recorder = _LateRecorder()
         session = Session(variant(recorder), recorder.known)
-        connection = _Connection(session, recorder)
+        connection: _Connection[Key] = _Connection(session, recorder)
         reader = asyncio.create_task(self._read(requests, connection))
         try:
             await self._write(connection, context)

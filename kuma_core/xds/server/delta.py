@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from kuma_core.xds.contract import CLUSTER, ENDPOINTS, LISTENER
-from kuma_core.xds.seal import Sealed
 from kuma_core.xds.server.stream import MANY_NAMES, Recorder, check_type
 from kuma_core.xds.server.subscription import DeltaSubscription
 from kuma_core.xds.server.wire import DeltaRequest, delta_response, parse_delta
@@ -100,9 +99,7 @@ class DeltaStream:
         clusters = self._subscriptions.get(CLUSTER)
         if clusters is None:
             return True
-        waiting = clusters.in_flight or clusters.due(
-            snapshot.resources(CLUSTER), snapshot.version(CLUSTER)
-        )
+        waiting = clusters.in_flight or clusters.due(snapshot.resources(CLUSTER), snapshot.version(CLUSTER))
         refused = bool(clusters.refused_content)
         return not waiting and not (refused and self._subscriptions[LISTENER].delivered)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Protocol
 
-from kuma_core.xds.snapshot import Snapshot, TYPES
+from kuma_core.xds.snapshot import TYPES, Snapshot
 
 MANY_NAMES = frozenset((TYPES[0], TYPES[2]))
 """The types of which a client may ask for everything: clusters and listeners."""

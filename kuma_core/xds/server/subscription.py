@@ -192,7 +192,9 @@ class DeltaSubscription:
         return [] if self.in_flight else sorted(self._unknown(resources) - leaving)
 
     def _unknown(self, resources: Mapping[str, Sealed]) -> set[str]:
-        return {name for name in self.names if name not in self.held or name in self.inherited} - resources.keys()
+        return {
+            name for name in self.names if name not in self.held or name in self.inherited
+        } - resources.keys()
 
     def settled(self, resources: Mapping[str, Sealed], content: str) -> bool:
         """Whether the client runs with exactly these resources."""

@@ -25,6 +25,8 @@ from .support import (
     converted,
 )
 
+CHECK = {"timeout": "1s", "interval": "2s", "healthyThreshold": 1, "unhealthyThreshold": 1}
+
 
 def reason(text: str) -> str:
     with pytest.raises(ValueError, match=r".") as caught:
@@ -191,6 +193,9 @@ http_protocol_options: {{}}
 metadata: {{filter_metadata: {{f: {{n: null, b: true, i: 7, l: [x, {{}}]}}}}}}
 health_checks:
   timeout: 1s
+  interval: 2s
+  healthyThreshold: 1
+  unhealthyThreshold: 1.0
   tcp_health_check: {{send: {{binary: aGk}}}}
 outlier_detection: {{always_eject_one_host: true, max_ejection_percent: 1e2}}
 typed_extension_protocol_options:
@@ -208,7 +213,7 @@ typed_extension_protocol_options:
         "perConnectionBufferLimitBytes": 32768,
         "httpProtocolOptions": {},
         "metadata": {"filterMetadata": {"f": {"n": None, "b": True, "i": 7, "l": ["x", {}]}}},
-        "healthChecks": [{"timeout": "1s", "tcpHealthCheck": {"send": {"binary": "aGk="}}}],
+        "healthChecks": [{**CHECK, "tcpHealthCheck": {"send": {"binary": "aGk="}}}],
         "outlierDetection": {"alwaysEjectOneHost": True, "maxEjectionPercent": 100},
     }
     assert {name: any_["@type"].rpartition(".")[2] for name, any_ in options.items()} == {
@@ -218,10 +223,45 @@ typed_extension_protocol_options:
     }
 
 
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ("connect_timeout: 0s", "invalid Cluster.ConnectTimeout: value must be greater than 0s"),
+        (
+            "name: a\ndns_refresh_rate: 1ms",
+            "invalid Cluster.DnsRefreshRate: value must be greater than 0.001s",
+        ),
+        (
+            "name: a\nload_assignment: "
+            "{cluster_name: a, endpoints: {lb_endpoints: {endpoint: {address: {}}}}}",
+            'endpoint.address": invalid Address.Address: value is required, one of socket_address, pipe',
+        ),
+        (
+            "name: a\nhealth_checks: {tcp_health_check: {}}",
+            "invalid HealthCheck.HealthyThreshold: value is required",
+        ),
+        (
+            "name: a\nload_assignment: {}",
+            'field "load_assignment": invalid ClusterLoadAssignment.ClusterName: value length must be',
+        ),
+        (
+            "name: a\noutlier_detection: {max_ejection_percent: 101}",
+            'field "outlier_detection": invalid OutlierDetection.MaxEjectionPercent: '
+            "value must be less than or equal to 100",
+        ),
+        (
+            "name: a\nleast_request_lb_config: {choice_count: 1}",
+            "invalid Cluster.LeastRequestLbConfig.ChoiceCount: value must be greater than or equal to 2",
+        ),
+    ],
+)
+def test_the_rules_of_envoy_itself(body: str, expected: str) -> None:
+    assert expected in reason(V3_CLUSTER + body)
+
+
 def test_a_moved_field_is_complained_of_where_it_was_written() -> None:
-    text = (
-        f"{V2_CLUSTER}name: a\nhosts:\n- socketAddress: {{address: 1.1.1.1}}\n- socketAddress: {{port: 1}}\n"
-    )
+    hosts = "- socketAddress: {address: 1.1.1.1, port_value: 1}\n- socketAddress: {port: 1}\n"
+    text = f"{V2_CLUSTER}name: a\nhosts:\n{hosts}"
     assert reason(text) == 'unknown field "hosts[1].socketAddress.port" of envoy.api.v2.core.SocketAddress'
     assert 'unknown field "tlsContext.x"' in reason(f"{V2_CLUSTER}name: a\ntlsContext: {{x: 1}}\n")
 

@@ -17,9 +17,10 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from envoy_data_plane.envoy.config.bootstrap.v3 import Bootstrap, BootstrapStaticResources
 
 from kuma_core.sdk.envoy import encode
+from kuma_policy_traffic.proxy_template import reader
 from kuma_policy_traffic.proxy_template.convert import read_resource
 
-from .support import STATS_LISTENER, THE_DOCUMENTS_CLUSTER, V2_CLUSTER, V2_LISTENER
+from .support import STATS_LISTENER, THE_DOCUMENTS_CLUSTER, V2_CLUSTER, V2_LISTENER, V3_CLUSTER
 
 ENVOY = Path(sys.executable).with_name("envoy")
 pytestmark = pytest.mark.skipif(not ENVOY.exists(), reason="Envoy is not installed beside Python")
@@ -152,6 +153,30 @@ def test_envoy_takes_what_was_converted_scenario_55(tmp_path: Path) -> None:
     eds.write_text("{}")
     clusters = [text.replace("EDS_FILE", str(eds)).replace("PEM", certificate()) for text in CLUSTERS]
     assert validated(tmp_path, clusters, LISTENERS) == ""
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        ("connect_timeout: 0s", "ConnectTimeout"),
+        ("health_checks: {tcp_health_check: {}}", "Timeout"),
+        ("outlier_detection: {max_ejection_percent: 101}", "MaxEjectionPercent"),
+        (
+            "load_assignment: {cluster_name: a, endpoints: {lb_endpoints: {endpoint: {address: {}}}}}",
+            "Address",
+        ),
+    ],
+)
+def test_envoy_refuses_what_its_rules_made_us_refuse(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, body: str, told: str
+) -> None:
+    text = f"{V3_CLUSTER}name: a\n{body}\n"
+    with pytest.raises(ValueError, match="invalid "):
+        read_resource(text)
+    monkeypatch.setattr(reader, "check_rules", lambda name, message, path: None)
+    problem = validated(tmp_path, [text], [])
+    assert "constraint validation failed" in problem
+    assert told in problem
 
 
 def test_envoy_does_look_at_what_was_converted(tmp_path: Path) -> None:

@@ -211,6 +211,14 @@ def test_what_a_template_must_say_4_7() -> None:
     ]
 
 
+def test_a_reason_is_short_however_long_the_keys_are() -> None:
+    deep = '{"metadata": {"filter_metadata": {"' + "k" * 10_000 + '": 1}}, "@type": "envoy.api.v2.Cluster"}'
+    raw = {"name": "a", "version": "1", "resource": deep.replace("filter_metadata", "x" * 10_000)}
+    [(field, message)] = problems(ProxyTemplateSpec, {"conf": {"resources": [raw]}})
+    assert field == "conf.resources[0].resource"
+    assert len(message) < 1100
+
+
 WORDS = st.text(st.characters(codec="ascii", categories=["L", "N", "P"]), max_size=8)
 TAGS = st.dictionaries(WORDS, WORDS, max_size=3)
 SELECTORS = st.lists(st.fixed_dictionaries({}, optional={"match": TAGS}), max_size=3)

@@ -15,13 +15,18 @@ from kuma_policy_traffic.proxy_template.v2_types import PREVIOUS
 from .support import V2_CLUSTER, V2_LISTENER, converted
 
 ROUTES = f"'@type': {PREFIX}envoy.api.v2.RouteConfiguration\nname: r\n"
+MANAGED = "stat_prefix: s, route_config: {}"
+CHECK = "timeout: 1s, interval: 1s, unhealthy_threshold: 1, healthy_threshold: 1"
 LISTENER_FILTERS = f"{PREFIX}envoy.extensions.filters.listener"
 NAMED = f"{V2_CLUSTER}name: c\n"
 
 
 def cluster(body: str) -> dict[str, Any]:
+    """A cluster, without what it must have and the test does not speak of."""
     document = converted(NAMED + body)
     assert document.pop("name") == "c"
+    for check in document.get("healthChecks", ()):
+        document["healthChecks"] = [{"httpHealthCheck": check["httpHealthCheck"]}]
     return document
 
 
@@ -32,7 +37,13 @@ def virtual_host(body: str) -> dict[str, Any]:
 
 
 def route(body: str) -> dict[str, Any]:
-    found: dict[str, Any] = virtual_host(f"routes: {{{body}}}")["routes"][0]
+    """A route, without what it must have and the test does not speak of."""
+    rest = "" if "route:" in body else ", route: {cluster: c}"
+    rest += "" if "match:" in body else ", match: {path: /rest}"
+    found: dict[str, Any] = virtual_host(f"routes: {{{body}{rest}}}")["routes"][0]
+    for key in ("route", "match"):
+        if key not in body:
+            del found[key]
     return found
 
 
@@ -43,9 +54,9 @@ def chain(body: str) -> dict[str, Any]:
 
 def manager(body: str) -> dict[str, Any]:
     config: dict[str, Any] = chain(
-        f"filters: {{name: envoy.http_connection_manager, config: {{stat_prefix: s, {body}}}}}"
+        f"filters: {{name: envoy.http_connection_manager, config: {{{MANAGED}, {body}}}}}"
     )["filters"][0]["typedConfig"]
-    return {key: value for key, value in config.items() if key not in ("@type", "statPrefix")}
+    return {key: value for key, value in config.items() if key not in ("@type", "statPrefix", "routeConfig")}
 
 
 def validation(body: str) -> dict[str, Any]:
@@ -84,7 +95,7 @@ def refused(text: str) -> str:
         ("drain_connections_on_host_removal: true", {"ignoreHealthOnHostRemoval": True}),
         ("drainConnectionsOnHostRemoval: true", {"ignoreHealthOnHostRemoval": True}),
         (
-            "health_checks: {http_health_check: {path: /, use_http2: true, service_name: web}}",
+            f"health_checks: {{{CHECK}, http_health_check: {{path: /, use_http2: true, service_name: web}}}}",
             {
                 "healthChecks": [
                     {
@@ -98,7 +109,7 @@ def refused(text: str) -> str:
             },
         ),
         (
-            "health_checks: {http_health_check: {path: /, use_http2: false}}",
+            f"health_checks: {{{CHECK}, http_health_check: {{path: /, use_http2: false}}}}",
             {"healthChecks": [{"httpHealthCheck": {"path": "/"}}]},
         ),
         (
@@ -197,12 +208,15 @@ def test_alternative_names_of_every_kind() -> None:
         ),
         (
             "route: {cluster: c, auto_host_rewrite_header: x, "
-            "request_mirror_policy: {cluster: m, runtime_key: k, runtime_fraction: {runtime_key: f}}}",
+            "request_mirror_policy: {cluster: m, runtime_key: k, "
+            "runtime_fraction: {runtime_key: f, default_value: {}}}}",
             {
                 "route": {
                     "cluster": "c",
                     "hostRewriteHeader": "x",
-                    "requestMirrorPolicies": [{"cluster": "m", "runtimeFraction": {"runtimeKey": "f"}}],
+                    "requestMirrorPolicies": [
+                        {"cluster": "m", "runtimeFraction": {"runtimeKey": "f", "defaultValue": {}}}
+                    ],
                 }
             },
         ),
@@ -303,8 +317,9 @@ def test_an_untyped_access_log_and_a_string_matcher_deep_inside() -> None:
     assert manager(log) == {
         "accessLog": [{"name": "envoy.file_access_log", "typedConfig": {"@type": typed, "path": "/dev/null"}}]
     }
-    principals = "principals: {metadata: {filter: f, path: {key: k}, value: {string_match: {regex: 'a+'}}}}"
-    config = f"{{rules: {{policies: {{p: {{{principals}}}}}}}}}"
+    matcher = "{filter: f, path: {key: k}, value: {string_match: {regex: 'a+'}}}"
+    principals = f"permissions: {{any: true}}, principals: {{metadata: {matcher}}}"
+    config = f"{{stat_prefix: s, rules: {{policies: {{p: {{{principals}}}}}}}}}"
     rbac = f"filters: {{name: envoy.filters.network.rbac, config: {config}}}"
     policy = chain(rbac)["filters"][0]["typedConfig"]["rules"]["policies"]["p"]
     assert policy["principals"][0]["metadata"]["value"] == {"stringMatch": {"safeRegex": {"regex": "a+"}}}

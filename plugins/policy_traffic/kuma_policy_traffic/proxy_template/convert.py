@@ -34,13 +34,13 @@ def read_resource(text: str, budget: Budget | None = None) -> NativeResource:
     Fields may be written in snake_case or lowerCamelCase. Resources that share a ``budget`` may hold only so
     many values together. Raises ``ValueError`` with the reason, and with the field where there is one.
     """
-    document = Given(_document(text), "")
     reader = Reader(budget or Budget())
-    message = reader.typed(document, Where("", old=False))
-    type_name = name_of(type(message))
+    cls, old, body = reader.resolve(Given(_document(text), ""))
+    type_name = name_of(cls)
     if type_name not in KEPT:
         kept = ", ".join(sorted(name.rpartition(".")[2] for name in KEPT))
         raise ValueError(f"a proxy does not ask for resources of type {type_name}; it asks for {kept}")
+    message = reader.message(cls, body, Where("", old))
     name: str = getattr(message, KEPT[type_name])
     if not name:
         raise ValueError(_nameless(type_name))

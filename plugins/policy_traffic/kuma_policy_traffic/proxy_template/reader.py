@@ -12,6 +12,7 @@ from typing import Any
 
 from kuma_core.sdk.envoy import Any as AnyMessage
 from kuma_core.sdk.envoy import ApiVersion, ListValue, Message, NullValue, Struct, Value, encode
+from kuma_policy_traffic.proxy_template.envoy_rules import check_rules
 from kuma_policy_traffic.proxy_template.given import (
     Fields,
     Given,
@@ -73,20 +74,23 @@ class Reader:
         return AnyMessage(type_url=PREFIX + name_of(type(message)), value=encode(message))
 
     def typed(self, given: Given, where: Where) -> Message:
-        """A message that says its own type by ``@type``; the type tells whether it is written in v2."""
+        """A message that says its own type by ``@type``."""
+        cls, old, body = self.resolve(given)
+        return self.message(cls, body, Where(given.path, old, where.within))
+
+    def resolve(self, given: Given) -> tuple[type[Message], bool, Given]:
+        """The v3 type that ``@type`` leads to, whether the message is written in v2, and its fields."""
         if isinstance(given.value, Typed):
-            cls, old, body = v3_type(given.value.type_name), True, given.value.body
-            return self.message(cls, body, Where(given.path, old, where.within))
+            return v3_type(given.value.type_name), True, given.value.body
         content = dict(mapping_of(given))
-        url = at(content.pop("@type", None), where.path).value
+        url = content.pop("@type", None)
         if not isinstance(url, str):
             raise problem(given.path, "Any JSON doesn't have '@type'")
         try:
             cls, old = find_type(url.rpartition("/")[2])
         except ValueError as error:
             raise problem(given.path, str(error)) from None
-        body = self._any_body(cls, Given(content, given.path))
-        return self.message(cls, body, Where(given.path, old, where.within))
+        return cls, old, self._any_body(cls, Given(content, given.path))
 
     def _any_body(self, cls: type[Message], content: Given) -> Given:
         """Types whose JSON is not a mapping of their fields stand under ``value``."""
@@ -114,6 +118,7 @@ class Reader:
         message = cls()  # filled afterwards: the constructor would warn of every deprecated field
         for key, item in fields.items():
             setattr(message, key, self._field(known[key], item, inner))
+        check_rules(name, message, given.path)
         return _set_api_version(message)
 
     def _fields(self, message: str, given: Given, old: bool) -> Fields:

@@ -14,6 +14,8 @@ DEFAULT_PROFILE = "default-proxy"
 PROFILES = (DEFAULT_PROFILE,)
 
 EMPTY = "cannot be empty"
+MAX_REASON = 1000
+"""Characters: the path of a field is made of the document's own keys, and those may be long."""
 
 
 class RawResource(Spec):
@@ -55,7 +57,8 @@ class ProxyTemplateConf(Spec):
                 try:
                     read_resource(raw.resource, budget)
                 except ValueError as error:
-                    yield Violation(f"{path}.resource", f"native Envoy resource is not valid: {error}")
+                    reason = f"{error!s:.{MAX_REASON}}"
+                    yield Violation(f"{path}.resource", f"native Envoy resource is not valid: {reason}")
 
 
 class ProxyTemplateSpec(Spec):

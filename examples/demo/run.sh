@@ -1,0 +1,83 @@
+#!/usr/bin/env bash
+# The demo behind `make run`: a control plane, two services, three sidecars, and requests through the mesh.
+# Every command that is run is shown; each of them could be typed by hand in a terminal of its own.
+# Usage: run.sh [--once]      (--once: end after the requests instead of waiting for Ctrl-C)
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+export PATH="$PWD/.venv/bin:$PATH"
+logs=$(mktemp -d -t kuma-demo-XXXXXX)
+export HOME="$logs" KUMA_GENERAL_ADVERTISED_HOSTNAME=127.0.0.1
+pids=()
+
+finish() {
+  local code=$?
+  trap - EXIT INT TERM
+  for ((i = ${#pids[@]} - 1; i >= 0; i--)); do kill "${pids[i]}" 2>/dev/null || true; done
+  wait 2>/dev/null || true
+  if [ "$code" -ne 0 ] && [ "$code" -ne 130 ]; then
+    echo "The demo failed. What its programs said:" >&2
+    tail -n 5 "$logs"/*.log >&2 || true
+  fi
+  rm -rf "$logs"
+  exit "$code"
+}
+trap finish EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+background() { # background NAME COMMAND…: run a command whose output goes to a file
+  local name=$1; shift
+  echo "\$ $* &"
+  "$@" >"$logs/$name.log" 2>&1 &
+  pids+=($!)
+}
+
+foreground() { echo "\$ $*"; "$@"; }
+
+until_ok() { # until_ok WHAT COMMAND…: run a command again and again, for half a minute at most
+  local what=$1; shift
+  for _ in $(seq 150); do
+    if "$@" >/dev/null 2>&1; then return 0; fi
+    for pid in "${pids[@]}"; do
+      kill -0 "$pid" 2>/dev/null || { echo "A program ended while waiting for $what." >&2; exit 1; }
+    done
+    sleep 0.2
+  done
+  echo "Waited half a minute for $what in vain." >&2
+  exit 1
+}
+
+get() { python3 -c 'import sys, urllib.request as u
+with u.urlopen(sys.argv[1], timeout=5) as answer: print(answer.headers.get("X-Instance", ""), answer.status)' "$1"; }
+
+background kuma-cp kuma-cp run
+until_ok "the control plane" get http://127.0.0.1:5680/ready
+background service-1 kuma-tcp-echo -port 9001 -interface 127.0.0.1 -name echo-1
+background service-2 kuma-tcp-echo -port 9002 -interface 127.0.0.1 -name echo-2
+foreground kumactl apply -f examples/demo/mesh.yaml
+for name in echo-1 echo-2 web-1; do
+  background "$name" kuma-dp run --name="$name" --cp-address=http://127.0.0.1:5681
+done
+until_ok "an answer through the mesh" get http://127.0.0.1:20001/
+
+echo
+echo "Six requests from web-1 to the service echo, each through two Envoys:"
+for i in 1 2 3 4 5 6; do
+  echo "  client -> 127.0.0.1:20001 (sidecar web-1) -> sidecar of $(get "http://127.0.0.1:20001/request-$i" | cut -d' ' -f1) -> service"
+done
+echo
+foreground kumactl get meshes
+foreground kumactl inspect dataplanes
+echo
+echo "Look around:  http://127.0.0.1:5681/meshes     the REST API, for kumactl and for you"
+echo "              http://127.0.0.1:5680/metrics    what the control plane counts"
+echo "              http://127.0.0.1:20001/          the service echo, through the mesh"
+echo "Try:          .venv/bin/kumactl delete dataplane echo-2    and call the service again"
+[ "${1:-}" = "--once" ] && exit 0
+echo "Everything runs until you press Ctrl-C."
+while :; do
+  for pid in "${pids[@]}"; do
+    kill -0 "$pid" 2>/dev/null || { echo "One of the programs ended." >&2; exit 1; }
+  done
+  sleep 1
+done

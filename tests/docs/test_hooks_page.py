@@ -1,0 +1,123 @@
+"""Every hook has a heading with its signature, an example that runs, a test of its own and a real user."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+import kuma_store_memory
+from kuma_core.plugin import hookspecs
+from kuma_core.testing.builders import dataplane, inbound
+from kuma_core.testing.platform import RunningPlatform, make_catalog, running_platform
+from kuma_core.testing.waiting import eventually
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "reference" / "hooks.md").read_text(encoding="utf-8")
+SECTIONS = dict(re.findall(r"^## `(.+?)`\n(.*?)(?=^## |\Z)", PAGE, re.MULTILINE | re.DOTALL))
+
+HOOKS = {
+    name: f"{name}({', '.join(inspect.signature(spec).parameters)})"
+    for name, spec in vars(hookspecs).items()
+    if hasattr(spec, f"{hookspecs.NAMESPACE}_spec")
+}
+
+
+def example(hook: str) -> ModuleType:
+    """The module that a hook's section shows."""
+    (source,) = re.findall(r"```python\n(.*?)```", SECTIONS[HOOKS[hook]], re.DOTALL)
+    module = ModuleType(f"example_of_{hook}")
+    exec(compile(source, f"docs/reference/hooks.md, {hook}", "exec"), module.__dict__)
+    return module
+
+
+def test_there_are_hooks() -> None:
+    assert len(HOOKS) >= 6
+    assert all(name.startswith("kuma_register_") for name in HOOKS)
+
+
+def test_the_page_has_a_heading_with_the_signature_of_every_hook_and_no_other() -> None:
+    assert set(SECTIONS) == set(HOOKS.values())
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+def test_every_hook_has_a_test(hook: str) -> None:
+    tests = (path.read_text(encoding="utf-8") for path in (ROOT / "tests" / "plugin").glob("test_*.py"))
+    assert any(f"def test_hook_{hook}(" in text for text in tests)
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+def test_every_hook_has_a_real_user(hook: str) -> None:
+    doors = [ROOT / "kuma_core" / "builtin" / "__init__.py", *(ROOT / "plugins").glob("*/kuma_*/__init__.py")]
+    users = [
+        path for path in doors if re.search(rf"@hookimpl\ndef {hook}\(", path.read_text(encoding="utf-8"))
+    ]
+    assert users, f"{hook} is used by nobody but its documentation"
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+def test_every_hook_says_what_it_returns(hook: str) -> None:
+    spec = getattr(hookspecs, hook)
+    assert (spec.__doc__ or "").startswith("Return ")
+    assert inspect.signature(spec).return_annotation.startswith("Iterable[")
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+def test_every_example_is_a_plugin_of_that_hook_alone(hook: str) -> None:
+    module = example(hook)
+    implemented = [name for name in vars(module) if name.startswith("kuma_register_")]
+    assert implemented == [hook]
+    make_catalog([kuma_store_memory, module])
+
+
+@pytest.fixture(scope="module")
+def clock() -> ModuleType:
+    return example("kuma_register_components")
+
+
+@pytest.fixture(scope="module")
+def running(clock: ModuleType) -> Any:
+    """A control plane with every example at once."""
+    others = [example(hook) for hook in HOOKS if hook != "kuma_register_components"]
+    settings = {"KUMA_STORE_TYPE": "drawer", "KUMA_ACME_SHELVES": "7"}
+    with running_platform([clock, *others], settings) as platform:
+        yield platform
+
+
+def test_the_example_of_config(running: RunningPlatform) -> None:
+    assert running.get("/config").body["acme"] == {"shelves": 7}
+
+
+def test_the_example_of_resource_types(running: RunningPlatform) -> None:
+    label = {"type": "Label", "mesh": "default", "name": "a", "text": "fragile"}
+    assert running.put("/meshes/default/labels/a", label).status == 201
+    assert running.get("/meshes/default/labels/a").body == label
+    refused = running.put("/meshes/default/labels/b", {**label, "name": "b", "text": ""})
+    assert refused.body["causes"] == [{"field": "text", "message": "cannot be empty"}]
+
+
+def test_the_example_of_stores(running: RunningPlatform) -> None:
+    assert running.platform.config.text("store.type") == "drawer"
+
+
+def test_the_example_of_generators(running: RunningPlatform) -> None:
+    from kuma_core.sdk import Proxy, ProxyView
+
+    generator = next(item for item in running.platform.catalog.generators if item.name == "acme_sink")
+    view: ProxyView = object()  # type: ignore[assignment]  # the example looks at nothing
+    (draft,) = generator.generate(view)
+    assert draft.build(draft.inputs).name == "acme_sink"
+    assert Proxy("default", "a") < Proxy("default", "b")
+
+
+def test_the_example_of_routes(running: RunningPlatform) -> None:
+    running.apply(dataplane("a", inbound("10.0.0.1:80:80", "web")))
+    assert running.get("/meshes/default/shelves").body == {"dataplanes": 1}
+
+
+def test_the_example_of_components(running: RunningPlatform, clock: ModuleType) -> None:
+    eventually(lambda: clock.Clock.ticks > 1, what="a clock that ticks")

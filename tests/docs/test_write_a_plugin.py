@@ -1,0 +1,108 @@
+"""The guide to plugins shows the example as it is, and the example works without any other change."""
+
+from __future__ import annotations
+
+import importlib
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+import kuma_store_memory
+from kuma_core.documents import load_documents
+from kuma_core.testing.platform import RunningPlatform, running_platform
+
+ROOT = Path(__file__).parents[2]
+HELLO = ROOT / "examples" / "plugin_hello"
+PAGE = (ROOT / "docs" / "how-to" / "write-a-plugin.md").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def hello() -> Iterator[ModuleType]:
+    sys.path.insert(0, str(HELLO))
+    try:
+        yield importlib.import_module("kuma_hello")
+    finally:
+        sys.path.remove(str(HELLO))
+
+
+@pytest.fixture(scope="module")
+def running(hello: ModuleType) -> Iterator[RunningPlatform]:
+    with running_platform([kuma_store_memory, hello]) as platform:
+        yield platform
+
+
+@pytest.mark.parametrize(
+    ("language", "file"),
+    [("ini", "setup.cfg"), ("python", "kuma_hello/__init__.py"), ("python", "kuma_hello/spec.py")],
+)
+def test_the_page_shows_the_files_as_they_are(language: str, file: str) -> None:
+    assert f"```{language}\n{(HELLO / file).read_text(encoding='utf-8')}```" in PAGE
+
+
+def test_the_test_of_the_page_passes(hello: ModuleType) -> None:
+    source = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)[-1]
+    module: dict[str, object] = {}
+    exec(compile(source, "docs/how-to/write-a-plugin.md", "exec"), module)
+    test = module["test_a_greeting_says_something"]
+    assert callable(test)
+    test()
+
+
+def test_rest_serves_the_new_kind(running: RunningPlatform) -> None:
+    (block,) = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
+    (greeting,) = load_documents(block, "the page")
+    url = "/meshes/default/greetings/morning"
+    assert running.put(url, greeting).status == 201
+    assert running.get(url).body == greeting
+    assert running.put(url, {**greeting, "repeat_count": 3, "repeatCount": None}).status == 200
+    changed = {**greeting, "repeatCount": 3}
+    assert running.get("/meshes/default/greetings").body["items"] == [changed]
+    assert running.delete(url).status == 200
+    assert running.get(url).status == 404
+    assert running.get("/meshes/default/greetings").body["items"] == []
+
+
+@pytest.mark.parametrize(
+    ("spec", "cause"),
+    [
+        ({}, {"field": "text", "message": "cannot be empty"}),
+        ({"text": "x" * 81}, {"field": "text", "message": "cannot be longer than 80 characters"}),
+        ({"text": "x", "repeatCount": -1}, None),
+        ({"text": ["x"]}, None),
+    ],
+    ids=["empty", "long", "negative", "type"],
+)
+def test_rest_refuses_what_breaks_the_rules(
+    running: RunningPlatform, spec: dict[str, object], cause: dict[str, str] | None
+) -> None:
+    greeting = {"type": "Greeting", "mesh": "default", "name": "bad", **spec}
+    answer = running.put("/meshes/default/greetings/bad", greeting)
+    assert answer.status == 400
+    (found,) = answer.body["causes"]
+    assert cause in (None, found)
+    assert found["field"] in ("text", "repeatCount")
+    assert running.get("/meshes/default/greetings/bad").status == 404
+
+
+def test_the_mesh_of_a_greeting_must_exist(running: RunningPlatform) -> None:
+    greeting = {"type": "Greeting", "mesh": "cellar", "name": "a", "text": "hello"}
+    answer = running.put("/meshes/cellar/greetings/a", greeting)
+    assert (answer.status, answer.body["details"]) == (400, "Mesh is not found")
+
+
+def test_greetings_go_with_their_mesh(running: RunningPlatform) -> None:
+    running.apply({"type": "Mesh", "name": "attic"})
+    running.apply({"type": "Greeting", "mesh": "attic", "name": "a", "text": "hello"})
+    assert running.delete("/meshes/attic").status == 200
+    assert running.get("/meshes/attic/greetings/a").status == 404
+
+
+def test_kinds_tells_clients_about_it(running: RunningPlatform) -> None:
+    (kind,) = (item for item in running.get("/kinds").body["kinds"] if item["name"] == "Greeting")
+    assert (kind["path"], kind["singular"], kind["scope"]) == ("greetings", "greeting", "mesh")
+    assert kind["plugin"] == "kuma_hello"
+    assert [(column["header"], column["path"]) for column in kind["columns"]] == [("TEXT", "text")]

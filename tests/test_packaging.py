@@ -1,0 +1,169 @@
+"""The distributions as a user gets them: wheels, installed into an empty place, run from there."""
+
+from __future__ import annotations
+
+import configparser
+import json
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+import zipfile
+from dataclasses import dataclass
+from email.message import Message
+from email.parser import Parser
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+from kuma_core import __version__
+
+ROOT = Path(__file__).parents[1]
+FOLDERS = {"kuma-core": ROOT} | {
+    f"kuma-{path.parent.name.replace('_', '-')}": path.parent
+    for path in sorted((ROOT / "plugins").glob("*/setup.cfg"))
+}
+DISTRIBUTIONS = sorted(FOLDERS)
+PLUGINS = [name for name in DISTRIBUTIONS if name != "kuma-core"]
+LEFT_OUT = shutil.ignore_patterns(
+    "*.egg-info", "build", "dist", "__pycache__", ".*", "tests", "docs", "node_modules", "plugins", "examples"
+)
+
+
+@dataclass(frozen=True)
+class Site:
+    """Wheels, and a directory into which all of them are installed."""
+
+    wheels: dict[str, Path]
+    target: Path
+
+    def run(self, program: str, *words: str) -> str:
+        """The output of one of the installed programs, run with the installed files alone."""
+        environ = {name: value for name, value in os.environ.items() if not name.startswith("KUMA_")}
+        environ["PYTHONPATH"] = os.pathsep.join([str(self.target), sysconfig.get_paths()["purelib"]])
+        script = self.target / "bin" / program
+        # -S keeps the links of editable installations out, so that nothing comes from the checkout
+        done = subprocess.run(
+            [sys.executable, "-S", str(script), *words],
+            env=environ,
+            cwd=self.target,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+
+def pip(*words: str) -> None:
+    flags = ["--quiet", "--no-deps", "--no-index", "--disable-pip-version-check"]
+    done = subprocess.run(
+        [sys.executable, "-m", "pip", words[0], *flags, *words[1:]],
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
+    base = tmp_path_factory.mktemp("packaging")
+    copies = []
+    for name, folder in FOLDERS.items():
+        copies.append(base / "source" / name)
+        shutil.copytree(folder, copies[-1], ignore=LEFT_OUT)
+    pip("wheel", "--no-build-isolation", "--wheel-dir", str(base / "wheels"), *map(str, copies))
+    built = sorted((base / "wheels").glob("*.whl"))
+    pip("install", "--target", str(base / "site"), *map(str, built))
+    return Site({wheel.name.split("-")[0].replace("_", "-"): wheel for wheel in built}, base / "site")
+
+
+def names(wheel: Path) -> list[str]:
+    with zipfile.ZipFile(wheel) as archive:
+        return archive.namelist()
+
+
+def read(wheel: Path, end: str) -> str:
+    (name,) = (name for name in names(wheel) if name.endswith(end))
+    with zipfile.ZipFile(wheel) as archive:
+        return archive.read(name).decode()
+
+
+def metadata(wheel: Path) -> Message:
+    return Parser().parsestr(read(wheel, ".dist-info/METADATA"))
+
+
+def test_every_distribution_becomes_one_wheel(site: Site) -> None:
+    assert sorted(site.wheels) == DISTRIBUTIONS
+    assert "kuma-store-memory" in DISTRIBUTIONS
+
+
+@pytest.mark.parametrize("name", DISTRIBUTIONS)
+def test_the_metadata(site: Site, name: str) -> None:
+    said = metadata(site.wheels[name])
+    assert said["Name"] == name
+    assert said["Version"] == __version__
+    assert "Apache-2.0" in (said["License"] or said["License-Expression"] or "")
+    assert said["Requires-Python"] == ">=3.11"
+    assert len(said["Summary"]) > 20
+    assert str(said.get_payload()).startswith("# "), f"{name} has no README"
+
+
+@pytest.mark.parametrize("name", DISTRIBUTIONS)
+def test_a_wheel_holds_its_package_with_types_and_nothing_else(site: Site, name: str) -> None:
+    package = name.replace("-", "_")
+    files = names(site.wheels[name])
+    assert f"{package}/py.typed" in files
+    assert {file.split("/")[0] for file in files} == {package, f"{package}-{__version__}.dist-info"}
+    assert [file for file in files if "/tests/" in file or file.endswith(".pyc")] == []
+
+
+@pytest.mark.parametrize("name", DISTRIBUTIONS)
+def test_a_wheel_holds_every_module_of_the_checkout(site: Site, name: str) -> None:
+    package = FOLDERS[name] / name.replace("-", "_")
+    expected = {str(path.relative_to(FOLDERS[name])) for path in package.rglob("*.py")}
+    assert expected - set(names(site.wheels[name])) == set()
+
+
+@pytest.mark.parametrize("name", PLUGINS)
+def test_a_plugin_has_one_entry_point_and_fits_this_kernel(site: Site, name: str) -> None:
+    points = configparser.ConfigParser()
+    points.read_string(read(site.wheels[name], "entry_points.txt"))
+    package = name.replace("-", "_")
+    assert dict(points["kuma"]) == {package.removeprefix("kuma_"): package}
+    lines = metadata(site.wheels[name]).get_all("Requires-Dist") or []
+    (kernel,) = (item for item in map(Requirement, lines) if item.name == "kuma-core")
+    minor = ".".join(__version__.split(".")[:2])
+    assert str(kernel.specifier) == f"~={minor}.0"
+
+
+def test_the_kernel_brings_its_programs_and_its_extras(site: Site) -> None:
+    points = configparser.ConfigParser()
+    points.read_string(read(site.wheels["kuma-core"], "entry_points.txt"))
+    assert {"kuma-cp", "kuma-dp", "kumactl", "kuma-tcp-echo"} <= set(points["console_scripts"])
+    assert {"cp", "dp", "dev"} <= set(metadata(site.wheels["kuma-core"]).get_all("Provides-Extra") or [])
+
+
+def test_the_installed_kuma_cp_finds_the_installed_plugins(site: Site) -> None:
+    rows = {
+        row["distribution"]: row
+        for row in json.loads(site.run("kuma-cp", "plugins", "-o", "json"))["plugins"]
+    }
+    assert set(PLUGINS) <= set(rows)
+    for name in PLUGINS:
+        assert rows[name]["state"] == "loaded", rows[name]
+        assert rows[name]["version"] == __version__
+        assert rows[name]["provides"]
+
+
+@pytest.mark.parametrize("program", ["kumactl", "kuma-cp", "kuma-dp"])
+def test_the_installed_programs_say_their_version(site: Site, program: str) -> None:
+    assert __version__ in site.run(program, "version")
+
+
+def test_what_runs_is_what_was_installed(site: Site) -> None:
+    (site.target / "bin" / "where").write_text("import kuma_core; print(kuma_core.__file__)\n")
+    assert Path(site.run("where").strip()).is_relative_to(site.target)

@@ -1,9 +1,9 @@
-# make install | run | test | lint | bench | wheels | clean        (README.md says what each is for)
+# make install | run | test | lint | docs | bench | wheels | clean     (CONTRIBUTING.md says what each is for)
 PYTHON ?= python3
 BIN    := .venv/bin
 PARTS  := $(dir $(wildcard plugins/*/setup.cfg))
 
-.PHONY: install run test lint bench wheels clean
+.PHONY: install run test lint docs bench wheels clean
 
 install: .venv/installed
 
@@ -24,6 +24,10 @@ lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/python docs/generate.py --check
+
+docs: install
+	$(BIN)/python docs/generate.py
 
 bench: install
 	$(BIN)/python -m tests.bench.push $(ARGS)

@@ -22,6 +22,36 @@ _Function = Callable[..., Any]
 CONTEXT_SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
+class Command(click.Command):
+    """A command whose flags may say ``--flag=true`` and ``--flag=false``, too (command line, 1)."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, _bare_flags(self, ctx, args))
+
+
+def _bare_flags(command: click.Command, ctx: click.Context, args: Sequence[str]) -> list[str]:
+    """``args`` as click knows them: a flag that is true is bare, one that is false is not there."""
+    flags = {
+        opt
+        for p in command.params
+        if isinstance(p, click.Option) and p.is_flag
+        for opt in p.opts
+        if opt[:2] == "--"
+    }
+    bare: list[str] = []
+    for place, arg in enumerate(args):
+        name, equals, value = arg.partition("=")
+        if arg == "--":
+            return [*bare, *args[place:]]
+        if not equals or name not in flags:
+            bare.append(arg)
+        elif value not in ("1", "t", "T", "TRUE", "true", "True", "0", "f", "F", "FALSE", "false", "False"):
+            raise click.UsageError(f'invalid value "{value}" for {name}: use true or false', ctx)
+        elif value[0] in "1tT":
+            bare.append(name)
+    return bare
+
+
 class Group(click.Group):
     """A command that has sub-commands: alone, or with an unknown word behind it, it prints its help.
 
@@ -34,8 +64,9 @@ class Group(click.Group):
         super().__init__(*args, **kwargs)
 
     def command(self, *args: Any, **kwargs: Any) -> Callable[[_Function], click.Command]:  # type: ignore[override]
-        """As click's, with ``-h`` for every command."""
+        """As click's, but the new command is one of ours, with ``-h``."""
         kwargs["context_settings"] = {**CONTEXT_SETTINGS, **kwargs.get("context_settings", {})}
+        kwargs.setdefault("cls", Command)
         decorator: Callable[[_Function], click.Command] = super().command(*args, **kwargs)
         return decorator
 

@@ -161,10 +161,6 @@ class Config:
         """The value of any setting, as ``Setting.default`` is written."""
         return self._values[path]
 
-    def replace(self, source: str, **values: Any) -> Config:
-        """A copy with other values; ``__`` in a keyword stands for the dot of its path."""
-        return self.changed({path.replace("__", "."): value for path, value in values.items()}, source)
-
     def changed(self, values: Mapping[str, Any], source: str, warnings: Iterable[str] = ()) -> Config:
         """A copy with other values by path, which come from ``source``, and with more warnings."""
         sources = {**self.sources, **dict.fromkeys(values, source)}

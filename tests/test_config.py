@@ -277,11 +277,12 @@ def test_the_whole_configuration_can_be_shown_and_read_again() -> None:
     assert again._values == config._values
 
 
-def test_replace_gives_another_configuration() -> None:
+def test_changes_give_another_configuration() -> None:
     config = built()
-    other = config.replace("autoconfiguration", shop__port=81)
+    other = config.changed({"shop.port": 81}, "autoconfiguration", ["mind the step"])
     assert (config.number("shop.port"), other.number("shop.port")) == (80, 81)
     assert other.sources["shop.port"] == "autoconfiguration"
+    assert (config.warnings, other.warnings) == ((), ("mind the step",))
 
 
 # -- the kernel's keys (5.3)

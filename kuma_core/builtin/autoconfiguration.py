@@ -32,9 +32,10 @@ def _admin_server(config: Config) -> Config:
         return config
     values = {_new_path(setting.path): config.value(setting.path) for setting in old}
     said = [
-        f"{path} (from {config.sources[path]})"
-        for path in values
-        if config.sources[path] != "default" and config.value(path) != values[path]
+        f"{setting.path} (from {config.sources[setting.path]})"
+        for setting in config.settings
+        if setting.path in values
+        and config.value(setting.path) not in (setting.default, values[setting.path])
     ]
     ignored = f"; ignored: {', '.join(said)}" if said else ""
     notice = (

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urlsplit
@@ -194,21 +195,25 @@ def _ask(method: str, url: str, body: bytes | None, log: Log) -> Answer:
 
 def _exchange(method: str, url: str, body: bytes | None) -> Answer:
     from http.client import HTTPException
+
+    try:
+        with closing(_connection(urlsplit(url))) as connection:
+            _connect(connection)
+            return _talk(connection, method, url, body)
+    except (OSError, HTTPException, ValueError) as error:
+        raise _Failed(_reason(error)) from error
+
+
+def _connect(connection: HTTPConnection) -> None:
+    """Raises ``_Unreachable`` if no connection came about, and whatever else went wrong as it is."""
     from ssl import SSLError
 
     try:
-        connection = _connection(urlsplit(url))
         connection.connect()
-    except (TimeoutError, SSLError, HTTPException, ValueError) as error:
-        raise _Failed(_reason(error)) from error
+    except (TimeoutError, SSLError):
+        raise
     except OSError as error:
         raise _Unreachable(_reason(error)) from error
-    try:
-        return _talk(connection, method, url, body)
-    except (OSError, HTTPException, ValueError) as error:
-        raise _Failed(_reason(error)) from error
-    finally:
-        connection.close()
 
 
 def _connection(url: SplitResult) -> HTTPConnection:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from kuma_core.commandline import Command
 from kuma_core.errors import KumaError
 from kuma_core.kumactl.parameters import key_values
 from kuma_core.kumactl.session import Session, pass_session, warn
@@ -45,7 +46,7 @@ class Document:
     where: str
 
 
-@click.command("apply", short_help="Create or update resources.")
+@click.command("apply", cls=Command, short_help="Create or update resources.")
 @click.option(
     "-f",
     "--file",

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import click
 
+from kuma_core.commandline import Command
 from kuma_core.errors import KumaError
 from kuma_core.kumactl.session import Session, pass_session
 
 
-@click.command("delete", short_help="Delete a resource.")
+@click.command("delete", cls=Command, short_help="Delete a resource.")
 @click.argument("arguments", nargs=-1, metavar="TYPE NAME")
 @pass_session
 def delete(session: Session, arguments: tuple[str, ...]) -> None:

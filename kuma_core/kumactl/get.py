@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from kuma_core.commandline import Command
 from kuma_core.kumactl.output import dump, output_option
 from kuma_core.kumactl.session import Session, pass_session
 from kuma_core.model import Scope
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from kuma_core.kumactl.kinds import Kind
 
 
-@click.command("get", short_help="Show resources.")
+@click.command("get", cls=Command, short_help="Show resources.")
 @click.argument("type_", metavar="TYPE", required=False)
 @click.argument("name", metavar="[NAME]", required=False)
 @output_option

@@ -87,6 +87,8 @@ class _Call(threading.Thread):
     def run(self) -> None:
         try:
             self._answer = _exchange(*self._arguments)
+        except HttpFailure as error:
+            self._failure = error.with_traceback(None)  # its frames would keep sockets alive
         except BaseException as error:  # noqa: BLE001 - handed to the thread that waits
             self._failure = error
 
@@ -94,8 +96,9 @@ class _Call(threading.Thread):
         """The answer, if it comes in time; otherwise what went wrong is raised."""
         self.start()
         self.join(seconds)
-        if self._failure is not None:
-            raise self._failure
+        failure, self._failure = self._failure, None
+        if failure is not None:
+            raise failure
         if self._answer is None:
             raise HttpFailure(f"no answer within {seconds:g} s")
         return self._answer
@@ -117,10 +120,9 @@ def _exchange(
         opener = _opener(url, follow_redirects, tls)
         with _open(opener, request, timeout) as response:
             return Answer(response.status, response.headers, _body(response, deadline, limit))
-    except TimeoutError:
-        raise HttpFailure(f"no answer within {timeout:g} s") from None
     except (OSError, http.client.HTTPException, ValueError) as error:
-        raise HttpFailure(_reason(error, timeout)) from None
+        phrase = _reason(error, timeout)
+    raise HttpFailure(phrase)
 
 
 def _open(opener: urllib.request.OpenerDirector, request: urllib.request.Request, timeout: float) -> Any:

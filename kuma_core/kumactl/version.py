@@ -8,11 +8,11 @@ from __future__ import annotations
 import click
 
 from kuma_core import __version__
-from kuma_core.commandline import detailed_version
+from kuma_core.commandline import Command, detailed_version
 from kuma_core.kumactl.session import Session, pass_session
 
 
-@click.command("version", short_help="Print the version of this program.")
+@click.command("version", cls=Command, short_help="Print the version of this program.")
 @click.option("--detailed", "-a", is_flag=True, help="Print what it was built from, too.")
 @click.option("--server", is_flag=True, help="Ask the control plane for its version, too.")
 @pass_session

@@ -3,58 +3,46 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
-import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from kuma_core.testing.waiting import eventually
 
+from ..namespaces import network_namespace
+
 ROOT = Path(__file__).parents[2]
-SCRIPT = ROOT / "examples/demo/run.sh"
+SCRIPT = str(ROOT / "examples/demo/run.sh")
 
 
-def _namespace() -> list[str]:
-    """The words that put a command into a network namespace with nothing but a loopback of its own."""
-    if shutil.which("unshare") and shutil.which("ip"):
-        words = ["unshare", "--net", "sh", "-c", 'ip link set lo up && exec "$@"', "sh"]
-        if subprocess.run([*words, "true"], capture_output=True, check=False).returncode == 0:
-            return words
-    pytest.skip("no network namespaces here: run as root with util-linux and iproute2 to try the demo")
+@pytest.fixture
+def inside() -> Iterator[list[str]]:
+    with network_namespace() as words:
+        yield words
 
 
-def _programs() -> set[int]:
-    """The ids of the demo's programs that run on this machine, by what their command lines say."""
-    found = set()
+def run(command: list[str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+
+
+def programs_in_network_of(pid: int) -> set[int]:
+    """The ids of our programs that share a network namespace with a process."""
+    network, found = os.readlink(f"/proc/{pid}/ns/net"), set()
     for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                words = (entry / "cmdline").read_bytes().split(b"\0")
-            except OSError:
-                continue
-            if any(word.endswith((b"kuma-cp", b"kuma-dp", b"kuma-tcp-echo")) for word in words[:2]):
+        try:
+            words = (entry / "cmdline").read_bytes().split(b"\0")[:2]
+            if os.readlink(entry / "ns/net") == network and any(b"kuma-" in word for word in words):
                 found.add(int(entry.name))
+        except (OSError, ValueError):
+            continue  # not a process, or one that has just ended
     return found
 
 
-def _network_of(pid: int) -> str:
-    try:
-        return os.readlink(f"/proc/{pid}/ns/net")
-    except OSError:
-        return ""
-
-
-def test_the_demo_answers_through_two_envoys_and_ends():
-    result = subprocess.run(
-        [*_namespace(), "bash", str(SCRIPT), "--once"],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+def test_the_demo_answers_through_two_envoys_and_ends(inside):
+    result = run([*inside, "bash", SCRIPT, "--once"])
     assert result.returncode == 0, result.stderr
     assert result.stdout.count("client -> 127.0.0.1:20001") == 6
     assert "sidecar of echo-" in result.stdout
@@ -63,34 +51,27 @@ def test_the_demo_answers_through_two_envoys_and_ends():
     assert result.stdout.count("Online") == 3
 
 
-def test_the_demo_runs_until_it_is_interrupted_and_leaves_no_process_behind():
+def test_the_demo_runs_until_it_is_interrupted_and_leaves_no_process_behind(inside):
+    holder = int(inside[1].partition("=")[2])
     process = subprocess.Popen(
-        [*_namespace(), "bash", str(SCRIPT)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
+        [*inside, "bash", SCRIPT], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
     try:
         assert process.stdout is not None
-        deadline = time.monotonic() + 120
-        for line in process.stdout:
-            if "until you press Ctrl-C" in line or time.monotonic() > deadline:
-                break
-        network = _network_of(process.pid)
-        assert [pid for pid in _programs() if _network_of(pid) == network], "the demo's programs run"
+        assert any("until you press Ctrl-C" in line for line in process.stdout), "the demo ended early"
+        assert programs_in_network_of(holder), "the demo's programs run"
         process.send_signal(signal.SIGINT)
         assert process.wait(timeout=30) in (0, 130)
-        eventually(lambda: not [pid for pid in _programs() if _network_of(pid) == network])
+        eventually(lambda: not programs_in_network_of(holder))
     finally:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
+        process.kill()
         process.wait(timeout=10)
         process.stdout.close()
+        for pid in programs_in_network_of(holder):
+            os.kill(pid, signal.SIGKILL)
 
 
-def test_a_taken_port_is_told():
-    words = _namespace()
+def test_a_taken_port_is_told(inside):
     connect = "import socket; socket.create_connection(('127.0.0.1', 5681))"
     steps = [
         "python3 -m http.server 5681 >/dev/null 2>&1 & taken=$!",
@@ -98,9 +79,6 @@ def test_a_taken_port_is_told():
         f"bash {SCRIPT} --once; code=$?",
         "kill $taken; exit $code",
     ]
-    script = "\n".join(steps)
-    result = subprocess.run(
-        [*words, "bash", "-c", script], capture_output=True, text=True, timeout=120, check=False
-    )
+    result = run([*inside, "bash", "-c", "\n".join(steps)])
     assert result.returncode != 0
     assert "cannot listen on port 5681" in result.stderr

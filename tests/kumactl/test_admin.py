@@ -92,6 +92,24 @@ def test_7_2_another_machine_is_asked_over_https_with_the_certificate(
     assert (result.code, result.out, result.err) == (0, "token-of-dp-1-in-default", "")
 
 
+@pytest.mark.parametrize("flag", ["admin-client", "dataplane-token-client"])
+def test_7_9_the_context_keeps_the_certificate_that_was_added(
+    kumactl: Call,
+    server: FakeServer,
+    public_admin: FakeAdmin,
+    certificates: Certificates,
+    far: None,
+    flag: str,
+) -> None:
+    files = (f"--{flag}-cert={certificates.client_cert}", f"--{flag}-key={certificates.client_key}")
+    added = kumactl("config", "control-planes", "add", "--name", "far", "--address", server.url, *files)
+    assert added.code == 0
+    for name in ("local", "far"):
+        assert kumactl("config", "control-planes", "switch", "--name", name).code == 0
+    catalog(server, local="http://127.0.0.1:1", public=public_admin.url)
+    assert kumactl(*TOKEN).out == "token-of-dp-1-in-default"
+
+
 def test_7_2_a_certificate_that_the_server_does_not_know_is_refused(
     kumactl: Call,
     home: Path,

@@ -81,6 +81,21 @@ def test_7_10_version_of_the_server(connected: Call, server: FakeServer) -> None
     assert (result.code, result.err) == (1, "Error: (500): down\n")
 
 
+@pytest.mark.parametrize(
+    ("argv", "detailed"),
+    [
+        (("--detailed=true",), True),
+        (("--detailed=T",), True),
+        (("--detailed=false",), False),
+        (("--detailed", "--detailed=0"), True),
+    ],
+)
+def test_1_a_flag_may_have_a_value(kumactl: Call, argv: tuple[str, ...], detailed: bool) -> None:
+    assert ("Git Tag:" in kumactl("version", *argv).out) is detailed
+    wrong = kumactl("version", "--detailed=maybe")
+    assert wrong.err.startswith('Error: invalid value "maybe" for --detailed: use true or false\nUsage: ')
+
+
 def commands(command: click.Command, ctx: click.Context) -> Iterator[click.Command]:
     yield command
     if isinstance(command, click.Group):

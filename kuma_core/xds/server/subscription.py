@@ -171,9 +171,11 @@ class DeltaSubscription:
         return [resources[name] for name in sorted(wanted) if self._is_due(resources[name])]
 
     def _is_due(self, resource: Sealed) -> bool:
+        if resource.name in self.forced:
+            return True  # even if it was refused before: the client waits for an answer, whatever it is
         if self.refused.get(resource.name) == resource.version:
             return False
-        return self.held.get(resource.name) != resource.version or resource.name in self.forced
+        return self.held.get(resource.name) != resource.version
 
     def gone(self, resources: Mapping[str, Sealed]) -> list[str]:
         """What the client holds and does not exist any more, or asked for by name and does not exist."""

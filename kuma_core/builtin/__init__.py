@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from kuma_core.config import Setting
     from kuma_core.model import ResourceType
     from kuma_core.runtime.contract import Component, Context
-    from kuma_core.xds.contract import Draft, Generator, ProxyView
+    from kuma_core.xds.contract import Draft, Generator
+    from kuma_core.xds.view import ProxyView
 
 
 @hookimpl

@@ -13,7 +13,7 @@ from kuma_core.model import ResourceKey
 from kuma_core.resources.manager import DATAPLANE, INSIGHT
 from kuma_core.runtime.contract import Context
 from kuma_core.specs.insight import InsightSpec, ResponseStats, Subscription, SubscriptionStatus
-from kuma_core.xds.contract import CLUSTER, ENDPOINTS, LISTENER, ROUTES, Counts, Proxy, StreamReport
+from kuma_core.xds.contract import CLUSTER, ENDPOINTS, LISTENER, ROUTES, Counts, StreamReport
 
 _log = structlog.get_logger("dataplane-insights")
 
@@ -53,23 +53,23 @@ class InsightWriter:
 
     def flush(self) -> None:
         """Store every report that changed."""
-        by_proxy: dict[Proxy, list[StreamReport]] = defaultdict(list)
+        by_proxy: dict[tuple[str, str], list[StreamReport]] = defaultdict(list)
         for report in self._streams.take_changed():
-            by_proxy[report.proxy].append(report)
+            by_proxy[report.proxy.id].append(report)
         for proxy, reports in by_proxy.items():
             try:
-                self._store(proxy, reports)
+                self._store(*proxy, reports)
             except InvalidResource:
                 continue  # the mesh was deleted at the same moment, and the insight with it
             except KumaError as error:
-                _log.warning("an insight could not be stored yet", proxy=str(proxy), problem=str(error))
+                _log.warning("an insight could not be stored yet", proxy=".".join(proxy), problem=str(error))
                 self._streams.put_back(reports)
 
-    def _store(self, proxy: Proxy, reports: Iterable[StreamReport]) -> None:
-        if self._resources.find(ResourceKey(DATAPLANE, proxy.mesh, proxy.name)) is None:
+    def _store(self, mesh: str, name: str, reports: Iterable[StreamReport]) -> None:
+        if self._resources.find(ResourceKey(DATAPLANE, mesh, name)) is None:
             return
         news = [subscription(report, self._instance_id) for report in reports]
-        key = ResourceKey(INSIGHT, proxy.mesh, proxy.name)
+        key = ResourceKey(INSIGHT, mesh, name)
         self._resources.amend(key, lambda spec: merged(spec or InsightSpec(), news))
 
 

@@ -10,17 +10,10 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Self
 
-from kuma_core.mesh.topology import (
-    Endpoint,
-    EndpointSet,
-    TagPairs,
-    endpoint_set,
-    endpoints_of,
-    matches,
-    sorted_tags,
-)
+from kuma_core.mesh.topology import Endpoint, EndpointSet, endpoint_set, endpoints_of
 from kuma_core.specs.dataplane import SERVICE, DataplaneSpec
 from kuma_core.specs.mesh import MeshSpec
+from kuma_core.specs.tags import TagPairs, matches, sorted_tags
 
 Offers = Mapping[str, Mapping[str, tuple[Endpoint, ...]]]
 """By service, by dataplane: the endpoints that the one offers for the other."""
@@ -46,7 +39,7 @@ class MeshContext:
         wanted = sorted_tags(selector)
         if wanted not in self._selected:
             offered = self.offers.get(selector[SERVICE], _NOTHING).values()
-            chosen = [item for endpoints in offered for item in endpoints if matches(wanted, item)]
+            chosen = [item for endpoints in offered for item in endpoints if matches(wanted, item.tags)]
             self._selected[wanted] = endpoint_set(chosen)
         return self._selected[wanted]
 

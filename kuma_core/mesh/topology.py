@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from kuma_core.specs.dataplane import SERVICE, DataplaneSpec
-
-TagPairs = tuple[tuple[str, str], ...]
-
-ANY = "*"
+from kuma_core.specs.tags import TagPairs, sorted_tags
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -38,22 +35,11 @@ class EndpointSet:
 EMPTY = EndpointSet(())
 
 
-def sorted_tags(tags: Mapping[str, str]) -> TagPairs:
-    """Tags as a hashable value."""
-    return tuple(sorted(tags.items()))
-
-
 def endpoints_of(dataplane: DataplaneSpec) -> Iterable[tuple[str, Endpoint]]:
     """Every inbound as ``(service, endpoint)``. A gateway offers nothing (data plane, 1.3)."""
     for inbound in dataplane.networking.inbound:
         address = inbound.address
         yield inbound.tags[SERVICE], Endpoint(address.ip, address.port, sorted_tags(inbound.tags))
-
-
-def matches(selector: TagPairs, endpoint: Endpoint) -> bool:
-    """Whether every tag of the selector is there with an equal value, or with any value for ``*`` (1.1)."""
-    tags = dict(endpoint.tags)
-    return all(key in tags and value in (ANY, tags[key]) for key, value in selector)
 
 
 def endpoint_set(endpoints: Iterable[Endpoint]) -> EndpointSet:

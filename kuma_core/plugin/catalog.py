@@ -23,6 +23,7 @@ from kuma_core.resources.contract import StoreFactory
 
 if TYPE_CHECKING:
     from kuma_core.api.contract import Route
+    from kuma_core.policy.contract import Policy
     from kuma_core.runtime.contract import Component, Context
     from kuma_core.xds.contract import Generator
 
@@ -72,6 +73,7 @@ class Catalog:
     kinds: Kinds
     stores: Mapping[str, StoreFactory]
     generators: tuple[Generator, ...]
+    policies: tuple[Policy, ...]
     provides: Mapping[str, tuple[str, ...]]
     _manager: pluggy.PluginManager
 
@@ -125,24 +127,31 @@ def build_catalog(builtin: object, plugins: Iterable[Plugin]) -> Catalog:
 
 
 def _freeze(manager: pluggy.PluginManager, plugins: tuple[Plugin, ...]) -> Catalog:
+    from kuma_core.policy.contract import Policy
     from kuma_core.xds.contract import Generator
 
     settings = collect(manager, "kuma_register_config", Setting)
     kinds = collect(manager, "kuma_register_resource_types", ResourceType)
     stores = collect(manager, "kuma_register_stores", StoreFactory)
     generators = collect(manager, "kuma_register_generators", Generator)
+    policies = collect(manager, "kuma_register_policies", Policy)
     _refuse_clashes("configuration key", settings, lambda item: [item.path])
     _refuse_keys_inside_keys(settings)
     _refuse_clashes("environment variable", settings, lambda item: [item.env, *item.aliases])
     _refuse_clashes("store", stores, lambda item: [item.name])
     _refuse_clashes("generator", generators, lambda item: [item.name])
     _refuse_clashes("order of a generator", generators, lambda item: [item.order])
+    _refuse_clashes("policy of the kind", policies, lambda item: [item.kind])
+    _refuse_clashes("order of a policy", policies, lambda item: [item.order])
+    for entry in policies:
+        _require_kind(entry, {kind.value.name for kind in kinds})
     return Catalog(
         plugins=plugins,
         settings=tuple(entry.value for entry in settings),
         kinds=Kinds(kinds),
         stores=MappingProxyType({entry.value.name: entry.value for entry in stores}),
         generators=tuple(sorted((entry.value for entry in generators), key=lambda item: item.order)),
+        policies=tuple(sorted((entry.value for entry in policies), key=lambda item: item.order)),
         provides=_provides(manager, kinds=kinds, stores=stores, generators=generators),
         _manager=manager,
     )
@@ -244,6 +253,16 @@ def _call(implementation: Any, hook: str, arguments: Mapping[str, Any]) -> list[
             name,
             hook,
         ) from error
+
+
+def _require_kind(entry: Contributed[Policy], known: set[str]) -> None:
+    if entry.value.kind not in known:
+        raise PluginError(
+            f'plugin "{entry.plugin}": the policy for "{entry.value.kind}" has no such kind of resources; '
+            "register it with kuma_register_resource_types",
+            entry.plugin,
+            "kuma_register_policies",
+        )
 
 
 def _require_component(entry: Contributed[Any]) -> None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from kuma_core.api.contract import Route
     from kuma_core.config import Setting
     from kuma_core.model import ResourceType
+    from kuma_core.policy.contract import Policy
     from kuma_core.resources.contract import StoreFactory
     from kuma_core.runtime.contract import Component, Context
     from kuma_core.xds.contract import Generator
@@ -51,6 +52,12 @@ def kuma_register_stores() -> Iterable[StoreFactory]:
 @hookspec
 def kuma_register_generators() -> Iterable[Generator]:
     """Return generators of Envoy resources that every proxy gets and no policy owns."""
+    raise NotImplementedError
+
+
+@hookspec
+def kuma_register_policies() -> Iterable[Policy]:
+    """Return how resources of the plugin's policy kinds are matched, and what a match does to a proxy."""
     raise NotImplementedError
 
 

@@ -31,7 +31,7 @@ from kuma_core.runtime.metrics import renderer
 from kuma_core.specs.base import parse_spec
 from kuma_core.xds.bootstrap import bootstrap_params, bootstrap_yaml
 from kuma_core.xds.contract import Proxy
-from kuma_core.xds.proxy import parse_node_id
+from kuma_core.xds.proxy import identify
 from kuma_core.xds.reconciler import Delivery, Reconciler
 from kuma_core.xds.server.ads import SERVER_OPTIONS, AdsService
 from kuma_core.xds.server.hub import Hub
@@ -165,10 +165,11 @@ class Platform:
 
     def _reconciler(self, resources: ResourceManager) -> Reconciler:
         return Reconciler(
-            Views(resources),
+            Views(resources, self.catalog.policies),
             self.catalog.generators,
             self._deliver,
             self.config.seconds("xdsServer.dataplaneConfigurationRefreshInterval"),
+            self.catalog.policies,
         )
 
     def _deliver(self, delivery: Delivery) -> None:
@@ -180,7 +181,7 @@ class Platform:
     async def _serve_xds(self, stack: AsyncExitStack, hub: Hub[Proxy]) -> None:
         port = self.config.number("xdsServer.grpcPort")
         server = grpc.aio.server(options=SERVER_OPTIONS)
-        server.add_generic_rpc_handlers([AdsService(hub, parse_node_id, self.streams.begin).handler()])
+        server.add_generic_rpc_handlers([AdsService(hub, identify, self.streams.begin).handler()])
         try:
             bound = server.add_insecure_port(f"[::]:{port}")
         except RuntimeError:

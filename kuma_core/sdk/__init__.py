@@ -24,6 +24,8 @@ from kuma_core.errors import (
 from kuma_core.lifecycle import Stop
 from kuma_core.model import CellFormat, Column, Resource, ResourceKey, ResourceType, Scope, not_found
 from kuma_core.plugin.hookspecs import hookimpl
+from kuma_core.policy.contract import Destination, Ends, Match, Policy, Subject
+from kuma_core.policy.contract import Scope as PolicyScope
 from kuma_core.resources.contract import Change, Op, Publish, Record, Store, StoreFactory
 from kuma_core.runtime.contract import Component, Context
 from kuma_core.specs.base import (
@@ -36,12 +38,17 @@ from kuma_core.specs.base import (
     parse_spec,
     to_document,
 )
-from kuma_core.xds.contract import Draft, Generator, Proxy, ProxyView
+from kuma_core.specs.tags import TagPairs, sorted_tags
+from kuma_core.xds.contract import CLUSTER, ENDPOINTS, LISTENER, ROUTES, Draft, Generator, Proxy
 
 __all__ = [
+    "CLUSTER",
     "DURATION",
+    "ENDPOINTS",
     "FLAG",
+    "LISTENER",
     "NUMBER",
+    "ROUTES",
     "TEXT",
     "TEXTS",
     "AlreadyExists",
@@ -53,18 +60,22 @@ __all__ = [
     "ConfigError",
     "Conflict",
     "Context",
+    "Destination",
     "DocumentError",
     "Draft",
     "Duration",
+    "Ends",
     "Generator",
     "InvalidResource",
     "KumaError",
     "MalformedResource",
+    "Match",
     "NotFound",
     "Op",
     "PluginError",
+    "Policy",
+    "PolicyScope",
     "Proxy",
-    "ProxyView",
     "Publish",
     "Record",
     "Resource",
@@ -79,6 +90,8 @@ __all__ = [
     "Store",
     "StoreFactory",
     "StoreUnavailable",
+    "Subject",
+    "TagPairs",
     "Tags",
     "Timestamp",
     "UInt32",
@@ -89,5 +102,6 @@ __all__ = [
     "not_found",
     "parse_duration",
     "parse_spec",
+    "sorted_tags",
     "to_document",
 ]

@@ -9,12 +9,15 @@ from envoy_data_plane.envoy.config.cluster.v3 import (
     Cluster,
     ClusterDiscoveryType,
     ClusterEdsClusterConfig,
+    OutlierDetection,
 )
 from envoy_data_plane.envoy.config.core.v3 import (
     Address,
     AggregatedConfigSource,
     ApiVersion,
     ConfigSource,
+    HealthCheck,
+    HealthCheckTcpHealthCheck,
     Metadata,
     SocketAddress,
 )
@@ -29,7 +32,10 @@ from envoy_data_plane.envoy.extensions.filters.network.tcp_proxy.v3 import TcpPr
 from envoy_data_plane.google.protobuf import Any, ListValue, NullValue, Struct, Value
 from envoy_data_plane.message_pool import default_message_pool
 
+from kuma_core.xds.drafts import FilterDraft, ListenerDraft
 from kuma_core.xds.encoding import encode
+from kuma_core.xds.generators.common import access_log
+from kuma_core.xds.view import ProxyView
 
 __all__ = [
     "Address",
@@ -44,17 +50,24 @@ __all__ = [
     "Endpoint",
     "Filter",
     "FilterChain",
+    "FilterDraft",
+    "HealthCheck",
+    "HealthCheckTcpHealthCheck",
     "LbEndpoint",
     "ListValue",
     "Listener",
+    "ListenerDraft",
     "LocalityLbEndpoints",
     "Message",
     "Metadata",
     "NullValue",
+    "OutlierDetection",
+    "ProxyView",
     "SocketAddress",
     "Struct",
     "TcpProxy",
     "Value",
+    "access_log",
     "default_message_pool",
     "encode",
 ]

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from kuma_core.errors import KumaError
-from kuma_core.xds.contract import Draft, Generator, ProxyView
+from kuma_core.xds.contract import Draft, Generator
 from kuma_core.xds.memo import Memo
 from kuma_core.xds.seal import Sealed
 from kuma_core.xds.snapshot import Snapshot
+from kuma_core.xds.view import PolicyError, ProxyView
+
+Drafts = dict[tuple[str, str], Draft]
+"""Everything that a proxy should have, by type URL and name."""
 
 
 class GenerationError(KumaError):
@@ -21,20 +25,39 @@ def assemble(view: ProxyView, generators: Iterable[Generator], memo: Memo) -> Sn
     Of two drafts of one type and name, within a generator the first counts, between generators the later
     one's (data plane, 2.2). Raises ``GenerationError``; nothing of the proxy is then generated.
     """
-    drafts: dict[tuple[str, str], tuple[str, Draft]] = {}
+    drafts: Drafts = {}
+    owners: dict[tuple[str, str], str] = {}
     for generator in generators:
-        drafts.update(_drafts_of(generator, view))
-    return Snapshot([_sealed(owner, draft, memo) for owner, draft in drafts.values()])
+        found = _drafts_of(generator, view)
+        owners |= dict.fromkeys(found, generator.name)
+        drafts |= found
+    _edit(drafts, view)
+    return Snapshot([_sealed(owners.get(key, ""), draft, memo) for key, draft in drafts.items()])
 
 
-def _drafts_of(generator: Generator, view: ProxyView) -> dict[tuple[str, str], tuple[str, Draft]]:
-    drafts: dict[tuple[str, str], tuple[str, Draft]] = {}
+def _drafts_of(generator: Generator, view: ProxyView) -> Drafts:
+    drafts: Drafts = {}
     try:
         for draft in generator.generate(view):
-            drafts.setdefault((draft.type_url, draft.name), (generator.name, draft))
+            drafts.setdefault((draft.type_url, draft.name), draft)
+    except PolicyError as error:
+        raise GenerationError(str(error)) from error
     except Exception as error:
         raise GenerationError(f'generator "{generator.name}": {type(error).__name__}: {error}') from error
     return drafts
+
+
+def _edit(drafts: Drafts, view: ProxyView) -> None:
+    """Let the policies of scope PROXY edit the whole map."""
+    try:
+        edits = view.proxy_edits()
+    except PolicyError as error:
+        raise GenerationError(str(error)) from error
+    for edit in edits:
+        try:
+            edit.apply(drafts, edit.conf)
+        except Exception as error:
+            raise GenerationError(f"policy {edit.kind}: {type(error).__name__}: {error}") from error
 
 
 def _sealed(owner: str, draft: Draft, memo: Memo) -> Sealed:
@@ -42,6 +65,5 @@ def _sealed(owner: str, draft: Draft, memo: Memo) -> Sealed:
         return memo.seal(draft)
     except Exception as error:
         kind = draft.type_url.rpartition(".")[2]
-        raise GenerationError(
-            f'generator "{owner}": {kind} "{draft.name}": {type(error).__name__}: {error}'
-        ) from error
+        who = f'generator "{owner}"' if owner else "a policy"
+        raise GenerationError(f'{who}: {kind} "{draft.name}": {type(error).__name__}: {error}') from error

@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
+from kuma_core.specs.tags import TagPairs
+
 if TYPE_CHECKING:
-    from kuma_core.mesh.context import MeshContext
-    from kuma_core.mesh.topology import EndpointSet
-    from kuma_core.specs.dataplane import DataplaneSpec
-    from kuma_core.specs.mesh import MeshSpec
+    from kuma_core.policy.contract import Edit
+    from kuma_core.xds.view import ProxyView
 
 PREFIX = "type.googleapis.com/"
 CLUSTER = PREFIX + "envoy.config.cluster.v3.Cluster"
@@ -28,33 +28,22 @@ SHORT_NAMES = {CLUSTER: "cds", ENDPOINTS: "eds", LISTENER: "lds", ROUTES: "rds"}
 
 @dataclass(frozen=True, slots=True, order=True)
 class Proxy:
-    """A proxy as it introduced itself: the mesh and name of its Dataplane."""
+    """A proxy as it introduced itself: the mesh and name of its Dataplane, and what it said about itself.
+
+    Two streams of one Dataplane with different metadata are different proxies (data plane, 4.2).
+    """
 
     mesh: str
     name: str
+    metadata: TagPairs = ()
+
+    @property
+    def id(self) -> tuple[str, str]:
+        """Mesh and name."""
+        return (self.mesh, self.name)
 
     def __str__(self) -> str:
         return f"{self.mesh}.{self.name}"
-
-
-class ProxyView:
-    """All that a generator may look at: one proxy, and the frozen mesh around it.
-
-    It notes which services were asked for, so that a change of their endpoints regenerates this proxy and a
-    change of others does not.
-    """
-
-    def __init__(self, proxy: Proxy, dataplane: DataplaneSpec, mesh: MeshSpec, context: MeshContext) -> None:
-        self.proxy = proxy
-        self.dataplane = dataplane
-        self.mesh = mesh
-        self.services: set[str] = set()
-        self._context = context
-
-    def endpoints(self, selector: Mapping[str, str]) -> EndpointSet:
-        """The endpoints of the destination that the tags select; one of the tags is ``service``."""
-        self.services.add(selector["service"])
-        return self._context.endpoints(selector)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,14 +51,16 @@ class Draft:
     """One Envoy resource that a proxy should have: what it depends on, and how it is built.
 
     ``build(inputs)`` is a function of a module, gets nothing else, and returns a live Envoy message (or a
-    ``ListenerDraft``). It is called only when no proxy has a resource of the same inputs yet, so that
-    sharing between proxies is right by construction: what is not in ``inputs`` cannot be seen.
+    ``ListenerDraft``); ``edits`` are the policies that then edit it, in order. All of it is done only when no
+    proxy has a resource of the same inputs and edits yet, so that sharing between proxies is right by
+    construction: what is not in the draft cannot be seen.
     """
 
     type_url: str
     name: str
     inputs: Hashable
     build: Callable[[Any], Any]
+    edits: tuple[Edit, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ except that maps are sorted by key: Envoy hashes what it gets, so equal content 
 from __future__ import annotations
 
 import struct
+import warnings
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -143,7 +144,9 @@ def validate(message: Message, path: str = "") -> None:
     values = {name: getattr(message, name) for name in message._betterproto.meta_by_field_name}
     cls: Any = type(message)
     try:
-        _validator(cls).validate_python(values)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # an operator may well use an old field
+            _validator(cls).validate_python(values)
     except pydantic_core.ValidationError as error:
         first = error.errors()[0]
         where = ".".join([path, *map(str, first["loc"])]).strip(".")

@@ -5,7 +5,19 @@ from __future__ import annotations
 from weakref import WeakValueDictionary
 
 from kuma_core.xds.contract import Draft
+from kuma_core.xds.drafts import Live
 from kuma_core.xds.seal import Sealed, seal
+
+
+def _live(draft: Draft) -> Live:
+    """Build a draft and let the policies edit it, in order."""
+    live: Live = draft.build(draft.inputs)
+    for edit in draft.edits:
+        try:
+            edit.apply(live, edit.conf)
+        except Exception as error:
+            raise RuntimeError(f"policy {edit.kind}: {type(error).__name__}: {error}") from error
+    return live
 
 
 class Memo:
@@ -20,7 +32,7 @@ class Memo:
         found = self._sealed.get(draft)
         if found is None:
             self.misses += 1
-            found = seal(draft.type_url, draft.name, draft.build(draft.inputs))
+            found = seal(draft.type_url, draft.name, _live(draft))
             self._sealed[draft] = found
         return found
 

@@ -1,11 +1,26 @@
-"""Who a proxy says that it is: its node id (data plane, 4.1)."""
+"""Who a proxy says that it is: its node id and its metadata (data plane, 4.1)."""
 
 from __future__ import annotations
 
 from kuma_core.xds.contract import Proxy
+from kuma_core.xds.server.wire import Node
+
+ADMIN_PORT = "dataplane.admin.port"
+TOKEN_PATH = "dataplaneTokenPath"
+LOG_PIPE = "accessLogPipe"
+
+KNOWN = (ADMIN_PORT, LOG_PIPE, TOKEN_PATH)
+"""What the control plane looks at; everything else that a node says about itself is left aside."""
 
 
-def parse_node_id(node_id: str) -> Proxy:
+def identify(node: Node) -> Proxy:
+    """The proxy of a node. Raises ``ValueError`` if its id is not ``<mesh>.<name>``."""
+    mesh, name = parse_node_id(node.id)
+    known = tuple((key, node.metadata[key]) for key in KNOWN if node.metadata.get(key))
+    return Proxy(mesh, name, known)
+
+
+def parse_node_id(node_id: str) -> tuple[str, str]:
     """``<mesh>.<name>``, split at the first dot: a mesh has none, a name may. Raises ``ValueError``."""
     mesh, dot, name = node_id.partition(".")
     if not mesh:
@@ -14,4 +29,4 @@ def parse_node_id(node_id: str) -> Proxy:
         raise ValueError(f'node id "{node_id}": the name should be provided after the dot')
     if not name:
         raise ValueError(f'node id "{node_id}": name must not be empty')
-    return Proxy(mesh, name)
+    return mesh, name

@@ -16,11 +16,15 @@ import structlog
 
 from kuma_core.errors import KumaError
 from kuma_core.lifecycle import Stop
+from kuma_core.policy.contract import Policy
+from kuma_core.policy.matching import touches
 from kuma_core.resources.contract import Change
+from kuma_core.specs.tags import TagPairs
 from kuma_core.xds.assembly import GenerationError, assemble
-from kuma_core.xds.contract import Generator, Proxy, ProxyView
+from kuma_core.xds.contract import Generator, Proxy
 from kuma_core.xds.memo import Memo
 from kuma_core.xds.snapshot import EMPTY, Snapshot
+from kuma_core.xds.view import ProxyView
 from kuma_core.xds.views import Effects, Views
 
 _log = structlog.get_logger("xds-reconciler")
@@ -65,7 +69,20 @@ class _Generated:
 
     snapshot: Snapshot | None = None
     services: frozenset[str] = frozenset()
+    tag_sets: tuple[TagPairs, ...] = ()
     problem: str = ""
+
+
+def _touches(effects: Effects, proxy: Proxy, generated: _Generated) -> bool:
+    """Whether anything that changed can matter to a proxy."""
+    if proxy.mesh in effects.meshes or proxy.id in effects.proxies:
+        return True
+    if not generated.services.isdisjoint(effects.services.get(proxy.mesh, ())):
+        return True
+    return any(
+        mesh == proxy.mesh and touches(policy, entry, generated.tag_sets, generated.services)
+        for mesh, policy, entry in effects.policies
+    )
 
 
 @dataclass(slots=True)
@@ -90,8 +107,10 @@ class Reconciler:
         generators: Iterable[Generator],
         deliver: Callable[[Delivery], None],
         longest_burst_seconds: float = 1.0,
+        policies: Iterable[Policy] = (),
     ) -> None:
         self._views = views
+        self._policies = tuple(policies)
         self._generators = tuple(generators)
         self._deliver = deliver
         self._longest_burst = longest_burst_seconds
@@ -117,10 +136,11 @@ class Reconciler:
         """A proxy closed its last stream."""
         self._inbox.put(Closed(proxy))
 
-    def problem_of(self, proxy: Proxy) -> str:
-        """Why the proxy still has an older configuration; empty if all is well."""
-        generated = self._connected.get(proxy)
-        return generated.problem if generated else ""
+    def problem_of(self, mesh: str, name: str) -> str:
+        """Why a connected proxy still has an older configuration; empty if all is well."""
+        connected = list(self._connected.items())
+        problems = (item.problem for proxy, item in connected if proxy.id == (mesh, name))
+        return next((problem for problem in problems if problem), "")
 
     # -- the thread
 
@@ -188,13 +208,7 @@ class Reconciler:
 
     def _affected(self, effects: Effects) -> set[Proxy]:
         """The connected proxies that the effects can touch."""
-        found = effects.proxies & self._connected.keys()
-        if effects.meshes or effects.services:
-            for proxy, generated in self._connected.items():
-                touched = effects.services.get(proxy.mesh)
-                if proxy.mesh in effects.meshes or (touched and touched & generated.services):
-                    found.add(proxy)
-        return found
+        return {proxy for proxy, generated in self._connected.items() if _touches(effects, proxy, generated)}
 
     def _generate(self, dirty: set[Proxy]) -> Delivery:
         at_once: dict[Proxy, Snapshot] = {}
@@ -213,13 +227,16 @@ class Reconciler:
         context = self._views.mesh(proxy.mesh)
         dataplane = context.dataplanes.get(proxy.name)
         if dataplane is None:
-            return EMPTY if generated.snapshot or self._views.was_deleted(proxy) else None
+            return EMPTY if generated.snapshot or self._views.was_deleted(*proxy.id) else None
         if context.mesh is None:
             return None  # the mesh is being deleted, and its dataplanes go with it
-        view = ProxyView(proxy, dataplane, context.mesh, context)
+        policies = self._views.policies(proxy.mesh)
+        view = ProxyView(proxy, dataplane, context.mesh, context, policies, self._policies)
+        generated.tag_sets = view.tag_sets
         try:
             snapshot = assemble(view, self._generators, self._memo)
         except GenerationError as error:
+            generated.services |= view.services
             self._note_failure(proxy, generated, str(error))
             return None
         self.work.generated += 1

@@ -32,6 +32,12 @@ class Sealed:
     delta: bytes = field(repr=False)
 
 
+def pack(message: Message) -> Any:
+    """A message inside an ``Any``; raises ``ValueError``, with the field, if it is not valid."""
+    validate(message)
+    return Any(type_url=default_message_pool.type_to_url[type(message)], value=encode(message))
+
+
 def seal(type_url: str, name: str, live: Live) -> Sealed:
     """Pack, encode and hash a live resource. Raises ``ValueError``, with the field, if it is not valid."""
     message = _packed(live) if isinstance(live, ListenerDraft) else live
@@ -50,9 +56,7 @@ def _packed(draft: ListenerDraft) -> Message:
 
 
 def _pack(draft: FilterDraft) -> Filter:
-    validate(draft.config)
-    type_url = default_message_pool.type_to_url[type(draft.config)]
-    return Filter(name=draft.name, typed_config=Any(type_url=type_url, value=encode(draft.config)))
+    return Filter(name=draft.name, typed_config=pack(draft.config))
 
 
 def content_version(resources: Iterable[Sealed]) -> str:

@@ -12,9 +12,10 @@ import structlog
 from kuma_core.errors import UnreadableResource
 from kuma_core.mesh.context import MeshContext, build_context
 from kuma_core.model import Resource, ResourceKey
+from kuma_core.policy.contract import Policy
+from kuma_core.policy.matching import Entry, MeshPolicies
 from kuma_core.resources.contract import Change, Op
 from kuma_core.resources.manager import DATAPLANE, MESH, ResourceManager
-from kuma_core.xds.contract import Proxy
 
 _log = structlog.get_logger("xds-views")
 
@@ -30,8 +31,10 @@ class Effects:
     """Meshes whose own spec changed: every proxy in them is touched."""
     services: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     """By mesh, the services whose endpoints changed."""
-    proxies: set[Proxy] = field(default_factory=set)
-    """Proxies whose own Dataplane changed."""
+    proxies: set[tuple[str, str]] = field(default_factory=set)
+    """Mesh and name of proxies whose own Dataplane changed."""
+    policies: list[tuple[str, Policy, Entry]] = field(default_factory=list)
+    """Policy resources, as they were and as they are: the mesh, how they act, and the resource."""
 
 
 def _note_unreadable(error: UnreadableResource) -> None:
@@ -41,10 +44,12 @@ def _note_unreadable(error: UnreadableResource) -> None:
 class Views:
     """Holds a ``MeshContext`` for every mesh. For one thread."""
 
-    def __init__(self, resources: ResourceManager) -> None:
+    def __init__(self, resources: ResourceManager, policies: Iterable[Policy] = ()) -> None:
         self._resources = resources
+        self._kinds = {policy.kind: policy for policy in policies}
         self._meshes: dict[str, MeshContext] = {}
-        self._deleted: dict[Proxy, None] = {}
+        self._policies: dict[str, MeshPolicies] = {}
+        self._deleted: dict[tuple[str, str], None] = {}
         self._effects = Effects()
         self.stale = True
 
@@ -52,9 +57,13 @@ class Views:
         """The view of a mesh; an empty one if there is no such mesh."""
         return self._meshes.get(name) or MeshContext(name)
 
-    def was_deleted(self, proxy: Proxy) -> bool:
-        """Whether the proxy's Dataplane was there once and was deleted since."""
-        return proxy in self._deleted
+    def policies(self, mesh: str) -> MeshPolicies:
+        """The policies of a mesh."""
+        return self._policies.get(mesh) or MeshPolicies()
+
+    def was_deleted(self, mesh: str, name: str) -> bool:
+        """Whether a Dataplane was there once and was deleted since."""
+        return (mesh, name) in self._deleted
 
     def forget(self) -> None:
         """Have everything read again by the next ``apply``."""
@@ -79,7 +88,8 @@ class Views:
         return effects
 
     def _concerns(self, change: Change) -> bool:
-        return change.op is Op.RESYNC or (change.key is not None and change.key.type in (MESH, DATAPLANE))
+        watched = (MESH, DATAPLANE, *self._kinds)
+        return change.op is Op.RESYNC or (change.key is not None and change.key.type in watched)
 
     def _refresh(self, key: ResourceKey, effects: Effects) -> None:
         try:
@@ -89,8 +99,10 @@ class Views:
             return
         if key.type == MESH:
             self._set_mesh(key.name, resource, effects)
+        elif key.type == DATAPLANE:
+            self._set_dataplane(key.mesh, key.name, resource, effects)
         else:
-            self._set_dataplane(Proxy(key.mesh, key.name), resource, effects)
+            self._set_policy(self._kinds[key.type], key.mesh, key.name, resource, effects)
 
     def _set_mesh(self, name: str, resource: Resource | None, effects: Effects) -> None:
         view = self.mesh(name)
@@ -99,20 +111,31 @@ class Views:
             self._meshes[name] = view.with_mesh(spec)
             effects.meshes.add(name)
 
-    def _set_dataplane(self, proxy: Proxy, resource: Resource | None, effects: Effects) -> None:
-        view = self.mesh(proxy.mesh)
+    def _set_dataplane(self, mesh: str, name: str, resource: Resource | None, effects: Effects) -> None:
+        view = self.mesh(mesh)
         spec = resource.spec if resource else None
-        if spec == view.dataplanes.get(proxy.name):
+        if spec == view.dataplanes.get(name):
             return
-        self._remember(proxy, gone=spec is None)
-        self._meshes[proxy.mesh], touched = view.with_dataplane(proxy.name, spec)
-        effects.proxies.add(proxy)
-        effects.services[proxy.mesh] |= touched
+        self._remember(mesh, name, gone=spec is None)
+        self._meshes[mesh], touched = view.with_dataplane(name, spec)
+        effects.proxies.add((mesh, name))
+        effects.services[mesh] |= touched
 
-    def _remember(self, proxy: Proxy, gone: bool) -> None:
-        self._deleted.pop(proxy, None)
+    def _set_policy(
+        self, policy: Policy, mesh: str, name: str, resource: Resource | None, effects: Effects
+    ) -> None:
+        known = self.policies(mesh)
+        before = known.index(policy.kind).entries.get(name)
+        after = Entry(name, resource.spec, policy.ends(resource.spec)) if resource else None
+        if (before and before.spec) == (after and after.spec):
+            return
+        self._policies[mesh] = known.with_entry(policy.kind, name, after)
+        effects.policies += [(mesh, policy, entry) for entry in (before, after) if entry]
+
+    def _remember(self, mesh: str, name: str, gone: bool) -> None:
+        self._deleted.pop((mesh, name), None)
         if gone:
-            self._deleted[proxy] = None
+            self._deleted[(mesh, name)] = None
             if len(self._deleted) > REMEMBERED_DELETIONS:
                 del self._deleted[next(iter(self._deleted))]
 
@@ -126,6 +149,18 @@ class Views:
             after = build_context(name, meshes.get(name), dataplanes.get(name, ()))
             self._compare(self.mesh(name), after, effects)
             self._meshes[name] = after
+        for policy in self._kinds.values():
+            self._resync_policies(policy, effects)
+
+    def _resync_policies(self, policy: Policy, effects: Effects) -> None:
+        found = {(item.mesh, item.name): item for item in self._read(policy.kind)}
+        known = {
+            (mesh, name)
+            for mesh, policies in self._policies.items()
+            for name in policies.index(policy.kind).entries
+        }
+        for mesh, name in sorted(known | found.keys()):
+            self._set_policy(policy, mesh, name, found.get((mesh, name)), effects)
 
     def _read(self, type: str) -> list[Resource]:
         """All resources of a kind that can be read: one that cannot costs nobody else the configuration."""
@@ -137,8 +172,8 @@ class Views:
         for name in {*before.dataplanes, *after.dataplanes}:
             spec = after.dataplanes.get(name)
             if before.dataplanes.get(name) != spec:
-                effects.proxies.add(Proxy(after.name, name))
-                self._remember(Proxy(after.name, name), gone=spec is None)
+                effects.proxies.add((after.name, name))
+                self._remember(after.name, name, gone=spec is None)
         for service in {*before.offers, *after.offers}:
             if before.offers.get(service) != after.offers.get(service):
                 effects.services[after.name].add(service)

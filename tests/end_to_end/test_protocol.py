@@ -8,7 +8,6 @@ from kuma_core.testing.builders import dataplane, inbound, outbound
 from kuma_core.testing.platform import RunningPlatform
 from kuma_core.testing.ports import free_port
 from kuma_core.testing.waiting import eventually
-from kuma_core.xds.contract import Proxy
 
 from .support import fetch
 from .test_traffic import client, instance
@@ -196,4 +195,4 @@ def test_one_proxys_failure_is_its_own(machine):
 
 
 def _problem(cp: RunningPlatform, name: str) -> str:
-    return cp.platform.reconciler.problem_of(Proxy("default", name))
+    return cp.platform.reconciler.problem_of("default", name)

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 
-from kuma_core.sdk import Draft, Generator, ProxyView, hookimpl
+from kuma_core.sdk import Draft, Generator, hookimpl
 from kuma_core.sdk.envoy import (
     Address,
     Cluster,
@@ -20,6 +20,7 @@ from kuma_core.sdk.envoy import (
     Endpoint,
     LbEndpoint,
     LocalityLbEndpoints,
+    ProxyView,
     SocketAddress,
 )
 from kuma_core.xds.contract import CLUSTER, ENDPOINTS, LISTENER
@@ -60,7 +61,7 @@ def generate(view: ProxyView) -> Iterator[Draft]:
 
 def _redirect(view: ProxyView, item, target: str) -> Iterator[Draft]:
     address = item.address
-    listener = outbound.OutboundListener(address.ip, address.port, item.service, target)
+    listener = outbound.OutboundListener(address.ip, address.port, item.service, ((target, 1),))
     found = outbound.ServiceEndpoints(target, view.endpoints({"service": target}))
     yield Draft(CLUSTER, target, outbound.ServiceCluster(target), outbound.build_service_cluster)
     yield Draft(ENDPOINTS, target, found, outbound.build_service_endpoints)

@@ -50,7 +50,7 @@ def endpoints(service: str, *ports: int) -> Sealed:
 
 @cache
 def listener(port: int, service: str) -> Sealed:
-    inputs = outbound.OutboundListener("127.0.0.1", port, service, service)
+    inputs = outbound.OutboundListener("127.0.0.1", port, service, ((service, 1),))
     return seal(LISTENER, inputs.name, outbound.build_outbound_listener(inputs))
 
 

@@ -232,7 +232,7 @@ def test_a_generator_that_fails_for_one_proxy_costs_nobody_else_and_is_named():
         bench.apply(caller("web"), caller("api"))
         bench.connect("web", "api")
         eventually(lambda: "api" in bench.snapshots)
-        problem = eventually(lambda: bench.reconciler.problem_of(Proxy("default", "web")))
+        problem = eventually(lambda: bench.reconciler.problem_of("default", "web"))
         assert problem == 'generator "clumsy": RuntimeError: no idea'
         assert "web" not in bench.snapshots
 

@@ -24,7 +24,7 @@ def test_a_state_of_the_world_request():
         )
     )
     found = parse_sotw(data)
-    assert (found.version, found.node_id, found.names) == ("v1", "shop.orders-1", ("a", "b"))
+    assert (found.version, found.node.id, found.names) == ("v1", "shop.orders-1", ("a", "b"))
     assert (found.type_url, found.nonce, found.error) == ("t", "3", "why")
 
 
@@ -40,7 +40,7 @@ def test_a_delta_request():
         )
     )
     found = parse_delta(data)
-    assert (found.node_id, found.type_url, found.nonce, found.error) == ("shop.orders-1", "t", "3", None)
+    assert (found.node.id, found.type_url, found.nonce, found.error) == ("shop.orders-1", "t", "3", None)
     assert (found.subscribe, found.unsubscribe, found.held) == (("a",), ("b",), {"c": "1", "d": "2"})
 
 

@@ -2,14 +2,33 @@
 
 from __future__ import annotations
 
-from envoy_data_plane.envoy.config.core.v3 import Address, SocketAddress
+from envoy_data_plane.envoy.config.accesslog.v3 import AccessLog
+from envoy_data_plane.envoy.config.core.v3 import (
+    Address,
+    DataSource,
+    SocketAddress,
+    SubstitutionFormatString,
+)
 from envoy_data_plane.envoy.config.listener.v3 import Listener
-from envoy_data_plane.envoy.extensions.filters.network.tcp_proxy.v3 import TcpProxy
+from envoy_data_plane.envoy.extensions.access_loggers.file.v3 import FileAccessLog
+from envoy_data_plane.envoy.extensions.filters.network.tcp_proxy.v3 import (
+    TcpProxy,
+    TcpProxyWeightedCluster,
+    TcpProxyWeightedClusterClusterWeight,
+)
 
 from kuma_core.xds.drafts import FilterDraft, ListenerDraft
+from kuma_core.xds.seal import pack
 
 CONNECT_TIMEOUT_SECONDS = 5
 TCP_PROXY = "envoy.filters.network.tcp_proxy"
+
+
+def access_log(name: str, path: str, text_format: str) -> AccessLog:
+    """A log of connections in a file, in a format of Envoy's operators."""
+    source = DataSource(inline_string=text_format)
+    log = FileAccessLog(path=path, log_format=SubstitutionFormatString(text_format_source=source))
+    return AccessLog(name=name, typed_config=pack(log))
 
 
 def socket_address(ip: str, port: int) -> Address:
@@ -17,9 +36,17 @@ def socket_address(ip: str, port: int) -> Address:
     return Address(socket_address=SocketAddress(address=ip, port_value=port))
 
 
-def tcp_listener(name: str, ip: str, port: int, cluster: str, stat_prefix: str) -> ListenerDraft:
-    """A listener that proxies every TCP connection to one cluster."""
-    return ListenerDraft(
-        message=Listener(name=name, address=socket_address(ip, port)),
-        filters=[FilterDraft(TCP_PROXY, TcpProxy(stat_prefix=stat_prefix, cluster=cluster))],
-    )
+Shares = tuple[tuple[str, int], ...]
+"""Clusters and their weights, as ``(name, weight)``."""
+
+
+def tcp_listener(name: str, ip: str, port: int, shares: Shares, stat_prefix: str) -> ListenerDraft:
+    """A listener that proxies every TCP connection to one of some clusters, chosen by weight."""
+    proxy = TcpProxy(stat_prefix=stat_prefix)
+    if len(shares) == 1:
+        proxy.cluster = shares[0][0]
+    else:
+        weights = [TcpProxyWeightedClusterClusterWeight(name=name, weight=weight) for name, weight in shares]
+        proxy.weighted_clusters = TcpProxyWeightedCluster(clusters=weights)
+    message = Listener(name=name, address=socket_address(ip, port))
+    return ListenerDraft(message, [FilterDraft(TCP_PROXY, proxy)])

@@ -15,9 +15,10 @@ from envoy_data_plane.envoy.config.endpoint.v3 import (
 )
 
 from kuma_core.specs.interfaces import LOOPBACK
-from kuma_core.xds.contract import CLUSTER, LISTENER, Draft, ProxyView
+from kuma_core.xds.contract import CLUSTER, LISTENER, Draft
 from kuma_core.xds.drafts import ListenerDraft
 from kuma_core.xds.generators.common import CONNECT_TIMEOUT_SECONDS, socket_address, tcp_listener
+from kuma_core.xds.view import ProxyView
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,8 @@ def generate_inbound(view: ProxyView) -> Iterable[Draft]:
         local = LocalCluster(address.workload_port)
         listener = InboundListener(address.ip, address.port, local.name)
         yield Draft(CLUSTER, local.name, local, build_local_cluster)
-        yield Draft(LISTENER, listener.name, listener, build_inbound_listener)
+        edits = view.inbound_edits(inbound.tags)
+        yield Draft(LISTENER, listener.name, listener, build_inbound_listener, edits)
 
 
 def build_local_cluster(inputs: LocalCluster) -> Cluster:
@@ -71,4 +73,5 @@ def build_local_cluster(inputs: LocalCluster) -> Cluster:
 
 def build_inbound_listener(inputs: InboundListener) -> ListenerDraft:
     """A TCP listener that hands every connection to the local service."""
-    return tcp_listener(inputs.name, inputs.ip, inputs.port, inputs.cluster, stat_prefix=inputs.cluster)
+    shares = ((inputs.cluster, 1),)
+    return tcp_listener(inputs.name, inputs.ip, inputs.port, shares, stat_prefix=inputs.cluster)

@@ -26,10 +26,18 @@ from envoy_data_plane.envoy.config.endpoint.v3 import (
 from envoy_data_plane.google.protobuf import Struct, Value
 
 from kuma_core.mesh import topology
+from kuma_core.policy.contract import Destination
 from kuma_core.specs.dataplane import SERVICE
-from kuma_core.xds.contract import CLUSTER, ENDPOINTS, LISTENER, Draft, ProxyView
+from kuma_core.specs.tags import TagPairs
+from kuma_core.xds.contract import CLUSTER, ENDPOINTS, LISTENER, Draft
 from kuma_core.xds.drafts import ListenerDraft
-from kuma_core.xds.generators.common import CONNECT_TIMEOUT_SECONDS, socket_address, tcp_listener
+from kuma_core.xds.generators.common import (
+    CONNECT_TIMEOUT_SECONDS,
+    Shares,
+    socket_address,
+    tcp_listener,
+)
+from kuma_core.xds.view import ProxyView
 
 LB_METADATA = "envoy.lb"
 
@@ -51,12 +59,12 @@ class ServiceEndpoints:
 
 @dataclass(frozen=True, slots=True)
 class OutboundListener:
-    """What an outbound listener depends on."""
+    """What an outbound listener depends on: where it is, the service called, and who gets which share."""
 
     ip: str
     port: int
     service: str
-    cluster: str
+    shares: Shares
 
     @property
     def name(self) -> str:
@@ -64,18 +72,34 @@ class OutboundListener:
         return f"outbound:{self.ip}:{self.port}"
 
 
-def generate_outbound(view: ProxyView) -> Iterable[Draft]:
-    """For every outbound a listener, and for every service behind them one cluster and its endpoints.
+def cluster_name(tags: TagPairs) -> str:
+    """``<service>``, or ``<service>{k1=v1,k2=v2}`` with the other tags, sorted as texts (data plane, 0)."""
+    others = sorted(f"{key}={value}" for key, value in tags if key != SERVICE)
+    service = dict(tags)[SERVICE]
+    return f"{service}{{{','.join(others)}}}" if others else service
 
-    Without a route the destination is the outbound's service itself, whatever the other tags.
-    """
+
+def generate_outbound(view: ProxyView) -> Iterable[Draft]:
+    """For every outbound a listener, and for every destination behind it a cluster and its endpoints."""
     for outbound in view.dataplane.networking.outbound:
         address, service = outbound.address, outbound.service
-        listener = OutboundListener(address.ip, address.port, service, service)
-        found = ServiceEndpoints(service, view.endpoints({SERVICE: service}))
-        yield Draft(CLUSTER, service, ServiceCluster(service), build_service_cluster)
-        yield Draft(ENDPOINTS, service, found, build_service_endpoints)
-        yield Draft(LISTENER, listener.name, listener, build_outbound_listener)
+        shares: list[tuple[str, int]] = []
+        for destination in view.destinations(service):
+            if destination.weight:
+                name = cluster_name(destination.tags)
+                shares.append((name, destination.weight))
+                yield from _destination(view, destination, name)
+        # Without any share left the listener names a cluster that is not there, and Envoy resets (2.4).
+        listener = OutboundListener(address.ip, address.port, service, tuple(shares) or ((service, 1),))
+        edits = view.outbound_edits(service)
+        yield Draft(LISTENER, listener.name, listener, build_outbound_listener, edits)
+
+
+def _destination(view: ProxyView, destination: Destination, name: str) -> Iterable[Draft]:
+    edits = view.destination_edits(destination.service)
+    found = ServiceEndpoints(name, view.endpoints(dict(destination.tags)))
+    yield Draft(CLUSTER, name, ServiceCluster(name), build_service_cluster, edits)
+    yield Draft(ENDPOINTS, name, found, build_service_endpoints)
 
 
 def build_service_cluster(inputs: ServiceCluster) -> Cluster:
@@ -107,4 +131,4 @@ def _endpoint(endpoint: topology.Endpoint) -> LbEndpoint:
 
 def build_outbound_listener(inputs: OutboundListener) -> ListenerDraft:
     """A TCP listener for the local service's calls; its statistics are named after the service called."""
-    return tcp_listener(inputs.name, inputs.ip, inputs.port, inputs.cluster, stat_prefix=inputs.service)
+    return tcp_listener(inputs.name, inputs.ip, inputs.port, inputs.shares, stat_prefix=inputs.service)

@@ -13,7 +13,7 @@ from kuma_core.xds.server.delta import DeltaStream
 from kuma_core.xds.server.hub import Hub, Key, Session
 from kuma_core.xds.server.sotw import SotwStream
 from kuma_core.xds.server.stream import ProtocolError, Recorder, Stream
-from kuma_core.xds.server.wire import MalformedRequest
+from kuma_core.xds.server.wire import MalformedRequest, Node
 
 _log = structlog.get_logger("xds-server")
 
@@ -50,13 +50,13 @@ class StreamRecorder(Recorder, Protocol):
 
 
 class AdsService(Generic[Key]):
-    """Serves both variants. ``identify`` turns a node id into a key and raises ``ValueError``; ``record``
+    """Serves both variants. ``identify`` turns a node into a key and raises ``ValueError``; ``record``
     makes a recorder for a stream whose owner is known."""
 
     def __init__(
         self,
         hub: Hub[Key],
-        identify: Callable[[str], Key],
+        identify: Callable[[Node], Key],
         record: Callable[[Key], StreamRecorder],
     ) -> None:
         self._hub = hub
@@ -112,14 +112,14 @@ class AdsService(Generic[Key]):
 
     def _introduce(self, connection: _Connection[Key]) -> None:
         """Find out whose stream it is. With a node id that nobody can read it stays open, unanswered."""
-        node_id = connection.session.stream.node_id
-        if node_id == connection.refused_node_id:
+        node = connection.session.stream.node
+        if node == connection.refused:
             return
         try:
-            key = self._identify(node_id)
+            key = self._identify(node)
         except ValueError as error:
-            connection.refused_node_id = node_id
-            _log.warning("a stream is left unanswered", node_id=node_id[:200], problem=str(error))
+            connection.refused = node
+            _log.warning("a stream is left unanswered", node_id=node.id[:200], problem=str(error))
             return
         connection.key = key
         connection.recorder.begin(self._record(key))
@@ -145,7 +145,7 @@ class _Connection(Generic[Key]):
         self.session = session
         self.recorder = recorder
         self.key: Key | None = None
-        self.refused_node_id: str | None = None
+        self.refused: Node | None = None
         self.failure: ProtocolError | MalformedRequest | None = None
         self.finished = False
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from kuma_core.xds.contract import CLUSTER, ENDPOINTS, LISTENER
 from kuma_core.xds.server.stream import MANY_NAMES, Recorder, check_type
 from kuma_core.xds.server.subscription import DeltaSubscription
-from kuma_core.xds.server.wire import DeltaRequest, delta_response, parse_delta
+from kuma_core.xds.server.wire import DeltaRequest, Node, delta_response, parse_delta
 from kuma_core.xds.snapshot import TYPES, Snapshot
 
 
@@ -19,7 +19,7 @@ class DeltaStream:
     """The state of one ``DeltaAggregatedResources`` stream."""
 
     def __init__(self, recorder: Recorder) -> None:
-        self.node_id = ""
+        self.node = Node()
         self.snapshot: Snapshot | None = None
         self._recorder = recorder
         self._subscriptions: dict[str, DeltaSubscription] = {}
@@ -29,7 +29,7 @@ class DeltaStream:
     def take(self, data: bytes) -> None:
         """Account for a request: what is wanted, and what became of the last response."""
         request = parse_delta(data)
-        self.node_id = self.node_id or request.node_id
+        self.node = request.node or self.node
         if not check_type(request.type_url):
             return
         if request.nonce:

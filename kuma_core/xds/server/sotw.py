@@ -12,7 +12,7 @@ from kuma_core.xds.contract import CLUSTER, ENDPOINTS, LISTENER
 from kuma_core.xds.seal import Sealed
 from kuma_core.xds.server.stream import MANY_NAMES, Recorder, check_type
 from kuma_core.xds.server.subscription import SotwSubscription, subset, version_of
-from kuma_core.xds.server.wire import SotwRequest, parse_sotw, sotw_response
+from kuma_core.xds.server.wire import Node, SotwRequest, parse_sotw, sotw_response
 from kuma_core.xds.snapshot import TYPES, Snapshot
 
 
@@ -20,7 +20,7 @@ class SotwStream:
     """The state of one ``StreamAggregatedResources`` stream."""
 
     def __init__(self, recorder: Recorder) -> None:
-        self.node_id = ""
+        self.node = Node()
         self.snapshot: Snapshot | None = None
         self._recorder = recorder
         self._subscriptions: dict[str, SotwSubscription] = {}
@@ -29,7 +29,7 @@ class SotwStream:
     def take(self, data: bytes) -> None:
         """Account for a request; one that answers an older response than the last is left aside."""
         request = parse_sotw(data)
-        self.node_id = self.node_id or request.node_id
+        self.node = request.node or self.node
         if not check_type(request.type_url):
             return
         if request.nonce:

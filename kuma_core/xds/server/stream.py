@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Protocol
 
+from kuma_core.xds.server.wire import Node
 from kuma_core.xds.snapshot import TYPES, Snapshot
 
 MANY_NAMES = frozenset((TYPES[0], TYPES[2]))
@@ -34,7 +35,7 @@ class ProtocolError(Exception):
 class Stream(Protocol):
     """One client's state: requests and snapshots go in, responses come out. No I/O."""
 
-    node_id: str
+    node: Node
     snapshot: Snapshot | None
 
     def take(self, data: bytes) -> None:

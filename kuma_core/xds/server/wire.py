@@ -16,6 +16,14 @@ class MalformedRequest(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
+class Node:
+    """Who is asking: an id, and those members of its metadata that are texts."""
+
+    id: str = ""
+    metadata: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class SotwRequest:
     """A ``DiscoveryRequest``. ``error`` is Envoy's text of a rejection, ``None`` if there is none."""
 
@@ -23,7 +31,7 @@ class SotwRequest:
     version: str = ""
     nonce: str = ""
     names: tuple[str, ...] = ()
-    node_id: str = ""
+    node: Node | None = None
     error: str | None = None
 
 
@@ -36,7 +44,7 @@ class DeltaRequest:
     subscribe: tuple[str, ...] = ()
     unsubscribe: tuple[str, ...] = ()
     held: dict[str, str] = field(default_factory=dict)
-    node_id: str = ""
+    node: Node | None = None
     error: str | None = None
 
 
@@ -48,7 +56,7 @@ def parse_sotw(data: bytes) -> SotwRequest:
         version=found.text(1),
         nonce=found.text(5),
         names=found.texts(3),
-        node_id=_node_id(found.last(2)),
+        node=_node(found.last(2)),
         error=_status(found.last(6)),
     )
 
@@ -63,7 +71,7 @@ def parse_delta(data: bytes) -> DeltaRequest:
         subscribe=found.texts(3),
         unsubscribe=found.texts(4),
         held={entry.text(1): entry.text(2) for entry in entries},
-        node_id=_node_id(found.last(1)),
+        node=_node(found.last(1)),
         error=_status(found.last(7)),
     )
 
@@ -145,8 +153,19 @@ def _varint(data: bytes, position: int) -> tuple[int, int]:
     raise MalformedRequest("a number has more than 64 bits")
 
 
-def _node_id(node: bytes | None) -> str:
-    return Fields(node).text(1) if node else ""
+def _node(node: bytes | None) -> Node | None:
+    if not node:
+        return None
+    found = Fields(node)
+    return Node(found.text(1), dict(_texts_of_struct(found.last(3) or b"")))
+
+
+def _texts_of_struct(struct: bytes) -> Iterator[tuple[str, str]]:
+    """The members of a ``google.protobuf.Struct`` that are texts."""
+    for entry in map(Fields, Fields(struct).all(1)):
+        text = Fields(entry.last(2) or b"").last(3)
+        if text is not None:
+            yield entry.text(1), _text(text)
 
 
 def _status(status: bytes | None) -> str | None:

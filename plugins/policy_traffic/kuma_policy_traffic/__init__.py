@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from kuma_core.sdk import ResourceType, hookimpl
+from kuma_core.sdk import Policy, ResourceType, hookimpl
 
 
 @hookimpl
@@ -13,3 +13,11 @@ def kuma_register_resource_types() -> Iterable[ResourceType]:
     from kuma_policy_traffic.kinds import KINDS
 
     return KINDS
+
+
+@hookimpl
+def kuma_register_policies() -> Iterable[Policy]:
+    """Say how the resources of these kinds act on proxies."""
+    from kuma_policy_traffic.policies import POLICIES
+
+    return POLICIES

@@ -1,0 +1,109 @@
+"""What a policy plugin registers: how its resources are matched, and what a match does.
+
+A policy is stateless. ``resolve`` turns the resources that matched into a frozen, hashable configuration and may
+look at everything that counts; ``apply`` edits a live draft and sees nothing but that configuration. Envoy
+resources of equal inputs and equal configurations are shared between proxies: what is not in the configuration
+cannot be seen, so that sharing is right by construction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+from kuma_core.specs.tags import TagPairs
+
+if TYPE_CHECKING:
+    from kuma_core.specs.dataplane import DataplaneSpec
+    from kuma_core.specs.mesh import MeshSpec
+
+
+class Scope(Enum):
+    """What a policy is chosen for, and what ``apply`` edits.
+
+    For an inbound all matches apply together; everywhere else the best match applies alone (data plane, 1.2).
+
+    - ``ROUTE``: an outbound's service; ``resolve`` returns the ``Destination`` tuple, nothing is edited.
+    - ``OUTBOUND``: an outbound's service; edits the ``ListenerDraft`` of each outbound to it.
+    - ``DESTINATION``: a service that the routes lead to; edits the ``Cluster`` of each of its destinations.
+    - ``INBOUND``: an inbound; edits its ``ListenerDraft``.
+    - ``PROXY``: a proxy; edits the map ``(type URL, name) -> Draft`` of everything generated.
+    """
+
+    ROUTE = "route"
+    OUTBOUND = "outbound"
+    DESTINATION = "destination"
+    INBOUND = "inbound"
+    PROXY = "proxy"
+
+
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """The selectors of one policy resource. A kind without destinations leaves them empty (scope PROXY)."""
+
+    sources: tuple[TagPairs, ...] = ()
+    destinations: tuple[TagPairs, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A policy resource that applies."""
+
+    name: str
+    spec: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """Where a share of an outbound's connections goes: the tags that its instances have, and a weight."""
+
+    tags: TagPairs
+    weight: int
+
+    @property
+    def service(self) -> str:
+        """The destination's service."""
+        return dict(self.tags)["service"]
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What ``resolve`` may look at: the proxy and its mesh, and the service or the inbound's tags at hand.
+
+    ``service`` is empty in the scopes INBOUND and PROXY; ``tags`` are those of the inbound, else empty.
+    ``metadata`` is what the proxy said about itself when it connected.
+    """
+
+    dataplane: DataplaneSpec
+    mesh: MeshSpec
+    service: str
+    tags: TagPairs
+    metadata: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How resources of one kind act on proxies.
+
+    ``resolve`` gets the matches, sorted by name, at least one, and may return ``None``: nothing is done then.
+    ``apply`` gets the draft of the scope and what ``resolve`` returned. Policies are applied in ``order``, a
+    number that no other policy has.
+    """
+
+    kind: str
+    order: int
+    scope: Scope
+    ends: Callable[[Any], Ends]
+    resolve: Callable[[tuple[Match, ...], Subject], Hashable | None]
+    apply: Callable[[Any, Any], None] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """One policy's part in a draft: hashable, and all that its ``apply`` will see."""
+
+    kind: str
+    apply: Callable[[Any, Any], None]
+    conf: Hashable

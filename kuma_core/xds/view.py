@@ -1,0 +1,116 @@
+"""What a generator sees of the world: one proxy, the frozen mesh around it, and the policies that apply."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Mapping
+from functools import cached_property
+
+from kuma_core.errors import KumaError
+from kuma_core.mesh.context import MeshContext
+from kuma_core.mesh.topology import EndpointSet
+from kuma_core.policy.contract import Destination, Edit, Match, Policy, Scope, Subject
+from kuma_core.policy.matching import MeshPolicies, destination_tags
+from kuma_core.specs.dataplane import DataplaneSpec
+from kuma_core.specs.mesh import MeshSpec
+from kuma_core.specs.tags import TagPairs, sorted_tags
+from kuma_core.xds.contract import Proxy
+
+WHOLE = 100
+"""The weight of the one destination that an outbound has when no route says otherwise."""
+
+
+class PolicyError(KumaError):
+    """A policy failed for one proxy; the text names its kind and the resource."""
+
+
+class ProxyView:
+    """All that a generator may look at.
+
+    It notes which services were asked for, so that a change of their endpoints or of their policies
+    regenerates this proxy, and a change of others does not.
+    """
+
+    def __init__(
+        self,
+        proxy: Proxy,
+        dataplane: DataplaneSpec,
+        mesh: MeshSpec,
+        context: MeshContext,
+        policies: MeshPolicies | None = None,
+        kinds: Iterable[Policy] = (),
+    ) -> None:
+        self.proxy = proxy
+        self.dataplane = dataplane
+        self.mesh = mesh
+        self.services: set[str] = set()
+        self._context = context
+        self._policies = policies or MeshPolicies()
+        self._kinds = tuple(kinds)
+
+    @cached_property
+    def tag_sets(self) -> tuple[TagPairs, ...]:
+        """The tags of each inbound, or of the gateway: who the proxy is as a source."""
+        return tuple(sorted_tags(tags) for tags in self.dataplane.tag_sets())
+
+    @cached_property
+    def metadata(self) -> Mapping[str, str]:
+        """What the proxy said about itself when it connected."""
+        return dict(self.proxy.metadata)
+
+    def endpoints(self, selector: Mapping[str, str]) -> EndpointSet:
+        """The endpoints of the destination that the tags select; one of the tags is ``service``."""
+        self.services.add(selector["service"])
+        return self._context.endpoints(selector)
+
+    def destinations(self, service: str) -> tuple[Destination, ...]:
+        """Where connections to a service go: what its route says, else the service itself."""
+        self.services.add(service)
+        for policy in self._of(Scope.ROUTE):
+            resolved = self._resolve(policy, service)
+            if isinstance(resolved, tuple):
+                return resolved
+        return (Destination(destination_tags(service), WHOLE),)
+
+    def outbound_edits(self, service: str) -> tuple[Edit, ...]:
+        """What policies do to the listeners of outbounds to a service."""
+        return self._edits(Scope.OUTBOUND, service)
+
+    def destination_edits(self, service: str) -> tuple[Edit, ...]:
+        """What policies do to the clusters of a service that a route leads to."""
+        return self._edits(Scope.DESTINATION, service)
+
+    def inbound_edits(self, tags: Mapping[str, str]) -> tuple[Edit, ...]:
+        """What policies do to the listener of an inbound."""
+        return self._edits(Scope.INBOUND, tags=sorted_tags(tags))
+
+    def proxy_edits(self) -> tuple[Edit, ...]:
+        """What policies do to everything that was generated."""
+        return self._edits(Scope.PROXY)
+
+    def _of(self, scope: Scope) -> Iterable[Policy]:
+        return (policy for policy in self._kinds if policy.scope is scope)
+
+    def _edits(self, scope: Scope, service: str = "", tags: TagPairs = ()) -> tuple[Edit, ...]:
+        if service:
+            self.services.add(service)
+        edits = []
+        for policy in self._of(scope):
+            resolved = self._resolve(policy, service, tags)
+            if resolved is not None and policy.apply is not None:
+                edits.append(Edit(policy.kind, policy.apply, resolved))
+        return tuple(edits)
+
+    def _resolve(self, policy: Policy, service: str, tags: TagPairs = ()) -> Hashable | None:
+        matches = self._policies.matches(policy, self.tag_sets, service, tags)
+        if not matches:
+            return None
+        subject = Subject(self.dataplane, self.mesh, service, tags, self.metadata)
+        try:
+            return policy.resolve(matches, subject)
+        except Exception as error:
+            raise PolicyError(_failure(policy.kind, matches, error)) from error
+
+
+def _failure(kind: str, matches: tuple[Match, ...], error: Exception) -> str:
+    names = ", ".join(f'"{match.name}"' for match in matches)
+    return f"{kind} {names}: {type(error).__name__}: {error}"

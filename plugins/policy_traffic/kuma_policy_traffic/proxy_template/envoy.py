@@ -1,0 +1,45 @@
+"""What a ProxyTemplate does: it replaces everything that was generated, or adds to it (data plane, 3.1)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from kuma_core.sdk import Draft, Match, Subject
+from kuma_policy_traffic.proxy_template.spec import DEFAULT_PROFILE
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """Whether what was generated is kept, and the texts of raw resources, in order."""
+
+    keeps_generated: bool
+    resources: tuple[str, ...]
+
+
+def resolve(matches: tuple[Match, ...], subject: Subject) -> Template:
+    """The one template of the proxy. Without imports nothing that was generated is kept."""
+    del subject
+    (match,) = matches
+    conf = match.spec.conf
+    if conf is None:
+        return Template(keeps_generated=False, resources=())
+    return Template(DEFAULT_PROFILE in conf.imports, tuple(raw.resource for raw in conf.resources))
+
+
+def apply(drafts: dict[tuple[str, str], Draft], conf: Template) -> None:
+    """A raw resource replaces a generated one of the same type and name."""
+    from kuma_policy_traffic.proxy_template.convert import read_resource
+
+    if not conf.keeps_generated:
+        drafts.clear()
+    for text in conf.resources:
+        found = read_resource(text)
+        drafts[(found.type_url, found.name)] = Draft(found.type_url, found.name, text, build)
+
+
+def build(text: str) -> Any:
+    """The live message of a raw resource."""
+    from kuma_policy_traffic.proxy_template.convert import read_resource
+
+    return read_resource(text).message

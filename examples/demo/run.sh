@@ -56,7 +56,10 @@ background service-1 kuma-tcp-echo -port 9001 -interface 127.0.0.1 -name echo-1
 background service-2 kuma-tcp-echo -port 9002 -interface 127.0.0.1 -name echo-2
 foreground kumactl apply -f examples/demo/mesh.yaml
 for name in echo-1 echo-2 web-1; do
-  background "$name" kuma-dp run --name="$name" --cp-address=http://127.0.0.1:5681
+  echo "\$ kumactl generate dataplane-token --dataplane=$name > $logs/$name-token"
+  (umask 077; kumactl generate dataplane-token --dataplane="$name" >"$logs/$name-token")
+  background "$name" kuma-dp run --name="$name" --cp-address=http://127.0.0.1:5681 \
+    --dataplane-token-file="$logs/$name-token"
 done
 until_ok "an answer through the mesh" get http://127.0.0.1:20001/
 

@@ -11,6 +11,7 @@ import falcon
 from kuma_core import __version__
 from kuma_core.api.errors import JSON
 from kuma_core.api.exchange import answer_json
+from kuma_core.auth.contract import tokens_enabled
 from kuma_core.config import Config
 from kuma_core.model import ResourceType
 from kuma_core.plugin.catalog import Kinds
@@ -41,8 +42,18 @@ def catalog(config: Config) -> dict[str, Any]:
     """``GET /catalog``: where the sibling servers are; what is not there has an empty URL (2.7)."""
     host = config.text("general.advertisedHostname")
     bootstrap = f"http://{host}:{config.number('bootstrapServer.port')}"
-    nowhere = {"localUrl": "", "publicUrl": ""}
-    return {"apis": {"bootstrap": {"url": bootstrap}, "dataplaneToken": nowhere, "admin": nowhere}}
+    admin = _admin_urls(config)
+    tokens = admin if tokens_enabled(config) else {"localUrl": "", "publicUrl": ""}
+    return {"apis": {"bootstrap": {"url": bootstrap}, "dataplaneToken": tokens, "admin": admin}}
+
+
+def _admin_urls(config: Config) -> dict[str, str]:
+    host, port = config.text("general.advertisedHostname"), config.number("adminServer.public.port")
+    is_public = config.flag("adminServer.public.enabled")
+    return {
+        "localUrl": f"http://localhost:{config.number('adminServer.local.port')}",
+        "publicUrl": f"https://{host}:{port}" if is_public else "",
+    }
 
 
 def kinds(registered: Kinds) -> dict[str, Any]:

@@ -13,11 +13,13 @@ import falcon
 from kuma_core.api.contract import Route
 from kuma_core.api.exchange import answer_json, begin, read_body
 from kuma_core.api.paging import answer_page, read_page
+from kuma_core.api.xds import answer_dry_run, wants_dry_run
 from kuma_core.errors import InvalidResource, Violation
 from kuma_core.model import Resource, ResourceKey, ResourceType, Scope
 from kuma_core.resources import codec
 from kuma_core.resources.manager import ResourceManager, Result
 from kuma_core.specs.base import parse_spec
+from kuma_core.xds.contract import Previewer
 
 _NAME = re.compile(r"[0-9a-z_-]*", re.ASCII)
 _BAD_NAME = "invalid characters. Valid characters are numbers, lowercase latin letters and '-', '_' symbols."
@@ -37,7 +39,7 @@ class Limits:
 
 
 def resource_routes(
-    kinds: Iterable[ResourceType], resources: ResourceManager, limits: Limits
+    kinds: Iterable[ResourceType], resources: ResourceManager, limits: Limits, previewer: Previewer
 ) -> Iterator[Route]:
     """The collection and the item of every kind that is stored, in each spelling of its path."""
     for kind in kinds:
@@ -45,7 +47,7 @@ def resource_routes(
             for path in collection_paths(kind):
                 item = f"{path}/{{mesh}}" if kind.scope is Scope.GLOBAL else f"{path}/{{name}}"
                 yield Route(path, Collection(kind, resources))
-                yield Route(item, Item(kind, resources, limits))
+                yield Route(item, Item(kind, resources, limits, previewer))
 
 
 def collection_paths(kind: ResourceType) -> list[str]:
@@ -72,10 +74,13 @@ class Collection:
 class Item:
     """One resource. A global one is its own mesh, so that its only parameter is ``mesh``."""
 
-    def __init__(self, kind: ResourceType, resources: ResourceManager, limits: Limits) -> None:
+    def __init__(
+        self, kind: ResourceType, resources: ResourceManager, limits: Limits, previewer: Previewer
+    ) -> None:
         self._kind = kind
         self._resources = resources
         self._limits = limits
+        self._previewer = previewer
 
     def on_get(self, req: falcon.Request, resp: falcon.Response, mesh: str, name: str = "") -> None:
         """The resource, or 404."""
@@ -94,6 +99,10 @@ class Item:
         req.context.title = "Could not find a resource"
         exists = self._resources.find(key) is not None
         req.context.title = f"Could not {'update' if exists else 'create'} a resource"
+        if wants_dry_run(req):
+            resource, warnings = self._resources.examine(Resource(key, spec))
+            answer_dry_run(resp, self._previewer, key, resource, _warnings(unknown, warnings))
+            return
         written = self._resources.put(Resource(key, spec))
         resp.status = 201 if written.result is Result.CREATED else 200
         resp.set_header(RESULT_HEADER, written.result.value)
@@ -103,7 +112,12 @@ class Item:
         """Delete the resource (200, empty), or 404."""
         begin(req, "Could not delete a resource")
         self._require_writable()
-        self._resources.delete(self._kind.key(mesh, name or mesh))
+        key = self._kind.key(mesh, name or mesh)
+        if wants_dry_run(req):
+            self._resources.get(key)
+            answer_dry_run(resp, self._previewer, key, None, [])
+            return
+        _warn(resp, [], self._resources.delete(key))
 
     def _require_writable(self) -> None:
         if self._limits.read_only or self._kind.read_only:
@@ -134,10 +148,15 @@ class Item:
             raise InvalidResource(found)
 
 
+def _warnings(unknown: list[str], warnings: Iterable[Violation]) -> list[str]:
+    return [f'unknown field "{path}" is ignored' for path in unknown] + [
+        f"{warning.field}: {warning.message}" for warning in warnings
+    ]
+
+
 def _warn(resp: falcon.Response, unknown: list[str], warnings: Iterable[Violation]) -> None:
     """Tell what was dropped and what the rules warn of, in at most ``MAX_WARNINGS`` warnings."""
-    texts = [f'unknown field "{path}" is ignored' for path in unknown]
-    texts += [f"{warning.field}: {warning.message}" for warning in warnings]
+    texts = _warnings(unknown, warnings)
     if len(texts) > MAX_WARNINGS:
         more = len(texts) - MAX_WARNINGS + 1
         texts = [*texts[: MAX_WARNINGS - 1], f"and {more} more warnings"]

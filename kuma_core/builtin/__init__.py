@@ -1,4 +1,4 @@
-"""The kernel's own kinds, settings, generators, routes and components, registered through everyone's hooks.
+"""The kernel's own kinds, settings, generators, routes, components and rules, through everyone's hooks.
 
 Hook implementations only; what they bring lives in the modules beside this one.
 """
@@ -12,8 +12,10 @@ from kuma_core.plugin.hookspecs import hookimpl
 
 if TYPE_CHECKING:
     from kuma_core.api.contract import Route
+    from kuma_core.ca.authorities import Authorities
     from kuma_core.config import Setting
-    from kuma_core.model import ResourceType
+    from kuma_core.errors import Violation
+    from kuma_core.model import Resource, ResourceType
     from kuma_core.runtime.contract import Component, Context
     from kuma_core.xds.contract import Draft, Generator
     from kuma_core.xds.view import ProxyView
@@ -65,8 +67,26 @@ def kuma_register_routes(context: Context) -> Iterable[Route]:
 
 
 @hookimpl
+def kuma_register_admin_routes(context: Context) -> Iterable[Route]:
+    """Issuing tokens, unless that is switched off."""
+    from kuma_core.builtin.admin_routes import admin_routes
+
+    return admin_routes(context)
+
+
+@hookimpl
 def kuma_register_components(context: Context) -> Iterable[Component]:
     """The writer of DataplaneInsights."""
     from kuma_core.builtin.insights import InsightWriter
 
     return [InsightWriter(context)]
+
+
+@hookimpl
+def kuma_admit(
+    resource: Resource | None, previous: Resource | None, authorities: Authorities
+) -> Iterable[Violation]:
+    """What a mesh may say of its certificate authority."""
+    from kuma_core.builtin.mesh_rules import mesh_violations
+
+    return mesh_violations(resource, previous, authorities)

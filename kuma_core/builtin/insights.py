@@ -13,7 +13,15 @@ from kuma_core.model import ResourceKey
 from kuma_core.resources.manager import DATAPLANE, INSIGHT
 from kuma_core.runtime.contract import Context
 from kuma_core.specs.insight import InsightSpec, ResponseStats, Subscription, SubscriptionStatus
-from kuma_core.xds.contract import CLUSTER, ENDPOINTS, LISTENER, ROUTES, Counts, StreamReport
+from kuma_core.xds.contract import (
+    CLUSTER,
+    ENDPOINTS,
+    LISTENER,
+    ROUTES,
+    SHORT_NAMES,
+    Counts,
+    StreamReport,
+)
 
 _log = structlog.get_logger("dataplane-insights")
 
@@ -89,7 +97,7 @@ def subscription(report: StreamReport, instance_id: str) -> Subscription:
     counts = report.counts
     status = SubscriptionStatus(
         last_update_time=report.updated,
-        last_rejection=report.rejection,
+        last_rejection=rejection(report),
         total=_stats(counts.values()),
         cds=_stats([counts.get(CLUSTER, Counts())]),
         eds=_stats([counts.get(ENDPOINTS, Counts())]),
@@ -103,6 +111,11 @@ def subscription(report: StreamReport, instance_id: str) -> Subscription:
         disconnect_time=report.disconnected,
         status=status,
     )
+
+
+def rejection(report: StreamReport) -> str:
+    """Envoy's words for what it refused, each behind the type."""
+    return "; ".join(f"{SHORT_NAMES.get(url, url)}: {text}" for url, text in report.rejections.items())
 
 
 def _stats(counts: Iterable[Counts]) -> ResponseStats:

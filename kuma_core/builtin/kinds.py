@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from kuma_core.model import CellFormat, Column, ResourceType, Scope
 from kuma_core.resources.manager import DATAPLANE, INSIGHT, MESH
+from kuma_core.resources.secrets import SECRET
 from kuma_core.specs.dataplane import DataplaneSpec
 from kuma_core.specs.insight import InsightSpec, OverviewSpec
 from kuma_core.specs.mesh import MeshSpec
+from kuma_core.specs.secret import SecretSpec
 
 _TAGS = "networking.inbound.*.tags|networking.gateway.tags"
 
@@ -49,5 +51,14 @@ KINDS = (
             Column("TAGS", "|".join(f"dataplane.{path}" for path in _TAGS.split("|")), CellFormat.TAGS),
             Column("UPDATES", "dataplaneInsight.subscriptions.*.status.total.responsesSent", CellFormat.SUM),
         ),
+    ),
+    ResourceType(
+        name=SECRET,
+        path="secrets",
+        singular="secret",
+        spec=SecretSpec,
+        read_only=True,
+        served=False,
+        affects_proxies=False,
     ),
 )

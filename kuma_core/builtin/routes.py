@@ -8,8 +8,10 @@ from typing import Any
 
 from kuma_core.api import index, openapi
 from kuma_core.api.contract import Route
+from kuma_core.api.explain import Explain
 from kuma_core.api.overview import OVERVIEW, TAG_FILTER, OverviewCollection, OverviewItem
 from kuma_core.api.resources import Limits, resource_routes
+from kuma_core.api.xds import ProxyConfiguration
 from kuma_core.runtime.contract import Context
 
 PAGES = {
@@ -35,7 +37,9 @@ def routes(context: Context) -> Iterator[Route]:
     for path in PAGES:
         yield Route(path, index.Answer(answers[path], one_line=path == "/config"))
     limits = Limits(config.number("apiServer.maxBodyBytes"), config.flag("apiServer.readOnly"))
-    yield from resource_routes(catalog.kinds, context.resources, limits)
+    yield from resource_routes(catalog.kinds, context.resources, limits, context.previewer)
+    yield Route("/meshes/{mesh}/explain", Explain(context.resources, catalog.policies))
+    yield Route("/meshes/{mesh}/dataplanes/{name}/xds", ProxyConfiguration(context.previewer))
     for spelling in ("dataplanes+insights", "dataplane+insights"):
         yield Route(f"/meshes/{{mesh}}/{spelling}", OverviewCollection(context.resources))
         yield Route(f"/meshes/{{mesh}}/{spelling}/{{name}}", OverviewItem(context.resources))

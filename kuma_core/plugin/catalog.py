@@ -14,15 +14,18 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import pluggy
 
+from kuma_core.ca.contract import CaProviderFactory
 from kuma_core.config import Setting
 from kuma_core.errors import ConfigError, PluginError
 from kuma_core.model import ResourceType
 from kuma_core.plugin import hookspecs
+from kuma_core.plugin.admission import Admission
 from kuma_core.plugin.loader import Plugin, State
 from kuma_core.resources.contract import StoreFactory
 
 if TYPE_CHECKING:
     from kuma_core.api.contract import Route
+    from kuma_core.ca.authorities import Authorities
     from kuma_core.policy.contract import Policy
     from kuma_core.runtime.contract import Component, Context
     from kuma_core.xds.contract import Generator
@@ -72,6 +75,7 @@ class Catalog:
     settings: tuple[Setting, ...]
     kinds: Kinds
     stores: Mapping[str, StoreFactory]
+    ca_providers: Mapping[str, Contributed[CaProviderFactory]]
     generators: tuple[Generator, ...]
     policies: tuple[Policy, ...]
     provides: Mapping[str, tuple[str, ...]]
@@ -79,11 +83,22 @@ class Catalog:
 
     def routes(self, context: Context) -> tuple[Route, ...]:
         """Call ``kuma_register_routes``: the routes of all plugins. To be called once."""
+        return self._routes("kuma_register_routes", "route", context)
+
+    def admin_routes(self, context: Context) -> tuple[Route, ...]:
+        """Call ``kuma_register_admin_routes``: the admin server's routes of all plugins. To be called once."""
+        return self._routes("kuma_register_admin_routes", "admin route", context)
+
+    def _routes(self, hook: str, what: str, context: Context) -> tuple[Route, ...]:
         from kuma_core.api.contract import Route
 
-        routes = collect(self._manager, "kuma_register_routes", Route, context=context)
-        _refuse_clashes("route", routes, lambda route: [_shape(route.template)])
+        routes = collect(self._manager, hook, Route, context=context)
+        _refuse_clashes(what, routes, lambda route: [_shape(route.template)])
         return tuple(entry.value for entry in routes)
+
+    def admission(self, authorities: Authorities) -> Admission:
+        """Who is asked before every write by ``kuma_admit``; found once, as it is asked often."""
+        return Admission(self._manager.hook.kuma_admit.get_hookimpls(), authorities)
 
     def components(self, context: Context) -> tuple[Component, ...]:
         """Call ``kuma_register_components``: the long-running parts of all plugins. To be called once."""
@@ -133,12 +148,14 @@ def _freeze(manager: pluggy.PluginManager, plugins: tuple[Plugin, ...]) -> Catal
     settings = collect(manager, "kuma_register_config", Setting)
     kinds = collect(manager, "kuma_register_resource_types", ResourceType)
     stores = collect(manager, "kuma_register_stores", StoreFactory)
+    ca_providers = collect(manager, "kuma_register_ca_providers", CaProviderFactory)
     generators = collect(manager, "kuma_register_generators", Generator)
     policies = collect(manager, "kuma_register_policies", Policy)
     _refuse_clashes("configuration key", settings, lambda item: [item.path])
     _refuse_keys_inside_keys(settings)
     _refuse_clashes("environment variable", settings, lambda item: [item.env, *item.aliases])
     _refuse_clashes("store", stores, lambda item: [item.name])
+    _refuse_clashes("certificate authority", ca_providers, lambda item: [item.name])
     _refuse_clashes("generator", generators, lambda item: [item.name])
     _refuse_clashes("order of a generator", generators, lambda item: [item.order])
     _refuse_clashes("policy of the kind", policies, lambda item: [item.kind])
@@ -150,24 +167,38 @@ def _freeze(manager: pluggy.PluginManager, plugins: tuple[Plugin, ...]) -> Catal
         settings=tuple(entry.value for entry in settings),
         kinds=Kinds(kinds),
         stores=MappingProxyType({entry.value.name: entry.value for entry in stores}),
+        ca_providers=MappingProxyType({entry.value.name: entry for entry in ca_providers}),
         generators=tuple(sorted((entry.value for entry in generators), key=lambda item: item.order)),
         policies=tuple(sorted((entry.value for entry in policies), key=lambda item: item.order)),
-        provides=_provides(manager, kinds=kinds, stores=stores, generators=generators),
+        provides=_provides(
+            manager, kinds=kinds, stores=stores, ca_providers=ca_providers, generators=generators
+        ),
         _manager=manager,
     )
+
+
+_UNNAMED = {
+    "config": "kuma_register_config",
+    "routes": "kuma_register_routes",
+    "admin routes": "kuma_register_admin_routes",
+    "components": "kuma_register_components",
+    "admission": "kuma_admit",
+}
+"""The hooks whose values have no names that are worth to be shown, and what is shown instead."""
 
 
 def _provides(
     manager: pluggy.PluginManager, **named: list[Contributed[Any]]
 ) -> Mapping[str, tuple[str, ...]]:
-    """What to show for each plugin: its named values, and the hooks of phase 2 that it implements."""
+    """What to show for each plugin: its named values, and the other hooks that it implements."""
     provides: dict[str, list[str]] = {name: [] for name, _ in manager.list_name_plugin()}
     for group, entries in named.items():
         for entry in entries:
-            provides[entry.plugin].append(f"{group.removesuffix('s')} {entry.value.name}")
-    for hook in ("config", "routes", "components"):
-        for implementation in getattr(manager.hook, f"kuma_register_{hook}").get_hookimpls():
-            provides[implementation.plugin_name].append(hook)
+            what = group.removesuffix("s").replace("_", " ")
+            provides[entry.plugin].append(f"{what} {entry.value.name}")
+    for what, hook in _UNNAMED.items():
+        for implementation in getattr(manager.hook, hook).get_hookimpls():
+            provides[implementation.plugin_name].append(what)
     return MappingProxyType({name: tuple(sorted(values)) for name, values in provides.items()})
 
 
@@ -182,7 +213,7 @@ def _register(manager: pluggy.PluginManager, module: object, name: str, label: s
         raise PluginError(f"{label}: {_taken(manager, module, name)}; {_way_out(name)}", name) from error
     own = _implementations(manager, module)
     for attribute, _ in inspect.getmembers(module, callable):
-        if attribute.startswith("kuma_register_") and attribute not in own:
+        if attribute.startswith(("kuma_register_", "kuma_admit")) and attribute not in own:
             raise PluginError(f"{label}: {attribute} lacks the @hookimpl decorator", name)
     for hook, implementation in own.items():
         _check_signature(implementation, hook, name, label)

@@ -1,8 +1,9 @@
 """Every hook there is. A plugin implements the ones it needs, each as a plain function marked ``hookimpl``.
 
-All hooks have one shape: they are called exactly once, at start, and return a list of typed values. The
-kernel checks and freezes the values into a Catalog and never calls the hook again. The order in which
-plugins are called changes nothing. ``docs/reference/hooks.md`` has an example for each.
+The hooks named ``kuma_register_…`` are called exactly once, at start, and return a list of typed values. The
+kernel checks and freezes the values into a Catalog and never calls the hook again. The others are questions,
+asked while the control plane works. The order in which plugins are called changes nothing.
+``docs/reference/hooks.md`` has an example for each.
 """
 
 from __future__ import annotations
@@ -14,10 +15,14 @@ import pluggy
 
 if TYPE_CHECKING:
     from kuma_core.api.contract import Route
+    from kuma_core.ca.authorities import Authorities
+    from kuma_core.ca.contract import CaProviderFactory
     from kuma_core.config import Setting
-    from kuma_core.model import ResourceType
+    from kuma_core.errors import Violation
+    from kuma_core.model import Resource, ResourceType
     from kuma_core.policy.contract import Policy
     from kuma_core.resources.contract import StoreFactory
+    from kuma_core.resources.manager import ResourceManager
     from kuma_core.runtime.contract import Component, Context
     from kuma_core.xds.contract import Generator
 
@@ -50,6 +55,12 @@ def kuma_register_stores() -> Iterable[StoreFactory]:
 
 
 @hookspec
+def kuma_register_ca_providers() -> Iterable[CaProviderFactory]:
+    """Return the certificate authorities that a mesh may select by ``mtls.ca``."""
+    raise NotImplementedError
+
+
+@hookspec
 def kuma_register_generators() -> Iterable[Generator]:
     """Return generators of Envoy resources that every proxy gets and no policy owns."""
     raise NotImplementedError
@@ -71,6 +82,26 @@ def kuma_register_routes(context: Context) -> Iterable[Route]:
 
 
 @hookspec
+def kuma_register_admin_routes(context: Context) -> Iterable[Route]:
+    """Return falcon resources to be served by the admin server, which is closed to other machines."""
+    raise NotImplementedError
+
+
+@hookspec
 def kuma_register_components(context: Context) -> Iterable[Component]:
     """Return long-running parts; each runs in a thread of its own until it is told to stop."""
+    raise NotImplementedError
+
+
+# Questions: asked again and again, from several threads; an answer must come fast and changes nothing.
+
+
+@hookspec
+def kuma_admit(
+    resource: Resource | None,
+    previous: Resource | None,
+    resources: ResourceManager,
+    authorities: Authorities,
+) -> Iterable[Violation]:
+    """Return what speaks against a write: errors refuse it, warnings are told to its writer."""
     raise NotImplementedError

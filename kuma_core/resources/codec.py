@@ -12,7 +12,7 @@ from typing import Any
 from kuma_core.errors import MalformedResource, UnreadableResource, Violation
 from kuma_core.model import Resource, ResourceType, Scope
 from kuma_core.resources.contract import Record
-from kuma_core.specs.base import Spec, parse_spec, to_document
+from kuma_core.specs.base import Spec, to_document
 
 META = ("type", "mesh", "name")
 
@@ -22,7 +22,7 @@ MAX_DEPTH = 64
 
 def encode(resource: Resource) -> str:
     """The document that a store keeps: the spec alone, equal text for equal specs."""
-    return json.dumps(to_document(resource.spec), separators=(",", ":"), ensure_ascii=False, sort_keys=True)
+    return json.dumps(resource.spec.to_stored(), separators=(",", ":"), ensure_ascii=False, sort_keys=True)
 
 
 def decode(kind: ResourceType, record: Record) -> Resource:
@@ -43,7 +43,7 @@ def _read_cached(model: type[Spec], document: str) -> Spec:
 
 
 def _read(model: type[Spec], document: str) -> Spec:
-    return parse_spec(model, json.loads(document))[0]
+    return model.from_stored(json.loads(document))
 
 
 _CACHED_DOCUMENTS, _CACHED_CHARACTERS = 16_384, 4_096

@@ -6,7 +6,7 @@ of the API specification, 2.3.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
@@ -21,10 +21,11 @@ from kuma_core.errors import (
     UnreadableResource,
     Violation,
 )
-from kuma_core.model import Resource, ResourceKey, ResourceType, Scope
+from kuma_core.model import Resource, ResourceKey, Scope
 from kuma_core.plugin.catalog import Kinds
 from kuma_core.resources import codec
-from kuma_core.resources.contract import Store
+from kuma_core.resources.contract import Record, Store
+from kuma_core.resources.secrets import outlives_its_mesh
 
 MESH = "Mesh"
 DATAPLANE = "Dataplane"
@@ -51,12 +52,32 @@ class Written:
     warnings: tuple[Violation, ...] = ()
 
 
+Admit = Callable[[Resource | None, Resource | None, "ResourceManager"], list[Violation]]
+"""What is asked before every write: the resource as it would be (``None``: deleted) and as it is now
+(``None``: not there). Errors refuse the write, warnings are told to the writer."""
+
+Prepare = Callable[[Resource], None]
+"""Makes what has to be there before a resource is stored. Repeating it does no harm."""
+
+
+def _admit_all(resource: Resource | None, previous: Resource | None, manager: object) -> list[Violation]:
+    return []
+
+
 class ResourceManager:
     """Reads and writes resources. Safe for use from several threads at once."""
 
-    def __init__(self, store: Store, kinds: Kinds) -> None:
+    def __init__(
+        self,
+        store: Store,
+        kinds: Kinds,
+        admit: Admit = _admit_all,
+        prepare: Prepare = lambda resource: None,
+    ) -> None:
         self._store = store
         self._kinds = kinds
+        self._admit = admit
+        self._prepare = prepare
 
     def get(self, key: ResourceKey) -> Resource:
         """The stored resource; raises ``NotFound`` or ``StoreUnavailable``."""
@@ -94,16 +115,27 @@ class ResourceManager:
 
         Raises ``InvalidResource`` with every rule that it breaks, ``Conflict`` if others keep writing it.
         """
-        kind = self._kinds[resource.key.type]
         resource = Resource(resource.key, resource.spec.with_defaults())
-        warnings = self._check(resource)
+        warnings = _accept(resource.spec.violations())
         for _ in range(_ATTEMPTS):
             try:
-                result, stored = self._put_once(kind, resource)
-                return Written(result, stored, warnings)
+                return self._put_once(resource, warnings)
             except (Conflict, AlreadyExists):
                 continue
         raise self._contested(resource.key)
+
+    def examine(self, resource: Resource) -> tuple[Resource, tuple[Violation, ...]]:
+        """The resource as ``put`` would store it, and what its writer would be told; nothing is stored.
+
+        Raises as ``put`` does for a resource that breaks a rule.
+        """
+        resource = Resource(resource.key, resource.spec.with_defaults())
+        warnings = _accept(resource.spec.violations())
+        current = self.find(resource.key)
+        warnings += _accept(self._admit(resource, current, self))
+        if current is None:
+            self._require_mesh(resource)
+        return resource, warnings
 
     def amend(self, key: ResourceKey, change: Callable[[Any], Any]) -> Written:
         """Replace a spec by what ``change`` makes of the stored one (``None`` if there is none).
@@ -111,41 +143,65 @@ class ResourceManager:
         If somebody else writes in between, ``change`` is called again with what is there then. Raises as
         ``put`` does.
         """
-        kind = self._kinds[key.type]
         for _ in range(_ATTEMPTS):
             current = self.find(key)
             resource = Resource(
                 key, change(current.spec if current else None), current.version if current else ""
             )
-            warnings = self._check(resource)
+            warnings = _accept(resource.spec.violations())
+            warnings += self._ask(resource, current)
             try:
-                result, stored = self._write(kind, resource)
+                result, stored = self._write(resource)
                 return Written(result, stored, warnings)
             except (Conflict, AlreadyExists):
                 continue
         raise self._contested(key)
 
-    def _check(self, resource: Resource) -> tuple[Violation, ...]:
-        found = list(resource.spec.violations())
-        errors = [violation for violation in found if violation.severity is Severity.ERROR]
-        if errors:
-            raise InvalidResource(errors)
-        return tuple(found)
+    def ensure(self, resource: Resource) -> Resource:
+        """Create the resource unless it is there already, and return what is there."""
+        resource = Resource(resource.key, resource.spec.with_defaults())
+        for _ in range(_ATTEMPTS):
+            found = self.find(resource.key)
+            if found:
+                return found
+            try:
+                _accept(resource.spec.violations())
+                self._ask(resource, None)
+                return self._write(resource)[1]
+            except AlreadyExists:
+                continue
+        raise self._contested(resource.key)
 
-    def _put_once(self, kind: ResourceType, resource: Resource) -> tuple[Result, Resource]:
+    def _put_once(self, resource: Resource, warnings: tuple[Violation, ...]) -> Written:
         try:
             current = self._store.get(resource.key)
         except NotFound:
-            return self._write(kind, resource)
+            warnings += self._ask(resource, None)
+            return Written(*self._write(resource), warnings)
+        warnings += self._ask(resource, self._readable(current))
+        resource = Resource(resource.key, resource.spec, current.version)
         if current.document == codec.encode(resource):
-            return Result.UNCHANGED, Resource(resource.key, resource.spec, current.version)
-        return self._write(kind, Resource(resource.key, resource.spec, current.version))
+            return Written(Result.UNCHANGED, resource, warnings)
+        return Written(*self._write(resource), warnings)
 
-    def _write(self, kind: ResourceType, resource: Resource) -> tuple[Result, Resource]:
+    def _readable(self, record: Record) -> Resource | None:
+        """The stored resource; one that cannot be read counts as none, so that it can be replaced."""
+        try:
+            return codec.decode(self._kinds[record.key.type], record)
+        except UnreadableResource:
+            return None
+
+    def _ask(self, resource: Resource, previous: Resource | None) -> tuple[Violation, ...]:
+        """Have the write admitted and prepared. An equal write too: so what went missing comes back."""
+        warnings = _accept(self._admit(resource, previous, self))
+        self._prepare(resource)
+        return warnings
+
+    def _write(self, resource: Resource) -> tuple[Result, Resource]:
         """Create the resource if it has no version yet, else replace the one of its version."""
         document = codec.encode(resource)
         if not resource.version:
-            self._require_mesh(kind, resource)
+            self._require_mesh(resource)
             record = self._store.create(resource.key, document)
             return Result.CREATED, Resource(resource.key, resource.spec, record.version)
         record = self._store.update(resource.key, document, resource.version)
@@ -154,8 +210,8 @@ class ResourceManager:
     def _contested(self, key: ResourceKey) -> Conflict:
         return Conflict(f"the resource {key} is being written by others all the time; try again")
 
-    def _require_mesh(self, kind: ResourceType, resource: Resource) -> None:
-        if kind.scope is Scope.GLOBAL:
+    def _require_mesh(self, resource: Resource) -> None:
+        if self._kinds[resource.key.type].scope is Scope.GLOBAL:
             return
         try:
             self._store.get(ResourceKey(MESH, resource.mesh, resource.mesh))
@@ -163,22 +219,27 @@ class ResourceManager:
             message = f"mesh of name {resource.mesh} is not found"
             raise InvalidResource([Violation("mesh", message)], details="Mesh is not found") from None
 
-    def ensure(self, resource: Resource) -> Resource:
-        """Create the resource unless it is there already, and return what is there."""
-        found = self.find(resource.key)
-        return found or self.put(resource).resource
-
-    def delete(self, key: ResourceKey) -> None:
-        """Delete a resource and what cannot live without it.
+    def delete(self, key: ResourceKey) -> tuple[Violation, ...]:
+        """Delete a resource and what cannot live without it; returns what its deleter should be told.
 
         A mesh takes everything inside it along, a dataplane its insight. Repeating the call finishes what an
-        interrupted one left. Raises ``NotFound`` if the resource itself was not there.
+        interrupted one left. Raises ``NotFound`` if the resource itself was not there, ``InvalidResource`` if
+        it may not be deleted.
         """
+        warnings = self._ask_to_delete(key)
         try:
             self._store.delete(key)
         finally:
             for owned in self._owned_by(key):
                 self._discard(owned)
+        return warnings
+
+    def _ask_to_delete(self, key: ResourceKey) -> tuple[Violation, ...]:
+        try:
+            previous = self._readable(self._store.get(key))
+        except NotFound:
+            return ()
+        return _accept(self._admit(None, previous, self)) if previous else ()
 
     def _owned_by(self, key: ResourceKey) -> Iterator[ResourceKey]:
         if key.type == DATAPLANE:
@@ -186,8 +247,18 @@ class ResourceManager:
         if key.type == MESH:
             for kind in self._kinds:
                 if kind.stored and kind.scope is Scope.MESH:
-                    yield from (record.key for record in self._store.list(kind.name, key.name))
+                    keys = [record.key for record in self._store.list(kind.name, key.name)]
+                    yield from (owned for owned in keys if not outlives_its_mesh(owned))
 
     def _discard(self, key: ResourceKey) -> None:
         with suppress(NotFound):  # somebody else may delete it at the same moment
             self._store.delete(key)
+
+
+def _accept(found: Iterable[Violation]) -> tuple[Violation, ...]:
+    """The warnings; raises ``InvalidResource`` with the errors if there are any."""
+    found = tuple(found)
+    errors = [violation for violation in found if violation.severity is Severity.ERROR]
+    if errors:
+        raise InvalidResource(errors)
+    return found

@@ -8,21 +8,29 @@ from typing import TYPE_CHECKING, Protocol
 from kuma_core.lifecycle import Stop
 
 if TYPE_CHECKING:
+    from kuma_core.auth.keys import SigningKeys
+    from kuma_core.ca.authorities import Authorities
     from kuma_core.config import Config
     from kuma_core.plugin.catalog import Catalog
     from kuma_core.resources.manager import ResourceManager
-    from kuma_core.xds.contract import Streams
+    from kuma_core.resources.secrets import SecretManager
+    from kuma_core.xds.contract import Previewer, Streams
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What phase-2 hooks may use: the parsed configuration, what plugins registered, the resources, what is
-    known about the connected proxies, and the id of this control plane among several."""
+    """What phase-2 hooks may use: the parsed configuration, what plugins registered, the resources, the
+    secrets, which no API may show, the certificate authorities, the keys of dataplane tokens, what is known
+    about the connected proxies and what they would be sent, and the id of this control plane among several."""
 
     config: Config
     catalog: Catalog
     resources: ResourceManager
+    secrets: SecretManager
+    authorities: Authorities
+    signing_keys: SigningKeys
     streams: Streams
+    previewer: Previewer
     instance_id: str
 
 

@@ -18,7 +18,7 @@ from kuma_core.runtime.configuration import read_config
 from kuma_core.runtime.plugin_choice import chosen, chosen_catalog, plugins_option
 
 
-@click.group(cls=Group, help="The control plane of a service mesh.")
+@click.group("kuma-cp", cls=Group, help="The control plane of a service mesh.")
 @log_level_option("info")
 @click.pass_context
 def root(ctx: click.Context, log_level: str) -> None:

@@ -15,22 +15,25 @@ from kuma_core.api.app import build_app
 from kuma_core.api.bootstrap import Bootstrap, BootstrapRequest
 from kuma_core.api.contract import Route
 from kuma_core.api.cors import Cors
+from kuma_core.auth.keys import SigningKeys
+from kuma_core.ca.authorities import open_authorities
 from kuma_core.config import Config
-from kuma_core.documents import load_documents
-from kuma_core.errors import ConfigError, KumaError, StoreUnavailable
-from kuma_core.model import Resource, ResourceKey
+from kuma_core.errors import KumaError
+from kuma_core.model import ResourceKey
 from kuma_core.plugin.catalog import Catalog
 from kuma_core.resources.changes import ChangeFeed
-from kuma_core.resources.codec import spec_part
 from kuma_core.resources.contract import Store
 from kuma_core.resources.manager import DATAPLANE, MESH, ResourceManager
+from kuma_core.resources.secrets import SecretManager
+from kuma_core.runtime.admin import AdminServers
 from kuma_core.runtime.components import Components
 from kuma_core.runtime.contract import Context
+from kuma_core.runtime.groundwork import lay_groundwork
 from kuma_core.runtime.http import HttpServer, bind, port_error
 from kuma_core.runtime.metrics import renderer
-from kuma_core.specs.base import parse_spec
 from kuma_core.xds.bootstrap import bootstrap_params, bootstrap_yaml
 from kuma_core.xds.contract import Proxy
+from kuma_core.xds.preview import Preview
 from kuma_core.xds.proxy import identify
 from kuma_core.xds.reconciler import Delivery, Reconciler
 from kuma_core.xds.server.ads import SERVER_OPTIONS, AdsService
@@ -40,7 +43,6 @@ from kuma_core.xds.views import Views
 
 _log = structlog.get_logger("kuma-cp.run")
 
-DEFAULT_MESH = "default"
 API_HINT = "GET /kinds lists the collections that there are"
 GRACE_SECONDS = 1.0
 
@@ -96,19 +98,21 @@ class Platform:
 
     async def _open(self, stack: AsyncExitStack) -> None:
         api, bootstrap, diagnostic = self._bind(stack)
+        admin = AdminServers(self.config, stack)
         params = bootstrap_params(self.config)
         factory = self.catalog.store(self.config.text("store.type"))
-        store = stack.enter_context(factory.open(self.config))
-        resources = ResourceManager(store, self.catalog.kinds)
-        self._ensure_default_mesh(resources)
-        self.reconciler = reconciler = self._reconciler(resources)
+        self.store = store = stack.enter_context(factory.open(self.config))
+        context = self._context(store)
+        resources, reconciler = context.resources, self.reconciler
+        lay_groundwork(context)
         hub: Hub[Proxy] = Hub(reconciler)
         self._hub = hub
-        context = Context(self.config, self.catalog, resources, self.streams, self.instance_id)
         routes = self.catalog.routes(context)
+        admin_routes = self.catalog.admin_routes(context)
         own = self.catalog.components(context)
         feed = ChangeFeed(store)
         feed.listen(reconciler.changed)
+        feed.listen(context.signing_keys.changed)
         components = Components(self._failed)
         stack.callback(components.stop)
         components.start(own)
@@ -119,6 +123,7 @@ class Platform:
         make_bootstrap = _BootstrapMaker(resources, params)
         cors = Cors(self.config.texts("apiServer.corsAllowedDomains"))
         self._serve_http(stack, "api-server", api, build_app(routes, cors, API_HINT))
+        admin.serve(admin_routes)
         at_bootstrap = build_app([Route("/bootstrap", Bootstrap(make_bootstrap))])
         self._serve_http(stack, "bootstrap-server", bootstrap, at_bootstrap)
         self._serve_http(
@@ -147,21 +152,24 @@ class Platform:
         bind(xds, env[xds], self.config.number(xds)).close()
         return sockets
 
-    def _ensure_default_mesh(self, resources: ResourceManager) -> None:
-        """Create the mesh ``default`` unless it is there (API specification, 1.6)."""
-        text = self.config.text("defaults.mesh")
-        try:
-            document: Any = next(iter(load_documents(text, "defaults.mesh")), {})
-            if not isinstance(document, dict):
-                raise ConfigError("defaults.mesh is not a YAML mapping")
-            spec, _ = parse_spec(self.catalog.kinds[MESH].spec, spec_part(document))
-            resources.ensure(Resource(ResourceKey(MESH, DEFAULT_MESH, DEFAULT_MESH), spec))
-        except StoreUnavailable:
-            raise
-        except KumaError as error:
-            raise ConfigError(
-                f"Invalid configuration: Defaults validation failed: Mesh is not valid: {error} (defaults.mesh)"
-            ) from None
+    def _context(self, store: Store) -> Context:
+        """Everything above the store, in the order in which one part needs the other."""
+        secrets = SecretManager(store)
+        authorities = open_authorities(self.catalog, self.config, secrets)
+        admit = self.catalog.admission(authorities)
+        resources = ResourceManager(store, self.catalog.kinds, admit, authorities.prepare)
+        self.reconciler = self._reconciler(resources)
+        return Context(
+            config=self.config,
+            catalog=self.catalog,
+            resources=resources,
+            secrets=secrets,
+            authorities=authorities,
+            signing_keys=SigningKeys(secrets),
+            streams=self.streams,
+            previewer=Preview(self.reconciler, self.streams),
+            instance_id=self.instance_id,
+        )
 
     def _reconciler(self, resources: ResourceManager) -> Reconciler:
         return Reconciler(

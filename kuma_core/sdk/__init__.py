@@ -5,6 +5,7 @@ names are only handed on, and every one of them stays.
 """
 
 from kuma_core.api.contract import Route
+from kuma_core.ca.contract import CaProvider, CaProviderFactory
 from kuma_core.config import DURATION, FLAG, NUMBER, TEXT, TEXTS, Config, Setting
 from kuma_core.documents import DocumentError, load_documents
 from kuma_core.durations import parse_duration
@@ -27,6 +28,7 @@ from kuma_core.plugin.hookspecs import hookimpl
 from kuma_core.policy.contract import Destination, Ends, Match, Policy, Subject
 from kuma_core.policy.contract import Scope as PolicyScope
 from kuma_core.resources.contract import Change, Op, Publish, Record, Store, StoreFactory
+from kuma_core.resources.secrets import Secret, SecretManager
 from kuma_core.runtime.contract import Component, Context
 from kuma_core.specs.base import (
     Duration,
@@ -52,6 +54,8 @@ __all__ = [
     "TEXT",
     "TEXTS",
     "AlreadyExists",
+    "CaProvider",
+    "CaProviderFactory",
     "CellFormat",
     "Change",
     "Column",
@@ -83,6 +87,8 @@ __all__ = [
     "ResourceType",
     "Route",
     "Scope",
+    "Secret",
+    "SecretManager",
     "Setting",
     "Severity",
     "Spec",

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from functools import cache
 from types import MappingProxyType
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Self, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -45,6 +45,20 @@ class Spec(BaseModel):
         if isinstance(raw, Mapping) and None in raw.values():
             return {key: value for key, value in raw.items() if value is not None}
         return raw
+
+    @classmethod
+    def from_stored(cls, document: Any) -> Self:
+        """Read what ``to_stored`` gave; raises ``MalformedResource`` or ``ValueError``."""
+        return parse_spec(cls, document)[0]
+
+    def to_stored(self) -> Any:
+        """The spec as JSON data for a store; an object, unless a kind says otherwise."""
+        return to_document(self)
+
+    @classmethod
+    def unknown_fields(cls, raw: Mapping[str, Any], path: str) -> Iterator[str]:
+        """The paths, below ``path``, of what is dropped because nobody knows it."""
+        return _unknown(cls, raw, path)
 
     def with_defaults(self) -> Self:
         """The spec as it is stored, with what the system fills in."""
@@ -114,13 +128,16 @@ Timestamp = Annotated[datetime, BeforeValidator(_timestamp)]
 Tags = Annotated[Mapping[str, str], AfterValidator(MappingProxyType)]
 
 
-def parse_spec(spec: type[Spec], raw: Mapping[str, Any]) -> tuple[Spec, list[str]]:
+S = TypeVar("S", bound=Spec)
+
+
+def parse_spec(spec: type[S], raw: Mapping[str, Any]) -> tuple[S, list[str]]:
     """Read a spec from plain data; also returns the paths of the fields that nobody knows.
 
     Raises ``MalformedResource`` with one violation for each value of a wrong type.
     """
     try:
-        return spec.model_validate(raw), list(_unknown(spec, raw, ""))
+        return spec.model_validate(raw), list(spec.unknown_fields(raw, ""))
     except ValidationError as error:
         raise MalformedResource([_violation(spec, item) for item in error.errors()]) from None
 
@@ -171,11 +188,11 @@ def _unknown(spec: type[Spec], raw: Mapping[str, Any], path: str) -> Iterator[st
             continue
         nested = fields[key].nested
         if nested and isinstance(value, Mapping):
-            yield from _unknown(nested, value, f"{path}{key}.")
+            yield from nested.unknown_fields(value, f"{path}{key}.")
         elif nested and isinstance(value, list):
             for index, item in enumerate(value):
                 if isinstance(item, Mapping):
-                    yield from _unknown(nested, item, f"{path}{key}[{index}].")
+                    yield from nested.unknown_fields(item, f"{path}{key}[{index}].")
 
 
 class _FieldInfo(typing.NamedTuple):

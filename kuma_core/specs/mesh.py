@@ -13,12 +13,20 @@ from kuma_core.specs.base import Spec
 
 BUILTIN_CA = "builtin"
 
+WITHOUT_CONTENT = (BUILTIN_CA, "provided")
+"""Members of ``mtls.ca`` that are empty objects (1.4). What others hold is their plugin's affair."""
+
 
 def _null_selects(raw: Any) -> Any:
     """YAML writes an empty choice as ``provided:``, which is null; it selects nevertheless."""
     if isinstance(raw, Mapping):
-        return {key: {} if value is None else value for key, value in raw.items()}
+        return {key: _content(key, value) for key, value in raw.items()}
     return raw
+
+
+def _content(name: str, value: Any) -> Any:
+    drop = name in WITHOUT_CONTENT and isinstance(value, Mapping)
+    return {} if value is None or drop else value
 
 
 CaChoice = Annotated[
@@ -32,6 +40,14 @@ class Mtls(Spec):
 
     ca: CaChoice | None = None
     enabled: bool = False
+
+    @classmethod
+    def unknown_fields(cls, raw: Mapping[str, Any], path: str) -> Iterator[str]:
+        """Also what was dropped from the members that have no content."""
+        yield from super().unknown_fields(raw, path)
+        ca = raw.get("ca") or {}
+        for name in WITHOUT_CONTENT:
+            yield from (f"{path}ca.{name}.{key}" for key in ca.get(name) or ())
 
 
 class Zipkin(Spec):
@@ -104,27 +120,24 @@ class MeshSpec(Spec):
         return self.model_copy(update={"mtls": mtls.model_copy(update={"ca": _BUILTIN})})
 
     def violations(self) -> Iterator[Violation]:
-        """Section 4.3, and what this release cannot do yet."""
+        """Section 4.3; which authorities there are is known to ``builtin.mesh_rules``."""
         yield from self._authority_problems()
         yield from self._logging_problems()
+
+    def authority(self) -> str:
+        """The name of the selected certificate authority; ``""`` if there is none."""
+        return next(iter(self.mtls.ca or ()), "") if self.mtls else ""
+
+    def is_encrypted(self) -> bool:
+        """Whether mutual TLS is on."""
+        return bool(self.mtls and self.mtls.enabled)
 
     def _authority_problems(self) -> Iterator[Violation]:
         chosen = list(self.mtls.ca or ()) if self.mtls else []
         if len(chosen) > 1:
             yield Violation("mtls.ca", f"only one authority can be set, not {' and '.join(sorted(chosen))}")
-        for name in chosen:
-            if name != BUILTIN_CA:
-                yield Violation(
-                    f"mtls.ca.{name}",
-                    f'no loaded plugin provides the "{name}" certificate authority; '
-                    f"install the plugin kuma-ca-{name} and restart the control plane",
-                )
-        if self.mtls and self.mtls.enabled:
-            yield Violation(
-                "mtls.enabled",
-                "no loaded plugin provides a certificate authority, so that traffic would stay unencrypted; "
-                "leave it false until the plugin kuma-ca-builtin is installed",
-            )
+        if self.is_encrypted() and not chosen:
+            yield Violation("mtls.ca", "has to be set when mTLS is enabled")
 
     def _logging_problems(self) -> Iterator[Violation]:
         logging = self.logging or Logging()

@@ -22,7 +22,13 @@ from kuma_core.runtime.platform import Platform
 from kuma_core.testing.ports import free_port
 from kuma_core.testing.waiting import eventually
 
-PORTS = ("apiServer.port", "bootstrapServer.port", "xdsServer.grpcPort", "xdsServer.diagnosticsPort")
+PORTS = (
+    "apiServer.port",
+    "bootstrapServer.port",
+    "xdsServer.grpcPort",
+    "xdsServer.diagnosticsPort",
+    "adminServer.local.port",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +45,7 @@ class RunningPlatform:
 
     def __init__(self, platform: Platform) -> None:
         self.platform = platform
-        self.api, self.bootstrap, self.xds_port, self.diagnostics = (
+        self.api, self.bootstrap, self.xds_port, self.diagnostics, self.admin = (
             platform.config.number(path) for path in PORTS
         )
 
@@ -75,6 +81,12 @@ class RunningPlatform:
         except urllib.error.HTTPError as error:
             with error:
                 return _answer(error.code, error.headers, error.read())
+
+    def token(self, name: str, mesh: str = "default") -> str:
+        """A dataplane token, from the admin server; fails the test if none is issued."""
+        answer = self.request("POST", "/tokens", {"name": name, "mesh": mesh}, self.admin)
+        assert answer.status == 200, answer
+        return str(answer.body)
 
     def apply(self, *documents: Mapping[str, Any]) -> None:
         """PUT documents as ``kumactl apply`` does; fails the test if one is refused."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from kuma_core.specs.tags import TagPairs
 
 if TYPE_CHECKING:
+    from kuma_core.model import Resource, ResourceKey
     from kuma_core.policy.contract import Edit
     from kuma_core.xds.view import ProxyView
 
@@ -86,7 +87,8 @@ class Counts:
 class StreamReport:
     """What is known about one ADS stream (data plane, 4.6); ``counts`` by type URL.
 
-    ``rejection`` is Envoy's text for the last response that it refused, empty once it accepted a later one.
+    ``acknowledged`` are the versions that it runs with; ``rejections`` are Envoy's words for responses that it
+    refused, until it accepts a later one of the type.
     """
 
     id: str
@@ -95,7 +97,20 @@ class StreamReport:
     disconnected: datetime | None = None
     updated: datetime | None = None
     counts: Mapping[str, Counts] = field(default_factory=dict)
-    rejection: str = ""
+    acknowledged: Mapping[str, str] = field(default_factory=dict)
+    rejections: Mapping[str, str] = field(default_factory=dict)
+
+
+class Previewer(Protocol):
+    """Tells what the control plane would send. Safe to use from any thread."""
+
+    def inspect(self, mesh: str, name: str) -> dict[str, Any]:
+        """The configuration of one Dataplane's proxies as JSON data; raises ``NotFound``."""
+        ...
+
+    def dry_run(self, key: ResourceKey, resource: Resource | None) -> list[dict[str, Any]]:
+        """The proxies that would change if a resource were stored or (``None``) deleted, and how."""
+        ...
 
 
 class Streams(Protocol):

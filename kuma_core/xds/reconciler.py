@@ -10,11 +10,13 @@ from __future__ import annotations
 import queue
 import time
 from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import structlog
 
-from kuma_core.errors import KumaError
+from kuma_core.errors import KumaError, StoreUnavailable
 from kuma_core.lifecycle import Stop
 from kuma_core.policy.contract import Policy
 from kuma_core.policy.matching import touches
@@ -28,6 +30,8 @@ from kuma_core.xds.view import ProxyView
 from kuma_core.xds.views import Effects, Views
 
 _log = structlog.get_logger("xds-reconciler")
+
+T = TypeVar("T")
 
 QUIET_SECONDS = 0.05
 """A burst is over when nothing came for this long."""
@@ -52,6 +56,17 @@ class Closed:
 
 
 @dataclass(frozen=True, slots=True)
+class Question:
+    """Something to be looked up between two passes, when the views are whole."""
+
+    look: Callable[[Views], Any]
+    answer: Future[Any]
+
+
+Item = Change | Opened | Closed | Question
+
+
+@dataclass(frozen=True, slots=True)
 class Delivery:
     """Snapshots to hand to the streams.
 
@@ -64,8 +79,8 @@ class Delivery:
 
 
 @dataclass(slots=True)
-class _Generated:
-    """What a connected proxy was given last, and the services that it depends on."""
+class Generated:
+    """What a proxy was given last, what it depends on, and why it was given nothing newer."""
 
     snapshot: Snapshot | None = None
     services: frozenset[str] = frozenset()
@@ -73,7 +88,7 @@ class _Generated:
     problem: str = ""
 
 
-def _touches(effects: Effects, proxy: Proxy, generated: _Generated) -> bool:
+def touched_by(effects: Effects, proxy: Proxy, generated: Generated) -> bool:
     """Whether anything that changed can matter to a proxy."""
     if proxy.mesh in effects.meshes or proxy.id in effects.proxies:
         return True
@@ -114,8 +129,8 @@ class Reconciler:
         self._generators = tuple(generators)
         self._deliver = deliver
         self._longest_burst = longest_burst_seconds
-        self._inbox: queue.SimpleQueue[Change | Opened | Closed | None] = queue.SimpleQueue()
-        self._connected: dict[Proxy, _Generated] = {}
+        self._inbox: queue.SimpleQueue[Item | None] = queue.SimpleQueue()
+        self._connected: dict[Proxy, Generated] = {}
         self._dirty: set[Proxy] = set()
         self._memo = Memo()
         self._settled_at = 0.0
@@ -142,6 +157,25 @@ class Reconciler:
         problems = (item.problem for proxy, item in connected if proxy.id == (mesh, name))
         return next((problem for problem in problems if problem), "")
 
+    def ask(self, look: Callable[[Views], T], seconds: float) -> T:
+        """What ``look`` finds in the views; it runs in the reconciler's thread and must not change anything.
+
+        Raises what ``look`` raises, or ``StoreUnavailable`` if there is no answer in time.
+        """
+        answer: Future[T] = Future()
+        self._inbox.put(Question(look, answer))
+        try:
+            return answer.result(timeout=seconds)
+        except TimeoutError:
+            answer.cancel()
+            raise StoreUnavailable(
+                f"the control plane was too busy to answer within {seconds:.0f} s"
+            ) from None
+
+    def connected(self, mesh: str, name: str) -> list[Proxy]:
+        """The connected proxies of a Dataplane."""
+        return [proxy for proxy in list(self._connected) if proxy.id == (mesh, name)]
+
     # -- the thread
 
     def run(self, stop: Stop) -> None:
@@ -152,7 +186,7 @@ class Reconciler:
             if not stop.is_set():
                 self._reconcile(batch)
 
-    def _next_batch(self) -> list[Change | Opened | Closed]:
+    def _next_batch(self) -> list[Item]:
         """Wait for something. The first thing after quiet is worked on at once, a burst is gathered."""
         timeout = RETRY_SECONDS if self._views.stale else RESYNC_SECONDS
         first = self._take(timeout)
@@ -166,7 +200,7 @@ class Reconciler:
             batch.append(item)
         return batch
 
-    def _gather(self, batch: list[Change | Opened | Closed]) -> None:
+    def _gather(self, batch: list[Item]) -> None:
         deadline = time.monotonic() + self._longest_burst
         while (left := deadline - time.monotonic()) > 0:
             item = self._take(min(QUIET_SECONDS, left))
@@ -174,41 +208,58 @@ class Reconciler:
                 return
             batch.append(item)
 
-    def _take(self, timeout: float) -> Change | Opened | Closed | None:
+    def _take(self, timeout: float) -> Item | None:
         try:
             return self._inbox.get(timeout=timeout) if timeout else self._inbox.get_nowait()
         except queue.Empty:
             return None
 
-    def _reconcile(self, batch: list[Change | Opened | Closed]) -> None:
+    def _reconcile(self, batch: list[Item]) -> None:
         started = time.monotonic()
         self._note_arrivals(batch)
         try:
             effects = self._views.apply([item for item in batch if isinstance(item, Change)])
         except KumaError as error:
             _log.warning("the store cannot be read; proxies keep what they have", error=str(error))
+            self._refuse(batch, error)
             return
         dirty, self._dirty = self._dirty | self._affected(effects), set()
         delivery = self._generate(dirty)
         if delivery.at_once or delivery.afterwards:
             self._deliver(delivery)
+        self._answer(batch)
         self.work.passes += 1
         self.work.seconds += time.monotonic() - started
         self._settled_at = time.monotonic()
         self.ready.set()
 
-    def _note_arrivals(self, batch: list[Change | Opened | Closed]) -> None:
+    def _note_arrivals(self, batch: list[Item]) -> None:
         for item in batch:
             if isinstance(item, Opened):
-                self._connected[item.proxy] = _Generated()
+                self._connected[item.proxy] = Generated()
                 self._dirty.add(item.proxy)
             elif isinstance(item, Closed):
                 self._connected.pop(item.proxy, None)
                 self._dirty.discard(item.proxy)
 
+    def _refuse(self, batch: list[Item], error: KumaError) -> None:
+        for item in batch:
+            if isinstance(item, Question) and item.answer.set_running_or_notify_cancel():
+                item.answer.set_exception(error)
+
+    def _answer(self, batch: list[Item]) -> None:
+        for item in batch:
+            if isinstance(item, Question) and item.answer.set_running_or_notify_cancel():
+                try:
+                    item.answer.set_result(item.look(self._views))
+                except Exception as error:  # noqa: BLE001 - handed to whoever asked
+                    item.answer.set_exception(error)
+
     def _affected(self, effects: Effects) -> set[Proxy]:
         """The connected proxies that the effects can touch."""
-        return {proxy for proxy, generated in self._connected.items() if _touches(effects, proxy, generated)}
+        return {
+            proxy for proxy, generated in self._connected.items() if touched_by(effects, proxy, generated)
+        }
 
     def _generate(self, dirty: set[Proxy]) -> Delivery:
         at_once: dict[Proxy, Snapshot] = {}
@@ -222,28 +273,40 @@ class Reconciler:
             target[proxy] = generated.snapshot = snapshot
         return Delivery(at_once, afterwards)
 
-    def _snapshot_of(self, proxy: Proxy, generated: _Generated) -> Snapshot | None:
+    def _snapshot_of(self, proxy: Proxy, known: Generated) -> Snapshot | None:
         """The proxy's snapshot now; ``None`` if it should keep what it has."""
         context = self._views.mesh(proxy.mesh)
-        dataplane = context.dataplanes.get(proxy.name)
-        if dataplane is None:
-            return EMPTY if generated.snapshot or self._views.was_deleted(*proxy.id) else None
-        if context.mesh is None:
-            return None  # the mesh is being deleted, and its dataplanes go with it
-        policies = self._views.policies(proxy.mesh)
-        view = ProxyView(proxy, dataplane, context.mesh, context, policies, self._policies)
-        generated.tag_sets = view.tag_sets
-        try:
-            snapshot = assemble(view, self._generators, self._memo)
-        except GenerationError as error:
-            generated.services |= view.services
-            self._note_failure(proxy, generated, str(error))
-            return None
-        self.work.generated += 1
-        generated.services, generated.problem = frozenset(view.services), ""
-        return snapshot
+        if proxy.name not in context.dataplanes:
+            return EMPTY if known.snapshot or self._views.was_deleted(*proxy.id) else None
+        found = self.generate(proxy, self._views)
+        known.tag_sets = found.tag_sets
+        known.services = found.services | known.services if found.problem else found.services
+        if found.problem:
+            self._note_failure(proxy, known, found.problem)
+        elif found.snapshot is not None:
+            self.work.generated += 1
+            known.problem = ""
+        return found.snapshot
 
-    def _note_failure(self, proxy: Proxy, generated: _Generated, problem: str) -> None:
+    def generate(self, proxy: Proxy, views: Views) -> Generated:
+        """What a proxy should have by these views; no snapshot if there is nothing for it, or it failed.
+
+        For the reconciler's thread alone: call it from within ``ask``.
+        """
+        context = views.mesh(proxy.mesh)
+        dataplane = context.dataplanes.get(proxy.name)
+        if dataplane is None or context.mesh is None:
+            return Generated()  # a mesh that is being deleted takes its dataplanes along
+        policies = views.policies(proxy.mesh)
+        view = ProxyView(proxy, dataplane, context.mesh, context, policies, self._policies)
+        try:
+            snapshot: Snapshot | None = assemble(view, self._generators, self._memo)
+            problem = ""
+        except GenerationError as error:
+            snapshot, problem = None, str(error)
+        return Generated(snapshot, frozenset(view.services), view.tag_sets, problem)
+
+    def _note_failure(self, proxy: Proxy, generated: Generated, problem: str) -> None:
         self.work.failures += 1
         if problem != generated.problem:
             _log.error("a proxy keeps its last configuration", proxy=str(proxy), problem=problem)

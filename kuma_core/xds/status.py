@@ -62,6 +62,11 @@ class StreamBook:
             if self._changed:
                 self._bell.set()
 
+    def reports(self, mesh: str, name: str) -> list[StreamReport]:
+        """The open streams of one Dataplane."""
+        with self._lock:
+            return [report for report in self._open.values() if report.proxy.id == (mesh, name)]
+
     def connected(self) -> int:
         """How many streams are open."""
         with self._lock:
@@ -84,22 +89,24 @@ class StreamEntry:
     def __init__(self, book: StreamBook, report: StreamReport) -> None:
         self._book = book
         self._report = report
-        self._rejections: dict[str, str] = {}
 
     def sent(self, type_url: str) -> None:
         """A response went out."""
         counts = self._counts(type_url)
         self._update(type_url, "sent", replace(counts, sent=counts.sent + 1))
 
-    def answered(self, type_url: str, error: str | None) -> None:
-        """A response was accepted, or rejected with Envoy's words."""
-        counts = self._counts(type_url)
+    def answered(self, type_url: str, error: str | None, version: str) -> None:
+        """A response was accepted, or rejected with Envoy's words; ``version`` is that of its content."""
+        counts, report = self._counts(type_url), self._report
+        rejections = {url: text for url, text in report.rejections.items() if url != type_url}
         if error is None:
-            self._rejections.pop(type_url, None)
+            acknowledged = {**report.acknowledged, type_url: version} if version else report.acknowledged
+            self._report = replace(report, acknowledged=acknowledged, rejections=rejections)
             self._update(type_url, "acknowledged", replace(counts, acknowledged=counts.acknowledged + 1))
             return
         kind = SHORT_NAMES.get(type_url, type_url)
-        self._rejections[type_url] = f"{kind}: {error[:LONGEST_REJECTION]}"
+        rejections[type_url] = error[:LONGEST_REJECTION]
+        self._report = replace(report, rejections=rejections)
         _log.warning(
             "a proxy rejected its configuration", proxy=str(self._report.proxy), type=kind, reason=error
         )
@@ -122,7 +129,6 @@ class StreamEntry:
             self._report,
             updated=_now(),
             counts={**self._report.counts, type_url: counts},
-            rejection="; ".join(self._rejections.values()),
         )
         self._book._put(self._report, (SHORT_NAMES.get(type_url, type_url), outcome))
 

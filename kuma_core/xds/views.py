@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
+from copy import copy
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -69,6 +70,15 @@ class Views:
         """Have everything read again by the next ``apply``."""
         self.stale = True
 
+    def imagine(self, key: ResourceKey, resource: Resource | None) -> tuple[Views, Effects]:
+        """Other views, in which the resource is as given (``None``: gone), and whom that would touch."""
+        other, effects = copy(self), Effects()
+        other._meshes, other._policies = dict(self._meshes), dict(self._policies)
+        other._deleted = dict(self._deleted)
+        if key.type in (MESH, DATAPLANE, *self._kinds):
+            other._set(key, resource, effects)
+        return other, effects
+
     def apply(self, changes: Iterable[Change]) -> Effects:
         """Look at what the changes point to and bring the views up to date.
 
@@ -97,6 +107,9 @@ class Views:
         except UnreadableResource as error:
             _note_unreadable(error)
             return
+        self._set(key, resource, effects)
+
+    def _set(self, key: ResourceKey, resource: Resource | None, effects: Effects) -> None:
         if key.type == MESH:
             self._set_mesh(key.name, resource, effects)
         elif key.type == DATAPLANE:

@@ -138,6 +138,8 @@ class Machine:
     def sidecar(self, name: str, mesh: str = "default", wait: bool = True, api_url: str = "") -> Sidecar:
         """Run kuma-dp for a Dataplane; by default wait until its Envoy is live."""
         admin_port, log = free_port(), self._folder / f"{name}-{time.monotonic_ns()}.log"
+        token = self._folder / f"{mesh}-{name}-token"
+        token.write_text(self.cp.token(name, mesh))
         command = [
             str(BIN / "kuma-dp"),
             "run",
@@ -145,6 +147,7 @@ class Machine:
             f"--mesh={mesh}",
             f"--cp-address={api_url or self.cp.api_url}",
             f"--admin-port={admin_port}",
+            f"--dataplane-token-file={token}",
         ]
         process = start(command, log, self._stack)
         sidecar = Sidecar(process, admin_port, log)

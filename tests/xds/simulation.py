@@ -30,7 +30,7 @@ class Recorder:
     def sent(self, type_url: str) -> None:
         self.sent_types.append(type_url)
 
-    def answered(self, type_url: str, error: str | None) -> None:
+    def answered(self, type_url: str, error: str | None, version: str) -> None:
         self.answers.append((type_url, error))
 
 

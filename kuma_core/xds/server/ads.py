@@ -167,9 +167,9 @@ class _LateRecorder:
         if self._recorder:
             self._recorder.sent(type_url)
 
-    def answered(self, type_url: str, error: str | None) -> None:
+    def answered(self, type_url: str, error: str | None, version: str) -> None:
         if self._recorder:
-            self._recorder.answered(type_url, error)
+            self._recorder.answered(type_url, error, version)
 
     def close(self) -> None:
         if self._recorder:

@@ -33,7 +33,9 @@ class DeltaStream:
         if not check_type(request.type_url):
             return
         if request.nonce:
-            self._recorder.answered(request.type_url, request.error)
+            known = self._subscriptions.get(request.type_url)
+            version = known.answered_version(request.nonce) if known else ""
+            self._recorder.answered(request.type_url, request.error, version)
         self._account(request)
 
     def _account(self, request: DeltaRequest) -> None:

@@ -32,9 +32,11 @@ class SotwStream:
         self.node = request.node or self.node
         if not check_type(request.type_url):
             return
-        if request.nonce:
-            self._recorder.answered(request.type_url, request.error)
         subscription = self._subscriptions.get(request.type_url)
+        if request.nonce:
+            current = subscription is not None and subscription.nonce == request.nonce
+            version = subscription.sent_version if subscription and current else ""
+            self._recorder.answered(request.type_url, request.error, version)
         if subscription is None:
             self._subscriptions[request.type_url] = self._first(request)
         elif not subscription.nonce or request.nonce == subscription.nonce:

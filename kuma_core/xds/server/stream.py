@@ -19,8 +19,9 @@ class Recorder(Protocol):
         """A response went out."""
         ...
 
-    def answered(self, type_url: str, error: str | None) -> None:
-        """A request answered a response; ``error`` is the client's text if it rejected it."""
+    def answered(self, type_url: str, error: str | None, version: str) -> None:
+        """A request answered a response; ``error`` is the client's text if it rejected it, ``version`` that of
+        the response's content, empty if it is not known any more."""
         ...
 
 

@@ -147,6 +147,10 @@ class DeltaSubscription:
         if not self.wildcard:
             self.held.pop(name, None)
 
+    def answered_version(self, nonce: str) -> str:
+        """The version of the content that a request with this nonce answers."""
+        return self.in_flight.content if self.in_flight and self.in_flight.nonce == nonce else ""
+
     def take(self, request: DeltaRequest) -> None:
         """Account for an ACK or NACK."""
         flight = self.in_flight

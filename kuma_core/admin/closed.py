@@ -1,0 +1,82 @@
+"""Keeps web pages out of the admin server: a page open in the operator's browser must not mint tokens.
+
+Browsers send an ``Origin`` or a ``Sec-Fetch-Site`` with what a page asks for; and a page whose name was made
+to lead to this machine (DNS rebinding) comes with a ``Host`` that is none of ours.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable
+from urllib.parse import urlsplit
+
+import falcon
+
+from kuma_core.api.errors import JSON
+
+TITLE = "Could not process the request"
+
+
+class Closed:
+    """Middleware: refuses web pages (403) and bodies that are not declared to be JSON (415).
+
+    ``names`` are the hosts by which the server may be called beside loopback. ``None``: by any, as over HTTPS,
+    where no page can come by a wrong name.
+    """
+
+    def __init__(self, names: Iterable[str] | None) -> None:
+        self._names = None if names is None else frozenset(map(_plain, names)) - {""}
+
+    def process_request(self, req: falcon.Request, resp: falcon.Response) -> None:
+        """Let programs through."""
+        if req.get_header("Origin") is not None:
+            raise _refusal("it carries an Origin, as web pages do")
+        if (req.get_header("Sec-Fetch-Site") or "none").lower() != "none":
+            raise _refusal("its Sec-Fetch-Site says that it comes from a web page")
+        self._require_known_host(_host(req.get_header("Host") or ""))
+        _require_json(req)
+
+    def _require_known_host(self, host: str) -> None:
+        if self._names is None or host in self._names or _is_loopback(host):
+            return
+        raise _refusal(
+            f"its Host {host!r:.100} is neither localhost nor general.advertisedHostname "
+            "(KUMA_GENERAL_ADVERTISED_HOSTNAME)"
+        )
+
+
+def _require_json(req: falcon.Request) -> None:
+    """A form of a web page can send JSON text, but never say that it does (API specification, 3.1)."""
+    kind = (req.content_type or "").partition(";")[0].strip().lower()
+    has_body = bool(req.content_length) or req.get_header("Transfer-Encoding") is not None
+    if has_body and kind != JSON:
+        raise falcon.HTTPUnsupportedMediaType(
+            title=TITLE, description=f"The body has to be sent with the header Content-Type: {JSON}"
+        )
+
+
+def _refusal(reason: str) -> falcon.HTTPForbidden:
+    return falcon.HTTPForbidden(
+        title=TITLE, description=f"The admin server takes no requests of web pages: {reason}"
+    )
+
+
+def _host(header: str) -> str:
+    """The host without its port, in plain form; ``""`` for what is no host."""
+    try:
+        return _plain(urlsplit(f"//{header}").hostname or "")
+    except ValueError:
+        return ""
+
+
+def _plain(host: str) -> str:
+    return host.lower().strip("[]").rstrip(".")
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,86 @@
+"""``GET /meshes/{mesh}/explain``: which policies apply to a connection or a proxy, and why the others do not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import falcon
+
+from kuma_core.api.exchange import answer_json
+from kuma_core.errors import InvalidResource, NotFound, Violation
+from kuma_core.model import ResourceKey
+from kuma_core.policy.contract import Destination, Policy
+from kuma_core.policy.explain import Candidate, Explanation, Party, explain_connection, explain_proxy
+from kuma_core.policy.matching import MeshPolicies, PolicyIndex, destination_tags, entries
+from kuma_core.resources.manager import DATAPLANE, MESH, ResourceManager
+from kuma_core.specs.tags import sorted_tags
+
+TITLE = "Could not explain"
+
+
+class Explain:
+    """Answers from the stored resources, whether a proxy is connected or not."""
+
+    def __init__(self, resources: ResourceManager, kinds: Iterable[Policy]) -> None:
+        self._resources = resources
+        self._kinds = tuple(kinds)
+
+    def on_get(self, req: falcon.Request, resp: falcon.Response, mesh: str) -> None:
+        """``source`` is a must; without ``destination`` the policies of the proxy itself are explained."""
+        req.context.title = TITLE
+        found = self._resources.get(ResourceKey(MESH, mesh, mesh))
+        source = self._party(mesh, "source", req.get_param("source"))
+        policies = self._policies(mesh)
+        answer: dict[str, Any] = {"mesh": mesh, "source": source.name}
+        if req.has_param("destination"):
+            destination = self._party(mesh, "destination", req.get_param("destination"))
+            explained, routed = explain_connection(self._kinds, policies, found.spec, source, destination)
+            answer |= {"destination": destination.name, "routed": [_destination(item) for item in routed]}
+        else:
+            explained = explain_proxy(self._kinds, policies, source)
+        answer_json(resp, {**answer, "policies": [_explanation(item) for item in explained]})
+
+    def _policies(self, mesh: str) -> MeshPolicies:
+        indexes: Mapping[str, PolicyIndex] = {
+            policy.kind: PolicyIndex(
+                entries(policy, ((item.name, item.spec) for item in self._resources.list(policy.kind, mesh)))
+            )
+            for policy in self._kinds
+        }
+        return MeshPolicies(indexes)
+
+    def _party(self, mesh: str, parameter: str, text: str | None) -> Party:
+        """``service:x``, ``dataplane:x``, or a bare name: a dataplane if there is one, else a service."""
+        prefix, colon, name = (text or "").partition(":")
+        if not text or (colon and prefix in ("service", "dataplane") and not name):
+            message = "expected the name of a dataplane or a service, or dataplane:NAME or service:NAME"
+            raise InvalidResource([Violation(parameter, message)], details="The request is not valid")
+        if colon and prefix == "service":
+            return Party(text, (destination_tags(name),))
+        wanted = name if colon and prefix == "dataplane" else text
+        dataplane = self._resources.find(ResourceKey(DATAPLANE, mesh, wanted))
+        if dataplane:
+            tag_sets = tuple(sorted_tags(tags) for tags in dataplane.spec.tag_sets())
+            return Party(f"dataplane:{wanted}", tag_sets, dataplane.spec)
+        if colon and prefix == "dataplane":
+            raise NotFound(f'there is no Dataplane "{wanted}" in mesh "{mesh}"')
+        return Party(f"service:{text}", (destination_tags(text),))
+
+
+def _explanation(item: Explanation) -> dict[str, Any]:
+    return {
+        "kind": item.kind,
+        "scope": item.scope.value,
+        "service": item.service,
+        "candidates": [_candidate(candidate) for candidate in item.candidates],
+    }
+
+
+def _candidate(item: Candidate) -> dict[str, Any]:
+    rank = {"total": item.rank.total, "exact": item.rank.exact} if item.rank else None
+    return {"name": item.name, "applies": item.applies, "rank": rank, "reason": item.reason}
+
+
+def _destination(item: Destination) -> dict[str, Any]:
+    return {"tags": dict(item.tags), "weight": item.weight}

@@ -1,0 +1,145 @@
+"""The opened certificate authorities by name: whoever needs one for a mesh asks here."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from kuma_core.ca.contract import CaProvider, WatchedCaProvider
+from kuma_core.errors import KumaError, PluginError, StoreUnavailable, Violation
+from kuma_core.lifecycle import Stop
+from kuma_core.model import Resource
+from kuma_core.resources.manager import MESH
+from kuma_core.specs.mesh import MeshSpec
+
+if TYPE_CHECKING:
+    from kuma_core.config import Config
+    from kuma_core.plugin.catalog import Catalog
+    from kuma_core.resources.secrets import SecretManager
+
+_log = structlog.get_logger("certificate-authorities")
+
+RETRY_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Authority:
+    """An opened provider and the plugin that brought it; whatever it does wrong is told with that name."""
+
+    name: str
+    plugin: str
+    provider: CaProvider
+
+    def validate(self, mesh: str, conf: Mapping[str, Any]) -> list[Violation]:
+        """What is wrong with the content of ``mtls.ca.<name>``, with paths from the mesh's root."""
+        with self._attributed("validate"):
+            found = list(self.provider.validate(mesh, conf))
+        start = f"mtls.ca.{self.name}"
+        return [Violation(f"{start}.{v.field}".rstrip("."), v.message, v.severity) for v in found]
+
+    def ensure(self, mesh: str) -> None:
+        """Make what the authority of a mesh needs, unless it is there."""
+        with self._attributed("ensure"):
+            self.provider.ensure(mesh)
+
+    def trust_anchors(self, mesh: str) -> tuple[str, ...]:
+        """The certificates to trust in a mesh, each in PEM."""
+        with self._attributed("trust_anchors"):
+            return tuple(self.provider.trust_anchors(mesh))
+
+    def issue(self, mesh: str, public_key: str, uris: Sequence[str], ttl: timedelta) -> str:
+        """A certificate chain in PEM, the leaf first."""
+        with self._attributed("issue"):
+            return self.provider.issue(mesh, public_key, uris, ttl)
+
+    @contextmanager
+    def _attributed(self, verb: str) -> Iterator[None]:
+        try:
+            yield
+        except (StoreUnavailable, PluginError):
+            raise
+        except Exception as error:
+            said = str(error) if isinstance(error, KumaError) else f"{type(error).__name__}: {error}"
+            raise PluginError(
+                f'plugin "{self.plugin}": {verb} of the certificate authority "{self.name}" failed: {said}',
+                self.plugin,
+            ) from error
+
+
+class Authorities(Mapping[str, Authority]):
+    """Every authority that the loaded plugins bring, opened, by the name that ``mtls.ca`` knows it by."""
+
+    def __init__(self, authorities: Mapping[str, Authority]) -> None:
+        self._authorities = dict(authorities)
+
+    def __getitem__(self, name: str) -> Authority:
+        return self._authorities[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._authorities)
+
+    def __len__(self) -> int:
+        return len(self._authorities)
+
+    def of(self, mesh: MeshSpec) -> Authority | None:
+        """The authority that a mesh selects; ``None`` if no loaded plugin brings it."""
+        return self.get(mesh.authority())
+
+    def prepare(self, resource: Resource) -> None:
+        """Make what the authority of a mesh needs; any other resource needs nothing.
+
+        To be called before the mesh is stored: whoever sees the mesh then finds its root too, and a crash in
+        between leaves nothing but a root that the next creation takes. A root that went missing comes back
+        with the next write of the mesh and at each start.
+        """
+        authority = self.of(resource.spec) if resource.key.type == MESH else None
+        if authority:
+            authority.ensure(resource.name)
+
+    def watch(self, changed: Callable[[str], None], stop: Stop) -> None:
+        """Call ``changed`` with each mesh whose authority changed by itself, until ``stop`` is set."""
+        threads = [
+            threading.Thread(target=_watch, args=(authority, changed, stop), name=f"ca-{name}", daemon=True)
+            for name, authority in self.items()
+            if isinstance(authority.provider, WatchedCaProvider)
+        ]
+        for thread in threads:
+            thread.start()
+        stop.wait()
+        for thread in threads:
+            thread.join(timeout=RETRY_SECONDS)
+
+
+def _watch(authority: Authority, changed: Callable[[str], None], stop: Stop) -> None:
+    provider = authority.provider
+    assert isinstance(provider, WatchedCaProvider)
+    while not stop.is_set():
+        try:
+            provider.watch(changed, stop)
+        except Exception as error:  # noqa: BLE001 - a plugin may raise anything when its backend is lost
+            _log.warning("a watch broke; attaching it again", plugin=authority.plugin, problem=str(error))
+        stop.wait(RETRY_SECONDS)
+
+
+def open_authorities(catalog: Catalog, config: Config, secrets: SecretManager) -> Authorities:
+    """Open every registered provider; raises ``PluginError`` for one that cannot be opened."""
+    opened = {}
+    for name, contributed in catalog.ca_providers.items():
+        try:
+            provider = contributed.value.open(config, secrets)
+        except (StoreUnavailable, PluginError):
+            raise
+        except Exception as error:
+            raise PluginError(
+                f'plugin "{contributed.plugin}": the certificate authority "{name}" cannot be opened: '
+                f"{type(error).__name__}: {error}. Start without it: --plugins no:{contributed.plugin}",
+                contributed.plugin,
+            ) from error
+        opened[name] = Authority(name, contributed.plugin, provider)
+    return Authorities(opened)

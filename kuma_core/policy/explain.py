@@ -1,0 +1,160 @@
+"""Why a policy applies and others do not: the same functions that choose, told as data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from kuma_core.policy.contract import Destination, Policy, Scope, Subject
+from kuma_core.policy.matching import (
+    Entry,
+    MeshPolicies,
+    connection_rank,
+    destination_tags,
+    proxy_rank,
+)
+from kuma_core.policy.selectors import Rank, best_rank
+from kuma_core.specs.dataplane import DataplaneSpec
+from kuma_core.specs.mesh import MeshSpec
+from kuma_core.specs.tags import TagPairs
+
+WHOLE = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A policy resource that was looked at. ``rank`` is ``None`` if it does not match."""
+
+    name: str
+    rank: Rank | None
+    applies: bool
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """What a kind of policy does for a subject: a service, the tags of an inbound, or the proxy (both empty)."""
+
+    kind: str
+    scope: Scope
+    service: str
+    candidates: tuple[Candidate, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Party:
+    """One end of a connection: what it is called, and its tag sets."""
+
+    name: str
+    tag_sets: tuple[TagPairs, ...]
+    spec: DataplaneSpec | None = None
+
+
+def explain_connection(
+    kinds: Iterable[Policy], policies: MeshPolicies, mesh: MeshSpec, source: Party, destination: Party
+) -> tuple[list[Explanation], tuple[Destination, ...]]:
+    """Every kind's explanation for connections of one party to another, and where the route leads them.
+
+    A kind of scope DESTINATION is explained for each service that the route leads to.
+    """
+    kinds = tuple(kinds)
+    services = sorted({dict(tags)["service"] for tags in destination.tag_sets if "service" in dict(tags)})
+    found: list[Explanation] = []
+    destinations: list[Destination] = []
+    for service in services:
+        routed = route(kinds, policies, mesh, source, service)
+        destinations += routed
+        found += _explained(kinds, policies, source, service, {item.service for item in routed})
+    found += _explained_inbounds(kinds, policies, destination)
+    return found, tuple(destinations)
+
+
+def explain_proxy(kinds: Iterable[Policy], policies: MeshPolicies, source: Party) -> list[Explanation]:
+    """The explanation of every kind that is chosen for a proxy as a whole."""
+    return [
+        Explanation(policy.kind, policy.scope, "", tuple(_candidates(policy, policies, source.tag_sets)))
+        for policy in kinds
+        if policy.scope is Scope.PROXY
+    ]
+
+
+def route(
+    kinds: Iterable[Policy], policies: MeshPolicies, mesh: MeshSpec, source: Party, service: str
+) -> tuple[Destination, ...]:
+    """Where connections to a service go."""
+    for policy in kinds:
+        if policy.scope is Scope.ROUTE:
+            matches = policies.matches(policy, source.tag_sets, service)
+            subject = Subject(source.spec or DataplaneSpec(), mesh, service, (), {})
+            resolved = policy.resolve(matches, subject) if matches else None
+            if isinstance(resolved, tuple):
+                return resolved
+    return (Destination(destination_tags(service), WHOLE),)
+
+
+def _explained(
+    kinds: Iterable[Policy], policies: MeshPolicies, source: Party, service: str, routed: set[str]
+) -> Iterator[Explanation]:
+    for policy in kinds:
+        subjects: Mapping[Scope, Iterable[str]] = {
+            Scope.ROUTE: (service,),
+            Scope.OUTBOUND: (service,),
+            Scope.DESTINATION: sorted(routed),
+        }
+        for subject in subjects.get(policy.scope, ()):
+            candidates = _candidates(policy, policies, source.tag_sets, subject)
+            yield Explanation(policy.kind, policy.scope, subject, tuple(candidates))
+
+
+def _explained_inbounds(
+    kinds: Iterable[Policy], policies: MeshPolicies, destination: Party
+) -> Iterator[Explanation]:
+    for policy in kinds:
+        if policy.scope is Scope.INBOUND:
+            for tags in destination.tag_sets:
+                service = dict(tags).get("service", "")
+                yield Explanation(policy.kind, policy.scope, service, tuple(_inbound(policy, policies, tags)))
+
+
+def _inbound(policy: Policy, policies: MeshPolicies, tags: TagPairs) -> Iterator[Candidate]:
+    """For an inbound all that match apply together, whatever their ranks."""
+    for entry in policies.index(policy.kind).entries.values():
+        found = best_rank(entry.ends.destinations, (tags,))
+        reason = "applies, with all others that match" if found else "no destination selector matches"
+        yield Candidate(entry.name, found, found is not None, reason)
+
+
+def _candidates(
+    policy: Policy, policies: MeshPolicies, tag_sets: tuple[TagPairs, ...], service: str = ""
+) -> Iterator[Candidate]:
+    entries = list(policies.index(policy.kind).entries.values())
+    ranked = {entry.name: _rank(policy, entry, tag_sets, service) for entry in entries}
+    winner = next(iter(policies.matches(policy, tag_sets, service)), None)
+    for entry in entries:
+        applies = winner is not None and entry.name == winner.name
+        reason = "applies: no other ranks higher" if applies else ""
+        if not applies:
+            reason = _why_not(entry, ranked, tag_sets, winner.name if winner else "")
+        yield Candidate(entry.name, ranked[entry.name], applies, reason)
+
+
+def _rank(policy: Policy, entry: Entry, tag_sets: tuple[TagPairs, ...], service: str) -> Rank | None:
+    if policy.scope is Scope.PROXY:
+        return proxy_rank(entry.ends, tag_sets)
+    return connection_rank(entry.ends, tag_sets, service)
+
+
+def _why_not(
+    entry: Entry, ranked: Mapping[str, Rank | None], tag_sets: tuple[TagPairs, ...], winner: str
+) -> str:
+    own, best = ranked[entry.name], ranked.get(winner)
+    if own is None:
+        matched = entry.ends.sources and best_rank(entry.ends.sources, tag_sets) is not None
+        return f"no {'destination' if matched else 'source'} selector matches"
+    if best is not None and own < best:
+        return f'"{winner}" ranks higher: {_words(best)} against {_words(own)}'
+    return f'"{winner}" has the same rank, and its name comes first'
+
+
+def _words(rank: Rank) -> str:
+    return f"{rank.total} tags, {rank.exact} of them exact"

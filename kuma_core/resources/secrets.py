@@ -1,0 +1,139 @@
+"""Secrets: what the control plane itself keeps in the store and no API ever shows.
+
+Values are bytes. They are in no ``repr``, no log and no error; names are.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from kuma_core.errors import AlreadyExists, NotFound, UnreadableResource
+from kuma_core.model import Resource, ResourceKey
+from kuma_core.resources import codec
+from kuma_core.resources.contract import Record, Store
+from kuma_core.specs.secret import SecretSpec
+
+SECRET = "Secret"
+
+CONTROL_PLANE_MESH = "default"
+"""Where the control plane's own secrets are, whether that mesh exists or not (API specification, 7.1)."""
+
+_OWN = re.compile(r"(dataplane-token-signing-key|dataplane-token-revocations|control-plane-tls)(-.+)?")
+
+
+def outlives_its_mesh(key: ResourceKey) -> bool:
+    """Whether a secret stays when its mesh is deleted.
+
+    The control plane's own do: keys that sign tokens, revoked tokens, its TLS material. Else deleting the
+    mesh ``default`` would make every token of every mesh invalid (API specification, 9.2, 2).
+    """
+    return key.type == SECRET and key.mesh == CONTROL_PLANE_MESH and bool(_OWN.fullmatch(key.name))
+
+
+class Cipher(Protocol):
+    """Encrypts secrets at rest. ``key`` says which one it is, so that two cannot be exchanged unnoticed."""
+
+    def encrypt(self, key: ResourceKey, value: bytes) -> bytes:
+        """What is stored for a value."""
+        ...
+
+    def decrypt(self, key: ResourceKey, stored: bytes) -> bytes:
+        """The value; raises ``ValueError``, whose text holds nothing of it, if it was not encrypted so."""
+        ...
+
+
+class _Plain:
+    """No encryption: who can read the store can read the secrets."""
+
+    def encrypt(self, key: ResourceKey, value: bytes) -> bytes:
+        return value
+
+    def decrypt(self, key: ResourceKey, stored: bytes) -> bytes:
+        return stored
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """A stored secret; ``version`` is the store's word for this state of it."""
+
+    mesh: str
+    name: str
+    value: bytes = field(repr=False)
+    version: str
+
+
+class SecretManager:
+    """Reads and writes secrets. Safe for use from several threads and by several control planes at once.
+
+    The mesh of a secret need not exist: what a mesh needs is made before the mesh is.
+    """
+
+    def __init__(self, store: Store, cipher: Cipher | None = None) -> None:
+        self._store = store
+        self._cipher = cipher or _Plain()
+
+    def get(self, mesh: str, name: str) -> Secret:
+        """The secret; raises ``NotFound``, ``UnreadableResource`` or ``StoreUnavailable``."""
+        return self._decode(self._store.get(_key(mesh, name)))
+
+    def find(self, mesh: str, name: str) -> Secret | None:
+        """As ``get``, with ``None`` for a secret that does not exist."""
+        try:
+            return self.get(mesh, name)
+        except NotFound:
+            return None
+
+    def names(self, mesh: str) -> list[str]:
+        """The names of all secrets of a mesh, sorted."""
+        return [record.key.name for record in self._store.list(SECRET, mesh)]
+
+    def create(self, mesh: str, name: str, value: bytes) -> Secret:
+        """Store a new secret; raises ``AlreadyExists``."""
+        key = _key(mesh, name)
+        return Secret(mesh, name, value, self._store.create(key, self._encode(key, value)).version)
+
+    def ensure(self, mesh: str, name: str, make: Callable[[], bytes]) -> Secret:
+        """The secret that is there, or else a new one with what ``make`` returns.
+
+        Of several that try at once one succeeds, and all get its value.
+        """
+        found = self.find(mesh, name)
+        if found:
+            return found
+        try:
+            return self.create(mesh, name, make())
+        except AlreadyExists:
+            return self.get(mesh, name)
+
+    def replace(self, secret: Secret, value: bytes) -> Secret:
+        """Replace the value of a secret as it was read; raises ``Conflict`` if somebody else did so before."""
+        key = _key(secret.mesh, secret.name)
+        record = self._store.update(key, self._encode(key, value), secret.version)
+        return Secret(secret.mesh, secret.name, value, record.version)
+
+    def delete(self, mesh: str, name: str) -> None:
+        """Remove a secret; raises ``NotFound``."""
+        self._store.delete(_key(mesh, name))
+
+    def _encode(self, key: ResourceKey, value: bytes) -> str:
+        return codec.encode(Resource(key, SecretSpec(value=self._cipher.encrypt(key, value))))
+
+    def _decode(self, record: Record) -> Secret:
+        """Not through the codec's cache: a deleted secret is not to stay in memory."""
+        key = record.key
+        try:
+            stored = SecretSpec.from_stored(json.loads(record.document)).value
+            return Secret(key.mesh, key.name, self._cipher.decrypt(key, stored), record.version)
+        except json.JSONDecodeError:
+            problem = "it is not JSON"
+        except ValueError as error:
+            problem = str(error)
+        raise UnreadableResource(f"the stored secret {key} cannot be read: {problem}")
+
+
+def _key(mesh: str, name: str) -> ResourceKey:
+    return ResourceKey(SECRET, mesh, name)

@@ -1,0 +1,133 @@
+"""HTTPS listeners that ask for a client certificate: uvicorn in a thread, over a bridge to the WSGI app.
+
+The handshakes run in its event loop, so that clients who connect and say nothing delay nobody.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import ssl
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import structlog
+import uvicorn
+from a2wsgi import WSGIMiddleware
+
+from kuma_core.errors import ConfigError
+
+_log = structlog.get_logger("https")
+
+WORKERS = 8
+CONNECTIONS = 200
+"""How many requests may be at work, or kept alive, at once; more are answered 503."""
+
+MAX_CLIENT_CERTIFICATES = 10_000
+MAX_FILE_BYTES = 1024 * 1024
+
+
+class HttpsServer:
+    """A WSGI app on a bound socket. ``start`` serves in a thread until ``close`` is called."""
+
+    def __init__(
+        self, name: str, app: Callable[..., Any], listener: socket.socket, tls: ssl.SSLContext
+    ) -> None:
+        bridge: Any = WSGIMiddleware(app, workers=WORKERS)
+        self._listener = listener
+        self._server = uvicorn.Server(
+            uvicorn.Config(
+                bridge,
+                ssl_context_factory=lambda config, default: tls,
+                lifespan="off",
+                ws="none",
+                http="h11",
+                loop="asyncio",
+                interface="asgi3",
+                limit_concurrency=CONNECTIONS,
+                timeout_graceful_shutdown=2,
+                proxy_headers=False,
+                server_header=False,
+                access_log=False,
+                log_config=None,
+            )
+        )
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+
+    def start(self) -> None:
+        """Serve in a thread."""
+        self._thread.start()
+
+    def _run(self) -> None:
+        asyncio.run(self._server.serve(sockets=[self._listener]))
+
+    def close(self) -> None:
+        """Let the requests at work finish, for some seconds, and end the thread."""
+        self._server.should_exit = True
+        self._thread.join(timeout=10)
+
+
+def server_context(cert_file: str, key_file: str, clients: str, section: str) -> ssl.SSLContext:
+    """TLS 1.2 or newer that trusts the clients whose certificates lie in the folder ``clients`` as ``*.pem``.
+
+    The folder is read once. ``section`` is the part of the configuration to name, as in
+    ``adminServer.public``. Raises ``ConfigError`` for files that cannot be used.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # a client's own certificate is enough to trust it
+    try:
+        context.load_cert_chain(cert_file, key_file, password=_no_password)
+    except (OSError, ValueError) as error:
+        raise _unusable_pair(cert_file, key_file, section, error) from None
+    _trust(context, clients, f"{section}.clientCertsDir")
+    return context
+
+
+def _no_password() -> str:
+    raise ValueError("the key is encrypted, and the control plane asks for no password")
+
+
+def _unusable_pair(cert: str, key: str, section: str, error: OSError | ValueError) -> ConfigError:
+    if isinstance(error, ssl.SSLError):
+        mismatch = "MISMATCH" in (error.reason or "")
+        reason = "they do not belong together" if mismatch else "they are not a certificate and a key in PEM"
+    else:
+        reason = getattr(error, "strerror", None) or str(error)
+    return ConfigError(
+        f'cannot use the certificate "{cert}" with the key "{key}" '
+        f"({section}.tlsCertFile, {section}.tlsKeyFile): {reason}"
+    )
+
+
+def _trust(context: ssl.SSLContext, folder: str, setting: str) -> None:
+    """Every regular file ``*.pem`` directly in the folder; one that is no certificate is told and left out."""
+    try:
+        names = sorted(entry.name for entry in os.scandir(folder) if _is_candidate(entry))
+    except OSError as error:
+        raise ConfigError(
+            f'cannot read the folder of client certificates "{folder}" ({setting}): {error.strerror}'
+        ) from None
+    trusted = [name for name in names[:MAX_CLIENT_CERTIFICATES] if _load(context, os.path.join(folder, name))]
+    if not trusted:
+        raise ConfigError(
+            f'the folder of client certificates "{folder}" ({setting}) holds no certificate in a file *.pem, '
+            "so that nobody could connect; make one with 'kumactl generate tls-certificate --type=client'"
+        )
+
+
+def _is_candidate(entry: os.DirEntry[str]) -> bool:
+    return entry.name.endswith(".pem") and entry.is_file()
+
+
+def _load(context: ssl.SSLContext, path: str) -> bool:
+    try:
+        with open(path, encoding="ascii") as file:
+            context.load_verify_locations(cadata=file.read(MAX_FILE_BYTES))
+    except (OSError, ValueError) as error:
+        _log.warning("a file is no certificate of a client", file=path, problem=str(error))
+        return False
+    return True

@@ -1,0 +1,24 @@
+"""The builtin certificate authority. Nothing but hook implementations lives here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from kuma_core.sdk import CaProviderFactory, hookimpl
+
+if TYPE_CHECKING:
+    from kuma_core.sdk import CaProvider, Config, SecretManager
+
+
+@hookimpl
+def kuma_register_ca_providers() -> Iterable[CaProviderFactory]:
+    """Bring the authority ``builtin``."""
+    return [CaProviderFactory("builtin", _open)]
+
+
+def _open(config: Config, secrets: SecretManager) -> CaProvider:
+    """Imported when it is called: phase 1 loads no cryptography."""
+    from kuma_ca_builtin.authority import BuiltinCa
+
+    return BuiltinCa(secrets)

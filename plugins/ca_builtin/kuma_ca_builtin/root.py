@@ -1,0 +1,53 @@
+"""How a root certificate looks (API specification, 7.4)."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.x509.oid import NameOID
+
+from kuma_core.sdk.pki import BACKDATED, key_usage
+
+BITS = 2048
+VALID_FOR = timedelta(days=3650)
+LONGEST_COMMON_NAME = 64
+"""X.509 takes no more; the whole name of the mesh is in the URI."""
+
+
+def new_root(mesh: str) -> tuple[bytes, bytes]:
+    """A self-signed certificate for a mesh and its RSA key, both in PEM."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=BITS)
+    certificate = _builder(mesh, key.public_key()).sign(key, hashes.SHA256())
+    return certificate.public_bytes(serialization.Encoding.PEM), key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.TraditionalOpenSSL,
+        serialization.NoEncryption(),
+    )
+
+
+def _builder(mesh: str, key: rsa.RSAPublicKey) -> x509.CertificateBuilder:
+    name = x509.Name(
+        [
+            x509.NameAttribute(NameOID.ORGANIZATION_NAME, "Kuma"),
+            x509.NameAttribute(NameOID.ORGANIZATIONAL_UNIT_NAME, "Mesh"),
+            x509.NameAttribute(NameOID.COMMON_NAME, mesh[:LONGEST_COMMON_NAME]),
+        ]
+    )
+    now = datetime.now(UTC)
+    identity = x509.SubjectAlternativeName([x509.UniformResourceIdentifier(f"spiffe://{mesh}")])
+    return (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key)
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - BACKDATED)
+        .not_valid_after(now + VALID_FOR)
+        .add_extension(identity, critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .add_extension(key_usage("key_cert_sign", "crl_sign"), critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
+    )

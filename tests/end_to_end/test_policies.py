@@ -1,0 +1,321 @@
+"""Policies as real Envoys obey them: counted connections, not the look of the configuration."""
+
+from __future__ import annotations
+
+from collections import Counter
+from contextlib import ExitStack
+
+import pytest
+
+import kuma_policy_traffic
+import kuma_store_memory
+from kuma_core.model import ResourceKey
+from kuma_core.testing.builders import dataplane, inbound, outbound
+from kuma_core.testing.fake_envoy import fleet
+from kuma_core.testing.platform import running_platform
+from kuma_core.testing.ports import free_port
+from kuma_core.testing.waiting import eventually
+from kuma_core.testing.xds_client import DeltaClient
+from kuma_core.xds.contract import CLUSTER, ENDPOINTS, LISTENER
+
+from . import tuning
+from .support import Load, Machine, fetch
+from .test_protocol import status
+from .test_traffic import client, instance
+
+
+@pytest.fixture
+def machine(tmp_path):
+    """Delta alone: the protocol's variants are tested elsewhere."""
+    plugins = [kuma_store_memory, kuma_policy_traffic, tuning]
+    settings = {"KUMA_GENERAL_ADVERTISED_HOSTNAME": "127.0.0.1"}
+    with running_platform(plugins, settings) as cp, ExitStack() as stack:
+        yield Machine(cp, tmp_path, stack)
+
+
+def policy(kind: str, name: str, source: dict, destination: str = "", **conf) -> dict:
+    document = {"type": kind, "mesh": "default", "name": name, "sources": [{"match": source}], **conf}
+    if destination:
+        document["destinations"] = [{"match": {"service": destination}}]
+    return document
+
+
+def route(name: str, *shares: tuple[int, dict], service: str = "ledger") -> dict:
+    conf = [{"weight": weight, "destination": tags} for weight, tags in shares]
+    return policy("TrafficRoute", name, {"service": "*"}, service, conf=conf)
+
+
+def version(number: str, service: str = "ledger") -> dict:
+    return {"service": service, "version": number}
+
+
+def two_versions(machine: Machine, port: int) -> None:
+    """Two versions of a ledger and one client of it, running."""
+    machine.cp.apply(
+        instance(machine, "ledger-1", "ledger", version="1"),
+        instance(machine, "ledger-2", "ledger", version="2"),
+        client("web", outbound(f":{port}", "ledger")),
+    )
+    for name in ("ledger-1", "ledger-2"):
+        machine.sidecar(name)
+
+
+def counted(port: int, connections: int) -> Counter:
+    return Counter(fetch(port) for _ in range(connections))
+
+
+def test_scenario_15_a_route_of_70_to_30_is_kept_over_1000_connections(machine):
+    port = free_port()
+    two_versions(machine, port)
+    machine.cp.apply(route("split", (70, version("1")), (30, version("2"))))
+    web = machine.sidecar("web")
+    eventually(lambda: fetch(port))
+    found = counted(port, 1000)
+    assert abs(found["ledger-1"] - 700) <= 50, found
+    assert {"ledger{version=1}", "ledger{version=2}"} <= web.clusters().keys()
+    assert "ledger" not in web.clusters()
+    assert len(web.endpoints()["ledger{version=1}"]) == 1
+
+
+def test_scenario_17_a_share_of_nothing_is_no_cluster(machine):
+    port = free_port()
+    two_versions(machine, port)
+    machine.cp.apply(route("all-to-1", (5, version("1")), (0, version("2"))))
+    web = machine.sidecar("web")
+    eventually(lambda: fetch(port))
+    assert counted(port, 30) == {"ledger-1": 30}
+    assert "ledger{version=2}" not in web.clusters()
+
+
+def test_scenario_18_shares_of_nothing_at_all_reset_and_leave_the_rest_alone(machine):
+    port, other = free_port(), free_port()
+    two_versions(machine, port)
+    web = client("web", outbound(f":{port}", "ledger"), outbound(f":{other}", "echo"))
+    machine.cp.apply(web, instance(machine, "echo-1", "echo"), route("none", (0, version("1"))))
+    machine.sidecar("echo-1")
+    sidecar = machine.sidecar("web")
+    eventually(lambda: fetch(other))
+    with pytest.raises(OSError, match=r"(?i)reset|disconnected"):
+        fetch(port)
+    assert sidecar.stat("tcp.ledger.downstream_cx_no_route") >= 1
+    assert "responsesRejected" not in status(machine.cp, "web")["total"]
+
+
+def test_a_route_that_changes_under_load_fails_no_request(machine):
+    port = free_port()
+    two_versions(machine, port)
+    machine.cp.apply(route("shift", (100, version("1"))))
+    machine.sidecar("web")
+    eventually(lambda: fetch(port))
+    with ExitStack() as stack:
+        loads = [stack.enter_context(Load(port, pause=0.01)) for _ in range(2)]
+        for weights in ((50, 50), (1, 99), (0, 100), (100, 0), (30, 70)):
+            shares = [(weight, version(str(index + 1))) for index, weight in enumerate(weights)]
+            machine.cp.apply(route("shift", *shares))
+            for load in loads:
+                seen = sum(load.answers.values())
+                eventually(lambda load=load, seen=seen: sum(load.answers.values()) > seen + 40)
+        machine.cp.delete("/meshes/default/traffic-routes/shift")
+        seen = sum(loads[0].answers.values())
+        eventually(lambda: sum(loads[0].answers.values()) > seen + 40)
+    assert [load.failures for load in loads] == [[], []]
+
+
+def test_scenario_25_a_route_without_a_service_keeps_the_last_configuration(machine):
+    port = free_port()
+    two_versions(machine, port)
+    machine.cp.apply(route("r", (1, version("1"))))
+    machine.sidecar("web")
+    eventually(lambda: fetch(port))
+    store = machine.cp.platform.store
+    key = ResourceKey("TrafficRoute", "default", "r")
+    broken = (
+        '{"sources":[{"match":{"service":"*"}}],"destinations":[{"match":{"service":"ledger"}}],'
+        '"conf":[{"weight":1,"destination":{"version":"2"}}]}'
+    )
+    store.update(key, broken, store.get(key).version)
+    problem = eventually(lambda: machine.cp.platform.reconciler.problem_of("default", "web"))
+    assert 'TrafficRoute "r"' in problem
+    assert 'conf[0].destination: mandatory tag "service" is missing' in problem
+    assert counted(port, 10) == {"ledger-1": 10}
+    machine.cp.apply(instance(machine, "echo-1", "echo"))
+    machine.sidecar("echo-1")  # others are served
+
+
+def test_scenario_24_a_dead_instance_is_taken_out_after_some_failures_and_comes_back(machine):
+    port = free_port()
+    good, dead_port = instance(machine, "ledger-1", "ledger"), free_port()
+    dead = dataplane("ledger-2", inbound(f"127.0.0.1:{dead_port}:{free_port()}", "ledger"))
+    check = policy(
+        "HealthCheck",
+        "passive",
+        {"service": "web"},
+        "ledger",
+        conf={"passiveChecks": {"unhealthyThreshold": 3, "penaltyInterval": "3s"}},
+    )
+    machine.cp.apply(good, dead, check, client("web", outbound(f":{port}", "ledger")))
+    machine.sidecar("ledger-1")
+    web = machine.sidecar("web")
+    eventually(lambda: fetch(port))
+    failures = 0
+    for _ in range(60):
+        try:
+            fetch(port)
+        except OSError:
+            failures += 1
+        if web.stat("cluster.ledger.outlier_detection.ejections_active"):
+            break
+    assert web.stat("cluster.ledger.outlier_detection.ejections_active") == 1
+    assert failures <= 6
+    eventually(lambda: web.stat("cluster.ledger.outlier_detection.ejections_active") == 0, 20)
+
+
+def test_an_active_check_takes_out_a_dead_instance_before_any_failure_is_seen(machine):
+    port = free_port()
+    good = instance(machine, "ledger-1", "ledger")
+    dead = dataplane("ledger-2", inbound(f"127.0.0.1:{free_port()}:{free_port()}", "ledger"))
+    conf = {
+        "activeChecks": {"interval": "200ms", "timeout": "1s", "unhealthyThreshold": 1, "healthyThreshold": 1}
+    }
+    machine.cp.apply(
+        good,
+        dead,
+        policy("HealthCheck", "active", {"service": "web"}, "ledger", conf=conf),
+        client("web", outbound(f":{port}", "ledger")),
+    )
+    machine.sidecar("ledger-1")
+    web = machine.sidecar("web")
+    eventually(lambda: web.stat("cluster.ledger.membership_healthy") == 1)
+    assert counted(port, 30) == {"ledger-1": 30}
+
+
+def test_scenario_8_a_check_follows_the_route_and_not_the_outbound(machine):
+    checks = {"passiveChecks": {"unhealthyThreshold": 3, "penaltyInterval": "5s"}}
+    machine.cp.apply(
+        route("eu", (1, {"service": "ledger-eu"})),
+        policy("HealthCheck", "eu", {"service": "web"}, "ledger-eu", conf=checks),
+        policy("HealthCheck", "unused", {"service": "web"}, "ledger", conf=checks),
+        client("web", outbound(f":{free_port()}", "ledger")),
+    )
+    clusters = machine.sidecar("web").clusters()
+    assert clusters["ledger-eu"]["outlier_detection"]["consecutive_5xx"] == 3
+    assert clusters["ledger-eu"]["outlier_detection"]["always_eject_one_host"] is True
+    assert "ledger" not in clusters
+
+
+def test_a_policy_change_reaches_the_proxies_it_matches_and_nobody_else(machine):
+    cp = machine.cp
+    cp.apply(
+        *(
+            dataplane(f"ledger-{n}", inbound(f"127.0.0.1:{9000 + n}:1", "ledger", version=str(n)))
+            for n in (1, 2)
+        )
+    )
+    names = [f"{service}-{n}" for service in ("web", "api") for n in range(5)]
+    for name in names:
+        service = name.partition("-")[0]
+        cp.apply(
+            dataplane(name, inbound("127.0.0.1:8000:8001", service), outbounds=[outbound(":7100", "ledger")])
+        )
+    with fleet(cp.xds_port) as envoys:
+        clients = {name: envoys.connect(DeltaClient(f"default.{name}")).client for name in names}
+        eventually(lambda: all(found.resources[LISTENER] for found in clients.values()))
+        before = {name: found.count() for name, found in clients.items()}
+        cp.apply({**route("web-only", (1, version("1"))), "sources": [{"match": {"service": "web"}}]})
+        matched = [name for name in names if name.startswith("web")]
+        eventually(lambda: all("ledger{version=1}" in clients[name].resources[CLUSTER] for name in matched))
+        eventually(lambda: all("ledger" not in clients[name].resources[CLUSTER] for name in matched))
+        others = [name for name in names if name.startswith("api")]
+        assert [clients[name].count() - before[name] for name in others] == [0] * len(others)
+        counts = {name: clients[name].count() for name in names}
+        cp.delete("/meshes/default/traffic-routes/web-only")
+        eventually(lambda: all("ledger" in clients[name].resources[ENDPOINTS] for name in matched))
+        assert [clients[name].count() - counts[name] for name in others] == [0] * len(others)
+
+
+def template(name: str, *resources: str, imports: tuple[str, ...] = ("default-proxy",), **match: str) -> dict:
+    raw = [{"name": f"r{n}", "version": "v1", "resource": text} for n, text in enumerate(resources)]
+    conf = {"imports": list(imports), "resources": raw}
+    selectors = [{"match": match}] if match else []
+    return {"type": "ProxyTemplate", "mesh": "default", "name": name, "selectors": selectors, "conf": conf}
+
+
+V2_CLUSTER = """
+'@type': type.googleapis.com/envoy.api.v2.Cluster
+name: extra
+connectTimeout: 5s
+type: STATIC
+hosts: [{socketAddress: {address: 127.0.0.1, portValue: 8443}}]
+"""
+
+
+def test_scenario_53_a_raw_v2_cluster_is_added_as_v3(machine):
+    machine.cp.apply(
+        client("web", outbound(f":{free_port()}", "ledger")), template("t", V2_CLUSTER, service="web")
+    )
+    clusters = machine.sidecar("web").clusters()
+    assert {"extra", "ledger"} <= clusters.keys()
+    address = clusters["extra"]["load_assignment"]["endpoints"][0]["lb_endpoints"][0]["endpoint"]["address"]
+    assert address["socket_address"] == {"address": "127.0.0.1", "port_value": 8443}
+
+
+def test_scenario_54_a_raw_listener_replaces_the_generated_one_of_its_name(machine):
+    document = client("web", outbound(f":{free_port()}", "ledger"))
+    interface = document["networking"]["inbound"][0]["interface"]
+    ip, port, _ = interface.split(":")
+    raw = f"""
+'@type': type.googleapis.com/envoy.config.listener.v3.Listener
+name: inbound:{ip}:{port}
+address: {{socket_address: {{address: {ip}, port_value: {port}}}}}
+filter_chains:
+- filters:
+  - name: envoy.filters.network.tcp_proxy
+    typed_config:
+      '@type': type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy
+      stat_prefix: mine
+      cluster: ledger
+"""
+    machine.cp.apply(document, template("t", raw, service="web"))
+    web = machine.sidecar("web")
+    assert len(web.listeners()) == 2
+    assert web.stat("tcp.mine.downstream_cx_total") == 0
+    with pytest.raises(OSError, match=r"(?i)reset|disconnected"):
+        fetch(int(port))  # the ledger has no instance
+    eventually(lambda: web.stat("tcp.mine.downstream_cx_total") == 1)
+
+
+def test_scenario_55_the_documents_v2_listener_with_untyped_config_serves(machine):
+    port = free_port()
+    raw = f"""
+'@type': type.googleapis.com/envoy.api.v2.Listener
+name: stats
+address: {{socketAddress: {{address: 127.0.0.1, portValue: {port}}}}}
+filterChains:
+- filters:
+  - name: envoy.http_connection_manager
+    config:
+      statPrefix: stats
+      routeConfig:
+        virtualHosts:
+        - name: all
+          domains: ['*']
+          routes:
+          - match: {{prefix: /}}
+            directResponse: {{status: 200, body: {{inlineString: served}}}}
+      httpFilters:
+        name: envoy.router
+"""
+    machine.cp.apply(client("web", outbound(f":{free_port()}", "ledger")), template("t", raw, service="web"))
+    machine.sidecar("web")
+    assert eventually(lambda: fetch(port)) == "served"
+
+
+def test_scenario_58_a_template_without_imports_leaves_only_its_own(machine):
+    machine.cp.apply(document := client("web", outbound(f":{free_port()}", "ledger")))
+    web = machine.sidecar("web")
+    assert len(web.listeners()) == 2
+    machine.cp.apply(template("only", V2_CLUSTER, imports=(), service="web"))
+    eventually(lambda: web.listeners() == set() and web.clusters().keys() == {"extra"})
+    machine.cp.delete("/meshes/default/proxytemplates/only")
+    eventually(lambda: len(web.listeners()) == 2)
+    assert document["name"] == "web"

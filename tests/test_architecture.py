@@ -47,6 +47,7 @@ PROGRAMS = {"kumactl", "dataplane"}
 
 NEIGHBOURS = {
     ("policy", "mesh"),
+    ("admin", "api"),  # a second REST API, which reads and answers as the first does
     ("runtime", "builtin"),
     ("testing", "runtime"),
     ("testing", "builtin"),
@@ -57,7 +58,9 @@ LIBRARIES: dict[str, set[str]] = {
     "pluggy": {"plugin"},
     "grpc": {"xds.server", "runtime", "testing"},
     "falcon": {"api", "admin"},
-    "waitress": {"runtime", "admin"},
+    "waitress": {"runtime"},
+    "uvicorn": {"runtime"},
+    "a2wsgi": {"runtime"},
     "sqlalchemy": set(),
     "lightkube": set(),
     "cryptography": {"ca", "auth", "admin", "xds.server", "runtime", "testing", "kumactl"},
@@ -279,14 +282,17 @@ def test_sqlalchemy_is_the_postgres_plugins_alone() -> None:
     assert users <= {"kuma_store_postgres"}
 
 
+SDK = ["kuma_core.sdk", "kuma_core.sdk.envoy", "kuma_core.sdk.pki"]
+
+
 def test_the_sdk_holds_no_logic() -> None:
-    for module in ("kuma_core.sdk", "kuma_core.sdk.envoy"):
+    for module in SDK:
         body = ast.parse(KERNEL[module].read_text()).body
         kinds = {type(node) for node in body[1:]}
         assert kinds <= {ast.ImportFrom, ast.Assign}, f"{module} does more than to hand names on"
 
 
-@pytest.mark.parametrize("module", ["kuma_core.sdk", "kuma_core.sdk.envoy"])
+@pytest.mark.parametrize("module", SDK)
 def test_the_sdk_names_all_that_it_hands_on(module: str) -> None:
     tree = ast.parse(KERNEL[module].read_text())
     imported = {a.asname or a.name for n in tree.body if isinstance(n, ast.ImportFrom) for a in n.names}

@@ -77,11 +77,11 @@ class InsightWriter:
         if self._resources.find(ResourceKey(DATAPLANE, mesh, name)) is None:
             return
         news = [subscription(report, self._instance_id) for report in reports]
-        key = ResourceKey(INSIGHT, mesh, name)
-        self._resources.amend(key, lambda spec: merged(spec or InsightSpec(), news))
+        key, problem = ResourceKey(INSIGHT, mesh, name), self._streams.problem(mesh, name)
+        self._resources.amend(key, lambda spec: merged(spec or InsightSpec(), news, problem))
 
 
-def merged(spec: InsightSpec, news: Iterable[Subscription]) -> InsightSpec:
+def merged(spec: InsightSpec, news: Iterable[Subscription], problem: str = "") -> InsightSpec:
     """The insight with subscriptions replaced by id or appended, cut to the last ``HISTORY``."""
     by_id = {item.id: item for item in spec.subscriptions}
     for item in news:
@@ -89,7 +89,8 @@ def merged(spec: InsightSpec, news: Iterable[Subscription]) -> InsightSpec:
     items = list(by_id.values())
     closed = [item for item in items if item.disconnect_time]
     excess = {item.id for item in closed[: max(0, len(items) - HISTORY)]}
-    return InsightSpec(subscriptions=tuple(item for item in items if item.id not in excess))
+    kept = tuple(item for item in items if item.id not in excess)
+    return InsightSpec(problem=problem, subscriptions=kept)
 
 
 def subscription(report: StreamReport, instance_id: str) -> Subscription:

@@ -178,6 +178,7 @@ class Platform:
             self._deliver,
             self.config.seconds("xdsServer.dataplaneConfigurationRefreshInterval"),
             self.catalog.policies,
+            self.streams.set_problem,
         )
 
     def _deliver(self, delivery: Delivery) -> None:

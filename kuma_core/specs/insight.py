@@ -41,8 +41,9 @@ class Subscription(Spec):
 
 
 class InsightSpec(Spec):
-    """The streams of a proxy, oldest first."""
+    """The streams of a proxy, oldest first, and why it still has an older configuration, if it has."""
 
+    problem: str = ""
     subscriptions: Annotated[tuple[Subscription, ...], Field(strict=False)] = ()
 
     def is_online(self) -> bool:

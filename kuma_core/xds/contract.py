@@ -132,6 +132,10 @@ class Streams(Protocol):
         """Count reports that could not be stored as changed again, unless a newer one is there."""
         ...
 
+    def problem(self, mesh: str, name: str) -> str:
+        """Why a proxy of a Dataplane still has an older configuration; empty if all is well."""
+        ...
+
     def connected(self) -> int:
         """How many streams are open."""
         ...

@@ -123,11 +123,13 @@ class Reconciler:
         deliver: Callable[[Delivery], None],
         longest_burst_seconds: float = 1.0,
         policies: Iterable[Policy] = (),
+        report: Callable[[Proxy, str], None] = lambda proxy, problem: None,
     ) -> None:
         self._views = views
         self._policies = tuple(policies)
         self._generators = tuple(generators)
         self._deliver = deliver
+        self._report = report
         self._longest_burst = longest_burst_seconds
         self._inbox: queue.SimpleQueue[Item | None] = queue.SimpleQueue()
         self._connected: dict[Proxy, Generated] = {}
@@ -240,6 +242,7 @@ class Reconciler:
                 self._dirty.add(item.proxy)
             elif isinstance(item, Closed):
                 self._connected.pop(item.proxy, None)
+                self._report(item.proxy, "")
                 self._dirty.discard(item.proxy)
 
     def _refuse(self, batch: list[Item], error: KumaError) -> None:
@@ -285,7 +288,9 @@ class Reconciler:
             self._note_failure(proxy, known, found.problem)
         elif found.snapshot is not None:
             self.work.generated += 1
-            known.problem = ""
+            if known.problem:
+                known.problem = ""
+                self._report(proxy, "")
         return found.snapshot
 
     def generate(self, proxy: Proxy, views: Views) -> Generated:
@@ -310,4 +315,5 @@ class Reconciler:
         self.work.failures += 1
         if problem != generated.problem:
             _log.error("a proxy keeps its last configuration", proxy=str(proxy), problem=problem)
+            self._report(proxy, problem)
         generated.problem = problem

@@ -30,6 +30,7 @@ class StreamBook:
         self._open: dict[str, StreamReport] = {}
         self._changed: dict[str, StreamReport] = {}
         self._bell = threading.Event()
+        self._problems: dict[Proxy, str] = {}
         self.totals: Counter[tuple[str, str]] = Counter()
 
     def begin(self, proxy: Proxy) -> StreamEntry:
@@ -61,6 +62,22 @@ class StreamBook:
                 self._changed.setdefault(report.id, report)
             if self._changed:
                 self._bell.set()
+
+    def set_problem(self, proxy: Proxy, problem: str) -> None:
+        """Why a proxy still has an older configuration; empty once it has the newest."""
+        with self._lock:
+            self._problems.pop(proxy, None)
+            if problem:
+                self._problems[proxy] = problem
+            mine = {report.id: report for report in self._open.values() if report.proxy == proxy}
+            self._changed |= mine
+            if mine:
+                self._bell.set()
+
+    def problem(self, mesh: str, name: str) -> str:
+        """Why a proxy of a Dataplane still has an older configuration; empty if all is well."""
+        with self._lock:
+            return next((text for proxy, text in self._problems.items() if proxy.id == (mesh, name)), "")
 
     def reports(self, mesh: str, name: str) -> list[StreamReport]:
         """The open streams of one Dataplane."""

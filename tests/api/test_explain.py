@@ -37,13 +37,21 @@ def cp():
             dataplane("ledger-1", inbound("127.0.0.1:9001:1", "ledger", version="1")),
             dataplane("ledger-2", inbound("127.0.0.1:9002:1", "ledger", version="2")),
             dataplane(
-                "web-1", inbound("127.0.0.1:8001:1", "web", zone="z1"), outbounds=[outbound(":7100", "ledger")]
+                "web-1",
+                inbound("127.0.0.1:8001:1", "web", zone="z1"),
+                outbounds=[outbound(":7100", "ledger")],
             ),
             dataplane("api-1", inbound("127.0.0.1:8002:1", "api"), outbounds=[outbound(":7100", "ledger")]),
             route("exact", {"service": "web", "zone": "z1"}, "ledger", version="2"),
             route("broad", {"service": "*"}, "*"),
             route("api", {"service": "api"}, "ledger"),
-            policy("HealthCheck", "check", {"service": "web"}, "ledger", conf={"passiveChecks": {"unhealthyThreshold": 1, "penaltyInterval": "1s"}}),
+            policy(
+                "HealthCheck",
+                "check",
+                {"service": "web"},
+                "ledger",
+                conf={"passiveChecks": {"unhealthyThreshold": 1, "penaltyInterval": "1s"}},
+            ),
             policy("TrafficPermission", "all", {"service": "*"}, "*"),
         )
         yield found
@@ -62,8 +70,16 @@ def test_a_connection_is_explained_with_every_candidate(cp):
     assert routes["exact"]["applies"]
     assert routes["exact"]["rank"] == {"total": 3, "exact": 3}
     assert not routes["broad"]["applies"]
-    assert routes["broad"]["reason"] == '"exact" ranks higher: 3 tags, 3 of them exact against 2 tags, 0 of them exact'
-    assert routes["api"] == {"name": "api", "applies": False, "rank": None, "reason": "no source selector matches"}
+    assert (
+        routes["broad"]["reason"]
+        == '"exact" ranks higher: 3 tags, 3 of them exact against 2 tags, 0 of them exact'
+    )
+    assert routes["api"] == {
+        "name": "api",
+        "applies": False,
+        "rank": None,
+        "reason": "no source selector matches",
+    }
     assert kinds(answer)["HealthCheck"]["check"]["applies"]
 
 
@@ -124,7 +140,7 @@ def test_a_dry_run_tells_which_proxies_change_and_how_and_stores_nothing(cp):
         ("lds", "outbound:127.0.0.1:7100", "change"),
     }
     diff = next(item["diff"] for item in changed(answer)["web-1"] if item["type"] == "lds")
-    assert '-' in diff
+    assert "-" in diff
     assert "ledger{version=1}" in diff
     assert "ledger{version=2}" in diff
     assert cp.get("/meshes/default/traffic-routes/exact").body == before

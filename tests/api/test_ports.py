@@ -18,6 +18,7 @@ PORTS = {
     "bootstrapServer.port": "KUMA_BOOTSTRAP_SERVER_PORT",
     "xdsServer.diagnosticsPort": "KUMA_XDS_SERVER_DIAGNOSTICS_PORT",
     "xdsServer.grpcPort": "KUMA_XDS_SERVER_GRPC_PORT",
+    "adminServer.local.port": "KUMA_ADMIN_SERVER_LOCAL_PORT",
 }
 
 

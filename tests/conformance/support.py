@@ -40,10 +40,10 @@ def plugins() -> list[ModuleType]:
     return [importlib.import_module(name) for name in PLUGINS if has(name)]
 
 
-def needs(condition: object, what: str, issue: int) -> None:
-    """Skip the test, for a reason that the summary shows, unless what it needs is there."""
+def needs(condition: object, what: str) -> None:
+    """Skip the test unless what it needs is there; ``what`` also says which issue brings it."""
     if not condition:
-        pytest.skip(f"needs {what}: issue {issue}")
+        pytest.skip(f"needs {what}")
 
 
 def apis(cp: RunningPlatform) -> dict[str, dict[str, str]]:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.request
 from collections import Counter, deque
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -138,14 +139,15 @@ class Machine:
     def sidecar(self, name: str, mesh: str = "default", wait: bool = True, api_url: str = "") -> Sidecar:
         """Run kuma-dp for a Dataplane; by default wait until its Envoy is live."""
         admin_port, log = free_port(), self._folder / f"{name}-{time.monotonic_ns()}.log"
+        api_url = api_url or self.cp.api_url
         token = self._folder / f"{mesh}-{name}-token"
-        token.write_text(self.cp.token(name, mesh))
+        token.write_text(dataplane_token(api_url, name, mesh))
         command = [
             str(BIN / "kuma-dp"),
             "run",
             f"--name={name}",
             f"--mesh={mesh}",
-            f"--cp-address={api_url or self.cp.api_url}",
+            f"--cp-address={api_url}",
             f"--admin-port={admin_port}",
             f"--dataplane-token-file={token}",
         ]
@@ -154,6 +156,19 @@ class Machine:
         if wait:
             eventually(sidecar.is_live, 20, f"a live Envoy for {name}")
         return sidecar
+
+
+def dataplane_token(api_url: str, name: str, mesh: str) -> str:
+    """A token from the admin server that the catalog of a control plane names."""
+    with urllib.request.urlopen(f"{api_url}/catalog", timeout=10) as response:
+        url = json.load(response)["apis"]["dataplaneToken"]["localUrl"]
+    request = urllib.request.Request(
+        f"{url}/tokens",
+        json.dumps({"name": name, "mesh": mesh}).encode(),
+        headers={"Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(request, timeout=10) as response:
+        return str(response.read().decode())
 
 
 def start(command: list[str], log: Path, stack: ExitStack, **options: Any) -> subprocess.Popen[bytes]:

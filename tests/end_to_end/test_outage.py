@@ -18,7 +18,13 @@ from kuma_core.testing.waiting import eventually
 
 from .support import BIN, Load, Machine, Sidecar, end, fetch, service, start
 
-PORTS = ("API_SERVER_PORT", "BOOTSTRAP_SERVER_PORT", "XDS_SERVER_GRPC_PORT", "XDS_SERVER_DIAGNOSTICS_PORT")
+PORTS = (
+    "API_SERVER_PORT",
+    "BOOTSTRAP_SERVER_PORT",
+    "XDS_SERVER_GRPC_PORT",
+    "XDS_SERVER_DIAGNOSTICS_PORT",
+    "ADMIN_SERVER_LOCAL_PORT",
+)
 
 
 class ControlPlane:

@@ -98,6 +98,7 @@ def test_scenario_18_shares_of_nothing_at_all_reset_and_leave_the_rest_alone(mac
     with pytest.raises(OSError, match=r"(?i)reset|disconnected"):
         fetch(port)
     assert sidecar.stat("tcp.ledger.downstream_cx_no_route") >= 1
+    eventually(lambda: status(machine.cp, "web")["lds"]["responsesAcknowledged"])
     assert "responsesRejected" not in status(machine.cp, "web")["total"]
 
 
@@ -319,3 +320,26 @@ def test_scenario_58_a_template_without_imports_leaves_only_its_own(machine):
     machine.cp.delete("/meshes/default/proxytemplates/only")
     eventually(lambda: len(web.listeners()) == 2)
     assert document["name"] == "web"
+
+
+def test_a_policy_that_raises_for_one_proxy_is_named_in_log_insight_and_inspection(machine, capsys):
+    cp = machine.cp
+    cp.apply(client("web", outbound(":7100", "ledger")), client("api", outbound(":7101", "ledger")))
+    store, key = cp.platform.store, ResourceKey("TrafficRoute", "default", "broken")
+    cp.apply({**route("broken", (1, version("1"))), "sources": [{"match": {"service": "web"}}]})
+    broken = store.get(key).document.replace('"service":"ledger","version":"1"', '"version":"1"')
+    assert broken != store.get(key).document
+    with fleet(cp.xds_port) as envoys:
+        api = envoys.connect(DeltaClient("default.api"))
+        web = envoys.connect(DeltaClient("default.web"))
+        eventually(lambda: web.client.resources[LISTENER] and api.client.resources[LISTENER])
+        store.update(key, broken, store.get(key).version)
+        insight = "/meshes/default/dataplane-insights/web"
+        problem = eventually(lambda: cp.get(insight).body.get("problem"))
+        assert 'TrafficRoute "broken"' in problem
+        assert "problem" not in cp.get("/meshes/default/dataplane-insights/api").body
+        (proxy,) = cp.get("/meshes/default/dataplanes/web/xds").body["proxies"]
+        assert proxy["problem"] == problem
+        assert 'TrafficRoute "broken"' in capsys.readouterr().out
+        cp.delete("/meshes/default/traffic-routes/broken")
+        eventually(lambda: "problem" not in cp.get(insight).body)

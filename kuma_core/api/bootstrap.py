@@ -14,16 +14,21 @@ from kuma_core.resources.codec import read_json
 
 MAX_BODY_BYTES = 64 * 1024
 YAML = "text/x-yaml"
+PATHS = ("dataplaneTokenPath", "accessLogPipe")
 
 
 @dataclass(frozen=True, slots=True)
 class BootstrapRequest:
-    """Who is starting. ``admin_port`` 0: no admin interface, unless the configuration names one."""
+    """Who is starting. ``admin_port`` 0: no admin interface, unless the configuration names one.
+
+    ``token_path`` and ``log_pipe`` are paths as the proxy's Envoy sees them; empty: there is none.
+    """
 
     mesh: str
     name: str
     admin_port: int = 0
     token_path: str = ""
+    log_pipe: str = ""
 
 
 class Bootstrap:
@@ -56,9 +61,12 @@ def parse_request(body: Any) -> BootstrapRequest:
     port = body.get("adminPort") or 0
     if type(port) is not int or not 0 <= port <= 65535:
         problems.append(Violation("adminPort", "expected a port in the range [0, 65535]"))
-    path = body.get("dataplaneTokenPath") or ""
-    if not isinstance(path, str):
-        problems.append(Violation("dataplaneTokenPath", "expected text"))
+    paths = [body.get(field) or "" for field in PATHS]
+    problems += [
+        Violation(field, "expected text")
+        for field, path in zip(PATHS, paths, strict=True)
+        if not isinstance(path, str)
+    ]
     if problems:
         raise InvalidResource(problems, details="The request is not valid")
-    return BootstrapRequest(body["mesh"], body["name"], port, path)
+    return BootstrapRequest(body["mesh"], body["name"], port, *paths)

@@ -35,7 +35,9 @@ class Explain:
         answer: dict[str, Any] = {"mesh": mesh, "source": source.name}
         if req.has_param("destination"):
             destination = self._party(mesh, "destination", req.get_param("destination"))
-            explained, routed = explain_connection(self._kinds, policies, found.spec, source, destination)
+            explained, routed = explain_connection(
+                self._kinds, policies, (mesh, found.spec), source, destination
+            )
             answer |= {"destination": destination.name, "routed": [_destination(item) for item in routed]}
         else:
             explained = explain_proxy(self._kinds, policies, source)

@@ -39,14 +39,31 @@ def kuma_register_resource_types() -> Iterable[ResourceType]:
 
 @hookimpl
 def kuma_register_generators() -> Iterable[Generator]:
-    """What every proxy has: its inbounds and its outbounds."""
+    """What every proxy has: its inbounds, its outbounds, and what its Mesh or Dataplane asks for beside."""
     from kuma_core.xds.contract import Generator
 
-    return [Generator("inbound", 300, _inbound), Generator("outbound", 400, _outbound)]
+    return [
+        Generator("metrics", 100, _metrics),
+        Generator("transparent", 200, _transparent),
+        Generator("inbound", 300, _inbound),
+        Generator("outbound", 400, _outbound),
+    ]
+
+
+def _metrics(view: ProxyView) -> Iterable[Draft]:
+    """Imported when it is called: phase 1 loads no Envoy message."""
+    from kuma_core.xds.generators.metrics import generate_metrics
+
+    return generate_metrics(view)
+
+
+def _transparent(view: ProxyView) -> Iterable[Draft]:
+    from kuma_core.xds.generators.transparent import generate_transparent
+
+    return generate_transparent(view)
 
 
 def _inbound(view: ProxyView) -> Iterable[Draft]:
-    """Imported when it is called: phase 1 loads no Envoy message."""
     from kuma_core.xds.generators.inbound import generate_inbound
 
     return generate_inbound(view)

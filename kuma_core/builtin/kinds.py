@@ -22,6 +22,7 @@ KINDS = (
         columns=(
             Column("mTLS", "mtls.enabled", CellFormat.ON_OFF, default="off"),
             Column("CA", "mtls.ca?", default="unknown"),
+            Column("METRICS", "metrics?", default="off"),
         ),
     ),
     ResourceType(

@@ -133,6 +133,7 @@ _TABLE: tuple[Setting, ...] = (
             "The variant of xDS that a bootstrap asks for: delta or sotw.",
             one_of("Protocol should be either delta or sotw", "delta", "sotw"),
         ),
+        ("tlsEnabled", "TLS_ENABLED", FLAG, True, "Speak TLS on the ADS port, as on the SDS port."),
     ),
     *_keys(
         "Bootstrap Server",
@@ -324,6 +325,15 @@ _TABLE: tuple[Setting, ...] = (
         ("address", "ADDRESS", TEXT, "", "Kubernetes only."),
         ("port", "PORT", NUMBER, 5443, "Kubernetes only.", port()),
         ("certDir", "CERT_DIR", TEXT, "", "Kubernetes only."),
+    ),
+    _one(
+        "CaDefaults",
+        "caDefaults.leafLifetime",
+        "KUMA_CA_DEFAULTS_LEAF_LIFETIME",
+        DURATION,
+        90 * 24 * 3600 * SECOND,
+        "How long the certificate of a proxy lives; it is renewed after two thirds of that.",
+        positive("LeafLifetime"),
     ),
     Setting(
         "defaults.mesh",

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import os
 import select
+import sys
 import threading
 import time
 
+from kuma_core.dataplane.files import WITHOUT_LOGS
 from kuma_core.dataplane.log import Log
 from kuma_core.dataplane.sink import Sink, Tell
 
@@ -30,10 +32,24 @@ _END = RECORD + FIELD + RECORD  # a record without an address, which Envoy is ne
 
 
 def make_pipe(directory: str) -> str:
-    """Make the pipe in a directory that nobody else may enter, and give its path; raises ``OSError``."""
-    path = os.path.join(directory, PIPE)
-    os.mkfifo(path, 0o600)
+    """Make the pipe in a directory that nobody else may enter, and give its path.
+
+    Without a directory, or where there are no named pipes, it is ``""``; for the latter there is a warning.
+    """
+    path = os.path.join(directory, PIPE) if directory else ""
+    try:
+        if path:
+            os.mkfifo(path, 0o600)
+    except OSError as error:
+        print(
+            f"Warning: could not make a named pipe in {directory}: {error.strerror}. {_OTHER}",
+            file=sys.stderr,
+        )
+        return ""
     return path
+
+
+_OTHER = f"Set TMPDIR to a directory of another file system. {WITHOUT_LOGS}"
 
 
 class Records:
@@ -86,7 +102,7 @@ class Forwarder:
 
     def __init__(self, path: str, log: Log) -> None:
         # reading and writing, so that it never ends, and so that Envoy can open it at once
-        self._pipe = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        self._pipe = os.open(path, os.O_RDWR)
         self._tell = Tell(log)
         self._records = Records()
         self._sinks: dict[str, Sink] = {}
@@ -114,11 +130,9 @@ class Forwarder:
         return self._homeless + self._records.broken + sum(sink.dropped for sink in self._sinks.values())
 
     def _run(self) -> None:
-        is_on = True
-        while is_on:
-            is_on = self._take(self._records.feed(os.read(self._pipe, _CHUNK)))
+        while self._take(self._records.feed(os.read(self._pipe, _CHUNK))):
             if self._records.unfinished and not self._is_readable():
-                is_on = self._take(self._records.end()) and is_on
+                self._take(self._records.end())
 
     def _is_readable(self) -> bool:
         return bool(select.select([self._pipe], [], [], QUIET_SECONDS)[0])

@@ -100,7 +100,8 @@ def _text(document: object, *path: str) -> str:
 def fetch_bootstrap(url: str, request: Mapping[str, object], log: Log) -> bytes:
     """Ask the bootstrap server for Envoy's configuration: YAML, given as it came.
 
-    ``request`` holds ``mesh`` and ``name``, and if there are any ``adminPort`` and ``dataplaneTokenPath``.
+    ``request`` holds ``mesh`` and ``name``, and if there are any ``adminPort``, ``dataplaneTokenPath`` and
+    ``accessLogPipe``.
     The path of ``url`` is replaced. Raises ``KumaError`` with the texts of the specification, 7.2 step 6.
     """
     url = urlsplit(url)._replace(path="/bootstrap", query="", fragment="").geturl()
@@ -229,8 +230,8 @@ def _talk(connection: HTTPConnection, method: str, url: str, body: bytes | None)
     if body is not None:
         headers["Content-Type"] = "application/json"
     connection.request(method, path, body, headers)
-    response = connection.getresponse()
-    return Answer(response.status, _read(response))
+    with connection.getresponse() as response:
+        return Answer(response.status, _read(response))
 
 
 def _read(response: HTTPResponse) -> bytes:

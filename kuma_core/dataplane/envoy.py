@@ -9,6 +9,9 @@ from typing import NoReturn
 
 from kuma_core.errors import KumaError
 
+FLUSH_MILLISECONDS = "500"
+"""How long access logs stay in Envoy's memory; its own default of 10 seconds is too long to look on."""
+
 
 def find(path: str) -> str:
     """The executable to run; raises ``KumaError`` with the three paths that were tried.
@@ -38,9 +41,10 @@ def _is_executable(path: str) -> bool:
 
 
 def arguments(executable: str, config_file: str, drain_seconds: int) -> list[str]:
-    """The whole command line (specification of the data plane, 7.2 step 9)."""
+    """The whole command line (specification of the data plane, 7.2 step 9; architecture, 6)."""
     drain = str(drain_seconds)
-    return [executable, "-c", config_file, "--drain-time-s", drain, "--disable-hot-restart"]
+    flush = ("--file-flush-interval-msec", FLUSH_MILLISECONDS)
+    return [executable, "-c", config_file, "--drain-time-s", drain, "--disable-hot-restart", *flush]
 
 
 def become(command: list[str]) -> NoReturn:

@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from kuma_core.errors import KumaError
 
+WITHOUT_LOGS = "Until then access logs to backends over TCP are off."
+
 
 @contextmanager
-def config_dir(explicit: str) -> Iterator[str]:
-    """The directory for this run's files: the operator's own, which is kept, or a temporary one.
+def private_directory(*, required: bool) -> Iterator[str]:
+    """A directory for this run's files, named ``kuma-dp-*``, closed to everybody else.
 
-    The temporary one is named ``kuma-dp-*``, readable by nobody else, and gone when the block ends
-    (specification of the data plane, 7.2 step 5). Raises ``KumaError`` if it cannot be made.
+    It is gone when the block ends (specification of the data plane, 7.2 step 5). If it cannot be made and is
+    required, ``KumaError`` is raised; if it is not required, there is a warning, and ``""``.
     """
-    if explicit:
-        yield os.path.abspath(explicit)
+    try:
+        directory = _temporary()
+    except KumaError as error:
+        if required:
+            raise
+        print(f"Warning: {error} {WITHOUT_LOGS}", file=sys.stderr)
+        yield ""
         return
-    directory = _temporary()
     try:
         yield directory
     finally:
@@ -36,7 +43,7 @@ def _temporary() -> str:
     except OSError as error:
         raise KumaError(
             f"could not make a temporary directory: {error.strerror}. "
-            "Set TMPDIR to a directory that is writable, or name one with --config-dir."
+            "Set TMPDIR to a directory that is writable."
         ) from error
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 
-from kuma_core.dataplane import envoy, files, process, token_file
+from kuma_core.dataplane import access_log, envoy, files, process, token_file
 from kuma_core.dataplane.log import Log
 from kuma_core.dataplane.settings import Settings
 from kuma_core.errors import KumaError
@@ -23,11 +23,13 @@ def run(settings: Settings, log: Log) -> None:
     Raises ``KumaError`` if a step fails or Envoy does, and ``SystemExit(1)`` at a second signal. To be called
     from the main thread (specification of the data plane, 7.2 and 7.3).
     """
-    with process.signals_held(), files.config_dir(settings.config_dir) as directory:
-        preparation = process.start(lambda: prepare(settings, directory, log))
+    with process.signals_held(), files.private_directory(required=not settings.config_dir) as private:
+        directory = os.path.abspath(settings.config_dir or private)
+        pipe = access_log.make_pipe(private)
+        preparation = process.start(lambda: prepare(settings, directory, pipe, log))
         if process.attend(preparation):
             _check_preparation(preparation)
-            _run_envoy(settings, os.path.join(directory, BOOTSTRAP_FILE), log)
+            _run_envoy(settings, os.path.join(directory, BOOTSTRAP_FILE), pipe, log)
 
 
 def _check_preparation(child: process.Child) -> None:
@@ -40,12 +42,18 @@ def _check_preparation(child: process.Child) -> None:
         )
 
 
-def _run_envoy(settings: Settings, config_file: str, log: Log) -> None:
+def _run_envoy(settings: Settings, config_file: str, pipe: str, log: Log) -> None:
     executable = envoy.find(settings.binary_path)
     command = envoy.arguments(executable, config_file, settings.drain_seconds)
     log.info("starting Envoy", command=command)
+    logs = access_log.Forwarder(pipe, log) if pipe else None  # before Envoy: it opens what has a reader
     child = process.start(lambda: envoy.become(command))
-    if not process.attend(child):
+    if logs:
+        logs.start()  # behind: a process must not fork while it has threads
+    ended = process.attend(child)
+    if logs:
+        logs.finish()
+    if not ended:
         log.info("stopped by a signal", envoy=child.status)
         return
     if message := child.failure():
@@ -55,7 +63,7 @@ def _run_envoy(settings: Settings, config_file: str, log: Log) -> None:
     log.info("Envoy ended")
 
 
-def prepare(settings: Settings, directory: str, log: Log) -> None:
+def prepare(settings: Settings, directory: str, pipe: str, log: Log) -> None:
     """Write ``bootstrap.yaml`` into ``directory``: steps 2 to 7 of the specification, 7.2."""
     from kuma_core.dataplane import control_plane, ports
 
@@ -69,6 +77,7 @@ def prepare(settings: Settings, directory: str, log: Log) -> None:
     request: dict[str, object] = {"mesh": settings.mesh, "name": settings.name}
     request |= {"adminPort": port} if port else {}
     request |= {"dataplaneTokenPath": token} if token else {}
+    request |= {"accessLogPipe": pipe} if pipe else {}
     log.info("asking for the bootstrap configuration", url=catalog.bootstrap_url, **request)
     document = control_plane.fetch_bootstrap(catalog.bootstrap_url, request, log)
     files.write_private(os.path.join(directory, BOOTSTRAP_FILE), document)

@@ -117,7 +117,7 @@ class Sink:
             from socket import create_connection
 
             host, _, port = self.address.rpartition(":")
-            self._connection = create_connection((host.strip("[]"), port), CONNECT_SECONDS)  # type: ignore[arg-type]
+            self._connection = create_connection((host.strip("[]"), port), CONNECT_SECONDS)
             self._connection.settimeout(SEND_SECONDS)
         return self._connection
 

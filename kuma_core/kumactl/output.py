@@ -20,6 +20,9 @@ _LOOKS_NUMERIC = re.compile(
     r"[-+]?(0[xob][\da-f_]+|\.?\d[\d_]*(\.[\d_]*)?(e[-+]?\d+)?)|\d{4}-\d\d?-\d\d?.*", re.IGNORECASE
 )
 
+_OTHER_LINE_ENDS = frozenset("\x85\u2028\u2029")
+"""Line ends to YAML, which folds them where they are not escaped; only double quotes escape."""
+
 
 def output_option(command: Any) -> Any:
     """Decorator: the flag ``-o``/``--output`` as parameter ``output``."""
@@ -64,7 +67,8 @@ def dump_yaml(value: Any) -> str:
 
     def represent_text(dumper: yaml.SafeDumper, data: str) -> yaml.ScalarNode:
         resolved = dumper.resolve(yaml.ScalarNode, data, (True, False))  # type: ignore[no-untyped-call]
-        is_plain = resolved == "tag:yaml.org,2002:str" and not _LOOKS_NUMERIC.fullmatch(data)
+        is_text = resolved == "tag:yaml.org,2002:str" and not _LOOKS_NUMERIC.fullmatch(data)
+        is_plain = is_text and not _OTHER_LINE_ENDS.intersection(data)
         style = ("|" if "\n" in data else None) if is_plain else '"'
         return dumper.represent_scalar("tag:yaml.org,2002:str", data, style=style)
 

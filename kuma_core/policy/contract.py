@@ -77,6 +77,7 @@ class Subject:
     """
 
     dataplane: DataplaneSpec
+    mesh_name: str
     mesh: MeshSpec
     service: str
     tags: TagPairs

@@ -51,9 +51,15 @@ class Party:
 
 
 def explain_connection(
-    kinds: Iterable[Policy], policies: MeshPolicies, mesh: MeshSpec, source: Party, destination: Party
+    kinds: Iterable[Policy],
+    policies: MeshPolicies,
+    mesh: tuple[str, MeshSpec],
+    source: Party,
+    destination: Party,
 ) -> tuple[list[Explanation], tuple[Destination, ...]]:
     """Every kind's explanation for connections of one party to another, and where the route leads them.
+
+    ``mesh`` is its name and its spec.
 
     A kind of scope DESTINATION is explained for each service that the route leads to.
     """
@@ -79,13 +85,13 @@ def explain_proxy(kinds: Iterable[Policy], policies: MeshPolicies, source: Party
 
 
 def route(
-    kinds: Iterable[Policy], policies: MeshPolicies, mesh: MeshSpec, source: Party, service: str
+    kinds: Iterable[Policy], policies: MeshPolicies, mesh: tuple[str, MeshSpec], source: Party, service: str
 ) -> tuple[Destination, ...]:
     """Where connections to a service go."""
     for policy in kinds:
         if policy.scope is Scope.ROUTE:
             matches = policies.matches(policy, source.tag_sets, service)
-            subject = Subject(source.spec or DataplaneSpec(), mesh, service, (), {})
+            subject = Subject(source.spec or DataplaneSpec(), *mesh, service, (), {})
             resolved = policy.resolve(matches, subject) if matches else None
             if isinstance(resolved, tuple):
                 return resolved

@@ -7,7 +7,6 @@ import uuid
 from contextlib import AsyncExitStack, suppress
 from typing import Any
 
-import grpc
 import structlog
 
 from kuma_core.api import diagnostics
@@ -29,14 +28,13 @@ from kuma_core.runtime.admin import AdminServers
 from kuma_core.runtime.components import Components
 from kuma_core.runtime.contract import Context
 from kuma_core.runtime.groundwork import lay_groundwork
-from kuma_core.runtime.http import HttpServer, bind, port_error
+from kuma_core.runtime.grpc_servers import AuthorityWatch, GrpcServers
+from kuma_core.runtime.http import HttpServer, bind
 from kuma_core.runtime.metrics import renderer
-from kuma_core.xds.bootstrap import bootstrap_params, bootstrap_yaml
+from kuma_core.xds.bootstrap import bootstrap_yaml
 from kuma_core.xds.contract import Proxy
 from kuma_core.xds.preview import Preview
-from kuma_core.xds.proxy import identify
 from kuma_core.xds.reconciler import Delivery, Reconciler
-from kuma_core.xds.server.ads import SERVER_OPTIONS, AdsService
 from kuma_core.xds.server.hub import Hub
 from kuma_core.xds.status import StreamBook
 from kuma_core.xds.views import Views
@@ -99,12 +97,13 @@ class Platform:
     async def _open(self, stack: AsyncExitStack) -> None:
         api, bootstrap, diagnostic = self._bind(stack)
         admin = AdminServers(self.config, stack)
-        params = bootstrap_params(self.config)
         factory = self.catalog.store(self.config.text("store.type"))
         self.store = store = stack.enter_context(factory.open(self.config))
         context = self._context(store)
         resources, reconciler = context.resources, self.reconciler
         lay_groundwork(context)
+        self.servers = servers = GrpcServers(context, asyncio.get_running_loop())
+        reconciler.secret_server = servers.secret_server
         hub: Hub[Proxy] = Hub(reconciler)
         self._hub = hub
         routes = self.catalog.routes(context)
@@ -113,14 +112,15 @@ class Platform:
         feed = ChangeFeed(store)
         feed.listen(reconciler.changed)
         feed.listen(context.signing_keys.changed)
+        feed.listen(servers.changed)
         components = Components(self._failed)
         stack.callback(components.stop)
         components.start(own)
-        await self._serve_xds(stack, hub)
-        components.start([reconciler, feed])
+        await servers.serve(stack, hub, self.streams)
+        components.start([reconciler, feed, AuthorityWatch(context, servers)])
         missing = _Missing(self, store, reconciler)
         metrics = renderer(self.catalog.kinds, store, reconciler, self.streams)
-        make_bootstrap = _BootstrapMaker(resources, params)
+        make_bootstrap = _BootstrapMaker(resources, servers.bootstrap)
         cors = Cors(self.config.texts("apiServer.corsAllowedDomains"))
         self._serve_http(stack, "api-server", api, build_app(routes, cors, API_HINT))
         admin.serve(admin_routes)
@@ -148,8 +148,9 @@ class Platform:
         for path in (api, bootstrap, diagnostic):
             interface = self.config.text("apiServer.interface") if path == api else ""
             sockets.append(stack.enter_context(bind(path, env[path], self.config.number(path), interface)))
-        xds = "xdsServer.grpcPort"  # gRPC binds it itself, later, and tells a failure in words of its own
-        bind(xds, env[xds], self.config.number(xds)).close()
+        for path in ("xdsServer.grpcPort", "sdsServer.grpcPort"):
+            # gRPC binds them itself, later, and tells a failure in words of its own
+            bind(path, env[path], self.config.number(path)).close()
         return sockets
 
     def _context(self, store: Store) -> Context:
@@ -186,24 +187,6 @@ class Platform:
         assert self._loop is not None
         with suppress(RuntimeError):  # the loop is closed: nobody is connected any more
             self._loop.call_soon_threadsafe(self._hub.publish, delivery.at_once, delivery.afterwards)
-
-    async def _serve_xds(self, stack: AsyncExitStack, hub: Hub[Proxy]) -> None:
-        port = self.config.number("xdsServer.grpcPort")
-        server = grpc.aio.server(options=SERVER_OPTIONS)
-        server.add_generic_rpc_handlers([AdsService(hub, identify, self.streams.begin).handler()])
-        try:
-            bound = server.add_insecure_port(f"[::]:{port}")
-        except RuntimeError:
-            bound = 0
-        if not bound:
-            raise port_error(
-                "xdsServer.grpcPort",
-                "KUMA_XDS_SERVER_GRPC_PORT",
-                port,
-                "the address is in use or not permitted",
-            )
-        await server.start()
-        stack.push_async_callback(server.stop, GRACE_SECONDS)
 
     def _serve_http(self, stack: AsyncExitStack, name: str, listener: Any, app: Any) -> None:
         server = HttpServer(name, app, listener)
@@ -247,4 +230,5 @@ class _BootstrapMaker:
     def __call__(self, request: BootstrapRequest) -> str:
         dataplane = self._resources.get(ResourceKey(DATAPLANE, request.mesh, request.name))
         proxy = Proxy(request.mesh, request.name)
-        return bootstrap_yaml(proxy, dataplane.spec, self._params, request.admin_port, request.token_path)
+        paths = (request.token_path, request.log_pipe)
+        return bootstrap_yaml(proxy, dataplane.spec, self._params, request.admin_port, *paths)

@@ -28,7 +28,10 @@ from envoy_data_plane.envoy.config.endpoint.v3 import (
     LocalityLbEndpoints,
 )
 from envoy_data_plane.envoy.config.listener.v3 import Filter, FilterChain, Listener
+from envoy_data_plane.envoy.config.rbac.v3 import Permission, Principal, PrincipalAuthenticated
+from envoy_data_plane.envoy.config.rbac.v3 import Policy as RbacPolicy
 from envoy_data_plane.envoy.extensions.filters.network.tcp_proxy.v3 import TcpProxy
+from envoy_data_plane.envoy.type.matcher.v3 import StringMatcher
 from envoy_data_plane.google.protobuf import Any, ListValue, NullValue, Struct, Value
 from envoy_data_plane.message_pool import default_message_pool
 
@@ -62,8 +65,13 @@ __all__ = [
     "Metadata",
     "NullValue",
     "OutlierDetection",
+    "Permission",
+    "Principal",
+    "PrincipalAuthenticated",
     "ProxyView",
+    "RbacPolicy",
     "SocketAddress",
+    "StringMatcher",
     "Struct",
     "TcpProxy",
     "Value",

@@ -16,6 +16,7 @@ from kuma_core.specs.interfaces import (
     parse_inbound,
     parse_outbound,
 )
+from kuma_core.specs.metrics import HIGHEST_PORT, Metrics, metrics_problems
 
 SERVICE = "service"
 NO_TAGS: Mapping[str, str] = MappingProxyType({})
@@ -71,6 +72,13 @@ class DataplaneSpec(Spec):
     """One proxy beside one instance of a service."""
 
     networking: Networking = Networking()
+    metrics: Metrics | None = None
+
+    @property
+    def redirect_port(self) -> int:
+        """Where redirected connections arrive; 0 without transparent proxying."""
+        transparent = self.networking.transparent_proxying
+        return transparent.redirect_port if transparent else 0
 
     def services(self) -> tuple[str, ...]:
         """The values of the ``service`` tag of all inbounds and the gateway, sorted, without repetition."""
@@ -96,6 +104,9 @@ class DataplaneSpec(Spec):
             yield from _inbound_problems(f"networking.inbound[{index}]", inbound)
         for index, outbound in enumerate(networking.outbound):
             yield from _outbound_problems(f"networking.outbound[{index}]", outbound)
+        if self.redirect_port > HIGHEST_PORT:
+            yield Violation("networking.transparentProxying.redirectPort", "has to be in range of [0, 65535]")
+        yield from metrics_problems(self.metrics)
 
 
 def _inbound_problems(path: str, inbound: Inbound) -> Iterator[Violation]:

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from kuma_core.errors import Violation
 from kuma_core.specs.base import Spec
+from kuma_core.specs.metrics import Metrics, metrics_problems, metrics_with_defaults
 
 BUILTIN_CA = "builtin"
 
@@ -111,18 +112,23 @@ class MeshSpec(Spec):
     mtls: Mtls | None = None
     tracing: Tracing | None = None
     logging: Logging | None = None
+    metrics: Metrics | None = None
 
     def with_defaults(self) -> Self:
-        """The builtin authority is selected where none is, on every write (1.4)."""
+        """The builtin authority is selected where none is, on every write (1.4); so for metrics."""
+        update: dict[str, Any] = {}
         mtls = self.mtls or Mtls()
-        if mtls.ca:
-            return self
-        return self.model_copy(update={"mtls": mtls.model_copy(update={"ca": _BUILTIN})})
+        if not mtls.ca:
+            update["mtls"] = mtls.model_copy(update={"ca": _BUILTIN})
+        if self.metrics:
+            update["metrics"] = metrics_with_defaults(self.metrics)
+        return self.model_copy(update=update) if update else self
 
     def violations(self) -> Iterator[Violation]:
         """Section 4.3; which authorities there are is known to ``builtin.mesh_rules``."""
         yield from self._authority_problems()
         yield from self._logging_problems()
+        yield from metrics_problems(self.metrics)
 
     def authority(self) -> str:
         """The name of the selected certificate authority; ``""`` if there is none."""

@@ -10,6 +10,7 @@ from typing import Any
 
 import grpc
 
+from kuma_core.testing.platform import RunningPlatform
 from kuma_core.testing.xds_client import DeltaClient, SotwClient
 from kuma_core.xds.server.ads import SERVICE
 
@@ -22,14 +23,15 @@ METHODS = {
 class FakeEnvoy:
     """One client on one stream at a time. ``client`` knows what it was sent and what it runs with."""
 
-    def __init__(self, channel: grpc.aio.Channel, client: DeltaClient | SotwClient) -> None:
+    def __init__(self, channel: grpc.aio.Channel, client: DeltaClient | SotwClient, token: str = "") -> None:
         self.client = client
+        self._metadata = (("authorization", token),) if token else ()
         self.code: grpc.StatusCode | None = None
         self._channel = channel
 
     async def run(self) -> None:
         """Open a stream and follow it until it ends or the task is cancelled."""
-        call = self._channel.stream_stream(METHODS[type(self.client)])()
+        call = self._channel.stream_stream(METHODS[type(self.client)])(metadata=self._metadata)
         try:
             for request in self.client.begin():
                 await call.write(request)
@@ -44,24 +46,29 @@ class FakeEnvoy:
 
 
 class Fleet:
-    """Fake Envoys in an event loop of their own thread."""
+    """Fake Envoys in an event loop of their own thread, at the ADS port of a control plane."""
 
-    def __init__(self, port: int) -> None:
-        self._target = f"127.0.0.1:{port}"
+    def __init__(self, cp: RunningPlatform) -> None:
+        self._cp = cp
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="fake-envoys", daemon=True)
         self._tasks: dict[int, tuple[asyncio.Task[None], grpc.aio.Channel]] = {}
         self._thread.start()
 
-    def connect(self, client: DeltaClient | SotwClient) -> FakeEnvoy:
-        """Have a client open a stream on a connection of its own."""
-        envoy: FakeEnvoy = self._call(self._connect(client))
+    def connect(self, client: DeltaClient | SotwClient, token: str | None = None) -> FakeEnvoy:
+        """Have a client open a stream on a connection of its own, with its token unless another is given."""
+        shown = self._cp.credential(client.node_id) if token is None else token
+        envoy: FakeEnvoy = self._call(self._connect(client, shown))
         return envoy
 
-    async def _connect(self, client: DeltaClient | SotwClient) -> FakeEnvoy:
+    async def _connect(self, client: DeltaClient | SotwClient, token: str) -> FakeEnvoy:
         options = [("grpc.use_local_subchannel_pool", 1)]
-        channel = grpc.aio.insecure_channel(self._target, options=options)
-        envoy = FakeEnvoy(channel, client)
+        target, root = f"127.0.0.1:{self._cp.xds_port}", self._cp.trusted
+        if root:
+            channel = grpc.aio.secure_channel(target, grpc.ssl_channel_credentials(root), options)
+        else:
+            channel = grpc.aio.insecure_channel(target, options)
+        envoy = FakeEnvoy(channel, client, token)
         self._tasks[id(envoy)] = (asyncio.create_task(envoy.run()), channel)
         return envoy
 
@@ -91,9 +98,9 @@ class Fleet:
 
 
 @contextmanager
-def fleet(port: int) -> Iterator[Fleet]:
-    """Fake Envoys for the ADS server on a loopback port; all of them are gone afterwards."""
-    envoys = Fleet(port)
+def fleet(cp: RunningPlatform) -> Iterator[Fleet]:
+    """Fake Envoys for the ADS server of a control plane; all of them are gone afterwards."""
+    envoys = Fleet(cp)
     try:
         yield envoys
     finally:

@@ -14,6 +14,7 @@ from types import ModuleType
 from typing import Any
 
 from kuma_core import builtin
+from kuma_core.auth.contract import tokens_enabled
 from kuma_core.builtin.autoconfiguration import autoconfigured
 from kuma_core.config import build_config
 from kuma_core.plugin.catalog import Catalog, build_catalog
@@ -28,6 +29,7 @@ PORTS = (
     "xdsServer.grpcPort",
     "xdsServer.diagnosticsPort",
     "adminServer.local.port",
+    "sdsServer.grpcPort",
 )
 
 
@@ -45,7 +47,7 @@ class RunningPlatform:
 
     def __init__(self, platform: Platform) -> None:
         self.platform = platform
-        self.api, self.bootstrap, self.xds_port, self.diagnostics, self.admin = (
+        self.api, self.bootstrap, self.xds_port, self.diagnostics, self.admin, self.sds_port = (
             platform.config.number(path) for path in PORTS
         )
 
@@ -81,6 +83,19 @@ class RunningPlatform:
         except urllib.error.HTTPError as error:
             with error:
                 return _answer(error.code, error.headers, error.read())
+
+    def credential(self, node_id: str) -> str:
+        """The token of a proxy by its node id; empty if none is asked for, or nobody can read the id."""
+        mesh, _, name = node_id.partition(".")
+        if not (mesh and name and tokens_enabled(self.platform.config)):
+            return ""
+        return self.token(name, mesh)
+
+    @property
+    def trusted(self) -> bytes:
+        """The certificate to trust the gRPC servers by, in PEM; empty where the ADS port speaks no TLS."""
+        root: str = self.platform.servers.bootstrap.root
+        return root.encode()
 
     def token(self, name: str, mesh: str = "default") -> str:
         """A dataplane token, from the admin server; fails the test if none is issued."""

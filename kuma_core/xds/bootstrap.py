@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from dataclasses import dataclass
 from typing import Any
@@ -12,11 +13,21 @@ from kuma_core.config import Config
 from kuma_core.errors import ConfigError
 from kuma_core.specs.dataplane import DataplaneSpec
 from kuma_core.xds.contract import Proxy
+from kuma_core.xds.proxy import ADMIN_PORT, LOG_PIPE, TOKEN_PATH
 
 ADS_CLUSTER = "ads_cluster"
 KEEPALIVE = {"interval": "15s", "timeout": "10s"}
 _API_TYPES = {"delta": "DELTA_GRPC", "sotw": "GRPC"}
 _TYPE = "type.googleapis.com/envoy.extensions."
+_FILE_CREDENTIALS = "envoy.grpc_credentials.file_based_metadata"
+_FILE_CREDENTIALS_TYPE = "type.googleapis.com/envoy.config.grpc_credential.v3.FileBasedMetadataConfig"
+_KEEPALIVE_ARGS = {
+    "grpc.keepalive_time_ms": 15_000,
+    "grpc.keepalive_timeout_ms": 10_000,
+    "grpc.keepalive_permit_without_calls": 1,
+    "grpc.initial_reconnect_backoff_ms": 500,
+    "grpc.max_reconnect_backoff_ms": 5_000,
+}
 _HOST = re.compile(
     r"(?:\[(?P<ipv6>[0-9a-fA-F:.]+)\]|(?P<host>[^\s:\[\]]+))(?::(?P<port>[0-9]{1,5}))?", re.ASCII
 )
@@ -24,7 +35,11 @@ _HOST = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class BootstrapParams:
-    """What is the same for every proxy. ``hosts`` are the control planes as ``(host, port)``."""
+    """What is the same for every proxy.
+
+    ``hosts`` are the control planes as ``(host, port)``; ``root`` is the certificate to trust them by, in PEM,
+    empty for a control plane that speaks no TLS.
+    """
 
     hosts: tuple[tuple[str, int], ...]
     api_type: str
@@ -32,9 +47,10 @@ class BootstrapParams:
     admin_address: str
     admin_port: int
     admin_log: str
+    root: str = ""
 
 
-def bootstrap_params(config: Config) -> BootstrapParams:
+def bootstrap_params(config: Config, root: str = "") -> BootstrapParams:
     """Read the parameters; raises ``ConfigError`` for an ``xdsHost`` that is not ``host[:port],…``."""
     params = "bootstrapServer.params"
     return BootstrapParams(
@@ -44,6 +60,7 @@ def bootstrap_params(config: Config) -> BootstrapParams:
         admin_address=config.text(f"{params}.adminAddress"),
         admin_port=config.number(f"{params}.adminPort"),
         admin_log=config.text(f"{params}.adminAccessLogPath"),
+        root=root,
     )
 
 
@@ -67,15 +84,21 @@ def _hosts(text: str, port: int) -> tuple[tuple[str, int], ...]:
 
 
 def bootstrap_yaml(
-    proxy: Proxy, dataplane: DataplaneSpec, params: BootstrapParams, admin_port: int, token_path: str
+    proxy: Proxy,
+    dataplane: DataplaneSpec,
+    params: BootstrapParams,
+    admin_port: int,
+    token_path: str,
+    log_pipe: str,
 ) -> str:
     """The bootstrap of one proxy, as YAML with camelCase keys. ``admin_port`` 0: as the parameters say."""
     port = admin_port or params.admin_port
     document: dict[str, Any] = {
-        "node": _node(proxy, dataplane, port, token_path),
-        "dynamicResources": _dynamic_resources(params),
-        "staticResources": {"clusters": [_ads_cluster(params)]},
+        "node": _node(proxy, dataplane, {ADMIN_PORT: port, TOKEN_PATH: token_path, LOG_PIPE: log_pipe}),
+        "dynamicResources": _dynamic_resources(params, token_path),
     }
+    if not params.root:
+        document["staticResources"] = {"clusters": [_ads_cluster(params)]}
     if port:
         document["admin"] = _admin(params, port)
     return yaml.dump(_quoted(document), Dumper=_Dumper, width=2**31, allow_unicode=False)
@@ -103,12 +126,8 @@ def _quoted(value: Any) -> Any:
     return _Text(value) if isinstance(value, str) else value
 
 
-def _node(proxy: Proxy, dataplane: DataplaneSpec, admin_port: int, token_path: str) -> dict[str, Any]:
-    metadata = {}
-    if token_path:
-        metadata["dataplaneTokenPath"] = token_path
-    if admin_port:
-        metadata["dataplane.admin.port"] = str(admin_port)
+def _node(proxy: Proxy, dataplane: DataplaneSpec, told: dict[str, str | int]) -> dict[str, Any]:
+    metadata = {key: str(value) for key, value in told.items() if value}
     services = dataplane.services()
     node: dict[str, Any] = {"id": str(proxy), "cluster": services[0] if services else "unknown"}
     return {**node, "metadata": metadata} if metadata else node
@@ -122,18 +141,53 @@ def _admin(params: BootstrapParams, port: int) -> dict[str, Any]:
     }
 
 
-def _dynamic_resources(params: BootstrapParams) -> dict[str, Any]:
+def _dynamic_resources(params: BootstrapParams, token_path: str) -> dict[str, Any]:
     """Clusters and listeners over one ADS stream, whose first message alone carries the node."""
+    plain = {"envoyGrpc": {"clusterName": ADS_CLUSTER}}
+    service = {"googleGrpc": _google_grpc(params, token_path)} if params.root else plain
     return {
         "adsConfig": {
             "apiType": params.api_type,
             "transportApiVersion": "V3",
             "setNodeOnFirstMessageOnly": True,
-            "grpcServices": [{"envoyGrpc": {"clusterName": ADS_CLUSTER}}],
+            "grpcServices": [service],
         },
         "cdsConfig": {"ads": {}, "resourceApiVersion": "V3"},
         "ldsConfig": {"ads": {}, "resourceApiVersion": "V3"},
     }
+
+
+def grpc_target(hosts: tuple[tuple[str, int], ...]) -> str:
+    """Control planes as a target of gRPC: several addresses fail over to each other.
+
+    Of several host names only the first is known to the proxy, for a target names one.
+    """
+    texts = [f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in hosts]
+    if len(hosts) > 1 and all(_is_ipv4(host) for host, _ in hosts):
+        return "ipv4:" + ",".join(texts)
+    return texts[0]
+
+
+def _is_ipv4(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).version == 4
+    except ValueError:
+        return False
+
+
+def _google_grpc(params: BootstrapParams, token_path: str) -> dict[str, Any]:
+    """TLS to the control plane, with the dataplane token, if there is one, read from its file."""
+    grpc: dict[str, Any] = {
+        "targetUri": grpc_target(params.hosts),
+        "statPrefix": "ads",
+        "channelCredentials": {"sslCredentials": {"rootCerts": {"inlineString": params.root}}},
+        "channelArgs": {"args": {name: {"intValue": str(value)} for name, value in _KEEPALIVE_ARGS.items()}},
+    }
+    if token_path:
+        config = {"@type": _FILE_CREDENTIALS_TYPE, "secretData": {"filename": token_path}}
+        plugin = {"name": _FILE_CREDENTIALS, "typedConfig": config}
+        grpc |= {"credentialsFactoryName": _FILE_CREDENTIALS, "callCredentials": [{"fromPlugin": plugin}]}
+    return grpc
 
 
 def _ads_cluster(params: BootstrapParams) -> dict[str, Any]:

@@ -48,6 +48,23 @@ class Proxy:
 
 
 @dataclass(frozen=True, slots=True)
+class SecretServer:
+    """The SDS server as proxies reach it, and the certificate to trust it by, in PEM."""
+
+    target: str
+    root: str
+
+
+@dataclass(frozen=True, slots=True)
+class SecretSource:
+    """Where one proxy gets its certificates: the SDS server, and the file of the token to show."""
+
+    target: str
+    root: str
+    token_path: str
+
+
+@dataclass(frozen=True, slots=True)
 class Draft:
     """One Envoy resource that a proxy should have: what it depends on, and how it is built.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from betterproto2 import Message
+from envoy_data_plane.envoy.config.core.v3 import TransportSocket
 from envoy_data_plane.envoy.config.listener.v3 import Listener
 
 
@@ -20,11 +21,13 @@ class FilterDraft:
 class ListenerDraft:
     """A listener with one filter chain, whose filters can still be edited as messages.
 
-    ``message`` holds everything but the filter chain; sealing packs the filters, in order, and adds it.
+    ``message`` holds everything but the filter chain; sealing packs the filters, in order, and adds it, with
+    the transport socket if there is one.
     """
 
     message: Listener
     filters: list[FilterDraft] = field(default_factory=list)
+    transport_socket: TransportSocket | None = None
 
 
 Live = Message | ListenerDraft

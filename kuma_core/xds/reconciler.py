@@ -23,7 +23,7 @@ from kuma_core.policy.matching import touches
 from kuma_core.resources.contract import Change
 from kuma_core.specs.tags import TagPairs
 from kuma_core.xds.assembly import GenerationError, assemble
-from kuma_core.xds.contract import Generator, Proxy
+from kuma_core.xds.contract import Generator, Proxy, SecretServer
 from kuma_core.xds.memo import Memo
 from kuma_core.xds.snapshot import EMPTY, Snapshot
 from kuma_core.xds.view import ProxyView
@@ -136,6 +136,7 @@ class Reconciler:
         self._dirty: set[Proxy] = set()
         self._memo = Memo()
         self._settled_at = 0.0
+        self.secret_server: SecretServer | None = None
         self.work = Work()
         self.ready = Stop()
 
@@ -303,7 +304,9 @@ class Reconciler:
         if dataplane is None or context.mesh is None:
             return Generated()  # a mesh that is being deleted takes its dataplanes along
         policies = views.policies(proxy.mesh)
-        view = ProxyView(proxy, dataplane, context.mesh, context, policies, self._policies)
+        view = ProxyView(
+            proxy, dataplane, context.mesh, context, policies, self._policies, self.secret_server
+        )
         try:
             snapshot: Snapshot | None = assemble(view, self._generators, self._memo)
             problem = ""

@@ -50,7 +50,8 @@ def seal(type_url: str, name: str, live: Live) -> Sealed:
 
 
 def _packed(draft: ListenerDraft) -> Message:
-    chain = FilterChain(filters=[_pack(item) for item in draft.filters])
+    filters = [_pack(item) for item in draft.filters]
+    chain = FilterChain(filters=filters, transport_socket=draft.transport_socket)
     draft.message.filter_chains = [*draft.message.filter_chains, chain]
     return draft.message
 

@@ -13,7 +13,8 @@ from kuma_core.policy.matching import MeshPolicies, destination_tags
 from kuma_core.specs.dataplane import DataplaneSpec
 from kuma_core.specs.mesh import MeshSpec
 from kuma_core.specs.tags import TagPairs, sorted_tags
-from kuma_core.xds.contract import Proxy
+from kuma_core.xds.contract import Proxy, SecretServer, SecretSource
+from kuma_core.xds.proxy import TOKEN_PATH
 
 WHOLE = 100
 """The weight of the one destination that an outbound has when no route says otherwise."""
@@ -38,6 +39,7 @@ class ProxyView:
         context: MeshContext,
         policies: MeshPolicies | None = None,
         kinds: Iterable[Policy] = (),
+        secrets: SecretServer | None = None,
     ) -> None:
         self.proxy = proxy
         self.dataplane = dataplane
@@ -46,16 +48,36 @@ class ProxyView:
         self._context = context
         self._policies = policies or MeshPolicies()
         self._kinds = tuple(kinds)
+        self._secrets = secrets
 
     @cached_property
     def tag_sets(self) -> tuple[TagPairs, ...]:
         """The tags of each inbound, or of the gateway: who the proxy is as a source."""
         return tuple(sorted_tags(tags) for tags in self.dataplane.tag_sets())
 
+    @property
+    def is_virtual(self) -> bool:
+        """Whether connections are redirected, so that no listener but ``catch_all`` is bound (2.6)."""
+        return self.dataplane.redirect_port != 0
+
     @cached_property
     def metadata(self) -> Mapping[str, str]:
         """What the proxy said about itself when it connected."""
         return dict(self.proxy.metadata)
+
+    def secret_source(self) -> SecretSource | None:
+        """Where the proxy gets its certificates; ``None`` while the mesh is not encrypted.
+
+        Without an SDS server nobody gets any, and an encrypted mesh stays closed.
+        """
+        if not self.mesh.is_encrypted():
+            return None
+        server = self._secrets or SecretServer(target="127.0.0.1:1", root="")
+        return SecretSource(server.target, server.root, self.metadata.get(TOKEN_PATH, ""))
+
+    def spiffe_id(self, service: str) -> str:
+        """The identity of a service of the mesh."""
+        return f"spiffe://{self.proxy.mesh}/{service}"
 
     def endpoints(self, selector: Mapping[str, str]) -> EndpointSet:
         """The endpoints of the destination that the tags select; one of the tags is ``service``."""
@@ -104,7 +126,7 @@ class ProxyView:
         matches = self._policies.matches(policy, self.tag_sets, service, tags)
         if not matches:
             return None
-        subject = Subject(self.dataplane, self.mesh, service, tags, self.metadata)
+        subject = Subject(self.dataplane, self.proxy.mesh, self.mesh, service, tags, self.metadata)
         try:
             return policy.resolve(matches, subject)
         except Exception as error:

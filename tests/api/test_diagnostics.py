@@ -73,7 +73,7 @@ def test_counters_move(cp: RunningPlatform) -> None:
     before = metric(cp, "kuma_xds_generated_snapshots_total")
     cp.apply(mesh("shop"), dataplane("web-1", inbound("127.0.0.1:80:80", "web"), mesh="shop"))
     assert metric(cp, "kuma_resources", kind="Dataplane") == 1
-    with fleet(cp.xds_port) as envoys:
+    with fleet(cp) as envoys:
         envoys.connect(DeltaClient("shop.web-1"))
         for outcome in ("sent", "acknowledged"):
             eventually(lambda name=outcome: metric(cp, f"kuma_xds_responses_{name}_total") > 0)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import kuma_policy_traffic
-import kuma_store_memory
 import pytest
 
+import kuma_policy_traffic
+import kuma_store_memory
 from kuma_core.testing.builders import dataplane, inbound, outbound
 from kuma_core.testing.fake_envoy import fleet
 from kuma_core.testing.platform import running_platform
@@ -182,7 +182,7 @@ def test_a_proxys_configuration_is_shown_with_what_it_acknowledged_and_rejected(
     assert alone["streams"] == []
     names = {item["name"] for item in alone["types"]["cds"]["resources"]}
     assert names == {"ledger{version=2}", "localhost:1"}
-    with fleet(cp.xds_port) as envoys:
+    with fleet(cp) as envoys:
         client = DeltaClient("default.web-1")
         envoys.connect(client)
         eventually(lambda: client.resources[LISTENER])

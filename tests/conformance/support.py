@@ -15,7 +15,6 @@ from typing import Any
 
 import pytest
 
-from kuma_core.testing.platform import RunningPlatform
 from kuma_core.testing.waiting import eventually
 
 from ..end_to_end.support import start
@@ -44,12 +43,6 @@ def needs(condition: object, what: str) -> None:
     """Skip the test unless what it needs is there; ``what`` also says which issue brings it."""
     if not condition:
         pytest.skip(f"needs {what}")
-
-
-def apis(cp: RunningPlatform) -> dict[str, dict[str, str]]:
-    """What ``GET /catalog`` says: where the other servers are, ``""`` for what is not there."""
-    found: dict[str, dict[str, str]] = cp.get("/catalog").body["apis"]
-    return found
 
 
 class Shell:

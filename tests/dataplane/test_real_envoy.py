@@ -116,7 +116,7 @@ def test_kuma_dp_stays_below_30_mb_and_gives_back_what_preparing_took(
     assert sizes["Rss"] < 30_000
     assert "libssl" not in Path(f"/proc/{running.program.pid}/maps").read_text()
     threads = list(Path(f"/proc/{running.program.pid}/task").iterdir())
-    assert len(threads) == 1
+    assert len(threads) == 2, "one that waits for signals, one that reads access logs"
 
 
 def test_a_bootstrap_that_envoy_refuses_ends_with_its_words(

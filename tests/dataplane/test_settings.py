@@ -120,6 +120,6 @@ def test_a_temporary_directory_that_cannot_be_made_is_told(monkeypatch: pytest.M
     monkeypatch.setattr(tempfile, "mkdtemp", fail)
     with (
         pytest.raises(KumaError, match=r"temporary directory: Permission denied\. Set TMPDIR"),
-        files.config_dir(""),
+        files.private_directory(required=True),
     ):
         pass

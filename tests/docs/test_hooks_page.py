@@ -12,7 +12,7 @@ import pytest
 
 import kuma_store_memory
 from kuma_core.plugin import hookspecs
-from kuma_core.testing.builders import dataplane, inbound
+from kuma_core.testing.builders import dataplane, inbound, mesh
 from kuma_core.testing.platform import RunningPlatform, make_catalog, running_platform
 from kuma_core.testing.waiting import eventually
 
@@ -37,7 +37,7 @@ def example(hook: str) -> ModuleType:
 
 def test_there_are_hooks() -> None:
     assert len(HOOKS) >= 6
-    assert all(name.startswith("kuma_register_") for name in HOOKS)
+    assert {name for name in HOOKS if not name.startswith("kuma_register_")} == {"kuma_admit"}
 
 
 def test_the_page_has_a_heading_with_the_signature_of_every_hook_and_no_other() -> None:
@@ -69,7 +69,7 @@ def test_every_hook_says_what_it_returns(hook: str) -> None:
 @pytest.mark.parametrize("hook", HOOKS)
 def test_every_example_is_a_plugin_of_that_hook_alone(hook: str) -> None:
     module = example(hook)
-    implemented = [name for name in vars(module) if name.startswith("kuma_register_")]
+    implemented = [name for name in vars(module) if name in HOOKS]
     assert implemented == [hook]
     make_catalog([kuma_store_memory, module])
 
@@ -117,6 +117,26 @@ def test_the_example_of_generators(running: RunningPlatform) -> None:
 def test_the_example_of_routes(running: RunningPlatform) -> None:
     running.apply(dataplane("a", inbound("10.0.0.1:80:80", "web")))
     assert running.get("/meshes/default/shelves").body == {"dataplanes": 1}
+
+
+def test_the_example_of_ca_providers(running: RunningPlatform) -> None:
+    answer = running.put("/meshes/yard", mesh("yard", mtls={"ca": {"folder": {}}}))
+    assert answer.status == 201
+    assert "mtls.ca.folder: there is no /etc/acme-ca/yard.pem yet" in answer.headers["Warning"]
+
+
+def test_the_example_of_admin_routes(running: RunningPlatform) -> None:
+    answer = running.request("GET", "/meshes/default/secret-names", port=running.admin)
+    assert answer.body == {"names": ["dataplane-token-signing-key"]}
+
+
+def test_the_example_of_admit(running: RunningPlatform) -> None:
+    running.apply(mesh("barn"), dataplane("a", inbound("10.0.0.1:80:80", "web"), mesh="barn"))
+    refused = running.delete("/meshes/barn")
+    assert refused.status == 400
+    assert "still some dataplanes attached" in refused.body["causes"][0]["message"]
+    assert running.delete("/meshes/barn/dataplanes/a").status == 200
+    assert running.delete("/meshes/barn").status == 200
 
 
 def test_the_example_of_components(running: RunningPlatform, clock: ModuleType) -> None:

@@ -218,7 +218,7 @@ def test_a_policy_change_reaches_the_proxies_it_matches_and_nobody_else(machine)
         cp.apply(
             dataplane(name, inbound("127.0.0.1:8000:8001", service), outbounds=[outbound(":7100", "ledger")])
         )
-    with fleet(cp.xds_port) as envoys:
+    with fleet(cp) as envoys:
         clients = {name: envoys.connect(DeltaClient(f"default.{name}")).client for name in names}
         eventually(lambda: all(found.resources[LISTENER] for found in clients.values()))
         before = {name: found.count() for name, found in clients.items()}
@@ -329,7 +329,7 @@ def test_a_policy_that_raises_for_one_proxy_is_named_in_log_insight_and_inspecti
     cp.apply({**route("broken", (1, version("1"))), "sources": [{"match": {"service": "web"}}]})
     broken = store.get(key).document.replace('"service":"ledger","version":"1"', '"version":"1"')
     assert broken != store.get(key).document
-    with fleet(cp.xds_port) as envoys:
+    with fleet(cp) as envoys:
         api = envoys.connect(DeltaClient("default.api"))
         web = envoys.connect(DeltaClient("default.web"))
         eventually(lambda: web.client.resources[LISTENER] and api.client.resources[LISTENER])

@@ -438,8 +438,8 @@ def test_somebody_else_deletes_at_the_same_moment(
 
 
 def test_equal_specs_are_equal_text() -> None:
-    one = parse_spec(MeshSpec, {"mtls": {"enabled": False, "ca": {"builtin": {"b": 1, "a": 2}}}})[0]
-    two = parse_spec(MeshSpec, {"mtls": {"ca": {"builtin": {"a": 2, "b": 1}}}})[0]
+    one = parse_spec(MeshSpec, {"mtls": {"enabled": False, "ca": {"vault": {"b": 1, "a": 2}}}})[0]
+    two = parse_spec(MeshSpec, {"mtls": {"ca": {"vault": {"a": 2, "b": 1}}}})[0]
     key = mesh("x").key
     assert codec.encode(Resource(key, one)) == codec.encode(Resource(key, two))
 

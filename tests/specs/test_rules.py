@@ -10,7 +10,7 @@ from kuma_core.specs.base import Spec, parse_spec, to_document
 from kuma_core.specs.dataplane import DataplaneSpec
 from kuma_core.specs.insight import InsightSpec
 from kuma_core.specs.interfaces import INBOUND_FORMAT, OUTBOUND_FORMAT
-from kuma_core.specs.mesh import MeshSpec
+from kuma_core.specs.mesh import MeshSpec, Mtls
 
 Problems = list[tuple[str, str]]
 
@@ -146,10 +146,23 @@ def test_an_authority_that_is_null_is_selected() -> None:
     assert to_document(spec) == {"mtls": {"ca": {"builtin": {}}}}
 
 
-def test_an_authority_without_its_plugin_names_the_plugin() -> None:
-    ((field, message),) = problems(MeshSpec, {"mtls": {"ca": {"vault": {"address": "x"}}}})
-    assert field == "mtls.ca.vault"
-    assert "kuma-ca-vault" in message
+@pytest.mark.parametrize("name", ["builtin", "provided"])
+def test_what_is_said_in_an_authority_without_content_is_dropped_and_told(name: str) -> None:
+    spec, unknown = parse_spec(MeshSpec, {"mtls": {"ca": {name: {"key": {"a": 1}}}, "colour": "red"}})
+    assert to_document(spec) == {"mtls": {"ca": {name: {}}}}
+    assert unknown == ["mtls.colour", f"mtls.ca.{name}.key"]
+
+
+def test_what_is_said_in_another_authority_is_its_plugins_affair() -> None:
+    raw = {"mtls": {"ca": {"vault": {"address": "x"}}}}
+    spec, unknown = parse_spec(MeshSpec, raw)
+    assert (to_document(spec), unknown) == (raw, [])
+    assert problems(MeshSpec, raw) == []
+
+
+def test_mutual_tls_without_an_authority() -> None:
+    spec = MeshSpec(mtls=Mtls(enabled=True))
+    assert [violation.message for violation in spec.violations()] == ["has to be set when mTLS is enabled"]
 
 
 def test_two_authorities() -> None:

@@ -28,7 +28,7 @@ def cp():
 
 @pytest.fixture
 def envoys(cp):
-    with fleet(cp.xds_port) as found:
+    with fleet(cp) as found:
         yield found
 
 
@@ -140,7 +140,8 @@ def test_a_node_id_that_nobody_can_read_is_left_unanswered_and_open(cp, envoys, 
 
 def _raw(cp, method, *requests):
     """The status code with which a stream ends after some requests."""
-    with grpc.insecure_channel(f"127.0.0.1:{cp.xds_port}") as channel:
+    trusted = grpc.ssl_channel_credentials(cp.trusted)
+    with grpc.secure_channel(f"127.0.0.1:{cp.xds_port}", trusted) as channel:
         call = channel.stream_stream(method)(iter(requests))
         with pytest.raises(grpc.RpcError) as error:
             list(call)

@@ -4,20 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import timedelta
 
-from envoy_data_plane.envoy.config.cluster.v3 import Cluster, ClusterDiscoveryType
-from envoy_data_plane.envoy.config.endpoint.v3 import (
-    ClusterLoadAssignment,
-    Endpoint,
-    LbEndpoint,
-    LocalityLbEndpoints,
-)
+from envoy_data_plane.envoy.config.cluster.v3 import Cluster
 
-from kuma_core.specs.interfaces import LOOPBACK
-from kuma_core.xds.contract import CLUSTER, LISTENER, Draft
+from kuma_core.xds.contract import CLUSTER, LISTENER, Draft, SecretSource
 from kuma_core.xds.drafts import ListenerDraft
-from kuma_core.xds.generators.common import CONNECT_TIMEOUT_SECONDS, socket_address, tcp_listener
+from kuma_core.xds.generators import tls
+from kuma_core.xds.generators.common import loopback_cluster, tcp_listener
 from kuma_core.xds.view import ProxyView
 
 
@@ -40,6 +33,8 @@ class InboundListener:
     ip: str
     port: int
     cluster: str
+    virtual: bool = False
+    secrets: SecretSource | None = None
 
     @property
     def name(self) -> str:
@@ -52,7 +47,8 @@ def generate_inbound(view: ProxyView) -> Iterable[Draft]:
     for inbound in view.dataplane.networking.inbound:
         address = inbound.address
         local = LocalCluster(address.workload_port)
-        listener = InboundListener(address.ip, address.port, local.name)
+        secrets = view.secret_source()
+        listener = InboundListener(address.ip, address.port, local.name, view.is_virtual, secrets)
         yield Draft(CLUSTER, local.name, local, build_local_cluster)
         edits = view.inbound_edits(inbound.tags)
         yield Draft(LISTENER, listener.name, listener, build_inbound_listener, edits)
@@ -60,18 +56,19 @@ def generate_inbound(view: ProxyView) -> Iterable[Draft]:
 
 def build_local_cluster(inputs: LocalCluster) -> Cluster:
     """A static cluster with one endpoint, the service on loopback."""
-    endpoint = LbEndpoint(endpoint=Endpoint(address=socket_address(LOOPBACK, inputs.port)))
-    return Cluster(
-        name=inputs.name,
-        type=ClusterDiscoveryType.STATIC,
-        connect_timeout=timedelta(seconds=CONNECT_TIMEOUT_SECONDS),
-        load_assignment=ClusterLoadAssignment(
-            cluster_name=inputs.name, endpoints=[LocalityLbEndpoints(lb_endpoints=[endpoint])]
-        ),
-    )
+    return loopback_cluster(inputs.name, inputs.port)
 
 
 def build_inbound_listener(inputs: InboundListener) -> ListenerDraft:
-    """A TCP listener that hands every connection to the local service."""
+    """A TCP listener that hands every connection to the local service.
+
+    In an encrypted mesh it asks for a certificate, and lets nobody in whom no permission names.
+    """
     shares = ((inputs.cluster, 1),)
-    return tcp_listener(inputs.name, inputs.ip, inputs.port, shares, stat_prefix=inputs.cluster)
+    draft = tcp_listener(
+        inputs.name, inputs.ip, inputs.port, shares, stat_prefix=inputs.cluster, virtual=inputs.virtual
+    )
+    if inputs.secrets:
+        draft.transport_socket = tls.downstream(inputs.secrets)
+        draft.filters.insert(0, tls.closed_door(inputs.name))
+    return draft

@@ -29,8 +29,9 @@ from kuma_core.mesh import topology
 from kuma_core.policy.contract import Destination
 from kuma_core.specs.dataplane import SERVICE
 from kuma_core.specs.tags import TagPairs
-from kuma_core.xds.contract import CLUSTER, ENDPOINTS, LISTENER, Draft
+from kuma_core.xds.contract import CLUSTER, ENDPOINTS, LISTENER, Draft, SecretSource
 from kuma_core.xds.drafts import ListenerDraft
+from kuma_core.xds.generators import tls
 from kuma_core.xds.generators.common import (
     CONNECT_TIMEOUT_SECONDS,
     Shares,
@@ -44,9 +45,11 @@ LB_METADATA = "envoy.lb"
 
 @dataclass(frozen=True, slots=True)
 class ServiceCluster:
-    """What the cluster of another service depends on."""
+    """What the cluster of another service depends on; ``identity`` is who has to answer, if it is encrypted."""
 
     name: str
+    secrets: SecretSource | None = None
+    identity: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +68,7 @@ class OutboundListener:
     port: int
     service: str
     shares: Shares
+    virtual: bool = False
 
     @property
     def name(self) -> str:
@@ -90,7 +94,9 @@ def generate_outbound(view: ProxyView) -> Iterable[Draft]:
                 shares.append((name, destination.weight))
                 yield from _destination(view, destination, name)
         # Without any share left the listener names a cluster that is not there, and Envoy resets (2.4).
-        listener = OutboundListener(address.ip, address.port, service, tuple(shares) or ((service, 1),))
+        listener = OutboundListener(
+            address.ip, address.port, service, tuple(shares) or ((service, 1),), view.is_virtual
+        )
         edits = view.outbound_edits(service)
         yield Draft(LISTENER, listener.name, listener, build_outbound_listener, edits)
 
@@ -98,18 +104,22 @@ def generate_outbound(view: ProxyView) -> Iterable[Draft]:
 def _destination(view: ProxyView, destination: Destination, name: str) -> Iterable[Draft]:
     edits = view.destination_edits(destination.service)
     found = ServiceEndpoints(name, view.endpoints(dict(destination.tags)))
-    yield Draft(CLUSTER, name, ServiceCluster(name), build_service_cluster, edits)
+    secrets = view.secret_source()
+    identity = view.spiffe_id(destination.service) if secrets else ""
+    yield Draft(CLUSTER, name, ServiceCluster(name, secrets, identity), build_service_cluster, edits)
     yield Draft(ENDPOINTS, name, found, build_service_endpoints)
 
 
 def build_service_cluster(inputs: ServiceCluster) -> Cluster:
     """A cluster whose endpoints come over ADS."""
     source = ConfigSource(ads=AggregatedConfigSource(), resource_api_version=ApiVersion.V3)
+    socket = tls.upstream(inputs.secrets, inputs.identity) if inputs.secrets else None
     return Cluster(
         name=inputs.name,
         type=ClusterDiscoveryType.EDS,
         connect_timeout=timedelta(seconds=CONNECT_TIMEOUT_SECONDS),
         eds_cluster_config=ClusterEdsClusterConfig(eds_config=source),
+        transport_socket=socket,
     )
 
 
@@ -131,4 +141,11 @@ def _endpoint(endpoint: topology.Endpoint) -> LbEndpoint:
 
 def build_outbound_listener(inputs: OutboundListener) -> ListenerDraft:
     """A TCP listener for the local service's calls; its statistics are named after the service called."""
-    return tcp_listener(inputs.name, inputs.ip, inputs.port, inputs.shares, stat_prefix=inputs.service)
+    return tcp_listener(
+        inputs.name,
+        inputs.ip,
+        inputs.port,
+        inputs.shares,
+        stat_prefix=inputs.service,
+        virtual=inputs.virtual,
+    )

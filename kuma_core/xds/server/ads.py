@@ -9,6 +9,7 @@ from typing import Any, Generic, Protocol
 import grpc
 import structlog
 
+from kuma_core.errors import KumaError, StoreUnavailable
 from kuma_core.xds.server.delta import DeltaStream
 from kuma_core.xds.server.hub import Hub, Key, Session
 from kuma_core.xds.server.sotw import SotwStream
@@ -50,18 +51,24 @@ class StreamRecorder(Recorder, Protocol):
 
 
 class AdsService(Generic[Key]):
-    """Serves both variants. ``identify`` turns a node into a key and raises ``ValueError``; ``record``
-    makes a recorder for a stream whose owner is known."""
+    """Serves both variants.
+
+    ``identify`` turns a node into a key and raises ``ValueError``; ``record`` makes a recorder for a stream
+    whose owner is known. ``authenticate`` gets the key and the ``authorization`` metadata, in a thread, and
+    raises a ``KumaError`` that ends the stream; ``None`` believes everybody.
+    """
 
     def __init__(
         self,
         hub: Hub[Key],
         identify: Callable[[Node], Key],
         record: Callable[[Key], StreamRecorder],
+        authenticate: Callable[[Key, tuple[str, ...]], None] | None = None,
     ) -> None:
         self._hub = hub
         self._identify = identify
         self._record = record
+        self._authenticate = authenticate
 
     def handler(self) -> grpc.GenericRpcHandler:
         """What a grpc server is given."""
@@ -84,10 +91,10 @@ class AdsService(Generic[Key]):
         recorder = _LateRecorder()
         session = Session(variant(recorder), recorder.known)
         connection: _Connection[Key] = _Connection(session, recorder)
-        reader = asyncio.create_task(self._read(requests, connection))
+        reader = asyncio.create_task(self._read(requests, connection, credentials(context)))
         try:
             await self._write(connection, context)
-        except (ProtocolError, MalformedRequest) as error:
+        except (ProtocolError, MalformedRequest, KumaError) as error:
             await context.abort(_code(error), str(error))
         finally:
             reader.cancel()
@@ -95,22 +102,24 @@ class AdsService(Generic[Key]):
                 self._hub.close(connection.key, session)
             recorder.close()
 
-    async def _read(self, requests: AsyncIterator[bytes], connection: _Connection[Key]) -> None:
+    async def _read(
+        self, requests: AsyncIterator[bytes], connection: _Connection[Key], shown: tuple[str, ...]
+    ) -> None:
         session = connection.session
         try:
             async for data in requests:
                 session.stream.take(data)
                 if connection.key is None:
-                    self._introduce(connection)
+                    await self._introduce(connection, shown)
                 self._hub.answered(session)
                 session.bell.set()
-        except (ProtocolError, MalformedRequest) as error:
+        except (ProtocolError, MalformedRequest, KumaError) as error:
             connection.failure = error
         finally:
             connection.finished = True
             session.bell.set()
 
-    def _introduce(self, connection: _Connection[Key]) -> None:
+    async def _introduce(self, connection: _Connection[Key], shown: tuple[str, ...]) -> None:
         """Find out whose stream it is. With a node id that nobody can read it stays open, unanswered."""
         node = connection.session.stream.node
         if node == connection.refused:
@@ -121,6 +130,8 @@ class AdsService(Generic[Key]):
             connection.refused = node
             _log.warning("a stream is left unanswered", node_id=node.id[:200], problem=str(error))
             return
+        if self._authenticate:
+            await asyncio.to_thread(self._authenticate, key, shown)
         connection.key = key
         connection.recorder.begin(self._record(key))
         self._hub.open(key, connection.session)
@@ -146,7 +157,7 @@ class _Connection(Generic[Key]):
         self.recorder = recorder
         self.key: Key | None = None
         self.refused: Node | None = None
-        self.failure: ProtocolError | MalformedRequest | None = None
+        self.failure: ProtocolError | MalformedRequest | KumaError | None = None
         self.finished = False
 
 
@@ -176,7 +187,17 @@ class _LateRecorder:
             self._recorder.close()
 
 
+def credentials(context: Any) -> tuple[str, ...]:
+    """Every ``authorization`` that a client sent along."""
+    metadata = context.invocation_metadata() or ()
+    return tuple(str(value) for name, value in metadata if name == "authorization")
+
+
 def _code(error: Exception) -> grpc.StatusCode:
+    if isinstance(error, StoreUnavailable):
+        return grpc.StatusCode.UNAVAILABLE
+    if isinstance(error, KumaError):
+        return grpc.StatusCode.UNAUTHENTICATED
     if isinstance(error, ProtocolError) and error.unimplemented:
         return grpc.StatusCode.UNIMPLEMENTED
     return grpc.StatusCode.INVALID_ARGUMENT

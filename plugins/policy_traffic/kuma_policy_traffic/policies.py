@@ -8,6 +8,7 @@ from kuma_core.sdk import Ends, Policy, PolicyScope, sorted_tags
 from kuma_policy_traffic.health_check import envoy as health_check
 from kuma_policy_traffic.proxy_template import envoy as proxy_template
 from kuma_policy_traffic.traffic_log import envoy as traffic_log
+from kuma_policy_traffic.traffic_permission import envoy as traffic_permission
 from kuma_policy_traffic.traffic_route import envoy as traffic_route
 
 
@@ -27,6 +28,14 @@ def proxy_ends(spec: Any) -> Ends:
 POLICIES = (
     Policy("TrafficRoute", 100, PolicyScope.ROUTE, connection_ends, traffic_route.resolve),
     Policy("TrafficLog", 200, PolicyScope.OUTBOUND, connection_ends, traffic_log.resolve, traffic_log.apply),
+    Policy(
+        "TrafficPermission",
+        250,
+        PolicyScope.INBOUND,
+        connection_ends,
+        traffic_permission.resolve,
+        traffic_permission.apply,
+    ),
     Policy(
         "HealthCheck", 300, PolicyScope.DESTINATION, connection_ends, health_check.resolve, health_check.apply
     ),

@@ -50,7 +50,10 @@ def test_version(machine: Shell, program: str) -> None:
     assert machine.good(f"{program} version") == f"{__version__}\n"
     detailed = machine.good(f"{program} version --detailed")
     labels = ("Version:", "Git Tag:", "Git Commit:", "Build Date:")
-    assert tuple(line[: len(label)] for line, label in zip(detailed.splitlines(), labels, strict=False)) == labels
+    assert (
+        tuple(line[: len(label)] for line, label in zip(detailed.splitlines(), labels, strict=False))
+        == labels
+    )
     assert __version__ in detailed.splitlines()[0]
 
 
@@ -130,7 +133,7 @@ def test_curl_asks_for_the_configuration(machine: Shell) -> None:
 def test_curl_writes_and_reads(shell: Shell, file: str, collection: str, resource: str) -> None:
     """The lines of each kind: PUT with ``--data @file``, GET of the item and the list, DELETE."""
     body = document(f"seed/{resource}.json")
-    shell.good(f"curl -sf -XPUT {API}/meshes/mesh-1 --data '{{\"type\": \"Mesh\", \"name\": \"mesh-1\"}}'")
+    shell.good(f'curl -sf -XPUT {API}/meshes/mesh-1 --data \'{{"type": "Mesh", "name": "mesh-1"}}\'')
     (shell.home / file).write_text(json.dumps(body))
     path = f"{API}/meshes/mesh-1/{collection}"
     status = " -s -o /dev/null -w '%{http_code}'"

@@ -29,7 +29,10 @@ PUBLIC_SERVER = {
 }
 """The variables of the Security chapter, with the values that the documented ``/config`` shows."""
 
-SDS = {"KUMA_SDS_SERVER_TLS_CERT_FILE": "/tmp/117637813.crt", "KUMA_SDS_SERVER_TLS_KEY_FILE": "/tmp/240596112.key"}
+SDS = {
+    "KUMA_SDS_SERVER_TLS_CERT_FILE": "/tmp/117637813.crt",
+    "KUMA_SDS_SERVER_TLS_KEY_FILE": "/tmp/240596112.key",
+}
 """There the original made itself a certificate; ours is kept in the store (stance 7)."""
 
 PORTS = {
@@ -65,7 +68,9 @@ def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 def test_config_has_every_documented_key(cp: RunningPlatform) -> None:
     answer = cp.get("/config")
     assert answer.status == 200
-    assert {path for path, _ in leaves(document("seed/config.json"))} <= {path for path, _ in leaves(answer.body)}
+    assert {path for path, _ in leaves(document("seed/config.json"))} <= {
+        path for path, _ in leaves(answer.body)
+    }
 
 
 def test_config_shows_the_documented_values() -> None:

@@ -16,7 +16,7 @@ from kuma_core.testing.builders import mesh
 from kuma_core.testing.platform import RunningPlatform
 from kuma_core.testing.waiting import eventually
 
-from ..support import DATA, Shell, apis, dataplane_token, has, needs
+from ..support import DATA, Shell, dataplane_token, has, needs
 
 TOKENS = "http://localhost:5679/tokens"
 HEADER = "-H 'content-type: application/json'"
@@ -131,12 +131,3 @@ def test_kumactl_manages_the_authority(machine: Shell) -> None:
 
 def test_mtls_is_off_by_default(cp: RunningPlatform) -> None:
     assert not cp.get("/meshes/default").body["mtls"].get("enabled")
-
-
-def test_sds_gives_identities(cp: RunningPlatform) -> None:
-    """SPIFFE names, permissions and denial by default are tested with real Envoys once there are identities."""
-    body = mesh("spiffe", mtls={"enabled": True, "ca": {"builtin": {}}})
-    warned = has("kuma_ca_builtin") and cp.put("/meshes/spiffe", body).headers.get("Warning", "")
-    cp.delete("/meshes/spiffe")
-    needs(warned == "", "identities over SDS, mTLS between proxies and TrafficPermission: issue 5")
-    assert apis(cp)["bootstrap"]["url"]

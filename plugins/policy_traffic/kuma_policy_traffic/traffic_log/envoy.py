@@ -40,8 +40,14 @@ def _log(backend: Any, subject: Subject) -> FileLog | None:
         return FileLog(backend.file.path, text)
     pipe = subject.metadata.get(LOG_PIPE)
     if backend.tcp and pipe:
-        return FileLog(pipe, f"{RECORD}{backend.tcp.address.replace('%', '%%')}{FIELD}{text}")
+        address = backend.tcp.address.replace("%", "%%")
+        return FileLog(pipe, f"{RECORD}{address}{FIELD}{_without_marks(text)}")
     return None  # a backend without a place, or a proxy that has no pipe for logs over TCP
+
+
+def _without_marks(text: str) -> str:
+    """What would begin another record in the pipe has no place in a text."""
+    return text.replace(RECORD, "").replace(FIELD, "")
 
 
 def _values(subject: Subject) -> dict[str, str]:

@@ -23,6 +23,8 @@ PLAIN = frozenset(
         "DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT",
         "DOWNSTREAM_REMOTE_PORT",
         "DOWNSTREAM_TRANSPORT_FAILURE_REASON",
+        "DOWNSTREAM_WIRE_BYTES_RECEIVED",
+        "DOWNSTREAM_WIRE_BYTES_SENT",
         "DURATION",
         "HOSTNAME",
         "PROTOCOL",
@@ -30,21 +32,36 @@ PLAIN = frozenset(
         "RESPONSE_CODE",
         "RESPONSE_CODE_DETAILS",
         "RESPONSE_FLAGS",
+        "RESPONSE_FLAGS_LONG",
         "RESPONSE_TX_DURATION",
         "RESPONSE_DURATION",
         "ROUTE_NAME",
-        "START_TIME",
+        "STREAM_ID",
+        "UNIQUE_ID",
         "UPSTREAM_CLUSTER",
+        "UPSTREAM_CLUSTER_RAW",
+        "UPSTREAM_CONNECTION_ID",
         "UPSTREAM_HOST",
+        "UPSTREAM_HOST_NAME",
         "UPSTREAM_LOCAL_ADDRESS",
+        "UPSTREAM_LOCAL_ADDRESS_WITHOUT_PORT",
+        "UPSTREAM_LOCAL_PORT",
         "UPSTREAM_REMOTE_ADDRESS",
+        "UPSTREAM_REMOTE_ADDRESS_WITHOUT_PORT",
         "UPSTREAM_REMOTE_PORT",
         "UPSTREAM_TRANSPORT_FAILURE_REASON",
+        "UPSTREAM_WIRE_BYTES_RECEIVED",
+        "UPSTREAM_WIRE_BYTES_SENT",
     )
 )
 """The operators of Envoy that take no argument and make sense for a TCP connection."""
 
-_OPERATOR = re.compile(r"%%|%([A-Z_0-9]+)(\([^%()\n]*\))?%")
+TIMES = frozenset(("EMIT_TIME", "EMIT_TIME_LOCAL", "START_TIME", "START_TIME_LOCAL"))
+"""The operators that may say how, as in ``%START_TIME(%Y/%m/%d)%``."""
+
+_OPERATOR = re.compile(r"%%|%([A-Z_0-9]+)(\([^()\x00-\x1f]*\))?%")
+_LINE_BREAK = "%n"
+"""In the pattern of a time: Envoy refuses it."""
 
 
 def render(template: str, values: Mapping[str, str]) -> str:
@@ -70,8 +87,10 @@ def _operator(match: re.Match[str], values: Mapping[str, str]) -> str:
     whole, name, argument = match.group(0), match.group(1), match.group(2)
     if whole == "%%":
         return whole
-    if name in values and not argument:
+    if name in values and argument is None:
         return _literal(values[name])
-    if name in PLAIN and not argument:
-        return whole
-    return _literal(whole)
+    if argument is None:
+        known = name in PLAIN or name in TIMES
+    else:
+        known = name in TIMES and _LINE_BREAK not in argument
+    return whole if known else _literal(whole)

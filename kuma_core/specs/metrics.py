@@ -1,0 +1,45 @@
+"""Where a proxy offers its metrics: part of the specs of Mesh and Dataplane (API specification, 1.4)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from kuma_core.errors import Violation
+from kuma_core.specs.base import Spec, UInt32
+
+DEFAULT_PORT = 5670
+DEFAULT_PATH = "/metrics"
+HIGHEST_PORT = 65535
+
+
+class Prometheus(Spec):
+    """A port on every address of the proxy, and the path there; 0 and ``""`` leave it to somebody else."""
+
+    port: UInt32 = 0
+    path: str = ""
+
+    def or_else(self, port: int, path: str) -> Prometheus:
+        """The same with what it leaves open."""
+        return Prometheus(port=self.port or port, path=self.path or path)
+
+
+class Metrics(Spec):
+    """A choice of one way to offer metrics."""
+
+    prometheus: Prometheus | None = None
+
+
+def metrics_problems(metrics: Metrics | None) -> Iterator[Violation]:
+    """What an Envoy would refuse, or never answer."""
+    prometheus = (metrics and metrics.prometheus) or Prometheus()
+    if prometheus.port > HIGHEST_PORT:
+        yield Violation("metrics.prometheus.port", "has to be in range of [0, 65535]")
+    if prometheus.path and not prometheus.path.startswith("/"):
+        yield Violation("metrics.prometheus.path", "has to begin with /")
+
+
+def metrics_with_defaults(metrics: Metrics) -> Metrics:
+    """As a Mesh is stored: where Prometheus is on, it has a port and a path (1.4)."""
+    if metrics.prometheus is None:
+        return metrics
+    return Metrics(prometheus=metrics.prometheus.or_else(DEFAULT_PORT, DEFAULT_PATH))

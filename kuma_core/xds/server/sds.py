@@ -1,0 +1,200 @@
+"""The Secret Discovery Service on grpc.aio: one secret a stream, pushed anew when it has to be (data plane, 5).
+
+What a secret holds, and who may have it, is asked of a ``SecretMaker``; its work runs in threads, off the loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import Any, Generic, Protocol, TypeVar
+
+import grpc
+import structlog
+
+from kuma_core.errors import KumaError
+from kuma_core.xds.seal import Sealed
+from kuma_core.xds.server.ads import credentials
+from kuma_core.xds.server.wire import MalformedRequest, Node, SotwRequest, parse_sotw, sotw_response
+
+_log = structlog.get_logger("sds-server")
+
+SERVICE = "envoy.service.secret.v3.SecretDiscoveryService"
+SECRET = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret"
+RETRY_SECONDS = 5.0
+"""How long to wait before a secret that could not be renewed is tried again."""
+JITTER = 0.1
+"""By which share of the time renewals are spread, so that not all come at once."""
+
+Key = TypeVar("Key")
+
+
+@dataclass(frozen=True, slots=True)
+class MadeSecret:
+    """A secret ready to go out. ``fingerprint`` tells whether another one would say the same;
+    ``renew_after`` is in seconds, ``None`` for never."""
+
+    sealed: Sealed = field(repr=False)
+    fingerprint: str
+    renew_after: float | None = None
+
+
+class SecretMaker(Protocol[Key]):
+    """Makes secrets. Called from worker threads; every failure is a ``KumaError`` with the client's sentence."""
+
+    def identify(self, node: Node, resource: str, credentials: tuple[str, ...]) -> Key:
+        """Who is asking; raises if the resource is not one, or is not for whoever is asking."""
+        ...
+
+    def fingerprint(self, key: Key, resource: str) -> str:
+        """What the secret would say now, without making it."""
+        ...
+
+    def make(self, key: Key, resource: str) -> MadeSecret:
+        """The secret."""
+        ...
+
+
+class SdsHub(Generic[Key]):
+    """The open streams, so that those of a mesh can be told to look again. For the event loop's thread."""
+
+    def __init__(self) -> None:
+        self._sessions: set[_Session[Key]] = set()
+
+    def add(self, session: _Session[Key]) -> None:
+        """A stream said whose it is."""
+        self._sessions.add(session)
+
+    def discard(self, session: _Session[Key]) -> None:
+        """A stream ended."""
+        self._sessions.discard(session)
+
+    def nudge(self, concerns: Any) -> None:
+        """Have every stream look again whose key ``concerns(key)`` says yes to."""
+        for session in self._sessions:
+            if session.key is not None and concerns(session.key):
+                session.inbox.put_nowait(None)
+
+    def __len__(self) -> int:
+        return len(self._sessions)
+
+
+class _Session(Generic[Key]):
+    """What is known of one stream. ``inbox`` holds requests, ``None`` for a nudge, or what ended the stream."""
+
+    def __init__(self) -> None:
+        self.inbox: asyncio.Queue[SotwRequest | Exception | None] = asyncio.Queue()
+        self.key: Key | None = None
+        self.resource = ""
+        self.nonce = 0
+        self.sent: MadeSecret | None = None
+        self.renew_at: float | None = None
+
+
+class _Ended(Exception):
+    """The client left."""
+
+
+class SdsService(Generic[Key]):
+    """Serves ``StreamSecrets``; ``FetchSecrets`` and ``DeltaSecrets`` are not implemented."""
+
+    def __init__(self, maker: SecretMaker[Key], hub: SdsHub[Key]) -> None:
+        self._maker = maker
+        self._hub = hub
+
+    def handler(self) -> grpc.GenericRpcHandler:
+        """What a grpc server is given."""
+
+        async def serve(requests: AsyncIterator[bytes], context: Any) -> None:
+            await self._serve(requests, context)
+
+        method = grpc.stream_stream_rpc_method_handler(serve)
+        return grpc.method_handlers_generic_handler(SERVICE, {"StreamSecrets": method})
+
+    async def _serve(self, requests: AsyncIterator[bytes], context: Any) -> None:
+        session: _Session[Key] = _Session()
+        reader = asyncio.create_task(_read(requests, session))
+        try:
+            while True:
+                await self._step(session, context)
+        except _Ended:
+            return
+        except (KumaError, MalformedRequest) as error:
+            await context.abort(grpc.StatusCode.UNKNOWN, str(error))
+        finally:
+            reader.cancel()
+            self._hub.discard(session)
+
+    async def _step(self, session: _Session[Key], context: Any) -> None:
+        """Wait for a request, a nudge or the time to renew, and do what it asks for."""
+        try:
+            item = await asyncio.wait_for(session.inbox.get(), _seconds_left(session))
+        except TimeoutError:
+            await self._renew(session, context)
+            return
+        if isinstance(item, Exception):
+            raise item
+        if item is None:
+            await self._look_again(session, context)
+        elif item.names and await self._is_question(session, item, context):
+            await self._send(session, context)
+
+    async def _is_question(self, session: _Session[Key], request: SotwRequest, context: Any) -> bool:
+        """Whether a request asks for the secret; one that answers the last response does not."""
+        if len(request.names) != 1:
+            raise KumaError(f"SDS request must have exactly 1 resource name, got {len(request.names)}")
+        (name,) = request.names
+        if session.key is None:
+            node, shown = request.node or Node(), credentials(context)
+            session.key = await asyncio.to_thread(self._maker.identify, node, name, shown)
+            session.resource = name
+            self._hub.add(session)
+        elif name != session.resource:
+            raise KumaError(f'SDS stream is for "{session.resource}" and cannot change to "{name}"')
+        return not request.nonce or request.nonce != str(session.nonce)
+
+    async def _send(self, session: _Session[Key], context: Any) -> None:
+        assert session.key is not None
+        made = await asyncio.to_thread(self._maker.make, session.key, session.resource)
+        session.nonce += 1
+        session.sent, session.renew_at = made, None
+        if made.renew_after is not None:
+            spread = 1 + random.uniform(-JITTER, 0)
+            session.renew_at = asyncio.get_running_loop().time() + made.renew_after * spread
+        await context.write(
+            sotw_response(SECRET, made.sealed.version, str(session.nonce), [made.sealed.sotw])
+        )
+
+    async def _look_again(self, session: _Session[Key], context: Any) -> None:
+        """Push a new secret if it would say something else now; a stream that has one is never ended for it."""
+        assert session.key is not None
+        try:
+            found = await asyncio.to_thread(self._maker.fingerprint, session.key, session.resource)
+            if session.sent is None or found != session.sent.fingerprint:
+                await self._send(session, context)
+        except KumaError as error:
+            _log.info("a secret stays as it is", resource=session.resource, problem=str(error))
+
+    async def _renew(self, session: _Session[Key], context: Any) -> None:
+        try:
+            await self._send(session, context)
+        except KumaError as error:
+            _log.warning("a secret cannot be renewed yet", resource=session.resource, problem=str(error))
+            session.renew_at = asyncio.get_running_loop().time() + RETRY_SECONDS
+
+
+async def _read(requests: AsyncIterator[bytes], session: _Session[Any]) -> None:
+    try:
+        async for data in requests:
+            session.inbox.put_nowait(parse_sotw(data))
+        session.inbox.put_nowait(_Ended())
+    except MalformedRequest as error:
+        session.inbox.put_nowait(error)
+
+
+def _seconds_left(session: _Session[Any]) -> float | None:
+    if session.renew_at is None:
+        return None
+    return max(0.0, session.renew_at - asyncio.get_running_loop().time())

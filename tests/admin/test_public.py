@@ -1,0 +1,173 @@
+"""The admin server over HTTPS: for those who show a certificate that is known (API specification, 3.1)."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+import ssl
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import kuma_store_memory
+from kuma_core.errors import ConfigError
+from kuma_core.kumactl.tls_pair import generate, save
+from kuma_core.runtime.https import server_context
+from kuma_core.testing.platform import RunningPlatform, running_platform
+from kuma_core.testing.ports import free_port
+
+GOOD = {"name": "web-1", "mesh": "shop"}
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Pairs: server, alice (known), mallory (not known); the folder ``clients`` with more than certificates."""
+    folder = tmp_path_factory.mktemp("tls")
+    for name in ("server", "alice", "mallory"):
+        pair = generate(["127.0.0.1"] if name == "server" else [], is_client=name != "server")
+        save(pair, str(folder / f"{name}-key.pem"), str(folder / f"{name}.pem"))
+    clients = folder / "clients"
+    (clients / "more.pem").mkdir(parents=True)
+    (clients / "alice.pem").write_bytes((folder / "alice.pem").read_bytes())
+    (clients / "mallory.crt").write_bytes((folder / "mallory.pem").read_bytes())
+    (clients / "more.pem" / "mallory.pem").write_bytes((folder / "mallory.pem").read_bytes())
+    (clients / "notes.pem").write_text("these are no certificates")
+    return folder
+
+
+def settings(files: Path, **changed: str) -> dict[str, str]:
+    said = {
+        "ENABLED": "true",
+        "TLS_CERT_FILE": str(files / "server.pem"),
+        "TLS_KEY_FILE": str(files / "server-key.pem"),
+        "INTERFACE": "127.0.0.1",
+        "PORT": str(free_port()),
+        "CLIENT_CERTS_DIR": str(files / "clients"),
+        **changed,
+    }
+    return {f"KUMA_ADMIN_SERVER_PUBLIC_{name}": value for name, value in said.items()}
+
+
+@pytest.fixture(scope="module")
+def cp(files: Path) -> Iterator[RunningPlatform]:
+    with running_platform([kuma_store_memory], settings(files)) as platform:
+        yield platform
+
+
+def client(files: Path, name: str = "") -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=str(files / "server.pem"))
+    context.verify_flags &= ~getattr(ssl, "VERIFY_X509_STRICT", 0)
+    if name:
+        context.load_cert_chain(files / f"{name}.pem", files / f"{name}-key.pem")
+    return context
+
+
+def ask(cp: RunningPlatform, tls: ssl.SSLContext, body: Any = GOOD, **headers: str) -> tuple[int, Any]:
+    port = cp.platform.config.number("adminServer.public.port")
+    connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=10, context=tls)
+    try:
+        connection.request(
+            "POST", "/tokens", json.dumps(body), {"Content-Type": "application/json", **headers}
+        )
+        response = connection.getresponse()
+        return response.status, response.read().decode()
+    finally:
+        connection.close()
+
+
+def test_a_client_with_a_known_certificate_is_served(cp: RunningPlatform, files: Path) -> None:
+    status, token = ask(cp, client(files, "alice"))
+    assert status == 200
+    assert token.count(".") == 2
+
+
+def test_errors_are_json_there_too(cp: RunningPlatform, files: Path) -> None:
+    status, body = ask(cp, client(files, "alice"), {})
+    assert status == 400
+    assert json.loads(body)["title"] == "Invalid request"
+    status, body = ask(cp, client(files, "alice"), {"name": "x" * 50_000, "mesh": "shop"})
+    assert status == 413
+    assert "16384 bytes" in json.loads(body)["details"]
+
+
+@pytest.mark.parametrize("name", ["", "mallory"])
+def test_nobody_else_gets_beyond_the_handshake(cp: RunningPlatform, files: Path, name: str) -> None:
+    with pytest.raises((ssl.SSLError, ConnectionError, http.client.RemoteDisconnected)):
+        ask(cp, client(files, name))
+
+
+def test_a_web_page_in_a_browser_with_a_certificate_is_refused(cp: RunningPlatform, files: Path) -> None:
+    for headers in ({"Origin": "https://evil.example"}, {"Sec-Fetch-Site": "cross-site"}):
+        assert ask(cp, client(files, "alice"), **headers)[0] == 403
+
+
+def test_old_versions_of_tls_are_refused(cp: RunningPlatform, files: Path) -> None:
+    context = server_context(
+        str(files / "server.pem"), str(files / "server-key.pem"), str(files / "clients"), "x"
+    )
+    assert context.minimum_version is ssl.TLSVersion.TLSv1_2
+    newest = client(files, "alice")
+    newest.maximum_version = ssl.TLSVersion.TLSv1_2
+    assert ask(cp, newest)[0] == 200
+
+
+def test_fifty_clients_that_say_nothing_delay_nobody(cp: RunningPlatform, files: Path) -> None:
+    port = cp.platform.config.number("adminServer.public.port")
+    tls = client(files, "alice")
+    with ExitStack() as stack:
+        for _ in range(50):
+            stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=10))
+        before = time.monotonic()
+        assert ask(cp, tls)[0] == 200
+        assert time.monotonic() - before < 3
+
+
+def test_2_7_the_catalog_tells_the_public_url(cp: RunningPlatform) -> None:
+    port = cp.platform.config.number("adminServer.public.port")
+    apis = cp.get("/catalog").body["apis"]
+    assert apis["admin"]["publicUrl"] == f"https://localhost:{port}"
+    assert apis["dataplaneToken"] == apis["admin"]
+
+
+def refusal(files: Path, **changed: str) -> str:
+    with pytest.raises(ConfigError) as caught, running_platform([kuma_store_memory], settings(files, **changed)):
+        raise AssertionError("it started")
+    return str(caught.value)
+
+
+def test_9_2_5_a_folder_without_certificates_fails_the_start(files: Path, tmp_path: Path) -> None:
+    for folder in (tmp_path, tmp_path / "nowhere", files / "clients" / "notes.pem"):
+        text = refusal(files, CLIENT_CERTS_DIR=str(folder))
+        assert str(folder) in text
+        assert "adminServer.public.clientCertsDir" in text
+
+
+@pytest.mark.parametrize(
+    ("key", "reason"),
+    [
+        ("alice-key.pem", "they do not belong together"),
+        ("server.pem", "they are not a certificate and a key in PEM"),
+        ("nowhere.pem", "No such file"),
+    ],
+)
+def test_a_pair_that_cannot_be_used_fails_the_start(files: Path, key: str, reason: str) -> None:
+    text = refusal(files, TLS_KEY_FILE=str(files / key))
+    assert reason in text
+    assert "adminServer.public.tlsKeyFile" in text
+
+
+def test_a_taken_port_is_told(files: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        text = refusal(files, PORT=str(port))
+    assert f"cannot listen on port {port} (adminServer.public.port, KUMA_ADMIN_SERVER_PUBLIC_PORT)" in text
+
+
+def test_the_local_port_by_default_collides_and_is_told(files: Path) -> None:
+    text = refusal(files, PORT="0")
+    assert "must not be the local port" in text

@@ -1,0 +1,267 @@
+"""Access logs of real Envoys: into files, and through kuma-dp to servers that are there, away, or wedged."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+
+import kuma_policy_traffic
+import kuma_store_memory
+from kuma_core.testing.builders import mesh, outbound
+from kuma_core.testing.platform import running_platform
+from kuma_core.testing.ports import free_port
+from kuma_core.testing.waiting import eventually
+
+from .support import Load, Machine, fetch
+from .test_protocol import status
+from .test_traffic import client, instance
+
+FORMAT = "%KUMA_SOURCE_SERVICE%->%KUMA_DESTINATION_SERVICE% %BYTES_RECEIVED%\n"
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Iterator[Machine]:
+    settings = {"KUMA_GENERAL_ADVERTISED_HOSTNAME": "127.0.0.1"}
+    with (
+        running_platform([kuma_store_memory, kuma_policy_traffic], settings) as cp,
+        ExitStack() as stack,
+    ):
+        yield Machine(cp, tmp_path, stack)
+
+
+class Collector:
+    """A server for logs that keeps what it gets."""
+
+    def __init__(self, port: int = 0, backlog: int = 8) -> None:
+        self.received = b""
+        self.connections = 0
+        self._server = socket.create_server(("127.0.0.1", port), backlog=backlog)
+        self.port = self._server.getsockname()[1]
+        self._open: list[socket.socket] = []
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                connection, _ = self._server.accept()
+            except OSError:
+                return
+            self.connections += 1
+            self._open.append(connection)
+            threading.Thread(target=self._read, args=(connection,), daemon=True).start()
+
+    def _read(self, connection: socket.socket) -> None:
+        try:
+            while data := connection.recv(65536):
+                self.received += data
+        except OSError:
+            pass
+
+    def lines(self) -> list[str]:
+        return self.received.decode().splitlines()
+
+    def close(self) -> None:
+        self._server.shutdown(socket.SHUT_RDWR)
+        self._server.close()
+        for connection in self._open:
+            connection.shutdown(socket.SHUT_RDWR)
+            connection.close()
+
+
+@contextmanager
+def collector(port: int = 0) -> Iterator[Collector]:
+    server = Collector(port)
+    try:
+        yield server
+    finally:
+        server.close()
+
+
+@contextmanager
+def wedged_sink() -> Iterator[int]:
+    """A server that accepts and never reads; yields its port."""
+    with socket.socket() as server:
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        server.bind(("127.0.0.1", 0))
+        server.listen(8)
+        yield server.getsockname()[1]
+
+
+def logging(*backends: dict, default: str = "") -> dict:
+    return mesh("default", logging={"backends": list(backends), "defaultBackend": default})
+
+
+def tcp(name: str, port: int, text: str = FORMAT) -> dict:
+    return {"name": name, "format": text, "tcp": {"address": f"127.0.0.1:{port}"}}
+
+
+def traffic_log(backend: str = "", name: str = "all") -> dict:
+    everybody = [{"match": {"service": "*"}}]
+    conf = {"conf": {"backend": backend}} if backend else {}
+    return {
+        "type": "TrafficLog",
+        "mesh": "default",
+        "name": name,
+        "sources": everybody,
+        "destinations": everybody,
+        **conf,
+    }
+
+
+def pair(machine: Machine, port: int) -> tuple[str, str]:
+    """A ledger and a client of it, both with sidecars; gives the inbound of each."""
+    documents = instance(machine, "ledger-1", "ledger"), client("orders", outbound(f":{port}", "ledger"))
+    machine.cp.apply(*documents)
+    for name in ("ledger-1", "orders"):
+        machine.sidecar(name)
+    eventually(lambda: fetch(port))
+    ledger, orders = (item["networking"]["inbound"][0]["interface"] for item in documents)
+    return ledger.rpartition(":")[0], orders.split(":")[0]
+
+
+def accepted(machine: Machine, name: str = "orders") -> bool:
+    """Whether the proxy runs with all that it was sent."""
+    total = status(machine.cp, name)["total"]
+    assert "responsesRejected" not in total, status(machine.cp, name)
+    return total["responsesSent"] == total["responsesAcknowledged"]
+
+
+def logged_requests(port: int, log, count: int = 1) -> list[str]:
+    """Make requests until the policy is in force, then so many, and give the lines of these."""
+    eventually(lambda: fetch(port) and log(), 10, "a first record")
+    seen = _settled(log)
+    for _ in range(count):
+        fetch(port)
+    eventually(lambda: len(log()) >= seen + count, 3, "the records within 3 s")
+    return log()[seen:]
+
+
+def _settled(log) -> int:
+    """How many lines there are when no more come: Envoy flushes twice a second."""
+    time.sleep(1.2)
+    return len(log())
+
+
+def test_scenario_66_a_file_has_a_line_for_every_connection(machine, tmp_path):
+    port, path = free_port(), tmp_path / "access.log"
+    machine.cp.apply(logging({"name": "f", "file": {"path": str(path)}}, default="f"), traffic_log())
+    ledger, source = pair(machine, port)
+    lines = logged_requests(port, lambda: path.read_text().splitlines(), 3)
+    pattern = (
+        r"\[\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z\] "
+        + re.escape(f"{source}:0(orders)->{ledger}(ledger) ")
+        + r"took \d+ms, sent \d+ bytes, received: \d+ bytes"
+    )
+    assert len(lines) == 3
+    assert all(re.fullmatch(pattern, line) for line in lines), lines
+    assert accepted(machine)
+
+
+def test_scenario_67_a_server_gets_the_lines_within_3_seconds_over_one_connection(machine):
+    port = free_port()
+    with collector() as sink:
+        machine.cp.apply(logging(tcp("t", sink.port), default="t"), traffic_log())
+        pair(machine, port)
+        lines = logged_requests(port, sink.lines, 5)
+        assert len(lines) == 5
+        assert all(re.fullmatch(r"orders->ledger \d+", line) for line in lines), lines
+        assert sink.connections == 1
+    assert accepted(machine)
+
+
+def test_scenario_67_a_text_comes_as_it_is_also_without_a_newline(machine):
+    port = free_port()
+    with collector() as sink:
+        text = "<%START_TIME(%Y)%|100% %KUMA_DOWNSTREAM_CLUSTER%|ünïcode>"
+        machine.cp.apply(logging(tcp("t", sink.port, text), default="t"), traffic_log())
+        pair(machine, port)
+        eventually(lambda: sink.received)
+        year = time.gmtime().tm_year
+        assert sink.received.decode().startswith(f"<{year}|100% %KUMA_DOWNSTREAM_CLUSTER%|ünïcode>")
+    assert accepted(machine)
+
+
+def test_scenario_67_later_lines_arrive_when_a_server_comes_back_and_no_request_fails(machine):
+    port, sink_port = free_port(), free_port()
+    machine.cp.apply(logging(tcp("t", sink_port), default="t"), traffic_log())
+    pair(machine, port)
+    with Load(port, pause=0.01) as load:
+        eventually(lambda: sum(load.answers.values()) > 50)
+        for _ in range(2):
+            with collector(sink_port) as sink:
+                eventually(lambda sink=sink: len(sink.lines()) > 20, 10, "lines after an outage")
+            seen = sum(load.answers.values())
+            eventually(lambda seen=seen: sum(load.answers.values()) > seen + 50)
+    assert load.failures == []
+
+
+def test_scenario_67_a_server_that_accepts_and_never_reads_costs_no_request_and_no_memory(machine):
+    port, large = free_port(), "x" * 3000 + FORMAT
+    with wedged_sink() as sink_port, collector() as healthy:
+        backends = tcp("wedged", sink_port, large), tcp("t", healthy.port)
+        machine.cp.apply(logging(*backends, default="wedged"), traffic_log())
+        pair(machine, port)
+        with ExitStack() as stack:
+            loads = [stack.enter_context(Load(port, pause=0)) for _ in range(2)]
+            eventually(lambda: sum(load.answers["ledger-1"] for load in loads) > 1500, 60)
+        assert [load.failures for load in loads] == [[], []]
+        machine.cp.apply(traffic_log("t"))
+        assert logged_requests(port, healthy.lines), "another server is not held up"
+    assert _resident(_kuma_dp(machine)) < 30_000
+
+
+def _kuma_dp(machine: Machine) -> int:
+    """The id of the kuma-dp that was started last."""
+    found = [
+        int(item.name)
+        for item in Path("/proc").iterdir()
+        if item.name.isdecimal() and _parent(item) == os.getpid() and b"--name=orders" in _command(item)
+    ]
+    return max(found)
+
+
+def _parent(process: Path) -> int:
+    try:
+        return int((process / "stat").read_text().rpartition(")")[2].split()[1])
+    except OSError:
+        return 0
+
+
+def _command(process: Path) -> bytes:
+    return (process / "cmdline").read_bytes()
+
+
+def _resident(pid: int) -> int:
+    """Kilobytes."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS"))
+
+
+def test_scenario_68_an_unknown_backend_means_no_log(machine):
+    port = free_port()
+    with collector() as sink:
+        machine.cp.apply(logging(tcp("t", sink.port), default="t"), traffic_log("nowhere"))
+        pair(machine, port)
+        for _ in range(5):
+            fetch(port)
+        machine.cp.apply(traffic_log("t"))
+        lines = logged_requests(port, sink.lines, 1)
+        assert len(lines) == 1
+    assert accepted(machine)
+
+
+def test_scenario_68_an_unknown_operator_in_a_file_format_stays_as_it_is(machine, tmp_path):
+    port, path = free_port(), tmp_path / "access.log"
+    backend = {"name": "f", "format": "%NO_SUCH% 100% %REQ(%\n", "file": {"path": str(path)}}
+    machine.cp.apply(logging(backend, default="f"), traffic_log())
+    pair(machine, port)
+    assert logged_requests(port, lambda: path.read_text().splitlines()) == ["%NO_SUCH% 100% %REQ(%"]
+    assert accepted(machine)

@@ -10,8 +10,6 @@ from kuma_core.model import Resource
 from kuma_core.resources.manager import MESH
 from kuma_core.specs.mesh import BUILTIN_CA, MeshSpec
 
-NOT_ENFORCED = "mutual TLS is not enforced yet by this version: traffic in this mesh stays unencrypted"
-
 _CHANGED = "Changing CA when mTLS is enabled is forbidden. Disable mTLS first and then change the CA"
 
 
@@ -41,8 +39,6 @@ def _violations(
         yield from authority.validate(resource.name, spec.mtls.ca[authority.name])
     elif _needs_plugin(spec):
         yield _missing_plugin(spec.authority())
-    if spec.is_encrypted():
-        yield Violation("mtls.enabled", NOT_ENFORCED, Severity.WARNING)
 
 
 def _needs_plugin(spec: MeshSpec) -> bool:

@@ -5,14 +5,15 @@ The rules: specification of the command line, 7.3.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from kuma_core.commandline import Command
 from kuma_core.errors import KumaError
+from kuma_core.kumactl.dry_run import VALIDATE, XDS, DryRunCommand, Report, check_output, dry_run_option
+from kuma_core.kumactl.output import output_option
 from kuma_core.kumactl.parameters import key_values
 from kuma_core.kumactl.session import Session, pass_session, warn
 from kuma_core.model import Scope
@@ -46,7 +47,7 @@ class Document:
     where: str
 
 
-@click.command("apply", cls=Command, short_help="Create or update resources.")
+@click.command("apply", cls=DryRunCommand, short_help="Create or update resources.")
 @click.option(
     "-f",
     "--file",
@@ -65,30 +66,39 @@ class Document:
     help="Set a variable of the template; repeatable, comma separated.",
 )
 @click.option("--strict", is_flag=True, help="Refuse a template that uses a variable which is not set.")
-@click.option("--dry-run", is_flag=True, help="Render and check only; change nothing.")
+@dry_run_option("Render and check only; change nothing")
 @click.option("--quiet", "-q", is_flag=True, help="Print nothing for what went well.")
+@output_option
 @pass_session
 def apply(
     session: Session,
     given: tuple[str, ...],
     variables: dict[str, str],
     strict: bool,
-    dry_run: bool,
+    dry_run: str,
     quiet: bool,
+    output: str,
 ) -> None:
     """Create or update the resources of one or more YAML or JSON documents.
 
     A folder stands for all *.yaml, *.yml and *.json in it and below. What `kumactl get -o yaml` prints is
     taken, too. All documents are checked before the first one is sent. The text may be a Mustache template:
     {{name}} is replaced by the value of -v name=VALUE.
+
+    With --dry-run=xds the control plane tells which proxies each document would change, and how. Each is tried
+    on its own against what is stored now, not against the documents before it. The output format is for these
+    answers.
     """
+    check_output(output, dry_run)
     documents = _read(given, variables, strict)
     client = session.client()
     planned = _plan(documents, client)
     if session.mesh_flag and any(p.kind.scope is Scope.MESH for p in planned):
         warn("apply does not use --mesh: each document names its own mesh")
     say = _silent if quiet else click.echo
-    if dry_run:
+    if dry_run == XDS:
+        _try(planned, client, Report("apply", output, say))
+    elif dry_run == VALIDATE:
         for resource in planned:
             say(f"would apply {resource}")
     else:
@@ -189,23 +199,42 @@ def _described(value: Any) -> str:
     return f"the number {value}" if isinstance(value, int | float) else "text"
 
 
-def _send(planned: Sequence[Planned], client: Client, say: Any) -> None:
-    """Send each in order; what one fails at does not stop the next, unless the server is gone."""
+def _send(planned: Sequence[Planned], client: Client, say: Callable[[str], Any]) -> None:
+    """Store each."""
+    _each(planned, lambda resource: say(f"{client.put(resource.path, resource.value)} {resource}"), "applied")
+
+
+def _try(planned: Sequence[Planned], client: Client, report: Report) -> None:
+    """Ask what each would do by itself; nothing is stored."""
+
+    def ask(resource: Planned) -> None:
+        mesh = resource.value.get("mesh", "")
+        answer = client.dry_run("PUT", resource.path, resource.value)
+        report.add(resource.kind, mesh, resource.name, answer)
+
+    try:
+        _each(planned, ask, "tried")
+    finally:
+        report.end()
+
+
+def _each(planned: Sequence[Planned], act: Callable[[Planned], None], done_to: str) -> None:
+    """Act on each in order; what one fails at does not stop the next, unless the server is gone."""
     from kuma_core.kumactl.client import ApiError, Unreachable
 
     failed = 0
     for done, resource in enumerate(planned):
         try:
-            say(f"{client.put(resource.path, resource.value)} {resource}")
+            act(resource)
         except ApiError as error:
             failed += 1
             click.echo(f"failed {resource}: {error}", err=True)
         except Unreachable as error:
             click.echo(f"failed {resource}: {error}", err=True)
-            raise KumaError(_summary(failed + len(planned) - done, len(planned))) from None
+            raise KumaError(_summary(failed + len(planned) - done, len(planned), done_to)) from None
     if failed:
-        raise KumaError(_summary(failed, len(planned)))
+        raise KumaError(_summary(failed, len(planned), done_to))
 
 
-def _summary(failed: int, total: int) -> str:
-    return f"{failed} of {total} resources could not be applied"
+def _summary(failed: int, total: int, done_to: str) -> str:
+    return f"{failed} of {total} resources could not be {done_to}"

@@ -7,7 +7,8 @@ mean that the address is wrong, and a write must not wander.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
@@ -81,6 +82,11 @@ class Client:
         """Remove what is at ``path``."""
         self._checked(self._send("DELETE", path))
 
+    def dry_run(self, method: str, path: str, value: dict[str, Any] | None = None) -> dict[str, Any]:
+        """What a write would do to the proxies; nothing is stored. Raises as ``get`` does."""
+        target = f"{path}?dry-run=xds"
+        return self._object(target, self.send(method, target, value))
+
     def send(self, method: str, path: str, value: dict[str, Any] | None = None) -> Answer:
         """The answer to any request, if it is a good one. Raises as ``get`` does."""
         body = None if value is None else json.dumps(value).encode()
@@ -119,6 +125,23 @@ class Client:
 
 
 _NEXT_STEP = "Is kuma-cp running there? `kumactl config control-planes list` shows which address is used"
+
+
+@contextmanager
+def known_shape(place: str) -> Iterator[None]:
+    """Let whoever takes an answer apart find what it looks for, or raise Unreachable: ``place`` is another's."""
+    try:
+        yield
+    except (TypeError, KeyError, ValueError, AttributeError):
+        message = f"{place} did not answer as kumactl knows it; are the versions alike?"
+        raise Unreachable(message) from None
+
+
+def check_steps(*words: str) -> None:
+    """Raise KumaError for what would not stay one step of a path: servers resolve such paths."""
+    for word in words:
+        if "/" in word or word in (".", ".."):
+            raise KumaError(f'"{word}" cannot be a name: it is part of a path')
 
 
 def item_path(mesh: str | None, collection: str, name: str | None = None) -> str:

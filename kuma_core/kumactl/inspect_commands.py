@@ -61,6 +61,35 @@ def dataplanes(session: Session, tags: dict[str, str], output: str) -> None:
         click.echo(layout(HEADER, [row(item, now) for item in items_of(value)]))
 
 
+@inspect.command("xds", short_help="Show the Envoy configuration of a dataplane.")
+@click.argument("dataplane", metavar="DATAPLANE")
+@output_option
+@pass_session
+def xds(session: Session, dataplane: str, output: str) -> None:
+    """Show what the control plane would send to a dataplane now, and what its Envoy made of the last of it.
+
+    The table names the resources; yaml and json print them whole.
+    """
+    from datetime import UTC, datetime
+
+    from kuma_core.kumactl import xds_view
+    from kuma_core.kumactl.client import ApiError, check_steps, item_path, known_shape
+
+    check_steps(session.mesh, dataplane)
+    path = item_path(session.mesh, "dataplanes", dataplane) + "/xds"
+    client = session.client()
+    try:
+        value = client.get(path)
+    except ApiError as error:
+        raise error.behind(f'failed to inspect Dataplane "{dataplane}"') from None
+    if output != "table":
+        click.echo(dump(value, output))
+        return
+    with known_shape(client.url + path):
+        text = xds_view.text(value, datetime.now(UTC))
+    click.echo(text)
+
+
 def row(item: Mapping[str, Any], now: datetime) -> list[str]:
     """The cells of one DataplaneOverview; what has the wrong shape counts as absent."""
     from kuma_core.kumactl.table import as_age, as_sum, as_text, cell

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kuma_core.errors import KumaError
-from kuma_core.kumactl.client import ApiError, Client, Unreachable, item_path
+from kuma_core.kumactl.client import ApiError, Client, Unreachable, check_steps, item_path
 from kuma_core.model import CellFormat, Column, Scope
 
 
@@ -30,11 +30,9 @@ class Kind:
     def path_of(self, mesh: str, name: str | None = None) -> str:
         """The path of an item, or for None of the whole collection; a global kind has no mesh in it.
 
-        Raises KumaError for what would not stay one step of a path: servers resolve such paths.
+        Raises KumaError for a name that cannot stand in a path.
         """
-        for word in (mesh, name or ""):
-            if "/" in word or word in (".", ".."):
-                raise KumaError(f'"{word}" cannot be a name: it is part of a path')
+        check_steps(mesh, name or "")
         return item_path(mesh if self.scope is Scope.MESH else None, self.path, name)
 
     def missing(self, mesh: str, name: str) -> KumaError:

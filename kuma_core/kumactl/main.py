@@ -19,6 +19,7 @@ COMMANDS: tuple[tuple[str, str], ...] = (
     ("completion", "kuma_core.kumactl.completion:completion"),
     ("config", "kuma_core.kumactl.config_commands:config"),
     ("delete", "kuma_core.kumactl.delete:delete"),
+    ("explain", "kuma_core.kumactl.explain:explain"),
     ("generate", "kuma_core.kumactl.generate:generate"),
     ("get", "kuma_core.kumactl.get:get"),
     ("inspect", "kuma_core.kumactl.inspect_commands:inspect"),

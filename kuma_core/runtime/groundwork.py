@@ -10,7 +10,6 @@ from typing import Any
 import structlog
 
 from kuma_core.auth.contract import tokens_enabled
-from kuma_core.builtin.mesh_rules import NOT_ENFORCED
 from kuma_core.documents import load_documents
 from kuma_core.errors import ConfigError, KumaError, PluginError, StoreUnavailable, UnreadableResource
 from kuma_core.model import Resource, ResourceKey
@@ -67,7 +66,6 @@ def _look_after(mesh: Resource, context: Context) -> None:
         _log.error("the certificate authority of a mesh is not ready", mesh=mesh.name, problem=str(error))
     if not mesh.spec.is_encrypted():
         return
-    _log.warning(NOT_ENFORCED, mesh=mesh.name)
     if context.authorities.of(mesh.spec) is None:
         name = mesh.spec.authority()
         _log.error(

@@ -99,7 +99,7 @@ class Platform:
         admin = AdminServers(self.config, stack)
         factory = self.catalog.store(self.config.text("store.type"))
         self.store = store = stack.enter_context(factory.open(self.config))
-        context = self._context(store)
+        self.context = context = self._context(store)
         resources, reconciler = context.resources, self.reconciler
         lay_groundwork(context)
         self.servers = servers = GrpcServers(context, asyncio.get_running_loop())

@@ -28,6 +28,7 @@ from kuma_core.plugin.hookspecs import hookimpl
 from kuma_core.policy.contract import Destination, Ends, Match, Policy, Subject
 from kuma_core.policy.contract import Scope as PolicyScope
 from kuma_core.resources.contract import Change, Op, Publish, Record, Store, StoreFactory
+from kuma_core.resources.manager import ResourceManager
 from kuma_core.resources.secrets import Secret, SecretManager
 from kuma_core.runtime.contract import Component, Context
 from kuma_core.specs.base import (
@@ -83,6 +84,7 @@ __all__ = [
     "Publish",
     "Record",
     "Resource",
+    "ResourceManager",
     "ResourceKey",
     "ResourceType",
     "Route",

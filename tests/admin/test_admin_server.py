@@ -17,6 +17,7 @@ from kuma_core.auth.keys import SigningKeys
 from kuma_core.auth.tokens import TokenVerifier
 from kuma_core.resources.secrets import SecretManager
 from kuma_core.testing.platform import Answer, RunningPlatform, running_platform
+from kuma_core.testing.waiting import eventually
 
 HOSTNAME = "Kuma.Example.com"
 GOOD = {"name": "web-1", "mesh": "shop"}
@@ -115,9 +116,6 @@ def test_a_missing_key_is_told_and_not_made_up(cp: RunningPlatform) -> None:
     kept = secrets.get("default", name)
     secrets.delete("default", name)
     try:
-        # the hint comes from another thread
-        from kuma_core.testing.waiting import eventually
-
         eventually(lambda: post(cp, GOOD).status == 500)
         assert post(cp, GOOD).body["title"] == "Could not issue a token"
     finally:
@@ -155,8 +153,17 @@ def test_stance_8_a_web_page_is_refused(cp: RunningPlatform, headers: dict[str, 
 
 @pytest.mark.parametrize(
     "host",
-    ["localhost", "LOCALHOST:5679", "localhost.", "127.0.0.1", "127.8.8.8:1", "[::1]", "[::1]:5679"]
-    + [HOSTNAME, f"{HOSTNAME.lower()}:5679"],
+    [
+        "localhost",
+        "LOCALHOST:5679",
+        "localhost.",
+        "127.0.0.1",
+        "127.8.8.8:1",
+        "[::1]",
+        "[::1]:5679",
+        HOSTNAME,
+        f"{HOSTNAME.lower()}:5679",
+    ],
 )
 def test_stance_8_who_calls_us_by_one_of_our_names_is_served(cp: RunningPlatform, host: str) -> None:
     assert post(cp, GOOD, **{"Host": host, "Sec-Fetch-Site": "none"}).status == 200
@@ -169,7 +176,8 @@ def test_a_client_without_a_host_is_refused(cp: RunningPlatform) -> None:
 
 
 @pytest.mark.parametrize(
-    "kind", ["application/x-www-form-urlencoded", "text/plain", "multipart/form-data", "", "application/jsonp"]
+    "kind",
+    ["application/x-www-form-urlencoded", "text/plain", "multipart/form-data", "", "application/jsonp"],
 )
 def test_what_a_form_can_send_is_refused(cp: RunningPlatform, kind: str) -> None:
     answer = post(cp, GOOD, **{"Content-Type": kind})
@@ -196,7 +204,10 @@ def test_it_listens_on_loopback_alone(cp: RunningPlatform) -> None:
         address = probe.getsockname()[0]
     if address.startswith("127."):
         pytest.skip("this machine has no address but loopback")
-    with pytest.raises(OSError), socket.create_connection((address, cp.admin), timeout=2):
+    with (
+        pytest.raises((ConnectionError, TimeoutError)),
+        socket.create_connection((address, cp.admin), timeout=2),
+    ):
         pass
 
 
@@ -225,7 +236,7 @@ def test_9_2_4_one_switch_turns_tokens_off(settings: dict[str, str]) -> None:
         apis = cp.get("/catalog").body["apis"]
         assert apis["dataplaneToken"] == {"localUrl": "", "publicUrl": ""}
         assert apis["admin"]["localUrl"] == f"http://localhost:{port}"
-        assert SecretManager(cp.platform.store).names("default") == []
+        assert "dataplane-token-signing-key" not in SecretManager(cp.platform.store).names("default")
 
 
 def test_a_signature_is_made_with_the_stored_key(cp: RunningPlatform) -> None:

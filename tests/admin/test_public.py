@@ -135,7 +135,10 @@ def test_2_7_the_catalog_tells_the_public_url(cp: RunningPlatform) -> None:
 
 
 def refusal(files: Path, **changed: str) -> str:
-    with pytest.raises(ConfigError) as caught, running_platform([kuma_store_memory], settings(files, **changed)):
+    with (
+        pytest.raises(ConfigError) as caught,
+        running_platform([kuma_store_memory], settings(files, **changed)),
+    ):
         raise AssertionError("it started")
     return str(caught.value)
 

@@ -191,7 +191,9 @@ def test_stance_4_other_algorithms_are_refused(keys: SigningKeys, verifier: Toke
 def test_a_key_that_is_not_known(verifier: TokenVerifier) -> None:
     stranger: Any = serialization.load_der_private_key(SECOND, password=None)
     for headers in (None, {"kid": "0"}, {"kid": ""}):
-        assert refusal(verifier, forged(stranger, headers=headers)) == "the key that signed it is not known here"
+        assert (
+            refusal(verifier, forged(stranger, headers=headers)) == "the key that signed it is not known here"
+        )
 
 
 def test_a_signature_by_another_key_than_it_says(keys: SigningKeys, verifier: TokenVerifier) -> None:
@@ -316,7 +318,9 @@ def test_while_the_store_is_away_the_known_keys_are_good(
     verifier.authenticate("shop", "web-1", token)
     store.away = False
     secrets.delete("default", SIGNING_KEY)
-    assert refusal(verifier, token) == "the key that signed it is not known here", "it is read once it is back"
+    assert refusal(verifier, token) == "the key that signed it is not known here", (
+        "it is read once it is back"
+    )
 
 
 def test_a_control_plane_that_never_saw_the_keys_says_that_the_store_is_away(store: Breakable) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from types import ModuleType
 from typing import Any
 
-import kuma_ca_builtin
 import pytest
 
+import kuma_ca_builtin
 import kuma_store_memory
 from kuma_core.plugin.hookspecs import hookimpl
 from kuma_core.sdk import CaProviderFactory, Severity, Violation

@@ -127,7 +127,7 @@ def test_the_example_of_ca_providers(running: RunningPlatform) -> None:
 
 def test_the_example_of_admin_routes(running: RunningPlatform) -> None:
     answer = running.request("GET", "/meshes/default/secret-names", port=running.admin)
-    assert answer.body == {"names": ["dataplane-token-signing-key"]}
+    assert "dataplane-token-signing-key" in answer.body["names"]
 
 
 def test_the_example_of_admit(running: RunningPlatform) -> None:

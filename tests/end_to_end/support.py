@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import socketserver
 import subprocess
 import sys
@@ -131,17 +132,21 @@ class Machine:
         self.cp = cp
         self._folder = folder
         self._stack = stack
+        self.drain_seconds = 30
 
     def service(self, name: str) -> int:
         """Run a service; returns its port."""
         return self._stack.enter_context(service(name))
 
-    def sidecar(self, name: str, mesh: str = "default", wait: bool = True, api_url: str = "") -> Sidecar:
-        """Run kuma-dp for a Dataplane; by default wait until its Envoy is live."""
+    def sidecar(
+        self, name: str, mesh: str = "default", wait: bool = True, api_url: str = "", token_text: str = ""
+    ) -> Sidecar:
+        """Run kuma-dp for a Dataplane, with its token unless another is given; by default wait until its
+        Envoy is live."""
         admin_port, log = free_port(), self._folder / f"{name}-{time.monotonic_ns()}.log"
         api_url = api_url or self.cp.api_url
         token = self._folder / f"{mesh}-{name}-token"
-        token.write_text(dataplane_token(api_url, name, mesh))
+        token.write_text(token_text or dataplane_token(api_url, name, mesh))
         command = [
             str(BIN / "kuma-dp"),
             "run",
@@ -151,7 +156,8 @@ class Machine:
             f"--admin-port={admin_port}",
             f"--dataplane-token-file={token}",
         ]
-        process = start(command, log, self._stack)
+        environ = {**os.environ, "KUMA_DATAPLANE_DRAIN_TIME": f"{self.drain_seconds}s"}
+        process = start(command, log, self._stack, env=environ)
         sidecar = Sidecar(process, admin_port, log)
         if wait:
             eventually(sidecar.is_live, 20, f"a live Envoy for {name}")

@@ -36,7 +36,9 @@ def module(**functions: Callable[..., Any]) -> ModuleType:
 
 
 def catalog(**plugins: ModuleType) -> Catalog:
-    loaded = [Plugin(name, f"acme-{name}", "2.0", State.LOADED, module=what) for name, what in plugins.items()]
+    loaded = [
+        Plugin(name, f"acme-{name}", "2.0", State.LOADED, module=what) for name, what in plugins.items()
+    ]
     return build_catalog(builtin, loaded)
 
 
@@ -167,7 +169,7 @@ def test_hook_kuma_register_admin_routes() -> None:
 def test_an_admin_route_of_the_kernel_is_not_replaced() -> None:
     plugin = module(kuma_register_admin_routes=lambda context: [Route("/tokens", object())])
     with (
-        pytest.raises(PluginError, match='"acme" and "builtin"|"builtin" and "made"'),
+        pytest.raises(PluginError, match='"builtin" and "made" both bring the admin route "tokens"'),
         running_platform([kuma_store_memory, plugin]),
     ):
         raise AssertionError("it started")
@@ -215,7 +217,7 @@ def test_what_an_admission_raises_is_told_with_its_plugin() -> None:
 
 def test_an_answer_that_is_no_violation_is_told_with_its_plugin() -> None:
     admission = catalog(acme=admitting(lambda: ["no"])).admission(Authorities({}))
-    with pytest.raises(PluginError, match='plugin "acme": kuma_admit returned \'no\', which is no Violation'):
+    with pytest.raises(PluginError, match="plugin \"acme\": kuma_admit returned 'no', which is no Violation"):
         admission(CARD, None, ANY)
 
 

@@ -91,7 +91,9 @@ def test_of_many_that_ensure_at_once_all_get_one_value(secrets: SecretManager) -
         return b"%d" % number
 
     threads = [
-        threading.Thread(target=lambda n=n: found.append(secrets.ensure("shop", "pin", lambda: make(n)).value))
+        threading.Thread(
+            target=lambda n=n: found.append(secrets.ensure("shop", "pin", lambda: make(n)).value)
+        )
         for n in range(8)
     ]
     for thread in threads:

@@ -122,7 +122,9 @@ def test_the_first_root_signs_and_all_are_trusted(secrets: SecretManager) -> Non
         verified(chain, old)
 
 
-@pytest.mark.parametrize("value", [b"", b"{}", b'{"roots": []}', b'{"roots": [{"cert": "cGVt", "key": "cGVt"}]}'])
+@pytest.mark.parametrize(
+    "value", [b"", b"{}", b'{"roots": []}', b'{"roots": [{"cert": "cGVt", "key": "cGVt"}]}']
+)
 def test_a_secret_that_cannot_be_read_is_told_without_its_content(
     secrets: SecretManager, value: bytes
 ) -> None:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
-from kuma_core.sdk import Policy, ResourceType, hookimpl
+from kuma_core.sdk import Policy, Resource, ResourceType, Violation, hookimpl
+
+if TYPE_CHECKING:
+    from kuma_core.sdk import ResourceManager
 
 
 @hookimpl
@@ -21,3 +25,13 @@ def kuma_register_policies() -> Iterable[Policy]:
     from kuma_policy_traffic.policies import POLICIES
 
     return POLICIES
+
+
+@hookimpl
+def kuma_admit(
+    resource: Resource | None, previous: Resource | None, resources: ResourceManager
+) -> Iterable[Violation]:
+    """Warn of a mesh that is encrypted with nothing permitted in it."""
+    from kuma_policy_traffic.traffic_permission.admission import violations
+
+    return violations(resource, previous, resources)

@@ -1,0 +1,88 @@
+"""The pages on the admin server, tokens and authorities name what the code has."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from kuma_core.admin import tokens as admin_tokens
+from kuma_core.auth import tokens
+from kuma_core.auth.keys import BITS, SIGNING_KEY
+from kuma_core.builtin.settings import SETTINGS
+from kuma_core.ca.contract import WatchedCaProvider
+from kuma_core.specs.base import parse_spec
+from kuma_core.specs.mesh import MeshSpec
+
+ROOT = Path(__file__).parents[2]
+PAGES = {name: (ROOT / f"docs/reference/{name}.md").read_text() for name in ("admin", "tokens", "ca")}
+SECTIONS = ("adminServer", "dataplaneTokenServer", "general", "apiServer")
+
+
+def flat(page: str) -> str:
+    return re.sub(r"\s+", " ", PAGES[page])
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_configuration_keys_of_a_page_exist(page: str) -> None:
+    known = {setting.path for setting in SETTINGS}
+    named = set(re.findall(rf"`((?:{'|'.join(SECTIONS)})\.[\w.]+)[`:]", PAGES[page]))
+    assert named - known == set()
+
+
+def test_the_admin_page_names_the_public_servers_keys() -> None:
+    keys = {s.path for s in SETTINGS if s.path.startswith("adminServer.")}
+    assert {key for key in keys if f"`{key}`" not in PAGES["admin"]} == set()
+
+
+def test_the_admin_page_tells_the_bounds() -> None:
+    assert f"{admin_tokens.MAX_BODY_BYTES // 1024} KiB" in PAGES["admin"]
+
+
+def refusals() -> list[str]:
+    """The reasons that the verifier gives, up to their first inserted value."""
+    tree = ast.parse(Path(tokens.__file__).read_text())
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    texts = [
+        text.value
+        for call in calls
+        if isinstance(call.func, ast.Name) and call.func.id == "_refused"
+        for text in ast.walk(call.args[0])
+        if isinstance(text, ast.Constant) and isinstance(text.value, str) and text.value.startswith("it")
+    ]
+    return [text.partition(";")[0].rstrip(' "') for text in texts]
+
+
+def test_the_tokens_page_explains_every_refusal() -> None:
+    assert len(refusals()) >= 7
+    assert [text for text in refusals() if f"could not parse token: {text}" not in flat("tokens")] == []
+    assert "the key that signed it is not known here" in flat("tokens")
+
+
+def test_the_tokens_page_tells_the_facts() -> None:
+    for fact in (SIGNING_KEY, tokens.ALGORITHM, f"{BITS} bits", f"more than {tokens.MAX_TOKEN} characters"):
+        assert fact in flat("tokens")
+
+
+def test_the_ca_page_has_every_method_with_its_parameters() -> None:
+    for name, method in inspect.getmembers(WatchedCaProvider, inspect.isfunction):
+        if not name.startswith("_"):
+            words = [word for word in inspect.signature(method).parameters if word != "self"]
+            assert f"| `{name}({', '.join(words)})` |" in PAGES["ca"]
+
+
+def test_the_mesh_of_the_ca_page_is_one() -> None:
+    (text,) = re.findall(r"```yaml\n(.*?)```", PAGES["ca"], re.DOTALL)
+    document = yaml.safe_load(text)
+    spec, unknown = parse_spec(MeshSpec, {"mtls": document["mtls"]})
+    assert (unknown, list(spec.violations())) == ([], [])
+
+
+def test_every_authority_of_ours_is_on_the_ca_page() -> None:
+    brought = [path.name.removeprefix("ca_") for path in (ROOT / "plugins").glob("ca_*")]
+    assert brought
+    assert [name for name in brought if f"| `{name}` | `kuma-ca-{name}` |" not in PAGES["ca"]] == []

@@ -114,8 +114,8 @@ class Item:
         self._require_writable()
         key = self._kind.key(mesh, name or mesh)
         if wants_dry_run(req):
-            self._resources.get(key)
-            answer_dry_run(resp, self._previewer, key, None, [])
+            warnings = self._resources.examine_deletion(key)
+            answer_dry_run(resp, self._previewer, key, None, _warnings([], warnings))
             return
         _warn(resp, [], self._resources.delete(key))
 

@@ -8,10 +8,13 @@ from typing import Any
 import click
 
 from kuma_core.commandline import Command
+from kuma_core.errors import KumaError
 from kuma_core.kumactl.output import dump, output_option
 from kuma_core.kumactl.session import Session, pass_session
 
 HEADER = ("KIND", "FOR", "NAME", "RANK", "RESULT")
+DATAPLANE, SERVICE = "dataplane:", "service:"
+"""What may stand before a name, to say which of the two is meant."""
 
 
 @click.command("explain", cls=Command, short_help="Explain which policies apply.")
@@ -34,6 +37,8 @@ def explain(session: Session, source: str, destination: str | None, output: str)
     try:
         value = client.get(path, query)
     except ApiError as error:
+        if error.status == 404 and error.explained:
+            raise _missing(session.mesh, source, destination or "") from None
         raise error.behind("failed to explain") from None
     if output != "table":
         click.echo(dump(value, output))
@@ -41,6 +46,13 @@ def explain(session: Session, source: str, destination: str | None, output: str)
     with known_shape(client.url + path):
         text = table(value)
     click.echo(text)
+
+
+def _missing(mesh: str, *parties: str) -> KumaError:
+    """The server does not tell what is not there; a service need not exist, so there is little that it can be."""
+    named = [f'"{p.removeprefix(DATAPLANE)}"' for p in parties if p.startswith(DATAPLANE)]
+    no_dataplane = f", or no Dataplane {' or '.join(named)} in it" if named else ""
+    return KumaError(f'there is no Mesh with name "{mesh}"{no_dataplane}')
 
 
 def table(value: Mapping[str, Any]) -> str:
@@ -65,7 +77,7 @@ def _heading(value: Mapping[str, Any]) -> str:
 
 
 def _bare(party: str) -> str:
-    return party.removeprefix("dataplane:").removeprefix("service:")
+    return party.removeprefix(DATAPLANE).removeprefix(SERVICE)
 
 
 def _tags(tags: Mapping[str, str]) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kuma_core.commandline import Group
+from kuma_core.errors import KumaError
 from kuma_core.kumactl.output import dump, output_option
 from kuma_core.kumactl.parameters import key_values
 from kuma_core.kumactl.session import Session, pass_session
@@ -81,6 +82,9 @@ def xds(session: Session, dataplane: str, output: str) -> None:
     try:
         value = client.get(path)
     except ApiError as error:
+        if error.status == 404 and error.explained:
+            missing = f'there is no Dataplane with name "{dataplane}" in mesh "{session.mesh}"'
+            raise KumaError(missing) from None
         raise error.behind(f'failed to inspect Dataplane "{dataplane}"') from None
     if output != "table":
         click.echo(dump(value, output))

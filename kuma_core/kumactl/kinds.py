@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kuma_core.errors import KumaError
-from kuma_core.kumactl.client import ApiError, Client, Unreachable, check_steps, item_path
+from kuma_core.kumactl.client import ApiError, Client, Unreachable, check_steps, item_path, known_shape
 from kuma_core.model import CellFormat, Column, Scope
 
 
@@ -108,13 +108,8 @@ def fetch(client: Client) -> Kinds:
         if error.status != 404:
             raise
         raise Unreachable(f"{client.url}/kinds is not there: this is not a control plane of ours") from None
-    try:
+    with known_shape(f"{client.url}/kinds"):
         return Kinds([_kind(k) for k in _list(value["kinds"])])
-    except (TypeError, KeyError, ValueError, AttributeError):
-        message = (
-            f"{client.url}/kinds did not answer with kinds as kumactl knows them; are the versions alike?"
-        )
-        raise Unreachable(message) from None
 
 
 def _kind(value: dict[str, Any]) -> Kind:

@@ -6,7 +6,6 @@ itself would let the error through without it.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -21,6 +20,7 @@ from kuma_core.model import ResourceType
 from kuma_core.plugin import hookspecs
 from kuma_core.plugin.admission import Admission
 from kuma_core.plugin.loader import Plugin, State
+from kuma_core.plugin.registration import register, way_out
 from kuma_core.resources.contract import StoreFactory
 
 if TYPE_CHECKING:
@@ -134,10 +134,10 @@ def build_catalog(builtin: object, plugins: Iterable[Plugin]) -> Catalog:
     plugins = tuple(plugins)
     manager = pluggy.PluginManager(hookspecs.NAMESPACE)
     manager.add_hookspecs(hookspecs)
-    _register(manager, builtin, BUILTIN, "the kernel itself")
+    register(manager, builtin, BUILTIN, "the kernel itself")
     for plugin in sorted(plugins, key=lambda item: item.name):
         if plugin.state is State.LOADED:
-            _register(manager, plugin.module, plugin.name, plugin.label)
+            register(manager, plugin.module, plugin.name, plugin.label)
     return _freeze(manager, plugins)
 
 
@@ -202,60 +202,6 @@ def _provides(
     return MappingProxyType({name: tuple(sorted(values)) for name, values in provides.items()})
 
 
-def _register(manager: pluggy.PluginManager, module: object, name: str, label: str) -> None:
-    """Register one plugin; refuse what pluggy would overlook or fail on later without a name."""
-    try:
-        manager.register(module, name=name)
-        manager.check_pending()
-    except pluggy.PluginValidationError as error:
-        raise PluginError(f"{label}: {_first_lines(error)}", name) from error
-    except ValueError as error:
-        raise PluginError(f"{label}: {_taken(manager, module, name)}; {_way_out(name)}", name) from error
-    own = _implementations(manager, module)
-    for attribute, _ in inspect.getmembers(module, callable):
-        if attribute.startswith(("kuma_register_", "kuma_admit")) and attribute not in own:
-            raise PluginError(f"{label}: {attribute} lacks the @hookimpl decorator", name)
-    for hook, implementation in own.items():
-        _check_signature(implementation, hook, name, label)
-
-
-def _taken(manager: pluggy.PluginManager, module: object, name: str) -> str:
-    """Why pluggy does not register: it knows the module, or the name, already."""
-    known = manager.get_name(module)
-    return f'its module is that of the plugin "{known}"' if known else f'the name "{name}" is taken'
-
-
-def _implementations(manager: pluggy.PluginManager, module: object) -> dict[str, pluggy.HookImpl]:
-    """The hook implementations of one module, by hook, whatever its functions are called."""
-    return {
-        caller.name: implementation
-        for caller in manager.get_hookcallers(module) or ()
-        for implementation in caller.get_hookimpls()
-        if implementation.plugin is module
-    }
-
-
-def _first_lines(error: Exception) -> str:
-    return " ".join(line.strip() for line in str(error).splitlines() if line.strip())
-
-
-def _check_signature(implementation: pluggy.HookImpl, hook: str, name: str, label: str) -> None:
-    if inspect.iscoroutinefunction(implementation.function):
-        raise PluginError(f"{label}: {hook} must be a plain function, not a coroutine", name, hook)
-    if implementation.wrapper or implementation.hookwrapper:
-        raise PluginError(
-            f"{label}: {hook} may not be a hook wrapper; hooks here only return values", name, hook
-        )
-    for parameter in inspect.signature(implementation.function).parameters.values():
-        if parameter.default is not parameter.empty or parameter.kind is parameter.KEYWORD_ONLY:
-            raise PluginError(
-                f'{label}: parameter "{parameter.name}" of {hook} may have no default '
-                "and may not be keyword-only",
-                name,
-                hook,
-            )
-
-
 def collect(
     manager: pluggy.PluginManager, hook: str, expected: type[T] | None, **arguments: Any
 ) -> list[Contributed[T]]:
@@ -279,8 +225,7 @@ def _call(implementation: Any, hook: str, arguments: Mapping[str, Any]) -> list[
         return list(result)
     except Exception as error:
         raise PluginError(
-            f'plugin "{name}": {hook} failed: {type(error).__name__}: {error}. '
-            f"Repair it, or {_way_out(name)}",
+            f'plugin "{name}": {hook} failed: {type(error).__name__}: {error}. Repair it, or {way_out(name)}',
             name,
             hook,
         ) from error
@@ -332,22 +277,17 @@ def _refuse_keys_inside_keys(settings: list[Contributed[Setting]]) -> None:
             if section in owners:
                 raise PluginError(
                     f'the configuration key "{entry.value.path}" of plugin "{entry.plugin}" lies inside '
-                    f'the key "{section}" of plugin "{owners[section]}"; {_way_out(entry.plugin)}',
+                    f'the key "{section}" of plugin "{owners[section]}"; {way_out(entry.plugin)}',
                     entry.plugin,
                 )
 
 
 def _clash(what: str, word: Any, first: str, second: str) -> PluginError:
     if first == second:
-        return PluginError(f'plugin "{first}" brings the {what} "{word}" twice; {_way_out(first)}', first)
+        return PluginError(f'plugin "{first}" brings the {what} "{word}" twice; {way_out(first)}', first)
     foreign = first if second == BUILTIN else second
     message = f'plugins "{first}" and "{second}" both bring the {what} "{word}"'
-    return PluginError(f"{message}; {_way_out(foreign)}", foreign)
-
-
-def _way_out(plugin: str) -> str:
-    """What to do about a plugin that cannot be taken."""
-    return f"start without it: --plugins no:{plugin}"
+    return PluginError(f"{message}; {way_out(foreign)}", foreign)
 
 
 def _words(kind: ResourceType) -> list[str]:

@@ -219,6 +219,14 @@ class ResourceManager:
             message = f"mesh of name {resource.mesh} is not found"
             raise InvalidResource([Violation("mesh", message)], details="Mesh is not found") from None
 
+    def examine_deletion(self, key: ResourceKey) -> tuple[Violation, ...]:
+        """What its deleter would be told; nothing is deleted.
+
+        Raises ``NotFound`` for a resource that is not there, ``InvalidResource`` if it may not be deleted.
+        """
+        previous = self._readable(self._store.get(key))
+        return _accept(self._admit(None, previous, self)) if previous else ()
+
     def delete(self, key: ResourceKey) -> tuple[Violation, ...]:
         """Delete a resource and what cannot live without it; returns what its deleter should be told.
 
@@ -226,20 +234,15 @@ class ResourceManager:
         interrupted one left. Raises ``NotFound`` if the resource itself was not there, ``InvalidResource`` if
         it may not be deleted.
         """
-        warnings = self._ask_to_delete(key)
+        warnings: tuple[Violation, ...] = ()
+        with suppress(NotFound):  # what an interrupted deletion left is still to be cleared away
+            warnings = self.examine_deletion(key)
         try:
             self._store.delete(key)
         finally:
             for owned in self._owned_by(key):
                 self._discard(owned)
         return warnings
-
-    def _ask_to_delete(self, key: ResourceKey) -> tuple[Violation, ...]:
-        try:
-            previous = self._readable(self._store.get(key))
-        except NotFound:
-            return ()
-        return _accept(self._admit(None, previous, self)) if previous else ()
 
     def _owned_by(self, key: ResourceKey) -> Iterator[ResourceKey]:
         if key.type == DATAPLANE:

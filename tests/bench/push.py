@@ -104,6 +104,8 @@ def start_control_plane(stack: ExitStack) -> tuple[psutil.Process, str, int]:
         "BOOTSTRAP_SERVER_PORT",
         "XDS_SERVER_GRPC_PORT",
         "XDS_SERVER_DIAGNOSTICS_PORT",
+        "ADMIN_SERVER_LOCAL_PORT",
+        "SDS_SERVER_GRPC_PORT",
     )
     ports = {f"KUMA_{name}": str(free_port()) for name in names}
     environ = {

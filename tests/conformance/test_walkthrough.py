@@ -27,6 +27,7 @@ PERMISSION = {
     "sources": [{"match": {"service": "web"}}],
     "destinations": [{"match": {"service": "echo"}}],
 }
+EVERYBODY = [{"match": {"service": "*"}}]
 HEADER = [
     *("MESH", "NAME", "TAGS", "STATUS", "LAST", "CONNECTED", "AGO", "LAST", "UPDATED", "AGO"),
     *("TOTAL", "UPDATES", "TOTAL", "ERRORS"),
@@ -63,6 +64,10 @@ class Newcomer:
     def call(self, port: int) -> str:
         """What ``curl`` shows; ``""`` when the call fails."""
         return self.shell.run(f"curl -s --max-time 5 http://127.0.0.1:{port}").stdout
+
+    def answers(self, port: int) -> bool:
+        """Whether the service echo answers a call of that port."""
+        return self.call(port).startswith("GET / HTTP/1.1")
 
     def refused(self, line: str) -> str:
         """What a line that must fail says."""
@@ -114,7 +119,7 @@ def test_10_steps_5_to_8_and_10(newcomer: Newcomer) -> None:
 
     newcomer.apply(WEB)
     newcomer.sidecar("dp-web-1")
-    eventually(lambda: newcomer.call(20000).startswith("GET / HTTP/1.1"), 20, "an answer through the mesh")
+    eventually(lambda: newcomer.answers(20000), 20, "an answer through the mesh")
     assert newcomer.row("dp-echo-1")[3] == "Online"
 
 
@@ -135,20 +140,30 @@ def test_10_step_6_without_a_token(newcomer: Newcomer) -> None:
 def test_10_steps_9_and_11_to_14(newcomer: Newcomer) -> None:
     """mTLS: closed to everyone, opened by a permission, closed again without it, and off."""
     needs(has("kuma_ca_builtin"), "the plugin kuma-ca-builtin: issue 3")
-    encrypted = mesh("default", mtls={"enabled": True, "ca": {"builtin": {}}})
-    warned = newcomer.shell.run("kumactl apply -f -", yaml.safe_dump(encrypted)).stderr
-    needs("not enforced yet" not in warned, "mTLS between proxies, identities and permissions: issue 5")
     for resource in (ECHO, WEB):
         newcomer.apply(resource)
         newcomer.sidecar(resource["name"])
-    eventually(lambda: not newcomer.call(10000), 20, "plain text refused")
-    eventually(lambda: not newcomer.call(20000).startswith("GET "), 20, "denied by default")
+    eventually(lambda: newcomer.answers(10000) and newcomer.answers(20000), 20, "answers without mTLS")
+    encrypted = mesh("default", mtls={"enabled": True, "ca": {"builtin": {}}})
+    warned = newcomer.shell.run("kumactl apply -f -", yaml.safe_dump(encrypted)).stderr
+    needs("not enforced yet" not in warned, "mTLS between proxies, identities and permissions: issue 5")
+    assert newcomer.shell.good("kumactl get meshes").splitlines()[1].split()[:3] == [
+        "default",
+        "on",
+        "builtin",
+    ]
+    eventually(lambda: not newcomer.answers(10000), 20, "plain text refused")
+    eventually(lambda: not newcomer.answers(20000), 20, "denied by default")
     newcomer.apply(PERMISSION)
-    eventually(lambda: newcomer.call(20000).startswith("GET "), 20, "what is permitted")
-    newcomer.shell.good("kumactl delete traffic-permission web-to-echo")
-    eventually(lambda: not newcomer.call(20000).startswith("GET "), 20, "denied again")
+    eventually(lambda: newcomer.answers(20000), 20, "what is permitted")
+    assert not newcomer.answers(10000)
+    deleted = newcomer.shell.good("kumactl delete traffic-permission web-to-echo")
+    assert deleted == 'deleted TrafficPermission "web-to-echo"\n'
+    eventually(lambda: not newcomer.answers(20000), 20, "denied again")
+    newcomer.apply({**PERMISSION, "sources": EVERYBODY, "destinations": EVERYBODY})
+    eventually(lambda: newcomer.answers(20000), 20, "everything permitted")
     newcomer.apply(mesh("default"))
-    eventually(lambda: newcomer.call(10000).startswith("GET "), 20, "plain text again")
+    eventually(lambda: newcomer.answers(10000), 20, "plain text again")
 
 
 def test_10_step_15(newcomer: Newcomer) -> None:
@@ -158,7 +173,7 @@ def test_10_step_15(newcomer: Newcomer) -> None:
     assert ["*", "XYZ", API] in rows
 
 
-def test_10_step_14_what_ends_in_order(newcomer: Newcomer, tmp_path: Path) -> None:
+def test_10_step_14_a_sidecar_that_ends(newcomer: Newcomer) -> None:
     """Ctrl-C on kuma-dp: the dataplane is shown as offline within seconds."""
     newcomer.apply(ECHO)
     token = dataplane_token(newcomer.shell, "dp-echo-1")

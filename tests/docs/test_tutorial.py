@@ -20,7 +20,9 @@ from ..namespaces import network_namespace
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/tutorial/first-mesh.md").read_text()
-BLOCK = re.compile(r"^```console\n\$ (?P<command>.+)\n(?P<output>(?:.*\n)*?)```$|^    (?P<program>kuma-.+)$", re.M)
+BLOCK = re.compile(
+    r"^```console\n\$ (?P<command>.+)\n(?P<output>(?:.*\n)*?)```$|^    (?P<program>kuma-.+)$", re.M
+)
 CHANGES = ("apply", "delete", "generate")
 
 

@@ -159,13 +159,6 @@ def test_7_4_a_bad_item_is_named(connected: Call, server: FakeServer) -> None:
     assert "a resource must be a mapping" in connected("apply", stdin="items: [1]").err
 
 
-def test_7_3_dry_run_takes_a_value_only_behind_an_equals_sign(connected: Call, server: FakeServer) -> None:
-    said = connected("apply", "--dry-run=xds", stdin=DATAPLANE).err
-    assert said.startswith('Error: invalid value "xds" for --dry-run: use true or false\nUsage: ')
-    assert connected("apply", "--dry-run", "xds", stdin=DATAPLANE).code == 1
-    assert server.written() == []
-
-
 def test_input_without_end_is_refused(
     connected: Call, server: FakeServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -267,7 +267,7 @@ def test_kinds_of_a_wrong_shape(connected: Call, server: FakeServer, kinds: str)
     server.reply("GET", "/kinds", 200, kinds)
     result = connected("get", "meshes")
     assert (result.code, result.err.count("\n")) == (1, 1)
-    assert "/kinds did not answer with kinds as kumactl knows them" in result.err
+    assert "/kinds did not answer as kumactl knows it; are the versions alike?" in result.err
 
 
 def test_a_server_without_kinds(connected: Call, server: FakeServer) -> None:

@@ -14,7 +14,19 @@ from kuma_core.errors import ConfigError, PluginError
 from kuma_core.plugin.catalog import Catalog, build_catalog
 from kuma_core.plugin.hookspecs import hookimpl
 from kuma_core.plugin.loader import Plugin, State
-from kuma_core.sdk import NUMBER, TEXT, Generator, ResourceType, Route, Setting, Spec, StoreFactory
+from kuma_core.sdk import (
+    NUMBER,
+    TEXT,
+    Ends,
+    Generator,
+    Policy,
+    PolicyScope,
+    ResourceType,
+    Route,
+    Setting,
+    Spec,
+    StoreFactory,
+)
 
 CONTEXT: Any = object()
 
@@ -95,7 +107,8 @@ def test_values_are_frozen_and_remember_their_plugins() -> None:
     assert made.kinds.owner("Card") == "cards"
     assert made.kinds.owner("Mesh") == "builtin"
     assert made.store("shelf").name == "shelf"
-    assert [item.name for item in made.generators] == ["inbound", "paint", "outbound"]
+    names = [item.name for item in made.generators]
+    assert names.index("inbound") < names.index("paint") < names.index("outbound")
     assert made.provides["cards"] == ("kind Card",)
     with pytest.raises(TypeError):
         made.stores["other"] = StoreFactory("other", open_nothing)  # type: ignore[index]
@@ -389,6 +402,19 @@ def test_hook_kuma_register_generators() -> None:
 
 def _only(monkeypatch: pytest.MonkeyPatch, hook: str) -> None:
     monkeypatch.setattr(builtin, f"kuma_register_{hook}", hookimpl(lambda context: []))
+
+
+def policy(kind: str, order: int) -> Policy:
+    return Policy(kind, order, PolicyScope.OUTBOUND, lambda spec: Ends(), lambda matches, subject: None)
+
+
+def test_hook_kuma_register_policies() -> None:
+    found = catalog(acme=bringing("policies", policy("Mesh", 2), policy("Dataplane", 1)))
+    assert [item.kind for item in found.policies] == ["Dataplane", "Mesh"]
+    with pytest.raises(PluginError, match="has no such kind of resources"):
+        catalog(acme=bringing("policies", policy("Nothing", 1)))
+    with pytest.raises(PluginError, match='order of a policy "1"'):
+        catalog(one=bringing("policies", policy("Mesh", 1)), two=bringing("policies", policy("Dataplane", 1)))
 
 
 def test_hook_kuma_register_routes(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -258,6 +258,7 @@ def test_a_deletion_can_be_refused() -> None:
             yield Violation("name", "stays")
 
     with running_platform([kuma_store_memory, admitting(ask)]) as cp:
+        assert cp.delete("/meshes/default?dryRun=true").status == 400
         assert cp.delete("/meshes/default").status == 400
         assert cp.get("/meshes/default").status == 200
         assert cp.delete("/meshes/nowhere").status == 404

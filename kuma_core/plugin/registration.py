@@ -1,0 +1,68 @@
+"""Registers one plugin with pluggy, and refuses by its name what pluggy would overlook or fail on later."""
+
+from __future__ import annotations
+
+import inspect
+
+import pluggy
+
+from kuma_core.errors import PluginError
+
+
+def way_out(plugin: str) -> str:
+    """What to do about a plugin that cannot be taken."""
+    return f"start without it: --plugins no:{plugin}"
+
+
+def register(manager: pluggy.PluginManager, module: object, name: str, label: str) -> None:
+    """Register one plugin; refuse what pluggy would overlook or fail on later without a name."""
+    try:
+        manager.register(module, name=name)
+        manager.check_pending()
+    except pluggy.PluginValidationError as error:
+        raise PluginError(f"{label}: {_first_lines(error)}", name) from error
+    except ValueError as error:
+        raise PluginError(f"{label}: {_taken(manager, module, name)}; {way_out(name)}", name) from error
+    own = _implementations(manager, module)
+    for attribute, _ in inspect.getmembers(module, callable):
+        if attribute.startswith(("kuma_register_", "kuma_admit")) and attribute not in own:
+            raise PluginError(f"{label}: {attribute} lacks the @hookimpl decorator", name)
+    for hook, implementation in own.items():
+        _check_signature(implementation, hook, name, label)
+
+
+def _taken(manager: pluggy.PluginManager, module: object, name: str) -> str:
+    """Why pluggy does not register: it knows the module, or the name, already."""
+    known = manager.get_name(module)
+    return f'its module is that of the plugin "{known}"' if known else f'the name "{name}" is taken'
+
+
+def _implementations(manager: pluggy.PluginManager, module: object) -> dict[str, pluggy.HookImpl]:
+    """The hook implementations of one module, by hook, whatever its functions are called."""
+    return {
+        caller.name: implementation
+        for caller in manager.get_hookcallers(module) or ()
+        for implementation in caller.get_hookimpls()
+        if implementation.plugin is module
+    }
+
+
+def _first_lines(error: Exception) -> str:
+    return " ".join(line.strip() for line in str(error).splitlines() if line.strip())
+
+
+def _check_signature(implementation: pluggy.HookImpl, hook: str, name: str, label: str) -> None:
+    if inspect.iscoroutinefunction(implementation.function):
+        raise PluginError(f"{label}: {hook} must be a plain function, not a coroutine", name, hook)
+    if implementation.wrapper or implementation.hookwrapper:
+        raise PluginError(
+            f"{label}: {hook} may not be a hook wrapper; hooks here only return values", name, hook
+        )
+    for parameter in inspect.signature(implementation.function).parameters.values():
+        if parameter.default is not parameter.empty or parameter.kind is parameter.KEYWORD_ONLY:
+            raise PluginError(
+                f'{label}: parameter "{parameter.name}" of {hook} may have no default '
+                "and may not be keyword-only",
+                name,
+                hook,
+            )

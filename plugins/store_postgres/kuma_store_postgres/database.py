@@ -1,0 +1,126 @@
+"""Where the database is and how it is connected to; every error of the driver becomes one sentence here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+
+import psycopg
+from psycopg import sql
+
+from kuma_core.sdk import Config, StoreUnavailable
+from kuma_store_postgres.problems import driver_errors, sentence
+
+TLS_MODES = MappingProxyType(
+    {
+        "disable": "disable",
+        "verifyNone": "require",
+        "verifyCa": "verify-ca",
+        "verifyFull": "verify-full",
+    }
+)
+"""What libpq calls the values of ``store.postgres.tls.mode`` (API specification, 6.3)."""
+
+LIVENESS = MappingProxyType(
+    {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 20_000}
+)
+"""How the kernel of the system finds out, without a query, that the other side is gone: within 25 seconds."""
+
+_GRACE_SECONDS = 2.0
+"""How much longer than the database itself we wait for a statement before we take the database for dead."""
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """The settings under ``store.postgres``. ``files`` are those of TLS, as libpq calls them.
+
+    ``statement_seconds`` is 0 where a statement may take as long as it takes.
+    """
+
+    host: str
+    port: int
+    name: str
+    user: str
+    password: str = field(repr=False)
+    tls_mode: str
+    files: Mapping[str, str]
+    connection_seconds: int
+    statement_seconds: float
+    connections: int
+
+    @classmethod
+    def of(cls, config: Config) -> Database:
+        """What the configuration says."""
+        prefix = "store.postgres."
+        paths = {"sslcert": "certPath", "sslkey": "keyPath", "sslrootcert": "caPath"}
+        files = {name: config.text(f"{prefix}tls.{path}") for name, path in paths.items()}
+        return cls(
+            host=config.text(prefix + "host"),
+            port=config.number(prefix + "port"),
+            name=config.text(prefix + "dbName"),
+            user=config.text(prefix + "user"),
+            password=config.text(prefix + "password"),
+            tls_mode=config.text(prefix + "tls.mode"),
+            files=MappingProxyType({name: path for name, path in files.items() if path}),
+            connection_seconds=config.number(prefix + "connectionTimeout"),
+            statement_seconds=config.seconds(prefix + "statementTimeout"),
+            connections=config.number(prefix + "maxOpenConnections"),
+        )
+
+    def __str__(self) -> str:
+        return f'the database "{self.name}" at {self.host}:{self.port}'
+
+    def without_limits(self) -> Database:
+        """The same database, with as much time for a statement as it takes."""
+        return replace(self, statement_seconds=0)
+
+    def connect(self) -> Connection:
+        """A new connection, each statement a transaction of its own. Raises ``psycopg.Error``."""
+        connection = Connection.connect(autocommit=True, prepare_threshold=None, **self._parameters())
+        try:
+            for name, value in self._session().items():
+                connection.execute(sql.SQL("SET {} = {}").format(sql.Identifier(name), sql.Literal(value)))
+        except BaseException:
+            connection.close()
+            raise
+        if self.statement_seconds:
+            connection.patience = self.statement_seconds + _GRACE_SECONDS
+        return connection
+
+    def _parameters(self) -> Mapping[str, str | int]:
+        """For libpq, each by itself and never as one text: a password may have any character."""
+        return {
+            "host": self.host,
+            "port": self.port,
+            "dbname": self.name,
+            "user": self.user,
+            "password": self.password,
+            "sslmode": TLS_MODES[self.tls_mode],
+            "gssencmode": "disable",
+            "connect_timeout": max(self.connection_seconds, 1),
+            "client_encoding": "utf8",
+            "application_name": "kuma-cp",
+            **LIVENESS,
+            **self.files,
+        }
+
+    def _session(self) -> Mapping[str, str]:
+        milliseconds = round(self.statement_seconds * 1000)
+        return {"default_transaction_isolation": "read committed", "statement_timeout": f"{milliseconds}ms"}
+
+    @contextmanager
+    def explained(self) -> Iterator[None]:
+        """Turn the errors of the driver and of SQLAlchemy into ``StoreUnavailable``."""
+        try:
+            yield
+        except driver_errors() as error:
+            raise StoreUnavailable(sentence(error, self)) from None
+
+
+class Connection(psycopg.Connection):
+    """A connection that does not wait for ever, not even for a server that hangs without closing it."""
+
+    patience: float | None = None
+    """For how many seconds a statement is waited for; ``None`` for as long as it takes."""

@@ -1,0 +1,12 @@
+"""Revision 0002 of the schema; what it does stands in ``sql/0002_versions.sql``."""
+
+from __future__ import annotations
+
+from kuma_store_postgres.migration import run_sql_of
+
+revision, down_revision = "0002", "0001"
+
+
+def upgrade() -> None:
+    """Run the SQL of this revision."""
+    run_sql_of(revision)

@@ -82,5 +82,9 @@ class Conflict(ResourceError):
     """The stored resource is no longer the one that the writer had read."""
 
 
+class Busy(KumaError):
+    """The control plane could not answer in time; the text says what it was asked."""
+
+
 class StoreUnavailable(KumaError):
     """The store cannot be reached at the moment; the same request may succeed later."""

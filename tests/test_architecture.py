@@ -282,7 +282,7 @@ def test_sqlalchemy_is_the_postgres_plugins_alone() -> None:
     assert users <= {"kuma_store_postgres"}
 
 
-SDK = ["kuma_core.sdk", "kuma_core.sdk.envoy", "kuma_core.sdk.pki"]
+SDK = ["kuma_core.sdk", "kuma_core.sdk.envoy", "kuma_core.sdk.http", "kuma_core.sdk.pki"]
 
 
 def test_the_sdk_holds_no_logic() -> None:

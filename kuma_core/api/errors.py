@@ -11,6 +11,7 @@ import structlog
 
 from kuma_core.errors import (
     AlreadyExists,
+    Busy,
     Conflict,
     InvalidResource,
     KumaError,
@@ -28,10 +29,11 @@ STATUS: list[tuple[type[KumaError], int, str]] = [
     (NotFound, 404, "Not found"),
     (Conflict, 409, "Conflict: the resource was changed by somebody else at the same time; try again"),
     (AlreadyExists, 409, "Conflict: the resource was created by somebody else at the same time; try again"),
+    (Busy, 503, ""),
     (StoreUnavailable, 503, "The store cannot be reached at the moment; try again later"),
     (KumaError, 500, "Internal Server Error"),
 ]
-"""The first class that fits decides the status and the ``details``."""
+"""The first class that fits decides the status and the ``details``; ``Busy`` has words of its own."""
 
 
 def error_body(title: str, details: str, causes: Iterable[Violation] = ()) -> bytes:
@@ -66,6 +68,8 @@ def _known(req: falcon.Request, resp: falcon.Response, error: KumaError, params:
         _answer(resp, 400, error_body(title, error.details, causes))
         return
     status, details = next((code, text) for known, code, text in STATUS if isinstance(error, known))
+    if isinstance(error, Busy):
+        details = str(error)
     if isinstance(error, UnreadableResource):
         details = f"Internal Server Error: {error}"
     if status >= 500:

@@ -46,10 +46,12 @@ def _chosen(ctx: click.Context, param: click.Parameter, value: str | None) -> st
     if value is None or value == XDS:
         return value or ""
     try:
-        return VALIDATE if click.BOOL.convert(value, param, ctx) else ""
+        if value.strip():  # to click an empty text is false; here it is a variable of a shell that is not set
+            return VALIDATE if click.BOOL.convert(value, param, ctx) else ""
     except click.BadParameter:
-        forms = f"use {FLAG} to check only, or {FLAG}=xds to see which proxies would change"
-        raise click.UsageError(f'invalid value "{value}" for {FLAG}: {forms}', ctx) from None
+        pass
+    forms = f"use {FLAG} to check only, or {FLAG}=xds to see which proxies would change"
+    raise click.UsageError(f'invalid value "{value}" for {FLAG}: {forms}', ctx)
 
 
 def check_output(output: str, dry_run: str) -> None:

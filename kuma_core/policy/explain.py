@@ -19,6 +19,7 @@ from kuma_core.specs.mesh import MeshSpec
 from kuma_core.specs.tags import TagPairs
 
 WHOLE = 100
+NO_DESTINATION = "no destination selector matches"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +72,7 @@ def explain_connection(
         routed = route(kinds, policies, mesh, source, service)
         destinations += routed
         found += _explained(kinds, policies, source, service, {item.service for item in routed})
-    found += _explained_inbounds(kinds, policies, destination)
+    found += _explained_inbounds(kinds, policies, source, destination)
     return found, tuple(destinations)
 
 
@@ -113,20 +114,23 @@ def _explained(
 
 
 def _explained_inbounds(
-    kinds: Iterable[Policy], policies: MeshPolicies, destination: Party
+    kinds: Iterable[Policy], policies: MeshPolicies, source: Party, destination: Party
 ) -> Iterator[Explanation]:
     for policy in kinds:
         if policy.scope is Scope.INBOUND:
             for tags in destination.tag_sets:
                 service = dict(tags).get("service", "")
-                yield Explanation(policy.kind, policy.scope, service, tuple(_inbound(policy, policies, tags)))
+                candidates = _inbound(policy, policies, source, tags)
+                yield Explanation(policy.kind, policy.scope, service, tuple(candidates))
 
 
-def _inbound(policy: Policy, policies: MeshPolicies, tags: TagPairs) -> Iterator[Candidate]:
-    """For an inbound all that match apply together, whatever their ranks."""
+def _inbound(policy: Policy, policies: MeshPolicies, source: Party, tags: TagPairs) -> Iterator[Candidate]:
+    """For an inbound all that match apply together, whatever their ranks and whichever sources they name."""
     for entry in policies.index(policy.kind).entries.values():
         found = best_rank(entry.ends.destinations, (tags,))
-        reason = "applies, with all others that match" if found else "no destination selector matches"
+        named = best_rank(entry.ends.sources, source.tag_sets) is not None
+        whom = "this source" if named else "other sources"
+        reason = f"applies, with all others that match; it names {whom}" if found else NO_DESTINATION
         yield Candidate(entry.name, found, found is not None, reason)
 
 

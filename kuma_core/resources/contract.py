@@ -6,7 +6,7 @@ ResourceManager, once, so that a new kind of resource never touches a backend.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import Enum
@@ -84,6 +84,32 @@ class Store(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class SchemaStatus:
+    """How far the schema of a store's backend is: revisions, oldest first.
+
+    ``current`` is ``""`` where nothing was migrated yet; ``pending`` lies between ``current`` and ``wanted``.
+    """
+
+    current: str
+    wanted: str
+    pending: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Migrations:
+    """How the schema of a store's backend is brought up to date; for stores whose backend has a schema.
+
+    ``up`` runs what is pending and returns those revisions, ``status`` changes nothing; both raise a
+    ``KumaError`` that says why it could not be. ``sql`` is the text of the whole schema for a client of the
+    backend; running it again does no harm.
+    """
+
+    up: Callable[[Config], Sequence[str]]
+    status: Callable[[Config], SchemaStatus]
+    sql: Callable[[], str]
+
+
+@dataclass(frozen=True, slots=True)
 class StoreFactory:
     """A store that can be chosen: ``name`` is the value of ``store.type``.
 
@@ -92,3 +118,4 @@ class StoreFactory:
 
     name: str
     open: Callable[[Config], AbstractContextManager[Store]]
+    migrations: Migrations | None = None

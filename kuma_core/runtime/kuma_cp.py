@@ -15,6 +15,7 @@ from kuma_core.errors import PluginError
 from kuma_core.plugin.loader import Plugin, State
 from kuma_core.runtime.config_commands import config, file_option
 from kuma_core.runtime.configuration import read_config
+from kuma_core.runtime.migrate_commands import migrate
 from kuma_core.runtime.plugin_choice import chosen, chosen_catalog, plugins_option
 
 
@@ -27,6 +28,7 @@ def root(ctx: click.Context, log_level: str) -> None:
 
 add_standard_commands(root)
 root.add_command(config)
+root.add_command(migrate)
 
 
 @root.command(help="Run the control plane until it is interrupted.")

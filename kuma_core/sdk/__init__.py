@@ -27,7 +27,16 @@ from kuma_core.model import CellFormat, Column, Resource, ResourceKey, ResourceT
 from kuma_core.plugin.hookspecs import hookimpl
 from kuma_core.policy.contract import Destination, Ends, Match, Policy, Subject
 from kuma_core.policy.contract import Scope as PolicyScope
-from kuma_core.resources.contract import Change, Op, Publish, Record, Store, StoreFactory
+from kuma_core.resources.contract import (
+    Change,
+    Migrations,
+    Op,
+    Publish,
+    Record,
+    SchemaStatus,
+    Store,
+    StoreFactory,
+)
 from kuma_core.resources.manager import ResourceManager
 from kuma_core.resources.secrets import Secret, SecretManager
 from kuma_core.runtime.contract import Component, Context
@@ -75,6 +84,7 @@ __all__ = [
     "KumaError",
     "MalformedResource",
     "Match",
+    "Migrations",
     "NotFound",
     "Op",
     "PluginError",
@@ -84,10 +94,11 @@ __all__ = [
     "Publish",
     "Record",
     "Resource",
-    "ResourceManager",
     "ResourceKey",
+    "ResourceManager",
     "ResourceType",
     "Route",
+    "SchemaStatus",
     "Scope",
     "Secret",
     "SecretManager",

@@ -7,7 +7,7 @@ the clusters' acknowledgement is held back until then.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from envoy_data_plane.envoy.config.cluster.v3 import Cluster, ClusterDiscoveryType
@@ -18,7 +18,7 @@ from envoy_data_plane.envoy.service.discovery.v3 import (
     DiscoveryRequest,
     DiscoveryResponse,
 )
-from envoy_data_plane.google.protobuf import Any
+from envoy_data_plane.google.protobuf import Any, Struct, Value
 from envoy_data_plane.google.rpc import Status
 
 from kuma_core.xds.contract import CLUSTER, ENDPOINTS, LISTENER
@@ -42,6 +42,7 @@ class Received:
 class Client:
     """Common to both variants. ``reject`` maps a type to the text with which its responses are refused.
 
+    ``metadata`` is what the node says about itself.
     ``resources`` holds what the client runs with: by type, by name, the packed message. ``received`` is the
     diary.
     """
@@ -50,6 +51,7 @@ class Client:
     reject: dict[str, str] = field(default_factory=dict)
     resources: dict[str, dict[str, bytes]] = field(default_factory=lambda: {url: {} for url in TYPES})
     received: list[Received] = field(default_factory=list)
+    metadata: Mapping[str, str] = field(default_factory=dict)
     _warming: set[str] = field(default_factory=set)
     _asked_listeners: bool = False
     _introduced: bool = False
@@ -57,7 +59,8 @@ class Client:
     def _node(self) -> Node | None:
         """The node goes along with the first request of a stream only."""
         first, self._introduced = not self._introduced, True
-        return Node(id=self.node_id) if first else None
+        told = {key: Value(string_value=text) for key, text in self.metadata.items()}
+        return Node(id=self.node_id, metadata=Struct(fields=told)) if first else None
 
     def _gave_up(self, type_url: str, names: Iterable[str]) -> list[bytes]:
         """A cluster whose endpoints were refused is taken as warm, without any."""

@@ -13,7 +13,7 @@ from typing import Any
 
 from envoy_data_plane.message_pool import default_message_pool
 
-from kuma_core.errors import KumaError, NotFound
+from kuma_core.errors import Busy, NotFound
 from kuma_core.model import Resource, ResourceKey
 from kuma_core.xds.contract import SHORT_NAMES, Proxy, StreamReport
 from kuma_core.xds.reconciler import Generated, Reconciler, touched_by
@@ -55,7 +55,7 @@ class Preview:
     def dry_run(self, key: ResourceKey, resource: Resource | None) -> list[dict[str, Any]]:
         """The proxies that would change if the resource were stored, or (``None``) deleted, and how.
 
-        Raises ``KumaError`` if it cannot be told within the deadline.
+        Raises ``Busy`` if it cannot be told within the deadline.
         """
         deadline = time.monotonic() + DEADLINE_SECONDS
         return self._reconciler.ask(
@@ -69,7 +69,7 @@ class Preview:
         names = {*views.mesh(key.mesh).dataplanes, *after.mesh(key.mesh).dataplanes}
         for name in sorted(names):
             if time.monotonic() > deadline:
-                raise KumaError(f"the dry run took more than {DEADLINE_SECONDS:.0f} s and was given up")
+                raise Busy(f"the dry run took more than {DEADLINE_SECONDS:.0f} s and was given up")
             for proxy, before in self._generate(views, key.mesh, name):
                 if touched_by(effects, proxy, before):
                     yield from self._difference(proxy, before, after)

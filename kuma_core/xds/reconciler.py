@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 import structlog
 
-from kuma_core.errors import KumaError, StoreUnavailable
+from kuma_core.errors import Busy, KumaError
 from kuma_core.lifecycle import Stop
 from kuma_core.policy.contract import Policy
 from kuma_core.policy.matching import touches
@@ -163,7 +163,7 @@ class Reconciler:
     def ask(self, look: Callable[[Views], T], seconds: float) -> T:
         """What ``look`` finds in the views; it runs in the reconciler's thread and must not change anything.
 
-        Raises what ``look`` raises, or ``StoreUnavailable`` if there is no answer in time.
+        Raises what ``look`` raises, or ``Busy`` if there is no answer in time.
         """
         answer: Future[T] = Future()
         self._inbox.put(Question(look, answer))
@@ -171,9 +171,7 @@ class Reconciler:
             return answer.result(timeout=seconds)
         except TimeoutError:
             answer.cancel()
-            raise StoreUnavailable(
-                f"the control plane was too busy to answer within {seconds:.0f} s"
-            ) from None
+            raise Busy(f"the control plane was too busy to answer within {seconds:.0f} s") from None
 
     def connected(self, mesh: str, name: str) -> list[Proxy]:
         """The connected proxies of a Dataplane."""

@@ -82,12 +82,11 @@ def test_an_authority_without_its_plugin_is_refused_and_the_plugin_named(
     assert bare.get("/meshes/c").status == 404
 
 
-def test_stance_a_mesh_with_mutual_tls_is_told_that_it_is_not_enforced_yet(cp: RunningPlatform) -> None:
+def test_mutual_tls_with_a_loaded_authority_is_accepted_without_a_word(cp: RunningPlatform) -> None:
     for status in (201, 200):
         answer = put(cp, "tls", "builtin", enabled=True)
         assert answer.status == status
-        assert "not enforced yet" in answer.headers["Warning"]
-    assert "Warning" not in put(cp, "tls", "builtin").headers
+        assert "Warning" not in answer.headers
 
 
 def test_4_3_the_authority_may_not_change_while_mutual_tls_stays_on(cp: RunningPlatform) -> None:

@@ -9,11 +9,17 @@ import os
 import subprocess
 import sys
 from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PrivateFormat
+from cryptography.x509.oid import NameOID
 
 from kuma_core.testing.waiting import eventually
 
@@ -21,6 +27,11 @@ from ..end_to_end.support import start
 
 DATA = Path(__file__).parent / "data"
 BIN = Path(sys.executable).parent
+USAGES = (
+    *("digital_signature", "content_commitment", "key_encipherment", "data_encipherment", "key_agreement"),
+    *("key_cert_sign", "crl_sign", "encipher_only", "decipher_only"),
+)
+
 PLUGINS = ("kuma_store_memory", "kuma_policy_traffic", "kuma_ca_builtin", "kuma_ca_provided")
 
 
@@ -101,3 +112,18 @@ def dataplane_token(shell: Shell, name: str) -> str:
     file = shell.home / f"kuma-dp-{name}"
     file.write_text(shell.good(f"kumactl generate dataplane-token --dataplane={name} --mesh=default"))
     return f"--dataplane-token-file={file}"
+
+
+def signing_pair() -> dict[str, str]:
+    """A key and a self-signed root, as PEM texts."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "cellar-root")])
+    now = datetime.now(UTC)
+    builder = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+    builder = builder.not_valid_before(now - timedelta(hours=1)).not_valid_after(now + timedelta(days=30))
+    builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+    usage = dict.fromkeys(USAGES, False) | {"key_cert_sign": True, "crl_sign": True}
+    certificate = builder.add_extension(x509.KeyUsage(**usage), critical=True).sign(key, hashes.SHA256())
+    plain = serialization.NoEncryption()
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, plain).decode()
+    return {"cert": certificate.public_bytes(Encoding.PEM).decode(), "key": pem}

@@ -13,7 +13,7 @@ from kuma_core.documents import load_documents
 from kuma_core.testing.builders import mesh
 from kuma_core.testing.platform import RunningPlatform, make_catalog, running_platform
 
-from .support import document, has, needs, plugins
+from .support import document, has, needs, plugins, signing_pair
 
 
 @pytest.fixture(scope="module")
@@ -104,9 +104,9 @@ def test_11_6_a_number_is_no_duration(cp: RunningPlatform) -> None:
 def test_11_7_a_form_is_read_as_json(cp: RunningPlatform) -> None:
     """``curl -X PUT --data '{}'`` says that it sends a form; its body is looked at all the same (stance 2)."""
     kind = {"Content-Type": "application/x-www-form-urlencoded"}
-    answer = cp.request("PUT", "/meshes/x", {}, **kind)
+    answer = cp.request("PUT", "/meshes/x", {}, 0, **kind)
     assert [field for field, _ in causes(answer)] == ["name", "type"]
-    assert cp.request("PUT", "/meshes/x", mesh("x"), **kind).status == 201
+    assert cp.request("PUT", "/meshes/x", mesh("x"), 0, **kind).status == 201
     assert cp.delete("/meshes/x").status == 200
 
 
@@ -126,17 +126,28 @@ def test_11_7_replies_of_the_router(cp: RunningPlatform, method: str, path: str,
 def test_11_9_life_of_a_provided_authority(cp: RunningPlatform) -> None:
     """The first step is accepted with a warning in place of a refusal (stance 9)."""
     needs(has("kuma_ca_provided"), "the plugin kuma-ca-provided: issue 5")
-    answer = cp.put("/meshes/cellar", mesh("cellar", mtls={"ca": {"provided": {}}}))
-    assert answer.status == 201
-    assert "certificate" in answer.headers["Warning"]
-    other = mesh("cellar", mtls={"enabled": True, "ca": {"builtin": {}}})
-    assert (
-        cp.put("/meshes/cellar", mesh("cellar", mtls={"enabled": True, "ca": {"provided": {}}})).status == 200
+    admin = cp.platform.config.number("adminServer.local.port")
+    certificates = "/meshes/cellar/ca/provided/certificates"
+
+    def put(ca: str, enabled: bool) -> Any:
+        return cp.put("/meshes/cellar", mesh("cellar", mtls={"ca": {ca: {}}, "enabled": enabled}))
+
+    answer = put("provided", False)
+    assert (answer.status, "certificate" in answer.headers["Warning"]) == (201, True)
+    added = cp.request("POST", certificates, signing_pair(), admin)
+    assert (added.status, set(added.body)) == (200, {"id", "cert"})
+    item = f"{certificates}/{added.body['id']}"
+    assert put("provided", True).status == 200
+    refused = cp.request("DELETE", item, None, admin)
+    assert refused.status == 400
+    assert refused.body["details"].startswith(
+        "Cannot delete signing certificate when the mTLS in the mesh is active"
     )
-    ((field, message),) = causes(cp.put("/meshes/cellar", other))
-    assert (field, "Changing CA when mTLS is enabled is forbidden" in message) == ("mtls.ca", True)
-    assert cp.put("/meshes/cellar", mesh("cellar", mtls={"ca": {"builtin": {}}})).status == 200
-    assert cp.delete("/meshes/cellar").status == 200
+    assert [field for field, _ in causes(put("builtin", True))] == ["mtls.ca"]
+    assert put("builtin", False).status == 200
+    assert cp.request("DELETE", item, None, admin).status == 200
+    left = cp.request("GET", certificates, None, admin)
+    assert (left.status, left.body) == (200, [])
 
 
 # -- 11.11

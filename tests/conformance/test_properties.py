@@ -65,7 +65,7 @@ def _kumactl(config: Path, *argv: str, stdin: str = "") -> str:
         code = exit_code(build(), [f"--config-file={config}", *argv])
         out.flush()
     assert (code, "unknown" in err.getvalue()) == (0, False), (argv, stdin, err.getvalue())
-    return out.buffer.getvalue().decode()  # type: ignore[attr-defined]
+    return out.buffer.getvalue().decode()
 
 
 def _path(cp: RunningPlatform, document: dict[str, Any], name: str = "") -> str:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +14,7 @@ import yaml
 from kuma_core.testing.builders import dataplane, inbound, mesh, outbound
 from kuma_core.testing.waiting import eventually
 
+from ..end_to_end.support import end
 from ..namespaces import network_namespace
 from .support import BIN, Shell, dataplane_token, has, needs
 
@@ -34,10 +35,30 @@ HEADER = [
 ]
 
 
-@pytest.fixture
-def machine(tmp_path: Path) -> Iterator[Shell]:
+@pytest.fixture(scope="module")
+def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
+    """Steps 1 to 3: the programs, a control plane and the service echo."""
+    assert {"envoy", "kuma-cp", "kuma-dp", "kuma-tcp-echo", "kumactl"} <= {
+        path.name for path in BIN.iterdir()
+    }
     with network_namespace() as inside, ExitStack() as stack:
-        yield Shell(tmp_path, stack, inside)
+        shell = Shell(tmp_path_factory.mktemp("home"), stack, inside)
+        shell.control_plane()
+        shell.start("kuma-tcp-echo -port 9000")
+        eventually(lambda: shell.good("curl -s http://127.0.0.1:9000"), 10, "the service")
+        yield shell
+
+
+@pytest.fixture
+def newcomer(machine: Shell) -> Iterator[Newcomer]:
+    """Somebody at that machine, which is as before when they leave."""
+    user = Newcomer(machine)
+    yield user
+    for process in user.sidecars:
+        end(process)
+    for what in ("dataplane dp-echo-1", "dataplane dp-web-1", "traffic-permission web-to-echo"):
+        machine.run(f"kumactl delete {what}")
+    user.apply(mesh("default"))
 
 
 class Newcomer:
@@ -45,15 +66,18 @@ class Newcomer:
 
     def __init__(self, shell: Shell) -> None:
         self.shell = shell
+        self.sidecars: list[subprocess.Popen[bytes]] = []
 
     def apply(self, resource: dict[str, Any]) -> str:
         return self.shell.good("kumactl apply -f -", yaml.safe_dump(resource))
 
-    def sidecar(self, name: str) -> None:
+    def sidecar(self, name: str) -> subprocess.Popen[bytes]:
         """Steps 5 and 6: the token, if tokens are asked for, and the program."""
         token = dataplane_token(self.shell, name)
-        self.shell.start(f"kuma-dp run --name={name} --mesh=default --cp-address={API} {token}")
+        line = f"kuma-dp run --name={name} --mesh=default --cp-address={API} {token}"
+        self.sidecars.append(self.shell.start(line)[0])
         eventually(lambda: self.row(name)[3:4] == ["Online"], 20, f"{name} online")
+        return self.sidecars[-1]
 
     def row(self, name: str) -> list[str]:
         """The words of a dataplane's line in ``kumactl inspect dataplanes``."""
@@ -74,19 +98,6 @@ class Newcomer:
         done = self.shell.run(line)
         assert done.returncode == 1, line
         return done.stderr
-
-
-@pytest.fixture
-def newcomer(machine: Shell) -> Newcomer:
-    """After steps 1 to 4: the programs, a control plane, the service echo, and its Dataplane."""
-    assert {"envoy", "kuma-cp", "kuma-dp", "kuma-tcp-echo", "kumactl"} <= {
-        path.name for path in BIN.iterdir()
-    }
-    machine.control_plane()
-    machine.start("kuma-tcp-echo -port 9000")
-    user = Newcomer(machine)
-    eventually(lambda: user.call(9000), 10, "the service")
-    return user
 
 
 def test_10_steps_1_to_4(newcomer: Newcomer) -> None:
@@ -176,9 +187,7 @@ def test_10_step_15(newcomer: Newcomer) -> None:
 def test_10_step_14_a_sidecar_that_ends(newcomer: Newcomer) -> None:
     """Ctrl-C on kuma-dp: the dataplane is shown as offline within seconds."""
     newcomer.apply(ECHO)
-    token = dataplane_token(newcomer.shell, "dp-echo-1")
-    process, log = newcomer.shell.start(f"kuma-dp run --name=dp-echo-1 --cp-address={API} {token}")
-    eventually(lambda: newcomer.row("dp-echo-1")[3] == "Online", 20, f"online: {log}")
+    process = newcomer.sidecar("dp-echo-1")
     process.terminate()
     assert process.wait(timeout=20) == 0
     eventually(lambda: newcomer.row("dp-echo-1")[3] == "Offline", 10, "offline")

@@ -8,10 +8,10 @@ import ssl
 import time
 from contextlib import ExitStack
 
-import kuma_ca_builtin
 import pytest
 from cryptography import x509
 
+import kuma_ca_builtin
 import kuma_policy_traffic
 import kuma_store_memory
 from kuma_core.testing.builders import dataplane, inbound, outbound

@@ -81,7 +81,7 @@ def test_a_proxy_alone(connected: Call, server: FakeServer) -> None:
         "proxy",
         "-",
         "-",
-        *"no ProxyTemplate exists in mesh".split(),
+        *["no", "ProxyTemplate", "exists", "in", "mesh"],
         '"m"',
     ]
     assert asked(server) == {"source": "web-1"}

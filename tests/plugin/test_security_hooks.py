@@ -258,7 +258,8 @@ def test_a_deletion_can_be_refused() -> None:
             yield Violation("name", "stays")
 
     with running_platform([kuma_store_memory, admitting(ask)]) as cp:
-        assert cp.delete("/meshes/default?dryRun=true").status == 400
+        tried = cp.delete("/meshes/default?dry-run=xds")
+        assert (tried.status, tried.body["causes"]) == (400, [{"field": "name", "message": "stays"}])
         assert cp.delete("/meshes/default").status == 400
         assert cp.get("/meshes/default").status == 200
         assert cp.delete("/meshes/nowhere").status == 404

@@ -19,6 +19,7 @@ from kuma_core.model import ResourceKey
 from kuma_core.plugin.hookspecs import hookimpl
 from kuma_core.resources.contract import Store
 from kuma_core.resources.secrets import SecretManager
+from kuma_core.runtime.groundwork import _warn_of_open_api
 from kuma_core.sdk import StoreFactory
 from kuma_core.testing.builders import mesh
 from kuma_core.testing.platform import running_platform
@@ -138,3 +139,10 @@ def test_defaults_mesh_with_mutual_tls_needs_its_plugin() -> None:
         running_platform([kuma_store_memory], {"KUMA_DEFAULTS_MESH": ENCRYPTED}),
     ):
         raise AssertionError("it started")
+
+
+@pytest.mark.parametrize(("interface", "warns"), [("", True), ("10.0.0.1", True), ("127.0.0.1", False)])
+def test_stance_8_an_open_api_beside_encrypted_meshes_is_warned_of(interface: str, warns: bool) -> None:
+    with structlog.testing.capture_logs() as logs:
+        _warn_of_open_api(interface)
+    assert any("KUMA_API_SERVER_INTERFACE" in entry["event"] for entry in logs) is warns

@@ -6,12 +6,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
+from typing import Any
 
-import psycopg
 from psycopg import sql
 
 from kuma_core.sdk import Config, StoreUnavailable
-from kuma_store_postgres.problems import driver_errors, sentence
+from kuma_store_postgres.patience import PatientConnection
+from kuma_store_postgres.problems import ERRORS, sentence
 
 TLS_MODES = MappingProxyType(
     {
@@ -76,9 +77,9 @@ class Database:
         """The same database, with as much time for a statement as it takes."""
         return replace(self, statement_seconds=0)
 
-    def connect(self) -> Connection:
+    def connect(self) -> PatientConnection:
         """A new connection, each statement a transaction of its own. Raises ``psycopg.Error``."""
-        connection = Connection.connect(autocommit=True, prepare_threshold=None, **self._parameters())
+        connection = PatientConnection.connect(autocommit=True, **self._parameters())
         try:
             for name, value in self._session().items():
                 connection.execute(sql.SQL("SET {} = {}").format(sql.Identifier(name), sql.Literal(value)))
@@ -89,7 +90,7 @@ class Database:
             connection.patience = self.statement_seconds + _GRACE_SECONDS
         return connection
 
-    def _parameters(self) -> Mapping[str, str | int]:
+    def _parameters(self) -> Mapping[str, Any]:
         """For libpq, each by itself and never as one text: a password may have any character."""
         return {
             "host": self.host,
@@ -115,12 +116,5 @@ class Database:
         """Turn the errors of the driver and of SQLAlchemy into ``StoreUnavailable``."""
         try:
             yield
-        except driver_errors() as error:
-            raise StoreUnavailable(sentence(error, self)) from None
-
-
-class Connection(psycopg.Connection):
-    """A connection that does not wait for ever, not even for a server that hangs without closing it."""
-
-    patience: float | None = None
-    """For how many seconds a statement is waited for; ``None`` for as long as it takes."""
+        except ERRORS as error:
+            raise StoreUnavailable(sentence(error, str(self))) from None

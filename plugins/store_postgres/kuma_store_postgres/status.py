@@ -35,7 +35,9 @@ def require_schema(connection: psycopg.Connection, where: str) -> None:
         found = "holds the table of Kuma 0.3.1, which has to be taken over; nothing in it is lost"
     else:
         found = "holds no tables of Kuma yet"
-    raise ConfigError(f"{where} {found}: run `kuma-cp migrate up` with the same configuration, then start again")
+    raise ConfigError(
+        f"{where} {found}: run `kuma-cp migrate up` with the same configuration, then start again"
+    )
 
 
 def require_encoding(connection: psycopg.Connection, where: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -25,15 +26,19 @@ def online(machine: Shell, name: str) -> bool:
     return any(row[:2] == ["default", name] and "Online" in row for row in rows)
 
 
+def answers(machine: Shell, port: int) -> bool:
+    """Whether a service that repeats what it is told is behind that port."""
+    return machine.run(f"exec 3<>/dev/tcp/127.0.0.1/{port}; echo PING >&3; head -n 1 <&3").stdout == "PING\n"
+
+
 def test_backend_consumes_redis_through_both_proxies(machine: Shell) -> None:
     """On 127.0.0.1:10000; and whoever calls redis directly does it at its proxy's port 9000."""
     machine.start("kuma-tcp-echo -port 6379")
-    logs = [run_dataplane(machine, name) for name in ("redis-1", "backend-1")]
-    for name, log in zip(("redis-1", "backend-1"), logs, strict=True):
-        eventually(lambda name=name: online(machine, name), 20, f"{name} online: {log}")
+    for name in ("redis-1", "backend-1"):
+        log = run_dataplane(machine, name)
+        eventually(partial(online, machine, name), 20, f"{name} online: {log}")
     for port in (9000, 10000):
-        ping = f"exec 3<>/dev/tcp/127.0.0.1/{port}; echo PING >&3; head -n 1 <&3"
-        eventually(lambda ping=ping: machine.run(ping).stdout == "PING\n", 20, f"an answer at port {port}")
+        eventually(partial(answers, machine, port), 20, f"an answer at port {port}")
 
 
 @pytest.mark.parametrize("how", ["KUMA_DATAPLANE_ADMIN_PORT=9901", "--admin-port=9901"])

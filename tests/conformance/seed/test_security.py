@@ -16,7 +16,7 @@ from kuma_core.testing.builders import mesh
 from kuma_core.testing.platform import RunningPlatform
 from kuma_core.testing.waiting import eventually
 
-from ..support import DATA, Shell, dataplane_token, has, needs
+from ..support import DATA, Shell, dataplane_token, has, needs, signing_pair
 
 TOKENS = "http://localhost:5679/tokens"
 HEADER = "-H 'content-type: application/json'"
@@ -126,7 +126,17 @@ def test_kumactl_manages_the_authority(machine: Shell) -> None:
     for words in ("list", "add", "delete"):
         assert "Usage:" in machine.good(f"kumactl manage ca provided certificates {words} -h")
     needs(has("kuma_ca_provided"), "the plugin kuma-ca-provided: issue 5")
-    assert machine.good("kumactl manage ca provided certificates list").startswith("ID ")
+    files = []
+    for part, text in signing_pair().items():
+        (machine.home / part).write_text(text)
+        files.append(f"--{part}-file={part}")
+    manage = "kumactl manage ca provided certificates"
+    added = machine.good(f"{manage} add {' '.join(files)}")
+    identity = added.split('"')[1]
+    assert added == f'added certificate "{identity}"'
+    header, row = machine.good(f"{manage} list").splitlines()
+    assert (header.split()[0], row.split()[0]) == ("ID", identity)
+    assert machine.good(f"{manage} delete --id {identity}") == f'removed certificate "{identity}"'
 
 
 def test_mtls_is_off_by_default(cp: RunningPlatform) -> None:

@@ -9,7 +9,10 @@ from kuma_core.sdk import Resource, Severity, Violation
 if TYPE_CHECKING:
     from kuma_core.sdk import ResourceManager
 
-NOTHING_PERMITTED = "with mutual TLS on, every connection is denied until a TrafficPermission allows it, and this mesh has none"
+NOTHING_PERMITTED = (
+    "with mutual TLS on, every connection is denied until a TrafficPermission allows it, "
+    "and this mesh has none"
+)
 
 
 def violations(

@@ -1,0 +1,77 @@
+"""What went wrong between us and the database, in one sentence that never holds a password."""
+
+from __future__ import annotations
+
+import re
+
+import psycopg
+import sqlalchemy.exc
+
+ERRORS = (psycopg.Error, sqlalchemy.exc.DBAPIError, sqlalchemy.exc.TimeoutError)
+"""Everything that the driver, SQLAlchemy and its pool raise for a database that does not do as it should."""
+
+_LONGEST = 400
+
+_HINTS = {
+    "42P01": "its tables are missing; run `kuma-cp migrate up`",
+    "42501": "its user may not do this; give it the rights to read and write the tables of Kuma",
+    "53100": "its disk is full",
+    "57014": "a statement took too long (store.postgres.statementTimeout)",
+    "25006": "it takes no writes at the moment",
+}
+"""By SQLSTATE, in words that fit behind the name of the database."""
+
+_REFUSALS = (
+    ("password authentication failed", "user or password is wrong (store.postgres.user and .password)"),
+    ("no password supplied", "it asks for a password (store.postgres.password)"),
+    ('role "', "there is no such user (store.postgres.user)"),
+    ('database "', "there is no database of that name (store.postgres.dbName); create it first"),
+    (
+        "no pg_hba.conf entry",
+        "it lets nobody in like this; look at its pg_hba.conf and at store.postgres.tls.mode",
+    ),
+    ("server does not support SSL", "it offers no TLS; look at store.postgres.tls.mode"),
+    ("certificate verify failed", "its certificate is not from the authority in store.postgres.tls.caPath"),
+    ("does not match host name", "its certificate is for another host than store.postgres.host"),
+    ("root certificate file", "store.postgres.tls.caPath cannot be used"),
+    ("could not load SSL", "a file of store.postgres.tls cannot be used"),
+    ("could not read SSL", "a file of store.postgres.tls cannot be used"),
+    ("certificate file", "store.postgres.tls.certPath cannot be used"),
+    ("private key file", "store.postgres.tls.keyPath cannot be used"),
+    ("could not read root certificate", "store.postgres.tls.caPath cannot be used"),
+)
+"""What a database or libpq says when it is wrong to try again, and what that means."""
+
+
+def sentence(error: BaseException, where: str) -> str:
+    """The whole message for a user; ``where`` names the database."""
+    if isinstance(error, sqlalchemy.exc.TimeoutError):
+        return f"{where} is busy: every connection is in use (store.postgres.maxOpenConnections)"
+    cause = getattr(error, "orig", None) or error
+    state = getattr(cause, "sqlstate", None)
+    text = said(cause)
+    known = _HINTS.get(state or "") or refusal(cause)
+    if known:
+        return f"{where} cannot be used: {known} ({text})"
+    return f"{where} cannot be reached: {text}" if state is None else f"{where} failed: {text}"
+
+
+def refusal(error: BaseException) -> str | None:
+    """What is wrong, if trying to connect again would be refused again; else ``None``."""
+    text = str(error)
+    if "does not exist" not in text:
+        chosen = [(begin, why) for begin, why in _REFUSALS if not begin.endswith('"')]
+    else:
+        chosen = list(_REFUSALS)
+    return next((why for begin, why in chosen if begin in text), None)
+
+
+def said(error: BaseException) -> str:
+    """What the database or libpq said, on one line and without the address, which is told already."""
+    diagnosis = error.diag.message_primary if isinstance(error, psycopg.Error) else None
+    text = diagnosis or str(error) or type(error).__name__
+    text = re.sub(r"(connection failed: )?(connection to server (at|on socket) .*? failed: )", "", text)
+    text = re.sub(
+        r"\s+", " ", text.replace("Is the server running on that host and accepting TCP/IP connections?", "")
+    )
+    return text.strip()[:_LONGEST]

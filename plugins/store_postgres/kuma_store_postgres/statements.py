@@ -1,0 +1,88 @@
+"""The statements of the store, as SQLAlchemy expressions. Each write tells of itself, in its own transaction."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    MetaData,
+    Select,
+    Sequence,
+    String,
+    Table,
+    and_,
+    bindparam,
+    delete,
+    func,
+    select,
+)
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.sql.dml import ReturningDelete, ReturningInsert, ReturningUpdate
+from sqlalchemy.sql.expression import update
+
+CHANNEL = "kuma_resources"
+"""Where changes are told, to all who listen on the same database."""
+
+_NEXT = Sequence("resources_version").next_value()
+
+resources = Table(
+    "resources",
+    MetaData(),
+    Column("name", String),
+    Column("namespace", String),
+    Column("mesh", String),
+    Column("type", String),
+    Column("version", BigInteger),
+    Column("spec", String),
+)
+"""What ``kuma_store_postgres/sql`` makes; ``namespace`` is always empty (API specification, 6.4)."""
+
+_r = resources.c
+_AT_KEY = and_(
+    _r.name == bindparam("at_name"),
+    _r.namespace == "",
+    _r.mesh == bindparam("at_mesh"),
+    _r.type == bindparam("at_type"),
+)
+
+
+def _told(write: ReturningInsert[Any] | ReturningUpdate[Any] | ReturningDelete[Any]) -> Select[Any]:
+    """The version of what was written, and ``payload`` told to whoever listens; nothing of both if no row was."""
+    written = write.cte("written")
+    return select(written.c.version, func.pg_notify(CHANNEL, bindparam("payload")))
+
+
+GET = select(_r.spec, _r.version).where(_AT_KEY)
+
+LIST = (
+    select(_r.mesh, _r.name, _r.spec, _r.version)
+    .where(_r.type == bindparam("at_type"), _r.namespace == "")
+    .order_by(_r.mesh, _r.name)
+)
+
+LIST_MESH = LIST.where(_r.mesh == bindparam("at_mesh"))
+
+CREATE = _told(
+    insert(resources)
+    .values(
+        name=bindparam("at_name"),
+        namespace="",
+        mesh=bindparam("at_mesh"),
+        type=bindparam("at_type"),
+        version=_NEXT,
+        spec=bindparam("spec"),
+    )
+    .on_conflict_do_nothing(index_elements=[_r.name, _r.namespace, _r.mesh, _r.type])
+    .returning(_r.version)
+)
+
+UPDATE = _told(
+    update(resources)
+    .where(_AT_KEY, _r.version == bindparam("at_version"))
+    .values(spec=bindparam("new_spec"), version=_NEXT)
+    .returning(_r.version)
+)
+
+DELETE = _told(delete(resources).where(_AT_KEY).returning(_r.version))

@@ -1,0 +1,91 @@
+"""The store: six verbs, each one statement that is a transaction of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Row, Select
+
+from kuma_core.sdk import (
+    AlreadyExists,
+    Conflict,
+    Op,
+    Publish,
+    Record,
+    ResourceKey,
+    Stop,
+    not_found,
+)
+from kuma_store_postgres import statements
+from kuma_store_postgres.database import Database
+from kuma_store_postgres.engine import new_engine
+from kuma_store_postgres.limits import as_number, can_be_stored, require_storable
+from kuma_store_postgres.watch import BACKLOG, payload_of, watch
+
+
+class PostgresStore:
+    """Keeps records in the table ``resources``. See ``kuma_core.sdk.Store`` for what each verb does."""
+
+    def __init__(self, database: Database, backlog: int = BACKLOG) -> None:
+        self._database = database
+        self._backlog = backlog
+        self._engine = new_engine(database, autocommit=True)
+
+    def close(self) -> None:
+        """Close the connections of the pool."""
+        self._engine.dispose()
+
+    def get(self, key: ResourceKey) -> Record:
+        """The record of that key."""
+        rows = self._run(statements.GET, _at(key)) if can_be_stored(key) else ()
+        if not rows:
+            raise not_found(key)
+        return Record(key, rows[0].spec, str(rows[0].version))
+
+    def list(self, type: str, mesh: str | None = None) -> list[Record]:
+        """All records of a type, sorted by mesh and name."""
+        if not can_be_stored(ResourceKey(type, mesh or "", "")):
+            return []
+        statement = statements.LIST if mesh is None else statements.LIST_MESH
+        rows = self._run(statement, {"at_type": type} if mesh is None else {"at_type": type, "at_mesh": mesh})
+        return [Record(ResourceKey(type, row.mesh, row.name), row.spec, str(row.version)) for row in rows]
+
+    def create(self, key: ResourceKey, document: str) -> Record:
+        """Store a new record. Raises ``InvalidResource`` for what the columns cannot hold."""
+        require_storable(key, document)
+        rows = self._run(statements.CREATE, _at(key) | _telling(Op.PUT, key) | {"spec": document})
+        if not rows:
+            raise AlreadyExists(f"Resource already exists: {key}")
+        return Record(key, document, str(rows[0].version))
+
+    def update(self, key: ResourceKey, document: str, version: str) -> Record:
+        """Replace a record of a known version. Raises ``InvalidResource`` for what the columns cannot hold."""
+        require_storable(key, document)
+        values = {"new_spec": document, "at_version": as_number(version)}
+        rows = self._run(statements.UPDATE, _at(key) | _telling(Op.PUT, key) | values)
+        if not rows:
+            raise Conflict(f"Resource conflict: {key}")
+        return Record(key, document, str(rows[0].version))
+
+    def delete(self, key: ResourceKey) -> None:
+        """Remove a record."""
+        if not (can_be_stored(key) and self._run(statements.DELETE, _at(key) | _telling(Op.DELETE, key))):
+            raise not_found(key)
+
+    def watch(self, publish: Publish, stop: Stop) -> None:
+        """Publish changes until ``stop`` is set. Raises ``StoreUnavailable`` if the database is lost."""
+        with self._database.explained():
+            watch(self._database, publish, stop, self._backlog)
+
+    def _run(self, statement: Select[Any], values: Mapping[str, Any]) -> Sequence[Row[Any]]:
+        with self._database.explained(), self._engine.connect() as connection:
+            return connection.execute(statement, values).all()
+
+
+def _at(key: ResourceKey) -> dict[str, Any]:
+    return {"at_name": key.name, "at_mesh": key.mesh, "at_type": key.type}
+
+
+def _telling(op: Op, key: ResourceKey) -> dict[str, Any]:
+    return {"payload": payload_of(op, key)}

@@ -1,0 +1,1 @@
+"""Tests against a real PostgreSQL, which the tests start and end themselves."""

@@ -1,0 +1,48 @@
+"""One server for all tests that leave it running, and one for those that do not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from kuma_store_postgres.migration import migrate_up
+
+from .server import OwnServer, Server, any_server, config_of, own_server
+
+
+def _with_template(server: Server) -> Iterator[Server]:
+    with server.database() as template:
+        migrate_up(config_of(server.environ(template)))
+        server.template = template
+        yield server
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Server]:
+    """A server that stays up; ``template`` names a database with the whole schema and no rows."""
+    with any_server() as running:
+        yield from _with_template(running)
+
+
+@pytest.fixture(scope="session")
+def mortal_server() -> Iterator[OwnServer]:
+    """A server that tests kill; each starts it again before it ends."""
+    with own_server() as running:
+        for prepared in _with_template(running):
+            assert isinstance(prepared, OwnServer)
+            yield prepared
+
+
+@pytest.fixture
+def database(server: Server) -> Iterator[str]:
+    """An empty database with the schema."""
+    with server.database(server.template) as name:
+        yield name
+
+
+@pytest.fixture
+def mortal_database(mortal_server: OwnServer) -> Iterator[str]:
+    """An empty database with the schema, on the server that may be killed."""
+    with mortal_server.database(mortal_server.template) as name:
+        yield name

@@ -1,0 +1,106 @@
+"""Transparent proxying with real iptables, in a network namespace (data plane, 2.6; scenario 21)."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from kuma_core.testing.builders import dataplane, inbound, outbound
+from kuma_core.testing.waiting import eventually
+
+from ..namespaces import network_namespace
+from .support import BIN, start
+
+REDIRECT, LEDGER, WEB, CALL, DIRECT = 15001, 7002, 7003, 7100, 8003
+"""The ports: of catch_all, of the two inbounds, of web's outbound, and of web's service itself."""
+APPLICATION = 65534
+"""The user whose connections are redirected; Envoy's own must not be."""
+
+
+class Inside:
+    """A machine of its own: control plane, services, sidecars and rules in one network namespace."""
+
+    def __init__(self, words: list[str], folder: Path, stack: ExitStack) -> None:
+        self._words, self._folder, self._stack = words, folder, stack
+
+    def run(self, *command: str, user: int = 0) -> subprocess.CompletedProcess[str]:
+        words = [*self._words, f"--setuid={user}", *command]
+        return subprocess.run(words, capture_output=True, text=True, timeout=30, check=False, cwd="/")
+
+    def start(self, name: str, *arguments: str, **settings: str) -> None:
+        command, log = [*self._words, str(BIN / name), *arguments], self._folder / f"{name}.log"
+        start(command, log, self._stack, env={**os.environ, **settings})
+
+    def apply(self, document: dict) -> None:
+        path = self._folder / f"{document['name']}.yaml"
+        path.write_text(json.dumps(document))
+        result = self.run(str(BIN / "kumactl"), "apply", "-f", str(path))
+        assert result.returncode == 0, result.stderr
+
+    def fetch(self, port: int, user: int = APPLICATION, path: str = "/") -> str:
+        """The whole answer; raises ``AssertionError`` with the reason if no connection comes about."""
+        request = f"GET {path} HTTP/1.1\\r\\nHost: localhost\\r\\nConnection: close\\r\\n\\r\\n"
+        script = f"exec 3<>/dev/tcp/127.0.0.1/{port} && printf '{request}' >&3 && timeout 5 cat <&3"
+        result = self.run("bash", "-c", script, user=user)
+        assert result.returncode == 0, result.stderr
+        return result.stdout
+
+    def stat(self, name: str) -> int:
+        """One of the counters of web's Envoy."""
+        answer = self.fetch(9901, 0, f"/stats?filter=^{name}$")
+        return int(answer.rpartition(": ")[2].split()[0])
+
+
+@pytest.fixture
+def inside(tmp_path: Path) -> Iterator[Inside]:
+    if not shutil.which("iptables"):
+        pytest.skip("no iptables here: install it, for instance with 'apt-get install iptables'")
+    with network_namespace() as words, ExitStack() as stack:
+        machine = Inside(words, tmp_path, stack)
+        rule = f"-p tcp -m owner --uid-owner {APPLICATION} -j REDIRECT --to-ports {REDIRECT}"
+        result = machine.run("iptables", "-t", "nat", "-A", "OUTPUT", *rule.split())
+        if result.returncode:
+            pytest.skip(f"iptables cannot redirect here: {result.stderr.strip()}")
+        yield machine
+
+
+def begin(machine: Inside) -> None:
+    """A ledger with a plain sidecar, and a web whose sidecar is transparent and calls the ledger."""
+    machine.start(
+        "kuma-cp", "run", KUMA_PLUGINS="store_memory", KUMA_ADMIN_SERVER_APIS_DATAPLANE_TOKEN_ENABLED="false"
+    )
+    eventually(lambda: machine.fetch(5680, 0, "/ready").startswith("HTTP/1.1 200"), 20, "the control plane")
+    web = dataplane(
+        "web",
+        inbound(f"127.0.0.1:{WEB}:{DIRECT}", "web"),
+        outbounds=[outbound(f":{CALL}", "ledger")],
+    )
+    web["networking"]["transparentProxying"] = {"redirectPort": REDIRECT}
+    machine.apply(dataplane("ledger", inbound(f"127.0.0.1:{LEDGER}:8002", "ledger")))
+    machine.apply(web)
+    for name, port, admin in (("ledger", 8002, 9902), ("web", DIRECT, 9901)):
+        machine.start("kuma-tcp-echo", f"-port={port}", "-interface=127.0.0.1", f"-name={name}")
+        machine.start("kuma-dp", "run", f"--name={name}", f"--admin-port={admin}")
+    eventually(lambda: "LIVE" in machine.fetch(9901, 0, "/ready"), 30, "web's Envoy")
+
+
+def test_scenario_21_redirected_connections_reach_the_listener_that_they_were_meant_for(inside):
+    begin(inside)
+    with pytest.raises(AssertionError, match="Connection refused"):
+        inside.fetch(WEB, user=0)  # the inbound is not bound
+    assert "X-Instance: web" in eventually(lambda: inside.fetch(WEB))
+    assert inside.stat(f"cluster.localhost_{DIRECT}.upstream_cx_total") == 1
+    assert "X-Instance: ledger" in eventually(lambda: inside.fetch(CALL))
+    assert inside.stat("cluster.ledger.upstream_cx_total") == 1
+    assert inside.stat("cluster.pass_through.upstream_cx_total") == 0
+    assert "X-Instance: web" in inside.fetch(DIRECT)
+    assert inside.stat("cluster.pass_through.upstream_cx_total") == 1, "no listener: it passes through"
+    assert inside.stat("listener_manager.lds.update_rejected") == 0
+    assert inside.stat("cluster_manager.cds.update_rejected") == 0

@@ -1,0 +1,189 @@
+"""The provided authority: its life (API specification, 11.9), kumactl (command line, 7.8) and real Envoys."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import kuma_ca_builtin
+import kuma_ca_provided
+import pytest
+from kuma_ca_builtin.root import new_root
+
+import kuma_policy_traffic
+import kuma_store_memory
+from kuma_core.testing.authorities import verified
+from kuma_core.testing.builders import mesh, outbound
+from kuma_core.testing.platform import Answer, RunningPlatform, running_platform
+from kuma_core.testing.ports import free_port
+from kuma_core.testing.waiting import eventually
+
+from ..end_to_end.support import Load, Machine, fetch
+from ..end_to_end.test_mtls import SETTINGS, address, encrypt, permit
+from ..end_to_end.test_traffic import client, instance
+from .support import SDS, certificate_of, identity, kumactl, stream
+
+PLUGINS = [kuma_store_memory, kuma_policy_traffic, kuma_ca_builtin, kuma_ca_provided]
+REFUSED = "Cannot delete signing certificate when the mTLS in the mesh is active and type of CA is Provided"
+
+
+@pytest.fixture
+def cp() -> Iterator[RunningPlatform]:
+    with running_platform(PLUGINS, SETTINGS) as platform:
+        yield platform
+
+
+def certificates(cp: RunningPlatform, method: str, name: str, id: str = "", body: Any = None) -> Answer:
+    path = f"/meshes/{name}/ca/provided/certificates" + (f"/{id}" if id else "")
+    return cp.request(method, path, body, cp.admin)
+
+
+def upload(cp: RunningPlatform, name: str = "default") -> str:
+    """Upload a new root for a mesh; returns its certificate."""
+    cert, key = (pem.decode() for pem in new_root(name))
+    answer = certificates(cp, "POST", name, body={"cert": cert, "key": key})
+    assert answer.status == 200, answer
+    return cert
+
+
+def put(cp: RunningPlatform, enabled: bool, ca: str) -> Answer:
+    return cp.put("/meshes/cellar", mesh("cellar", mtls={"enabled": enabled, "ca": {ca: {}}}))
+
+
+def test_11_9_as_amended_by_stance_9_the_life_of_a_certificate(cp: RunningPlatform) -> None:
+    first = put(cp, False, "provided")
+    assert first.status == 201
+    assert "mtls.ca.provided: There is no signing certificate" in first.headers["Warning"]
+    cert, key = (pem.decode() for pem in new_root("cellar"))
+    added = certificates(cp, "POST", "cellar", body={"cert": cert, "key": key})
+    assert (added.status, added.body["cert"]) == (200, cert)
+    second = put(cp, True, "provided")
+    assert second.status == 200
+    assert "no signing certificate" not in second.headers.get("Warning", "")
+    refused = certificates(cp, "DELETE", "cellar", added.body["id"])
+    assert (refused.status, refused.body["details"]) == (400, REFUSED)
+    change = put(cp, True, "builtin")
+    assert (change.status, [cause["field"] for cause in change.body["causes"]]) == (400, ["mtls.ca"])
+    assert put(cp, False, "builtin").status == 200
+    assert certificates(cp, "DELETE", "cellar", added.body["id"]).status == 200
+    assert certificates(cp, "GET", "cellar").body == []
+
+
+def test_7_8_kumactl_adds_lists_and_deletes(cp: RunningPlatform, tmp_path: Path) -> None:
+    for name, pem in zip(("cert", "key"), new_root("default"), strict=True):
+        (tmp_path / name).write_bytes(pem)
+    words = ("manage", "ca", "provided", "certificates")
+    files = (f"--cert-file={tmp_path / 'cert'}", f"--key-file={tmp_path / 'key'}")
+    missing = kumactl(cp, tmp_path, *words, "list")
+    assert missing.stderr == "Error: Could not retrieve signing certs (Not found)\n"
+    added = kumactl(cp, tmp_path, *words, "add", *files)
+    (entry,) = certificates(cp, "GET", "default").body
+    assert (added.stdout, added.stderr) == (f'added certificate "{entry["id"]}"', "")
+    assert "There is a signing certificate already" in kumactl(cp, tmp_path, *words, "add", *files).stderr
+    assert entry["id"] in kumactl(cp, tmp_path, *words, "list").stdout
+    cp.apply(mesh("default", mtls={"enabled": True, "ca": {"provided": {}}}))
+    delete = (*words, "delete", f"--id={entry['id']}")
+    refused = kumactl(cp, tmp_path, *delete)
+    assert (refused.returncode, REFUSED in refused.stderr) == (1, True)
+    cp.apply(mesh("default"))
+    assert kumactl(cp, tmp_path, *delete).stdout == f'removed certificate "{entry["id"]}"'
+
+
+def test_stance_9_an_identity_is_issued_once_a_certificate_is_uploaded(cp: RunningPlatform) -> None:
+    cp.apply(mesh("default", mtls={"enabled": True, "ca": {"provided": {}}}), client("web-1"))
+    for name, words in (("identity_cert", "no signing"), ("mesh_ca", "no certificate of its authority yet")):
+        with stream(cp, SDS, cp.token("web-1")) as opened:
+            opened.ask(name)
+            assert words in opened.refusal()[1]
+    root = upload(cp)
+    verified(identity(cp), [root])
+
+
+@pytest.fixture
+def machine(cp: RunningPlatform, tmp_path: Path) -> Iterator[Machine]:
+    with ExitStack() as stack:
+        yield Machine(cp, tmp_path, stack)
+
+
+def test_scenario_36_the_chain_of_an_envoy_leads_to_the_uploaded_root(machine: Machine) -> None:
+    port = free_port()
+    root = upload(machine.cp)
+    machine.cp.apply(mesh("default", mtls={"enabled": True, "ca": {"provided": {}}}))
+    ledger = instance(machine, "ledger-1", "ledger")
+    machine.cp.apply(ledger, client("web", outbound(f":{port}", "ledger")))
+    permit(machine, "everyone", "*", "*")
+    machine.sidecar("ledger-1")
+    machine.sidecar("web")
+    assert eventually(lambda: fetch(port)) == "ledger-1"
+    verified(certificate_of(address(ledger)[1]), [root])
+
+
+def test_from_builtin_to_provided_through_disabling_mtls(
+    machine: Machine, record_property: Callable[[str, object], None]
+) -> None:
+    """Requests may fail for a moment, as both ends learn of each step by themselves; they recover at once."""
+    port, cp = free_port(), machine.cp
+    encrypt(machine)
+    ledger = instance(machine, "ledger-1", "ledger")
+    cp.apply(ledger, client("web", outbound(f":{port}", "ledger")))
+    permit(machine, "everyone", "*", "*")
+    machine.sidecar("ledger-1")
+    machine.sidecar("web")
+    eventually(lambda: fetch(port))
+    root = upload(cp)
+    steps: dict[str, dict[str, float]] = {}
+    for enabled in (False, True):
+        with TimedLoad(port) as load:
+            eventually(lambda load=load: load.answers["ledger-1"] > 20)
+            cp.apply(mesh("default", mtls={"enabled": enabled, "ca": {"provided": {}}}))
+            eventually(lambda enabled=enabled: is_encrypted(address(ledger)[1]) is enabled)
+            settled = load.answers["ledger-1"]
+            eventually(lambda load=load, settled=settled: load.answers["ledger-1"] > settled + 100)
+        steps["on" if enabled else "off"] = load.summary()
+    verified(certificate_of(address(ledger)[1]), [root])
+    for step, summary in steps.items():
+        for name, value in summary.items():
+            record_property(f"{step}_{name}", value)
+        print(f"mTLS {step}: {summary}")
+        assert summary["window_seconds"] < 5
+
+
+def is_encrypted(port: int) -> bool:
+    """Whether an inbound speaks TLS; only then it shows a certificate."""
+    try:
+        return bool(certificate_of(port))
+    except OSError:
+        return False
+
+
+class TimedLoad(Load):
+    """A load that knows when requests failed."""
+
+    def __init__(self, port: int) -> None:
+        super().__init__(port)
+        self.failures = self.failed_at = _Clock()  # type: ignore[assignment]
+
+    def summary(self) -> dict[str, float]:
+        """How many requests were answered and failed, and the seconds from the first failure to the last."""
+        times = self.failed_at.times
+        window = times[-1] - times[0] if times else 0.0
+        return {
+            "answered": self.answers["ledger-1"],
+            "failed": len(times),
+            "window_seconds": round(window, 3),
+        }
+
+
+class _Clock(list[str]):
+    """A list that notes when something was added."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.times: list[float] = []
+
+    def append(self, item: str) -> None:
+        self.times.append(time.monotonic())
+        super().append(item)

@@ -109,6 +109,8 @@ def test_59_bootstrap_of_a_dataplane(cp: RunningPlatform) -> None:
     assert bootstrap(cp, adminPort=1234) == {**plain, "node": node, "admin": admin(1234)}
     node = {**plain["node"], "metadata": {"dataplaneTokenPath": "/run/token"}}
     assert bootstrap(cp, dataplaneTokenPath="/run/token") == {**plain, "node": node}
+    node = {**plain["node"], "metadata": {"accessLogPipe": "/run/pipe"}}
+    assert bootstrap(cp, accessLogPipe="/run/pipe") == {**plain, "node": node}
 
 
 def test_60_no_such_dataplane_and_bad_json(cp: RunningPlatform) -> None:

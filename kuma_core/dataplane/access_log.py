@@ -116,8 +116,9 @@ class Forwarder:
     def finish(self) -> None:
         """Take what is still in the pipe and give the sinks a moment, one second at most, to have it."""
         deadline = time.monotonic() + FINISH_SECONDS
-        os.write(self._pipe, _END)
-        self._thread.join(FINISH_SECONDS)
+        if self._thread.is_alive():
+            os.write(self._pipe, _END)
+            self._thread.join(FINISH_SECONDS)
         sinks = list(self._sinks.values())
         for sink in sinks:
             sink.finish()

@@ -6,11 +6,11 @@ ResourceManager, once, so that a new kind of resource never touches a backend.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from kuma_core.lifecycle import Stop
 from kuma_core.model import ResourceKey
@@ -80,6 +80,15 @@ class Store(Protocol):
         that, nothing is assumed. Changes are published after their commit and outside of any lock that
         another verb needs. Raises if the backend is lost; it is then called again.
         """
+        ...
+
+
+@runtime_checkable
+class QuietStore(Protocol):
+    """What a store may offer besides, where telling of a write costs something."""
+
+    def hush(self, types: Collection[str]) -> None:
+        """Called once after opening: nobody needs to be told of writes of these types."""
         ...
 
 

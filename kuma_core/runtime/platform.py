@@ -21,8 +21,8 @@ from kuma_core.errors import KumaError
 from kuma_core.model import ResourceKey
 from kuma_core.plugin.catalog import Catalog
 from kuma_core.resources.changes import ChangeFeed
-from kuma_core.resources.contract import Store
-from kuma_core.resources.manager import DATAPLANE, MESH, ResourceManager
+from kuma_core.resources.contract import QuietStore, Store
+from kuma_core.resources.manager import DATAPLANE, INSIGHT, MESH, ResourceManager
 from kuma_core.resources.secrets import SecretManager
 from kuma_core.runtime.admin import AdminServers
 from kuma_core.runtime.components import Components
@@ -99,6 +99,8 @@ class Platform:
         admin = AdminServers(self.config, stack)
         factory = self.catalog.store(self.config.text("store.type"))
         self.store = store = stack.enter_context(factory.open(self.config))
+        if isinstance(store, QuietStore):
+            store.hush([INSIGHT])
         self.context = context = self._context(store)
         resources, reconciler = context.resources, self.reconciler
         lay_groundwork(context)

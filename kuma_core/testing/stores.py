@@ -18,11 +18,12 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from typing import TypeVar
 
 import pytest
 
-from kuma_core.errors import AlreadyExists, Conflict, NotFound
+from kuma_core.errors import AlreadyExists, Conflict, NotFound, StoreUnavailable
 from kuma_core.lifecycle import Stop
 from kuma_core.model import ResourceKey
 from kuma_core.resources.contract import Change, Op, Record, Store
@@ -32,6 +33,8 @@ WRITERS = 8
 """How many threads write at once where a test is about writing at once."""
 
 RESYNC = Change(Op.RESYNC)
+
+T = TypeVar("T")
 
 
 def key(name: str, mesh: str = "default", type: str = "Thing") -> ResourceKey:
@@ -123,6 +126,11 @@ class StoreSuite:
     def other(self, store: Store) -> Store:
         """The same content through another connection; override it where several processes share a store."""
         return store
+
+    @pytest.fixture
+    def outage(self, store: Store) -> Callable[[], AbstractContextManager[None]]:
+        """``with outage():`` the backend cannot be reached; override it where there is one that can be lost."""
+        pytest.skip("does not apply: this store has no backend that could be lost")
 
     # -- get, create, update, delete
 
@@ -407,6 +415,49 @@ class StoreSuite:
         assert isinstance(watch.failure, RuntimeError)
         store.create(key("a"), "{}")
         assert store.get(key("a")).document == "{}"
+
+    # -- the backend is lost
+
+    def test_every_verb_is_unavailable_in_an_outage_and_works_after_it(
+        self, store: Store, outage: Callable[[], AbstractContextManager[None]]
+    ) -> None:
+        """Nothing that was acknowledged is lost, and nobody has to open the store again."""
+        kept = store.create(key("kept"), "{}")
+        verbs: list[Callable[[], object]] = [
+            lambda: store.get(kept.key),
+            lambda: store.list("Thing"),
+            lambda: store.create(key("new"), "{}"),
+            lambda: store.update(kept.key, '{"n":1}', kept.version),
+            lambda: store.delete(kept.key),
+            lambda: store.watch(lambda change: None, Stop()),
+        ]
+        with outage():
+            for verb in verbs:
+                with pytest.raises(StoreUnavailable):
+                    verb()
+        assert eventually(lambda: _available(lambda: store.list("Thing")), 30) == [kept]
+        assert store.update(kept.key, '{"n":2}', kept.version).document == '{"n":2}'
+
+    def test_a_watch_raises_when_the_backend_is_lost_and_begins_anew(
+        self, store: Store, outage: Callable[[], AbstractContextManager[None]]
+    ) -> None:
+        with watching(store) as watch:
+            with outage():
+                watch.thread.join(timeout=30)
+            assert isinstance(watch.failure, StoreUnavailable)
+        eventually(lambda: _available(lambda: [store.list("Thing")]), 30)
+        with watching(store) as again:
+            store.create(key("after"), "{}")
+            again.wait_for(Change(Op.PUT, key("after")))
+        assert again.changes[0] == RESYNC
+
+
+def _available(verb: Callable[[], T]) -> T | None:
+    """What the verb gives, or ``None`` as long as the store is unavailable."""
+    try:
+        return verb()
+    except StoreUnavailable:
+        return None
 
 
 def _require(value: bool) -> None:

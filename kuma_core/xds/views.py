@@ -20,6 +20,9 @@ from kuma_core.resources.manager import DATAPLANE, MESH, ResourceManager
 
 _log = structlog.get_logger("xds-views")
 
+MANY_CHANGES = 200
+"""Past so many changes at once it is cheaper to read everything than to look at each."""
+
 REMEMBERED_DELETIONS = 100_000
 """How many deleted dataplanes are remembered, so that a proxy that was away then is emptied on its return."""
 
@@ -87,7 +90,7 @@ class Views:
         """
         keys = dict.fromkeys(change.key for change in changes if self._concerns(change))
         was_stale, self.stale = self.stale, True
-        if was_stale or None in keys:
+        if was_stale or None in keys or len(keys) > MANY_CHANGES:
             self._resync(self._effects)
         else:
             for key in keys:

@@ -166,6 +166,22 @@ def test_scenario_64_a_signal_ends_envoy_and_removes_the_temporary_directory(
     assert dp.err == ""
 
 
+def test_the_pipe_for_access_logs_is_in_a_private_directory_and_told_to_the_control_plane(
+    kuma_dp: Start, control_plane: FakeControlPlane, tmp_path: Path, stub_pid: Callable[[], int]
+) -> None:
+    dp = kuma_dp("--config-dir=explicit")
+    stub_pid()
+    [directory] = temporary_directories(tmp_path)
+    pipe = directory / "access-log"
+    assert control_plane.asked_bootstrap()["accessLogPipe"] == str(pipe)
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+    assert stat.S_IMODE(directory.stat().st_mode) == 0o700
+    dp.signal(signal.SIGTERM)
+    assert dp.end(5) == 0
+    assert temporary_directories(tmp_path) == []
+    assert dp.err == ""
+
+
 def test_scenario_64_an_explicit_directory_is_made_and_kept(
     kuma_dp: Start, tmp_path: Path, stub_pid: Callable[[], int]
 ) -> None:

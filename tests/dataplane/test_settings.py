@@ -113,13 +113,18 @@ def test_absolute_urls(url: str, expected: bool) -> None:
     assert is_absolute_url(url) is expected
 
 
-def test_a_temporary_directory_that_cannot_be_made_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_temporary_directory_that_cannot_be_made_is_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     def fail(prefix: str) -> str:
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(tempfile, "mkdtemp", fail)
-    with (
-        pytest.raises(KumaError, match=r"temporary directory: Permission denied\. Set TMPDIR"),
-        files.private_directory(required=True),
-    ):
+    sentence = "could not make a temporary directory: Permission denied. Set TMPDIR to a directory"
+    with pytest.raises(KumaError, match=sentence), files.private_directory(required=True):
         pass
+    with files.private_directory(required=False) as directory:
+        assert directory == ""
+    warning = capsys.readouterr().err
+    assert warning.startswith(f"Warning: {sentence}")
+    assert warning.endswith(". Until then access logs to backends over TCP are off.\n")

@@ -1,1 +1,1 @@
-"""Zero trust as it can be checked: authorities, credentials on every port, TLS versions, and secrets that stay inside."""
+"""Zero trust as it can be checked: authorities, credentials on every port, TLS versions, secrets that stay inside."""

@@ -9,7 +9,6 @@ from datetime import timedelta
 from pathlib import Path
 
 import kuma_ca_builtin
-
 import kuma_policy_traffic
 import kuma_store_memory
 from kuma_core.ca.identity import IdentityIssuer
@@ -53,7 +52,7 @@ def test_1_000_identities_are_issued_in_less_than_2_seconds(
     with running_platform([kuma_store_memory, kuma_ca_builtin]) as cp:
         spec = cp.platform.context.resources.get(ResourceKey("Mesh", "default", "default")).spec
         issuer = IdentityIssuer(cp.platform.context.authorities, timedelta(days=90))
-        best = min(_seconds(issuer, spec) for _ in range(2))
+        best = min(_seconds(issuer, spec) for _ in range(3))
     record_property("seconds_for_1000_identities", round(best, 3))
     print(f"{IDENTITIES} identities in {best:.2f} s")
     assert best < SECONDS

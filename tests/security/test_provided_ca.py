@@ -8,13 +8,13 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 import kuma_ca_builtin
 import kuma_ca_provided
-import pytest
-from kuma_ca_builtin.root import new_root
-
 import kuma_policy_traffic
 import kuma_store_memory
+from kuma_ca_builtin.root import new_root
 from kuma_core.testing.authorities import verified
 from kuma_core.testing.builders import mesh, outbound
 from kuma_core.testing.platform import Answer, RunningPlatform, running_platform
@@ -94,10 +94,10 @@ def test_7_8_kumactl_adds_lists_and_deletes(cp: RunningPlatform, tmp_path: Path)
 
 def test_stance_9_an_identity_is_issued_once_a_certificate_is_uploaded(cp: RunningPlatform) -> None:
     cp.apply(mesh("default", mtls={"enabled": True, "ca": {"provided": {}}}), client("web-1"))
-    for name, words in (("identity_cert", "no signing"), ("mesh_ca", "no certificate of its authority yet")):
+    for name in ("identity_cert", "mesh_ca"):
         with stream(cp, SDS, cp.token("web-1")) as opened:
             opened.ask(name)
-            assert words in opened.refusal()[1]
+            assert "has no certificate of its authority yet" in opened.refusal()[1]
     root = upload(cp)
     verified(identity(cp), [root])
 
@@ -118,6 +118,21 @@ def test_scenario_36_the_chain_of_an_envoy_leads_to_the_uploaded_root(machine: M
     machine.sidecar("ledger-1")
     machine.sidecar("web")
     assert eventually(lambda: fetch(port)) == "ledger-1"
+    verified(certificate_of(address(ledger)[1]), [root])
+
+
+def test_stance_9_envoys_that_wait_get_their_identities_after_the_upload(machine: Machine) -> None:
+    """Envoy asks again by itself, less and less often: after half a minute at the latest."""
+    port, cp = free_port(), machine.cp
+    cp.apply(mesh("default", mtls={"enabled": True, "ca": {"provided": {}}}))
+    ledger = instance(machine, "ledger-1", "ledger")
+    cp.apply(ledger, client("web", outbound(f":{port}", "ledger")))
+    permit(machine, "everyone", "*", "*")
+    for name in ("ledger-1", "web"):
+        waiting = machine.sidecar(name, wait=False)
+        eventually(lambda log=waiting.log: "has no certificate of its authority yet" in log.read_text())
+    root = upload(cp)
+    assert eventually(lambda: fetch(port), 40) == "ledger-1"
     verified(certificate_of(address(ledger)[1]), [root])
 
 

@@ -297,3 +297,17 @@ def test_a_proxy_that_changes_what_it_calls_follows_the_new_service(service):
         bench.apply(echo("x-1", 9000, service))
         eventually(lambda: b"x-1" not in bench.snapshots["web"].resources(ENDPOINTS)[service].sotw)
         eventually(lambda: bench.snapshots["web"].resources(ENDPOINTS)[service].version)
+
+
+def test_very_many_changes_at_once_are_read_as_a_whole():
+    bench = Bench()
+    with running(bench):
+        bench.apply(caller("web"))
+        bench.connect("web")
+        eventually(lambda: "web" in bench.snapshots)
+        lists = []
+        original = bench.store.list
+        bench.store.list = lambda *args: lists.append(args) or original(*args)
+        bench.apply(*(echo(f"echo-{port}", port) for port in range(10000, 11000, 2)))
+        eventually(lambda: _ports(bench.snapshots["web"]) == 500)
+        assert lists, "500 changes in a burst are not looked at one by one"

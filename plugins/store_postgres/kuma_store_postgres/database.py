@@ -78,8 +78,11 @@ class Database:
         return replace(self, statement_seconds=0)
 
     def connect(self) -> PatientConnection:
-        """A new connection, each statement a transaction of its own. Raises ``psycopg.Error``."""
-        connection = PatientConnection.connect(autocommit=True, **self._parameters())
+        """A new connection, each statement a transaction of its own. Raises ``psycopg.Error``.
+
+        Nothing is prepared on it: that was no faster, and would break when the schema moves on meanwhile.
+        """
+        connection = PatientConnection.connect(autocommit=True, prepare_threshold=None, **self._parameters())
         try:
             for name, value in self._session().items():
                 connection.execute(sql.SQL("SET {} = {}").format(sql.Identifier(name), sql.Literal(value)))

@@ -1,7 +1,8 @@
-"""The statements of the store, as SQLAlchemy expressions. Each write tells of itself, in its own transaction."""
+"""The statements of the store, as SQLAlchemy expressions. A write tells of itself in its own transaction."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import (
@@ -48,10 +49,18 @@ _AT_KEY = and_(
 )
 
 
-def _told(write: ReturningInsert[Any] | ReturningUpdate[Any] | ReturningDelete[Any]) -> Select[Any]:
-    """The version of what was written, and ``payload`` told to whoever listens; nothing of both if no row was."""
+@dataclass(frozen=True, slots=True)
+class Write:
+    """A write that gives the version of what it wrote, or no row: ``told`` to whoever listens, or ``quiet``."""
+
+    told: Select[Any]
+    quiet: Select[Any]
+
+
+def _write(write: ReturningInsert[Any] | ReturningUpdate[Any] | ReturningDelete[Any]) -> Write:
     written = write.cte("written")
-    return select(written.c.version, func.pg_notify(CHANNEL, bindparam("payload")))
+    quiet = select(written.c.version)
+    return Write(quiet.add_columns(func.pg_notify(CHANNEL, bindparam("payload"))), quiet)
 
 
 GET = select(_r.spec, _r.version).where(_AT_KEY)
@@ -64,7 +73,7 @@ LIST = (
 
 LIST_MESH = LIST.where(_r.mesh == bindparam("at_mesh"))
 
-CREATE = _told(
+CREATE = _write(
     insert(resources)
     .values(
         name=bindparam("at_name"),
@@ -78,11 +87,11 @@ CREATE = _told(
     .returning(_r.version)
 )
 
-UPDATE = _told(
+UPDATE = _write(
     update(resources)
     .where(_AT_KEY, _r.version == bindparam("at_version"))
     .values(spec=bindparam("new_spec"), version=_NEXT)
     .returning(_r.version)
 )
 
-DELETE = _told(delete(resources).where(_AT_KEY).returning(_r.version))
+DELETE = _write(delete(resources).where(_AT_KEY).returning(_r.version))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Row, Select
@@ -31,10 +31,15 @@ class PostgresStore:
         self._database = database
         self._backlog = backlog
         self._engine = new_engine(database, autocommit=True)
+        self._hushed: frozenset[str] = frozenset()
 
     def close(self) -> None:
         """Close the connections of the pool."""
         self._engine.dispose()
+
+    def hush(self, types: Collection[str]) -> None:
+        """Tell no watcher of writes of these types, which makes many of them at once twice as fast."""
+        self._hushed = frozenset(types)
 
     def get(self, key: ResourceKey) -> Record:
         """The record of that key."""
@@ -54,7 +59,7 @@ class PostgresStore:
     def create(self, key: ResourceKey, document: str) -> Record:
         """Store a new record. Raises ``InvalidResource`` for what the columns cannot hold."""
         require_storable(key, document)
-        rows = self._run(statements.CREATE, _at(key) | _telling(Op.PUT, key) | {"spec": document})
+        rows = self._write(statements.CREATE, Op.PUT, key, {"spec": document})
         if not rows:
             raise AlreadyExists(f"Resource already exists: {key}")
         return Record(key, document, str(rows[0].version))
@@ -63,20 +68,27 @@ class PostgresStore:
         """Replace a record of a known version. Raises ``InvalidResource`` for what the columns cannot hold."""
         require_storable(key, document)
         values = {"new_spec": document, "at_version": as_number(version)}
-        rows = self._run(statements.UPDATE, _at(key) | _telling(Op.PUT, key) | values)
+        rows = self._write(statements.UPDATE, Op.PUT, key, values)
         if not rows:
             raise Conflict(f"Resource conflict: {key}")
         return Record(key, document, str(rows[0].version))
 
     def delete(self, key: ResourceKey) -> None:
         """Remove a record."""
-        if not (can_be_stored(key) and self._run(statements.DELETE, _at(key) | _telling(Op.DELETE, key))):
+        if not (can_be_stored(key) and self._write(statements.DELETE, Op.DELETE, key, {})):
             raise not_found(key)
 
     def watch(self, publish: Publish, stop: Stop) -> None:
         """Publish changes until ``stop`` is set. Raises ``StoreUnavailable`` if the database is lost."""
         with self._database.explained():
             watch(self._database, publish, stop, self._backlog)
+
+    def _write(
+        self, write: statements.Write, op: Op, key: ResourceKey, values: Mapping[str, Any]
+    ) -> Sequence[Row[Any]]:
+        if key.type in self._hushed:
+            return self._run(write.quiet, {**_at(key), **values})
+        return self._run(write.told, {**_at(key), "payload": payload_of(op, key), **values})
 
     def _run(self, statement: Select[Any], values: Mapping[str, Any]) -> Sequence[Row[Any]]:
         with self._database.explained(), self._engine.connect() as connection:
@@ -85,7 +97,3 @@ class PostgresStore:
 
 def _at(key: ResourceKey) -> dict[str, Any]:
     return {"at_name": key.name, "at_mesh": key.mesh, "at_type": key.type}
-
-
-def _telling(op: Op, key: ResourceKey) -> dict[str, Any]:
-    return {"payload": payload_of(op, key)}

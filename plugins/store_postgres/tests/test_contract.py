@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 
 import pytest
 
@@ -11,7 +12,7 @@ from kuma_core.testing.stores import StoreSuite
 from kuma_store_postgres.database import Database
 from kuma_store_postgres.store import PostgresStore
 
-from .server import Server, config_of
+from .server import OwnServer, Server, config_of
 
 BACKLOG = 500
 
@@ -21,8 +22,30 @@ class TestPostgresStore(StoreSuite):
     UPDATES = 150
 
     @pytest.fixture
-    def where(self, server: Server, database: str) -> Database:
-        return Database.of(config_of(server.environ(database)))
+    def running(self, request: pytest.FixtureRequest) -> Server:
+        """The server that stays up, or for a test of outages the one that does not."""
+        mortal = "outage" in request.fixturenames
+        found: Server = request.getfixturevalue("mortal_server" if mortal else "server")
+        return found
+
+    @pytest.fixture
+    def where(self, running: Server) -> Iterator[Database]:
+        with running.database(running.template) as name:
+            yield Database.of(config_of(running.environ(name)))
+
+    @pytest.fixture
+    def outage(self, running: OwnServer) -> Callable[[], AbstractContextManager[None]]:
+        """A kill -9 of the whole server."""
+
+        @contextmanager
+        def lost() -> Iterator[None]:
+            running.kill()
+            try:
+                yield
+            finally:
+                running.start()
+
+        return lost
 
     @pytest.fixture
     def store(self, where: Database) -> Iterator[Store]:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import pytest
 
-_HOLD = 'ip link set lo up && echo ready && exec sleep infinity'
+_HOLD = "ip link set lo up && echo ready && exec sleep infinity"
 
 
 @contextmanager

@@ -19,6 +19,7 @@ LARGEST_BATCH = 64 * 1024
 CONNECT_SECONDS = 5.0
 SEND_SECONDS = 10.0
 RETRY_SECONDS = 1.0
+TELL_SECONDS = 60.0
 _RECORD_COST = 64  # what Python needs beside the text, so that many short records count as well
 
 
@@ -51,6 +52,7 @@ class Sink:
         self._finishing = False
         self._is_down = False
         self._told_dropped = 0
+        self._tell_slow_at = 0.0
         self._under_way = 0
         self._connection: socket | None = None
         self._thread = threading.Thread(target=self._run, name=f"sink {address}", daemon=True)
@@ -133,24 +135,26 @@ class Sink:
             self._is_down = False
             self._tell("access log sink is up", sink=self.address, dropped=self.dropped)
             self._told_dropped = self.dropped
-        elif self.dropped > self._told_dropped:
-            self._goes_down("it takes less than is logged")
+        elif self.dropped > self._told_dropped and time.monotonic() > self._tell_slow_at:
+            self._tell_slow_at = time.monotonic() + TELL_SECONDS
+            self._tell(
+                "access log sink is slow, records are dropped", sink=self.address, dropped=self.dropped
+            )
+            self._told_dropped = self.dropped
 
     def _failed(self, error: Exception) -> None:
         self._disconnect()
         with self._changed:
             self.dropped += self._under_way
             self._under_way = 0
-        self._goes_down(getattr(error, "strerror", None) or str(error))
+        if not self._is_down:
+            self._is_down = True
+            reason = getattr(error, "strerror", None) or str(error)
+            self._tell("access log sink is down, records are dropped", sink=self.address, reason=reason)
         with self._changed:
             if self._changed.wait_for(lambda: self._finishing, RETRY_SECONDS):
                 self.dropped += len(self._queue)
                 self._queue.clear()
-
-    def _goes_down(self, reason: str) -> None:
-        if not self._is_down:
-            self._is_down = True
-            self._tell("access log sink is down, records are dropped", sink=self.address, reason=reason)
 
     def _disconnect(self) -> None:
         if self._connection is not None:

@@ -25,9 +25,12 @@ ORDERS = dataplane(
 )
 
 
+PLAIN = {"KUMA_XDS_SERVER_TLS_ENABLED": "false"}
+
+
 @pytest.fixture(scope="module")
 def cp() -> Iterator[RunningPlatform]:
-    with running_platform([kuma_store_memory]) as platform:
+    with running_platform([kuma_store_memory], PLAIN) as platform:
         platform.apply(mesh("shop"), ORDERS)
         yield platform
 
@@ -170,6 +173,7 @@ def test_a_request_that_is_too_large(cp: RunningPlatform) -> None:
 def test_parameters(protocol: str, hosts: str, found: list[tuple[str, int]], tmp_path: Path) -> None:
     params = "KUMA_BOOTSTRAP_SERVER_PARAMS_"
     settings = {
+        **PLAIN,
         "KUMA_XDS_SERVER_PROTOCOL": protocol,
         f"{params}XDS_HOST": hosts,
         f"{params}XDS_PORT": "5679",
@@ -187,6 +191,36 @@ def test_parameters(protocol: str, hosts: str, found: list[tuple[str, int]], tmp
         assert bootstrap(cp) == document
         assert bootstrap(cp, adminPort=9902)["admin"]["address"]["socketAddress"]["portValue"] == 9902
         validate(tmp_path, ask(cp, {"mesh": "shop", "name": "orders-1"}).body)
+
+
+@pytest.mark.parametrize(
+    ("hosts", "target"),
+    [
+        ("cp.example", "cp.example:5678"),
+        ("10.0.0.1,10.0.0.2:7000", "ipv4:10.0.0.1:5678,10.0.0.2:7000"),
+        ("cp.example,10.0.0.2", "cp.example:5678"),
+        ("[::1]", "[::1]:5678"),
+    ],
+)
+def test_stance_7_a_stream_is_encrypted_and_shows_the_token(hosts: str, target: str, tmp_path: Path) -> None:
+    settings = {
+        "KUMA_BOOTSTRAP_SERVER_PARAMS_XDS_HOST": hosts,
+        "KUMA_BOOTSTRAP_SERVER_PARAMS_XDS_PORT": "5678",
+    }
+    with running_platform([kuma_store_memory], settings) as cp:
+        cp.apply(mesh("shop"), ORDERS)
+        document = bootstrap(cp, dataplaneTokenPath="/run/token")
+        assert "staticResources" not in document
+        (service,) = document["dynamicResources"]["adsConfig"]["grpcServices"]
+        grpc = service["googleGrpc"]
+        assert grpc["targetUri"] == target
+        root = grpc["channelCredentials"]["sslCredentials"]["rootCerts"]["inlineString"]
+        assert root.encode() == cp.trusted
+        (credentials,) = grpc["callCredentials"]
+        assert credentials["fromPlugin"]["typedConfig"]["secretData"] == {"filename": "/run/token"}
+        assert "callCredentials" not in json.dumps(bootstrap(cp)), "without a token there is none to show"
+        request = {"mesh": "shop", "name": "orders-1", "dataplaneTokenPath": "/run/token"}
+        validate(tmp_path, ask(cp, request).body)
 
 
 @pytest.mark.parametrize("hosts", ["a,,b", "a:0", "a:x", "a:65536", "::1", "a b", "a:²", "http://a"])

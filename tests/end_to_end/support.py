@@ -84,7 +84,8 @@ class Sidecar:
 
     def is_live(self) -> bool:
         """Whether Envoy has everything that it waited for at start."""
-        assert self.process.poll() is None, self.log.read_text()[-3000:]
+        if self.process.poll() is not None:
+            raise RuntimeError(f"kuma-dp has ended: {self.log.read_text()[-3000:]}")
         return fetch(self.admin_port, "/ready").strip() == "LIVE"
 
     def stat(self, name: str) -> int:
@@ -145,8 +146,7 @@ class Machine:
         Envoy is live."""
         admin_port, log = free_port(), self._folder / f"{name}-{time.monotonic_ns()}.log"
         api_url = api_url or self.cp.api_url
-        token = self._folder / f"{mesh}-{name}-token"
-        token.write_text(token_text or dataplane_token(api_url, name, mesh))
+        token = token_text or dataplane_token(api_url, name, mesh)
         command = [
             str(BIN / "kuma-dp"),
             "run",
@@ -154,8 +154,11 @@ class Machine:
             f"--mesh={mesh}",
             f"--cp-address={api_url}",
             f"--admin-port={admin_port}",
-            f"--dataplane-token-file={token}",
         ]
+        if token:
+            file = self._folder / f"{mesh}-{name}-token"
+            file.write_text(token)
+            command.append(f"--dataplane-token-file={file}")
         environ = {**os.environ, "KUMA_DATAPLANE_DRAIN_TIME": f"{self.drain_seconds}s"}
         process = start(command, log, self._stack, env=environ)
         sidecar = Sidecar(process, admin_port, log)
@@ -165,9 +168,11 @@ class Machine:
 
 
 def dataplane_token(api_url: str, name: str, mesh: str) -> str:
-    """A token from the admin server that the catalog of a control plane names."""
+    """A token from the admin server that the catalog of a control plane names; empty if none is issued."""
     with urllib.request.urlopen(f"{api_url}/catalog", timeout=10) as response:
         url = json.load(response)["apis"]["dataplaneToken"]["localUrl"]
+    if not url:
+        return ""
     request = urllib.request.Request(
         f"{url}/tokens",
         json.dumps({"name": name, "mesh": mesh}).encode(),

@@ -24,6 +24,7 @@ PORTS = (
     "XDS_SERVER_GRPC_PORT",
     "XDS_SERVER_DIAGNOSTICS_PORT",
     "ADMIN_SERVER_LOCAL_PORT",
+    "SDS_SERVER_GRPC_PORT",
 )
 
 
@@ -40,6 +41,9 @@ class ControlPlane:
             "KUMA_API_SERVER_INTERFACE": "127.0.0.1",
             "KUMA_XDS_SERVER_PROTOCOL": variant,
             "KUMA_PLUGINS": "store_memory",
+            # What a memory store forgets with everything else: the root and the key that proxies know it by.
+            "KUMA_XDS_SERVER_TLS_ENABLED": "false",
+            "KUMA_ADMIN_SERVER_APIS_DATAPLANE_TOKEN_ENABLED": "false",
             **settings,
         }
         self.start()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import random
 from contextlib import ExitStack
-from dataclasses import replace
 
 import grpc
 import pytest
@@ -198,7 +197,7 @@ def start_envoy(folder, stack: ExitStack, variant: str, port: int) -> None:
     params = BootstrapParams((("127.0.0.1", port),), api, "1s", "127.0.0.1", free_port(), "/dev/null")
     spec, _ = parse_spec(DataplaneSpec, {"networking": {"gateway": {"tags": {"service": "proxy"}}}})
     file = folder / "bootstrap.yaml"
-    file.write_text(bootstrap_yaml(Proxy("default", "proxy"), spec, replace(params), 0, ""))
+    file.write_text(bootstrap_yaml(Proxy("default", "proxy"), spec, params, 0, "", ""))
     command = [
         str(BIN / "envoy"),
         "-c",

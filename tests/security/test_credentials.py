@@ -228,6 +228,12 @@ def test_a_mesh_that_is_not_there(cp: RunningPlatform) -> None:
         assert opened.refusal() == (UNKNOWN, 'there is no Mesh "nowhere"')
 
 
+def test_a_mesh_whose_authority_is_not_loaded() -> None:
+    with running_platform([kuma_store_memory]) as cp, stream(cp, SDS) as opened:
+        ask_mesh_ca(opened)
+        assert opened.refusal() == (UNKNOWN, 'Mesh "default" has unsupported CA type "builtin"')
+
+
 @pytest.mark.parametrize(
     "switch", ["KUMA_ADMIN_SERVER_APIS_DATAPLANE_TOKEN_ENABLED", "KUMA_DATAPLANE_TOKEN_SERVER_ENABLED"]
 )

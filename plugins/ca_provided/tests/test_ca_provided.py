@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -275,6 +276,15 @@ def test_3_1_a_second_certificate_is_refused(cp: RunningPlatform) -> None:
     first = call(cp, "POST", "two", body=GOOD)
     assert told(call(cp, "POST", "two", body=GOOD)) == (400, "Could not add signing cert", ONE_ONLY)
     assert call(cp, "GET", "two").body == [first.body]
+
+
+def test_of_many_uploads_at_once_one_is_kept(cp: RunningPlatform) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda _: call(cp, "POST", "many", body=GOOD), range(4)))
+    kept = [answer.body for answer in answers if answer.status == 200]
+    assert {answer.status for answer in answers} <= {200, 400, 409}
+    assert call(cp, "GET", "many").body == kept
+    assert len(kept) == 1
 
 
 @pytest.mark.parametrize(

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
+import psycopg
 from psycopg import sql
 
-from kuma_core.sdk import Config, StoreUnavailable
+from kuma_core.sdk import Config, ConfigError, StoreUnavailable
 from kuma_store_postgres.patience import PatientConnection
 from kuma_store_postgres.problems import ERRORS, sentence
 
@@ -53,10 +55,8 @@ class Database:
 
     @classmethod
     def of(cls, config: Config) -> Database:
-        """What the configuration says."""
+        """What the configuration says. Raises ``ConfigError`` for a file of TLS that cannot be read."""
         prefix = "store.postgres."
-        paths = {"sslcert": "certPath", "sslkey": "keyPath", "sslrootcert": "caPath"}
-        files = {name: config.text(f"{prefix}tls.{path}") for name, path in paths.items()}
         return cls(
             host=config.text(prefix + "host"),
             port=config.number(prefix + "port"),
@@ -64,7 +64,7 @@ class Database:
             user=config.text(prefix + "user"),
             password=config.text(prefix + "password"),
             tls_mode=config.text(prefix + "tls.mode"),
-            files=MappingProxyType({name: path for name, path in files.items() if path}),
+            files=MappingProxyType(_files(config)),
             connection_seconds=config.number(prefix + "connectionTimeout"),
             statement_seconds=config.seconds(prefix + "statementTimeout"),
             connections=config.number(prefix + "maxOpenConnections"),
@@ -82,7 +82,7 @@ class Database:
 
         Nothing is prepared on it: that was no faster, and would break when the schema moves on meanwhile.
         """
-        connection = PatientConnection.connect(autocommit=True, prepare_threshold=None, **self._parameters())
+        connection = self._connect()
         try:
             for name, value in self._session().items():
                 connection.execute(sql.SQL("SET {} = {}").format(sql.Identifier(name), sql.Literal(value)))
@@ -92,6 +92,13 @@ class Database:
         if self.statement_seconds:
             connection.patience = self.statement_seconds + _GRACE_SECONDS
         return connection
+
+    def _connect(self) -> PatientConnection:
+        try:
+            return PatientConnection.connect(autocommit=True, prepare_threshold=None, **self._parameters())
+        except psycopg.Error as error:
+            # The driver's frames hold the socket of an attempt that timed out: without them it is closed now.
+            raise error.with_traceback(None) from None
 
     def _parameters(self) -> Mapping[str, Any]:
         """For libpq, each by itself and never as one text: a password may have any character."""
@@ -121,3 +128,17 @@ class Database:
             yield
         except ERRORS as error:
             raise StoreUnavailable(sentence(error, str(self))) from None
+
+
+def _files(config: Config) -> dict[str, str]:
+    """The files of TLS that are set, as libpq calls them, which ignores most of those that are not there."""
+    found = {}
+    for name, key in (("sslcert", "certPath"), ("sslkey", "keyPath"), ("sslrootcert", "caPath")):
+        setting = f"store.postgres.tls.{key}"
+        path = config.text(setting)
+        if not path or config.text("store.postgres.tls.mode") == "disable":
+            continue
+        if not os.path.isfile(path) or not os.access(path, os.R_OK):
+            raise ConfigError(f'{setting} is "{path}", and there is no file that can be read')
+        found[name] = path
+    return found

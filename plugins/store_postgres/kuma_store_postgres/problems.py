@@ -24,8 +24,11 @@ _HINTS = {
 _REFUSALS = (
     ("password authentication failed", "user or password is wrong (store.postgres.user and .password)"),
     ("no password supplied", "it asks for a password (store.postgres.password)"),
-    ('role "', "there is no such user (store.postgres.user)"),
-    ('database "', "there is no database of that name (store.postgres.dbName); create it first"),
+    ('role ".*" does not exist', "there is no such user (store.postgres.user)"),
+    (
+        'database ".*" does not exist',
+        "there is no database of that name (store.postgres.dbName); create it first",
+    ),
     (
         "no pg_hba.conf entry",
         "it lets nobody in like this; look at its pg_hba.conf and at store.postgres.tls.mode",
@@ -40,7 +43,7 @@ _REFUSALS = (
     ("private key file", "store.postgres.tls.keyPath cannot be used"),
     ("could not read root certificate", "store.postgres.tls.caPath cannot be used"),
 )
-"""What a database or libpq says when it is wrong to try again, and what that means."""
+"""What a database or libpq says (as a pattern) where no waiting helps, and what that means."""
 
 
 def sentence(error: BaseException, where: str) -> str:
@@ -59,11 +62,7 @@ def sentence(error: BaseException, where: str) -> str:
 def refusal(error: BaseException) -> str | None:
     """What is wrong, if trying to connect again would be refused again; else ``None``."""
     text = str(error)
-    if "does not exist" not in text:
-        chosen = [(begin, why) for begin, why in _REFUSALS if not begin.endswith('"')]
-    else:
-        chosen = list(_REFUSALS)
-    return next((why for begin, why in chosen if begin in text), None)
+    return next((why for pattern, why in _REFUSALS if re.search(pattern, text)), None)
 
 
 def said(error: BaseException) -> str:

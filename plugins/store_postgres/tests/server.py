@@ -88,9 +88,9 @@ class Server:
                 connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)".encode())
 
     def terminate_clients(self, database: str, only: str = "") -> int:
-        """End every connection to a database whose last statement begins with ``only``; how many there were."""
+        """End every connection to a database whose last statement begins with ``only``; how many are gone."""
         query = (
-            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
+            "SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity "
             "WHERE datname = %s AND pid <> pg_backend_pid() AND query LIKE %s"
         )
         with self.connect() as connection:

@@ -1,0 +1,129 @@
+"""Whole control planes over a real PostgreSQL: restarts on both sides, and several over one database."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping
+
+import pytest
+
+import kuma_store_postgres
+from kuma_core.sdk import ENDPOINTS, ConfigError
+from kuma_core.testing.builders import dataplane, inbound, mesh, outbound
+from kuma_core.testing.fake_envoy import fleet
+from kuma_core.testing.platform import RunningPlatform, running_platform
+from kuma_core.testing.waiting import eventually
+from kuma_core.testing.xds_client import DeltaClient
+
+from .server import OwnServer, Server
+
+PLUGINS = [kuma_store_postgres]
+ORDERS = dataplane("orders-1", inbound("10.0.0.1:80:80", "orders"))
+
+
+def ready(cp: RunningPlatform) -> int:
+    return cp.request("GET", "/ready", port=cp.diagnostics).status
+
+
+def test_rest_is_served_and_survives_a_restart_of_the_control_plane(server: Server, database: str) -> None:
+    environ = server.environ(database)
+    with running_platform(PLUGINS, environ) as cp:
+        cp.apply(mesh("shop"), ORDERS, dataplane("web-1", inbound("10.0.0.2:80:80", "web"), mesh="shop"))
+        assert cp.put("/meshes/default/dataplanes/orders-1", ORDERS).headers["Kuma-Result"] == "unchanged"
+        before = cp.get("/meshes/shop/dataplanes").body
+        token = cp.token("orders-1")
+    with running_platform(PLUGINS, environ) as cp:
+        assert cp.get("/meshes/shop/dataplanes").body == before
+        assert cp.get("/meshes/default/dataplanes/orders-1").status == 200
+        with fleet(cp) as envoys:
+            envoy = envoys.connect(DeltaClient("default.orders-1"), token)
+            eventually(lambda: envoy.client.received, what="an answer to the token of the first run")
+        assert cp.delete("/meshes/shop").status == 200
+        assert cp.get("/meshes/shop/dataplanes/web-1").status == 404
+    eventually(lambda: not server.clients(database), what="a database without clients")
+
+
+def test_a_name_that_is_too_long_for_the_table_is_a_400(server: Server, database: str) -> None:
+    with running_platform(PLUGINS, server.environ(database)) as cp:
+        name = "a" * 101
+        answer = cp.put(f"/meshes/default/dataplanes/{name}", ORDERS | {"name": name})
+        assert answer.status == 400
+        causes = [{"field": "name", "message": "may have at most 100 characters in this store, has 101"}]
+        assert answer.body["causes"] == causes
+        assert cp.get(f"/meshes/default/dataplanes/{name}").status == 404
+
+
+def test_a_restart_of_the_database_is_survived(mortal_server: OwnServer, mortal_database: str) -> None:
+    environ = mortal_server.environ(mortal_database)
+    with running_platform(PLUGINS, environ) as cp, fleet(cp) as envoys:
+        cp.apply(ORDERS, _client())
+        envoy = envoys.connect(DeltaClient("default.web-1"))
+        eventually(lambda: _sees(envoy.client, "10.0.0.1"))
+        mortal_server.kill()
+        try:
+            answer = cp.get("/meshes/default/dataplanes")
+            assert answer.status == 503
+            assert answer.body["details"] == "The store cannot be reached at the moment; try again later"
+            assert cp.put("/meshes/default/dataplanes/orders-1", ORDERS).status == 503
+            assert ready(cp) == 503
+            assert cp.request("GET", "/healthy", port=cp.diagnostics).status == 200
+            assert envoy.code is None
+            assert _sees(envoy.client, "10.0.0.1")
+        finally:
+            mortal_server.start()
+        eventually(lambda: ready(cp) == 200, 30, "a control plane that is ready again")
+        assert cp.get("/meshes/default/dataplanes/orders-1").status == 200
+        cp.apply(dataplane("orders-1", inbound("10.0.0.9:80:80", "orders")))
+        eventually(lambda: _sees(envoy.client, "10.0.0.9"), 15, "a change after the restart")
+
+
+def test_a_dataplane_written_on_one_reaches_an_envoy_on_the_other(server: Server, database: str) -> None:
+    environ = server.environ(database)
+    with running_platform(PLUGINS, environ) as one, running_platform(PLUGINS, environ) as two:
+        one.apply(ORDERS, _client())
+        with fleet(two) as envoys:
+            envoy = envoys.connect(DeltaClient("default.web-1"))
+            eventually(lambda: _sees(envoy.client, "10.0.0.1"))
+            begun = time.monotonic()
+            one.apply(dataplane("orders-1", inbound("10.0.0.7:80:80", "orders")))
+            eventually(lambda: _sees(envoy.client, "10.0.0.7"), 5)
+            assert time.monotonic() - begun < 3
+            insights = "/meshes/default/dataplanes+insights/web-1"
+            eventually(lambda: one.get(insights).body["dataplaneInsight"]["subscriptions"])
+
+
+def test_two_that_start_at_once_on_an_empty_database_both_come_up(server: Server, database: str) -> None:
+    failures: list[BaseException] = []
+    gate = threading.Barrier(2)
+
+    def start() -> None:
+        try:
+            gate.wait(10)
+            with running_platform(PLUGINS, server.environ(database)) as cp:
+                assert cp.get("/meshes/default").status == 200
+        except BaseException as error:  # noqa: BLE001 - judged by the test
+            failures.append(error)
+
+    threads = [threading.Thread(target=start) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=40)
+    assert failures == []
+
+
+def test_a_start_without_a_schema_ends_with_the_sentence(server: Server) -> None:
+    sentence = "holds no tables of Kuma yet: run `kuma-cp migrate up`"
+    with server.database() as name, pytest.raises(ConfigError, match=sentence):
+        running_platform(PLUGINS, server.environ(name)).__enter__()
+
+
+def _client() -> Mapping[str, object]:
+    web = inbound("10.0.0.5:80:80", "web")
+    return dataplane("web-1", web, outbounds=[outbound("127.0.0.1:9000", "orders")])
+
+
+def _sees(client: DeltaClient, address: str) -> bool:
+    """Whether the client runs with an endpoint of that address."""
+    return any(address.encode() in packed for packed in client.resources[ENDPOINTS].values())

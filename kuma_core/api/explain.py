@@ -8,7 +8,7 @@ from typing import Any
 import falcon
 
 from kuma_core.api.exchange import answer_json
-from kuma_core.errors import InvalidResource, NotFound, Violation
+from kuma_core.errors import InvalidResource, Violation
 from kuma_core.model import ResourceKey
 from kuma_core.policy.contract import Destination, Policy
 from kuma_core.policy.explain import Candidate, Explanation, Party, explain_connection, explain_proxy
@@ -66,7 +66,8 @@ class Explain:
             tag_sets = tuple(sorted_tags(tags) for tags in dataplane.spec.tag_sets())
             return Party(f"dataplane:{wanted}", tag_sets, dataplane.spec)
         if colon and prefix == "dataplane":
-            raise NotFound(f'there is no Dataplane "{wanted}" in mesh "{mesh}"')
+            missing = f'There is no Dataplane "{wanted}" in mesh "{mesh}"'
+            raise falcon.HTTPNotFound(title=TITLE, description=missing)
         return Party(f"service:{text}", (destination_tags(text),))
 
 

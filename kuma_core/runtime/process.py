@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import resource
 import signal
 
 import structlog
@@ -21,8 +22,18 @@ def serve(config: Config, catalog: Catalog, log_level: str) -> None:
     log = structlog.get_logger("kuma-cp.run")
     for warning in config.warnings:
         log.warning(warning)
+    _allow_many_connections()
     log.info("Current config " + json.dumps(config.as_document(), sort_keys=True))
     asyncio.run(_serve(Platform(config, catalog)))
+
+
+def _allow_many_connections() -> None:
+    """Each proxy is an open file; the soft limit, often 1024, is for programs that still use select(2)."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    except (OSError, ValueError):  # a system that refuses what it told; the limit in force stays
+        structlog.get_logger("kuma-cp.run").warning("the limit of open files could not be raised")
 
 
 async def _serve(platform: Platform) -> None:

@@ -117,6 +117,11 @@ def test_a_question_that_cannot_be_answered_says_why(cp, query, status):
     assert answer.body["title"] == "Could not explain"
 
 
+def test_a_dataplane_that_does_not_exist_is_named(cp):
+    answer = cp.get("/meshes/default/explain?source=dataplane:nobody&destination=ledger")
+    assert answer.body["details"] == 'There is no Dataplane "nobody" in mesh "default"'
+
+
 def test_a_mesh_that_does_not_exist_is_404(cp):
     assert cp.get("/meshes/nowhere/explain?source=a&destination=b").status == 404
 

@@ -229,6 +229,19 @@ def _resident(pid: int) -> int:
     return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS"))
 
 
+def test_scenario_69_the_length_of_the_pipes_path_does_not_matter(machine, tmp_path, monkeypatch):
+    """A named pipe is opened as a file; the 107 bytes are the limit of a socket's path only."""
+    folder = tmp_path / ("long" * 30)
+    folder.mkdir()
+    monkeypatch.setenv("TMPDIR", str(folder))
+    port = free_port()
+    with collector() as sink:
+        machine.cp.apply(logging(tcp("t", sink.port), default="t"), traffic_log())
+        lines = logged_requests(pair(machine, port), port, sink.lines)
+        assert len(lines) == 1
+        assert list(folder.glob("kuma-dp-*")), "the sidecars' directories are elsewhere"
+
+
 def test_scenario_68_an_unknown_backend_means_no_log(machine):
     port = free_port()
     with collector() as sink:

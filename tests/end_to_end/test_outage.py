@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import urllib.request
@@ -205,3 +206,20 @@ def test_the_second_of_two_control_planes_on_the_same_ports_says_so(stack, tmp_p
     assert last.startswith(f"Error: cannot listen on port {cp.ports['API_SERVER_PORT']} (apiServer.port")
     assert "Traceback" not in result.stderr
     end(cp.process)
+
+def limits_of_open_files(process_id: int) -> tuple[str, str]:
+    """Soft and hard, as the kernel tells them."""
+    lines = Path(f"/proc/{process_id}/limits").read_text().splitlines()
+    soft, hard = next(line.split()[3:5] for line in lines if line.startswith("Max open files"))
+    return soft, hard
+
+
+def test_a_control_plane_may_open_as_many_files_as_the_system_lets_it(tmp_path):
+    """Each proxy is one; the soft limit that a shell hands down is often 1024."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with ExitStack() as stack:
+        stack.callback(resource.setrlimit, resource.RLIMIT_NOFILE, before)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (512, before[1]))
+        cp = ControlPlane(tmp_path, stack, "delta")
+        soft, hard = limits_of_open_files(cp.process.pid)
+        assert soft == hard != "512"

@@ -207,6 +207,7 @@ def test_the_second_of_two_control_planes_on_the_same_ports_says_so(stack, tmp_p
     assert "Traceback" not in result.stderr
     end(cp.process)
 
+
 def limits_of_open_files(process_id: int) -> tuple[str, str]:
     """Soft and hard, as the kernel tells them."""
     lines = Path(f"/proc/{process_id}/limits").read_text().splitlines()

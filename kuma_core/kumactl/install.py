@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib.metadata import entry_points
+
 import click
 
 from kuma_core.commandline import Group
@@ -19,7 +21,10 @@ CREATE TABLE IF NOT EXISTS resources (
     spec      text,
     PRIMARY KEY (name, namespace, mesh, type)
 );"""
-"""The table of 0.3.1 (API specification, 6.4)."""
+"""The table of 0.3.1 (API specification, 6.4); a control plane's ``migrate`` takes it from there."""
+
+SCHEMAS = "kuma.database_schemas"
+"""Entry points of stores: the name is the target, and the value, called, gives SQL."""
 
 
 @click.group("install", cls=Group, short_help="Print what other systems need for a control plane.")
@@ -33,6 +38,16 @@ def install() -> None:
 def database_schema(session: Session, target: str) -> None:
     """Print the SQL that prepares a database, to be piped into psql. Running it again changes nothing."""
     session.prepare()
+    click.echo(_schema(target), nl=False)
+
+
+def _schema(target: str) -> str:
+    """From the store that is installed; without one there is the table of old."""
+    for entry in entry_points(group=SCHEMAS, name=target):
+        try:
+            return str(entry.load()())
+        except ImportError as error:
+            raise KumaError(f"the schema of {entry.value} cannot be loaded: {error}") from None
     if target != "postgres":
         raise KumaError(f"unknown target type: {target}")
-    click.echo(POSTGRES, nl=False)
+    return POSTGRES

@@ -83,14 +83,14 @@ class Database:
         Nothing is prepared on it: that was no faster, and would break when the schema moves on meanwhile.
         """
         connection = self._connect()
+        if self.statement_seconds:
+            connection.patience = self.statement_seconds + _GRACE_SECONDS
         try:
             for name, value in self._session().items():
                 connection.execute(sql.SQL("SET {} = {}").format(sql.Identifier(name), sql.Literal(value)))
         except BaseException:
             connection.close()
             raise
-        if self.statement_seconds:
-            connection.patience = self.statement_seconds + _GRACE_SECONDS
         return connection
 
     def _connect(self) -> PatientConnection:

@@ -46,6 +46,15 @@ _REFUSALS = (
 """What a database or libpq says (as a pattern) where no waiting helps, and what that means."""
 
 
+_NOISE = (
+    r"(connection failed: )?connection to server (at|on socket) .*? failed: ",
+    r"consuming input failed: ",
+    r"Is the server running on that host and accepting TCP/IP connections\?",
+    r"This probably means the server terminated abnormally\s+before or while processing the request\.",
+)
+"""What libpq and the driver put around what happened."""
+
+
 def sentence(error: BaseException, where: str) -> str:
     """The whole message for a user; ``where`` names the database."""
     if isinstance(error, sqlalchemy.exc.TimeoutError):
@@ -69,8 +78,6 @@ def said(error: BaseException) -> str:
     """What the database or libpq said, on one line and without the address, which is told already."""
     diagnosis = error.diag.message_primary if isinstance(error, psycopg.Error) else None
     text = diagnosis or str(error) or type(error).__name__
-    text = re.sub(r"(connection failed: )?(connection to server (at|on socket) .*? failed: )", "", text)
-    text = re.sub(
-        r"\s+", " ", text.replace("Is the server running on that host and accepting TCP/IP connections?", "")
-    )
-    return text.strip()[:_LONGEST]
+    for noise in _NOISE:
+        text = re.sub(noise, "", text)
+    return re.sub(r"\s+", " ", text).strip()[:_LONGEST]

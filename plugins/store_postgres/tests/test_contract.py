@@ -14,7 +14,7 @@ from kuma_store_postgres.store import PostgresStore
 
 from .server import OwnServer, Server, config_of
 
-BACKLOG = 500
+BACKLOG = 300
 
 
 class TestPostgresStore(StoreSuite):

@@ -13,7 +13,8 @@ import pytest
 
 from kuma_core.sdk import Change, Conflict, NotFound, Op, Record, ResourceKey, Store, StoreUnavailable
 from kuma_core.testing.ports import free_port
-from kuma_core.testing.stores import RESYNC, key, watching
+from kuma_core.testing.stores import RESYNC, at_once, key, watching
+from kuma_core.testing.stores import WRITERS as WRITERS_AT_ONCE
 from kuma_core.testing.waiting import eventually
 from kuma_store_postgres.database import Database
 from kuma_store_postgres.opening import open_store
@@ -43,6 +44,31 @@ def test_connections_that_the_database_ended_are_replaced_unseen(server: Server,
             assert server.terminate_clients(where.name) >= 1
             record = store.update(record.key, str(number), record.version)
         assert store.get(record.key) == record
+
+
+def test_after_a_restart_no_connection_of_the_pool_fails(
+    mortal_server: OwnServer, mortal_database: str
+) -> None:
+    where = Database.of(config_of(mortal_server.environ(mortal_database)))
+    with opened(where) as store:
+        record = store.create(key("a"), "{}")
+        at_once(lambda _: [store.get(record.key) for _ in range(20)])
+        assert len(mortal_server.clients(where.name)) > 1
+        mortal_server.kill()
+        mortal_server.start()
+        assert at_once(lambda _: store.get(record.key)) == [record] * WRITERS_AT_ONCE
+
+
+def test_a_database_that_takes_no_writes_is_still_read(server: Server, where: Database) -> None:
+    with opened(where) as store:
+        record = store.create(key("a"), "{}")
+        with server.connect() as admin:
+            admin.execute(f"ALTER DATABASE {where.name} SET default_transaction_read_only = on".encode())
+        server.terminate_clients(where.name)
+        assert store.get(record.key) == record
+        for write in (lambda: store.create(key("b"), "{}"), lambda: store.delete(record.key)):
+            with pytest.raises(StoreUnavailable, match="it takes no writes at the moment"):
+                write()
 
 
 def test_connections_ended_in_the_middle_of_writes_lose_no_acknowledged_one(

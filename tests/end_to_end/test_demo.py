@@ -53,9 +53,9 @@ def test_the_demo_answers_through_two_envoys_and_ends(inside):
 
 def test_the_demo_runs_until_it_is_interrupted_and_leaves_no_process_behind(inside):
     holder = int(inside[1].partition("=")[2])
-    process = subprocess.Popen(
-        [*inside, "bash", SCRIPT], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
+    # As from a terminal: what runs in the background, as tests may, ignores SIGINT, and bash cannot undo that.
+    command = [*inside, "env", "--default-signal=INT", "bash", SCRIPT]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     try:
         assert process.stdout is not None
         assert any("until you press Ctrl-C" in line for line in process.stdout), "the demo ended early"

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import random
+import socket
 from contextlib import ExitStack
+from functools import cache
 
 import grpc
 import pytest
@@ -35,12 +37,27 @@ RAW = (
 FORMATS = ("", "%START_TIME% %KUMA_SOURCE_SERVICE%\n", "100% %NOT_AN_OPERATOR% %BYTES_SENT%\n", "%%\n")
 
 
+@cache
+def free_ports() -> list[int]:
+    """Where nobody listens, neither other tests (``kuma_core.testing.ports``) nor the system takes ports."""
+    return [port for port in (*range(1025, 10_000), *range(61_000, 65_536)) if _is_free(port)]
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        try:
+            probe.bind(("", port))
+        except OSError:
+            return False
+        return True
+
+
 class Dice:
-    """Random pieces of a mesh: addresses in 127/8, distinct ports above 1024."""
+    """Random pieces of a mesh: addresses in 127/8, distinct free ports above 1024."""
 
     def __init__(self, seed: int) -> None:
         self.random = random.Random(seed)
-        self._ports = self.random.sample(range(1025, 65536), 60)
+        self._ports = self.random.sample(free_ports(), 60)
 
     def ip(self) -> str:
         return f"127.{self.random.randrange(1, 255)}.{self.random.randrange(256)}.{self.random.randrange(1, 255)}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -57,6 +57,24 @@ def load_issuer(certificate: bytes, key: bytes) -> Issuer:
     if not isinstance(loaded, RSAPrivateKey | EllipticCurvePrivateKey):
         raise KumaError("the authority's key is neither RSA nor ECDSA")
     return Issuer(issuer, loaded)
+
+
+class Issuers:
+    """The issuer of each mesh, read anew when its version is another: reading an RSA key costs more than to sign.
+
+    Safe for use from several threads: at worst two of them read the same pair.
+    """
+
+    def __init__(self) -> None:
+        self._read: dict[str, tuple[str, Issuer]] = {}
+
+    def of(self, mesh: str, version: str, pair: Callable[[], tuple[bytes, bytes]]) -> Issuer:
+        """``pair`` gives certificate and key in PEM, as ``load_issuer`` takes them."""
+        known, issuer = self._read.get(mesh, ("", None))
+        if issuer is None or known != version:
+            issuer = load_issuer(*pair())
+            self._read[mesh] = (version, issuer)
+        return issuer
 
 
 def key_usage(*names: str) -> x509.KeyUsage:

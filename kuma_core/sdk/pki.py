@@ -1,10 +1,11 @@
 """The door for plugins that sign certificates; it loads ``cryptography``. No logic lives here."""
 
-from kuma_core.ca.pki import BACKDATED, Issuer, key_usage, load_issuer, sign_leaf
+from kuma_core.ca.pki import BACKDATED, Issuer, Issuers, key_usage, load_issuer, sign_leaf
 
 __all__ = [
     "BACKDATED",
     "Issuer",
+    "Issuers",
     "key_usage",
     "load_issuer",
     "sign_leaf",

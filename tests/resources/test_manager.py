@@ -8,8 +8,6 @@ from typing import Any
 
 import pytest
 
-import kuma_store_memory
-from kuma_core.config import Config
 from kuma_core.errors import (
     Conflict,
     InvalidResource,
@@ -78,13 +76,6 @@ class Recording:
             return getattr(self._store, verb)(*arguments)
 
         return call
-
-
-@pytest.fixture
-def store() -> Iterator[Store]:
-    (factory,) = kuma_store_memory.kuma_register_stores()
-    with factory.open(Config([], {}, {})) as opened:
-        yield opened
 
 
 @pytest.fixture

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
 from contextlib import suppress
 
 import pytest
 
-import kuma_store_memory
 from kuma_core.builtin.kinds import KINDS
-from kuma_core.config import Config
 from kuma_core.errors import AlreadyExists, Conflict, NotFound, UnreadableResource
 from kuma_core.model import Resource, ResourceKey
 from kuma_core.plugin.catalog import Contributed, Kinds
@@ -21,13 +18,6 @@ from kuma_core.resources.manager import ResourceManager
 from kuma_core.resources.secrets import SecretManager
 from kuma_core.specs.mesh import MeshSpec
 from kuma_core.specs.secret import SecretSpec
-
-
-@pytest.fixture
-def store() -> Iterator[Store]:
-    (factory,) = kuma_store_memory.kuma_register_stores()
-    with factory.open(Config([], {}, {})) as opened:
-        yield opened
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from typing import Any
 
 from kuma_ca_builtin.root import new_root
 from kuma_core.sdk import KumaError, Secret, SecretManager, Violation
-from kuma_core.sdk.pki import Issuer, load_issuer, sign_leaf
+from kuma_core.sdk.pki import Issuers, sign_leaf
 
 
 def secret_name(mesh: str) -> str:
@@ -23,7 +23,7 @@ class BuiltinCa:
 
     def __init__(self, secrets: SecretManager) -> None:
         self._secrets = secrets
-        self._issuers: dict[str, tuple[str, Issuer]] = {}
+        self._issuers = Issuers()
 
     def validate(self, mesh: str, conf: Mapping[str, Any]) -> Iterable[Violation]:
         """Nothing can be said in ``mtls.ca.builtin``."""
@@ -43,15 +43,8 @@ class BuiltinCa:
         secret = self._secrets.find(mesh, secret_name(mesh))
         if secret is None:
             raise KumaError(f'the mesh "{mesh}" has no root certificate; apply the mesh once more')
-        return sign_leaf(self._issuer(secret), public_key, uris, ttl)
-
-    def _issuer(self, secret: Secret) -> Issuer:
-        """Reading an RSA key costs more than to sign with it, so it is remembered for a version."""
-        version, issuer = self._issuers.get(secret.mesh, ("", None))
-        if issuer is None or version != secret.version:
-            issuer = load_issuer(*roots(secret)[0])
-            self._issuers[secret.mesh] = (secret.version, issuer)
-        return issuer
+        issuer = self._issuers.of(mesh, secret.version, lambda: roots(secret)[0])
+        return sign_leaf(issuer, public_key, uris, ttl)
 
 
 def encode(certificate: bytes, key: bytes) -> bytes:

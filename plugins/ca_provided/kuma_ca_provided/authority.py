@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
-from kuma_ca_provided.certificates import SigningCertificate, SigningCertificates
-from kuma_core.sdk import KumaError, Secret, SecretManager, Severity, Violation
-from kuma_core.sdk.pki import Issuer, load_issuer, sign_leaf
+from kuma_ca_provided.certificates import SigningCertificates
+from kuma_core.sdk import KumaError, SecretManager, Severity, Violation
+from kuma_core.sdk.pki import Issuers, sign_leaf
 
 MISSING = (
     "There is no signing certificate in provided CA for a given mesh. "
@@ -21,7 +21,7 @@ class ProvidedCa:
 
     def __init__(self, secrets: SecretManager) -> None:
         self._certificates = SigningCertificates(secrets)
-        self._issuers: dict[str, tuple[str, Issuer]] = {}
+        self._issuers = Issuers()
 
     def validate(self, mesh: str, conf: Mapping[str, Any]) -> Iterable[Violation]:
         """A warning while nothing is uploaded, in whichever order a mesh and its certificate come (stance 9)."""
@@ -45,12 +45,6 @@ class ProvidedCa:
                 f'no signing certificate is uploaded for the mesh "{mesh}"; '
                 f"upload one: kumactl manage ca provided certificates add --mesh={mesh}"
             )
-        return sign_leaf(self._issuer(found[0], found[1][0]), public_key, uris, ttl)
-
-    def _issuer(self, secret: Secret, entry: SigningCertificate) -> Issuer:
-        """Reading an RSA key costs more than to sign with it, so it is remembered for a version."""
-        version, issuer = self._issuers.get(secret.mesh, ("", None))
-        if issuer is None or version != secret.version:
-            issuer = load_issuer(entry.cert, entry.key)
-            self._issuers[secret.mesh] = (secret.version, issuer)
-        return issuer
+        secret, (entry, *_) = found
+        issuer = self._issuers.of(mesh, secret.version, lambda: (entry.cert, entry.key))
+        return sign_leaf(issuer, public_key, uris, ttl)

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from kuma_core.ca.authorities import Authorities
     from kuma_core.config import Config
     from kuma_core.plugin.catalog import Catalog
+    from kuma_core.resources.instances import Instances
     from kuma_core.resources.manager import ResourceManager
     from kuma_core.resources.secrets import SecretManager
     from kuma_core.xds.contract import Previewer, Streams
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 class Context:
     """What phase-2 hooks may use: the parsed configuration, what plugins registered, the resources, the
     secrets, which no API may show, the certificate authorities, the keys of dataplane tokens, what is known
-    about the connected proxies and what they would be sent, and the id of this control plane among several."""
+    about the connected proxies and what they would be sent, and the control planes over the same store."""
 
     config: Config
     catalog: Catalog
@@ -31,7 +32,12 @@ class Context:
     signing_keys: SigningKeys
     streams: Streams
     previewer: Previewer
-    instance_id: str
+    instances: Instances
+
+    @property
+    def instance_id(self) -> str:
+        """The id of this control plane among several."""
+        return self.instances.own_id
 
 
 class Component(Protocol):

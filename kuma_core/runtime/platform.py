@@ -21,7 +21,9 @@ from kuma_core.errors import KumaError
 from kuma_core.model import ResourceKey
 from kuma_core.plugin.catalog import Catalog
 from kuma_core.resources.changes import ChangeFeed
+from kuma_core.resources.cluster import UNTOLD
 from kuma_core.resources.contract import QuietStore, Store
+from kuma_core.resources.instances import Instances
 from kuma_core.resources.manager import DATAPLANE, INSIGHT, MESH, ResourceManager
 from kuma_core.resources.secrets import SecretManager
 from kuma_core.runtime.admin import AdminServers
@@ -100,7 +102,7 @@ class Platform:
         factory = self.catalog.store(self.config.text("store.type"))
         self.store = store = stack.enter_context(factory.open(self.config))
         if isinstance(store, QuietStore):
-            store.hush([INSIGHT])
+            store.hush([INSIGHT, *UNTOLD])
         self.context = context = self._context(store)
         resources, reconciler = context.resources, self.reconciler
         lay_groundwork(context)
@@ -171,7 +173,7 @@ class Platform:
             signing_keys=SigningKeys(secrets),
             streams=self.streams,
             previewer=Preview(self.reconciler, self.streams),
-            instance_id=self.instance_id,
+            instances=Instances(resources, self.instance_id),
         )
 
     def _reconciler(self, resources: ResourceManager) -> Reconciler:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from kuma_core.model import CellFormat, Column, ResourceType, Scope
-from kuma_core.resources.cluster import INSTANCE, LEASE, MESH_DELETION
+from kuma_core.resources.cluster import CLUSTER_KINDS
 from kuma_core.resources.manager import DATAPLANE, INSIGHT, MESH
 from kuma_core.resources.secrets import SECRET
-from kuma_core.specs.cluster import InstanceSpec, LeaseSpec, MeshDeletionSpec
 from kuma_core.specs.dataplane import DataplaneSpec
 from kuma_core.specs.insight import InsightSpec, OverviewSpec
 from kuma_core.specs.mesh import MeshSpec
@@ -16,25 +13,8 @@ from kuma_core.specs.secret import SecretSpec
 
 _TAGS = "networking.inbound.*.tags|networking.gateway.tags"
 
-
-def _internal(name: str, path: str, singular: str, spec: type[Any]) -> ResourceType:
-    """A kind that control planes keep for each other."""
-    return ResourceType(
-        name=name,
-        path=path,
-        singular=singular,
-        spec=spec,
-        scope=Scope.GLOBAL,
-        read_only=True,
-        served=False,
-        affects_proxies=False,
-    )
-
-
 KINDS = (
-    _internal(LEASE, "leases", "lease", LeaseSpec),
-    _internal(INSTANCE, "instances", "instance", InstanceSpec),
-    _internal(MESH_DELETION, "mesh-deletions", "mesh-deletion", MeshDeletionSpec),
+    *CLUSTER_KINDS,
     ResourceType(
         name=MESH,
         path="meshes",

@@ -9,7 +9,6 @@ from typing import Any
 
 from kuma_core import __version__
 from kuma_core.errors import NotFound
-from kuma_core.model import ResourceKey
 from kuma_core.resources.cluster import INSTANCE
 from kuma_core.resources.manager import ResourceManager, Result
 from kuma_core.specs.cluster import InstanceSpec
@@ -21,7 +20,7 @@ class Instances:
     def __init__(self, resources: ResourceManager, own_id: str) -> None:
         self.own_id = own_id
         self._resources = resources
-        self._key = ResourceKey(INSTANCE, own_id, own_id)
+        self._key = INSTANCE.key("", own_id)
         self._guard = threading.Lock()
         self._settled: dict[str, str] = {}
 
@@ -53,4 +52,4 @@ class Instances:
 
     def all(self) -> Mapping[str, InstanceSpec]:
         """The records that are there, by instance id; one of a killed instance stays until it expires."""
-        return {resource.name: resource.spec for resource in self._resources.list(INSTANCE)}
+        return {resource.name: resource.spec for resource in self._resources.list(INSTANCE.name)}

@@ -25,6 +25,7 @@ from kuma_core.model import Resource, ResourceKey, Scope
 from kuma_core.plugin.catalog import Kinds
 from kuma_core.resources import codec
 from kuma_core.resources.contract import Record, Store
+from kuma_core.resources.deletions import MeshDeletions
 from kuma_core.resources.secrets import outlives_its_mesh
 
 MESH = "Mesh"
@@ -78,6 +79,7 @@ class ResourceManager:
         self._kinds = kinds
         self._admit = admit
         self._prepare = prepare
+        self.deletions = MeshDeletions(store, MESH, self._owned_by_mesh, self._discard)
 
     def get(self, key: ResourceKey) -> Resource:
         """The stored resource; raises ``NotFound`` or ``StoreUnavailable``."""
@@ -117,6 +119,7 @@ class ResourceManager:
         """
         resource = Resource(resource.key, resource.spec.with_defaults())
         warnings = _accept(resource.spec.violations())
+        self._finish_deletion(resource.key)
         for _ in range(_ATTEMPTS):
             try:
                 return self._put_once(resource, warnings)
@@ -143,6 +146,7 @@ class ResourceManager:
         If somebody else writes in between, ``change`` is called again with what is there then. Raises as
         ``put`` does.
         """
+        self._finish_deletion(key)
         for _ in range(_ATTEMPTS):
             current = self.find(key)
             resource = Resource(
@@ -160,6 +164,7 @@ class ResourceManager:
     def ensure(self, resource: Resource) -> Resource:
         """Create the resource unless it is there already, and return what is there."""
         resource = Resource(resource.key, resource.spec.with_defaults())
+        self._finish_deletion(resource.key)
         for _ in range(_ATTEMPTS):
             found = self.find(resource.key)
             if found:
@@ -203,9 +208,23 @@ class ResourceManager:
         if not resource.version:
             self._require_mesh(resource)
             record = self._store.create(resource.key, document)
+            self._withdraw_without_mesh(resource)
             return Result.CREATED, Resource(resource.key, resource.spec, record.version)
         record = self._store.update(resource.key, document, resource.version)
         return Result.UPDATED, Resource(resource.key, resource.spec, record.version)
+
+    def _withdraw_without_mesh(self, resource: Resource) -> None:
+        """The mesh may have been deleted, and swept, since it was looked for: leave nothing behind."""
+        try:
+            self._require_mesh(resource)
+        except InvalidResource:
+            self._discard(resource.key)
+            raise
+
+    def _finish_deletion(self, key: ResourceKey) -> None:
+        """A mesh is written when nothing of an earlier one of its name is still being deleted."""
+        if key.type == MESH:
+            self.deletions.finish(key.name)
 
     def _contested(self, key: ResourceKey) -> Conflict:
         return Conflict(f"the resource {key} is being written by others all the time; try again")
@@ -232,26 +251,26 @@ class ResourceManager:
 
         A mesh takes everything inside it along, a dataplane its insight. Repeating the call finishes what an
         interrupted one left. Raises ``NotFound`` if the resource itself was not there, ``InvalidResource`` if
-        it may not be deleted.
+        it may not be deleted, ``Busy`` if a mesh is being deleted by somebody else who does not end.
         """
         warnings: tuple[Violation, ...] = ()
         with suppress(NotFound):  # what an interrupted deletion left is still to be cleared away
             warnings = self.examine_deletion(key)
+        if key.type == MESH:
+            self.deletions.run(key)
+            return warnings
         try:
             self._store.delete(key)
         finally:
-            for owned in self._owned_by(key):
-                self._discard(owned)
+            if key.type == DATAPLANE:
+                self._discard(ResourceKey(INSIGHT, key.mesh, key.name))
         return warnings
 
-    def _owned_by(self, key: ResourceKey) -> Iterator[ResourceKey]:
-        if key.type == DATAPLANE:
-            yield ResourceKey(INSIGHT, key.mesh, key.name)
-        if key.type == MESH:
-            for kind in self._kinds:
-                if kind.stored and kind.scope is Scope.MESH:
-                    keys = [record.key for record in self._store.list(kind.name, key.name)]
-                    yield from (owned for owned in keys if not outlives_its_mesh(owned))
+    def _owned_by_mesh(self, mesh: str) -> Iterator[ResourceKey]:
+        for kind in self._kinds:
+            if kind.stored and kind.scope is Scope.MESH:
+                keys = [record.key for record in self._store.list(kind.name, mesh)]
+                yield from (key for key in keys if not outlives_its_mesh(key))
 
     def _discard(self, key: ResourceKey) -> None:
         with suppress(NotFound):  # somebody else may delete it at the same moment

@@ -8,10 +8,10 @@ from kuma_core.specs.base import Spec, UInt64
 
 
 class LeaseSpec(Spec):
-    """Who may do what one control plane alone may do. It is alive while ``beats`` grows.
+    """Who may do what only one may do at a time; empty once it was given back.
 
-    Whoever wants it measures with its own clock how long ``beats`` stood still; nobody's clock is compared with
-    another's. ``holder`` is an instance id, empty once it was given back.
+    The holder is alive while ``beats`` grows: who wants its place measures with a clock of its own how long the
+    record stood still. Nobody's clock is compared with another's.
     """
 
     holder: str = ""
@@ -28,10 +28,3 @@ class InstanceSpec(Spec):
     beats: UInt64 = 0
     version: str = ""
     settled: dict[str, str] = Field(default_factory=dict)
-
-
-class MeshDeletionSpec(Spec):
-    """A mesh is being deleted by ``holder``, which is alive while ``beats`` grows."""
-
-    holder: str = ""
-    beats: UInt64 = 0

@@ -12,6 +12,7 @@ from kuma_core.plugin.hookspecs import hookimpl
 
 if TYPE_CHECKING:
     from kuma_core.api.contract import Route
+    from kuma_core.auth.contract import Authenticator
     from kuma_core.ca.authorities import Authorities
     from kuma_core.config import Setting
     from kuma_core.errors import Violation
@@ -92,11 +93,22 @@ def kuma_register_admin_routes(context: Context) -> Iterable[Route]:
 
 
 @hookimpl
-def kuma_register_components(context: Context) -> Iterable[Component]:
-    """The writer of DataplaneInsights."""
-    from kuma_core.builtin.insights import InsightWriter
+def kuma_register_authenticators(context: Context) -> Iterable[Authenticator]:
+    """Dataplane tokens, unless they are switched off."""
+    from kuma_core.auth.contract import Authenticator, tokens_enabled
+    from kuma_core.auth.tokens import TokenVerifier
 
-    return [InsightWriter(context)]
+    if tokens_enabled(context.config):
+        yield Authenticator("dataplane-token", TokenVerifier(context.signing_keys, context.revocations))
+
+
+@hookimpl
+def kuma_register_components(context: Context) -> Iterable[Component]:
+    """What every control plane does beside serving, and what the leader of several does for all."""
+    from kuma_core.builtin.insights import InsightWriter
+    from kuma_core.builtin.instances import DeletionFinisher, Heartbeat, InstanceWatch
+
+    return [Heartbeat(context), InsightWriter(context), InstanceWatch(context), DeletionFinisher(context)]
 
 
 @hookimpl

@@ -47,8 +47,12 @@ class Instances:
 
     def leave(self) -> None:
         """Remove this instance's record: it ends in an orderly way."""
+        self.remove(self.own_id)
+
+    def remove(self, instance: str) -> None:
+        """Remove the record of an instance, if it is there."""
         with suppress(NotFound):
-            self._resources.delete(self._key)
+            self._resources.delete(INSTANCE.key("", instance))
 
     def all(self) -> Mapping[str, InstanceSpec]:
         """The records that are there, by instance id; one of a killed instance stays until it expires."""

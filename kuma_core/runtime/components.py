@@ -33,14 +33,20 @@ class Components:
             self._running.append((thread, stop))
             thread.start()
 
-    def stop(self) -> None:
-        """End the components, the last one started first."""
+    def stop(self, within: float = LONGEST_STOP_SECONDS) -> list[str]:
+        """End the components, the last one started first; the names of those that did not end in time.
+
+        ``within`` is in seconds, for each of them.
+        """
+        stubborn = []
         while self._running:
             thread, stop = self._running.pop()
             stop.set()
-            thread.join(timeout=LONGEST_STOP_SECONDS)
+            thread.join(timeout=within)
             if thread.is_alive():
                 _log.error("a component does not stop", component=thread.name)
+                stubborn.append(thread.name)
+        return stubborn
 
     def _run(self, component: Component, stop: Stop) -> None:
         try:

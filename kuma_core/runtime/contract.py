@@ -9,6 +9,7 @@ from kuma_core.lifecycle import Stop
 
 if TYPE_CHECKING:
     from kuma_core.auth.keys import SigningKeys
+    from kuma_core.auth.revocations import Revocations
     from kuma_core.ca.authorities import Authorities
     from kuma_core.config import Config
     from kuma_core.plugin.catalog import Catalog
@@ -21,8 +22,9 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True)
 class Context:
     """What phase-2 hooks may use: the parsed configuration, what plugins registered, the resources, the
-    secrets, which no API may show, the certificate authorities, the keys of dataplane tokens, what is known
-    about the connected proxies and what they would be sent, and the control planes over the same store."""
+    secrets, which no API may show, the certificate authorities, the keys of dataplane tokens and what of these is
+    revoked, what is known about the connected proxies and what they would be sent, and the control planes over the
+    same store."""
 
     config: Config
     catalog: Catalog
@@ -30,6 +32,7 @@ class Context:
     secrets: SecretManager
     authorities: Authorities
     signing_keys: SigningKeys
+    revocations: Revocations
     streams: Streams
     previewer: Previewer
     instances: Instances
@@ -44,7 +47,8 @@ class Component(Protocol):
     """A long-running part of the control plane.
 
     ``run`` is called in a thread of its own and returns when ``stop`` is set. If it raises, the control
-    plane ends with the component's name. A ``leader_only`` part runs on one instance at a time.
+    plane ends with the component's name. A ``leader_only`` part runs on one instance at a time: it may be started
+    again after it was stopped, and must return within a second or so, since another instance then takes over.
     """
 
     @property

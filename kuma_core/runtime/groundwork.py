@@ -25,10 +25,11 @@ _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 def lay_groundwork(context: Context) -> None:
-    """The mesh ``default``, the key that signs tokens, and the roots of all meshes.
+    """This instance's record, the mesh ``default``, the key that signs tokens, and the roots of all meshes.
 
     Raises ``ConfigError`` for a ``defaults.mesh`` that cannot be taken, and whatever the store raises.
     """
+    context.instances.beat()  # before the first stream: an insight of nobody would be closed
     _ensure_default_mesh(context)
     if tokens_enabled(context.config):
         context.signing_keys.ensure()

@@ -27,15 +27,25 @@ OUTCOMES = {"sent": "sent to", "acknowledged": "accepted by", "rejected": "rejec
 class _Collector:
     """Reads the counters where they are kept."""
 
-    def __init__(self, kinds: Kinds, store: Store, reconciler: Reconciler, streams: StreamBook) -> None:
+    def __init__(
+        self,
+        kinds: Kinds,
+        store: Store,
+        reconciler: Reconciler,
+        streams: StreamBook,
+        leads: Callable[[], bool],
+    ) -> None:
         self._kinds = kinds
         self._store = store
         self._reconciler = reconciler
         self._streams = streams
+        self._leads = leads
 
     def collect(self) -> Iterator[Metric]:
         """All metrics of the control plane itself."""
         yield InfoMetricFamily("kuma_build", "What is running.", value={"version": __version__})
+        words = "1 on the control plane that does what one alone may do."
+        yield GaugeMetricFamily("kuma_leader", words, value=self._leads())
         yield self._resources()
         yield GaugeMetricFamily("kuma_xds_streams", "Open ADS streams.", value=self._streams.connected())
         yield from self._work()
@@ -77,11 +87,15 @@ class _Collector:
 
 
 def renderer(
-    kinds: Kinds, store: Store, reconciler: Reconciler, streams: StreamBook
+    kinds: Kinds,
+    store: Store,
+    reconciler: Reconciler,
+    streams: StreamBook,
+    leads: Callable[[], bool],
 ) -> Callable[[], tuple[str, bytes]]:
     """A function that returns the content type and the text of all metrics."""
     registry = CollectorRegistry()
-    own: Any = _Collector(kinds, store, reconciler, streams)
+    own: Any = _Collector(kinds, store, reconciler, streams, leads)
     registry.register(own)
     for collector in (ProcessCollector, PlatformCollector, GCCollector):
         collector(registry=registry)

@@ -15,24 +15,29 @@ from kuma_core.api.bootstrap import Bootstrap, BootstrapRequest
 from kuma_core.api.contract import Route
 from kuma_core.api.cors import Cors
 from kuma_core.auth.keys import SigningKeys
+from kuma_core.auth.revocations import Revocations
 from kuma_core.ca.authorities import open_authorities
 from kuma_core.config import Config
 from kuma_core.errors import KumaError
 from kuma_core.model import ResourceKey
 from kuma_core.plugin.catalog import Catalog
 from kuma_core.resources.changes import ChangeFeed
-from kuma_core.resources.cluster import UNTOLD
+from kuma_core.resources.cluster import LEASE, UNTOLD
 from kuma_core.resources.contract import QuietStore, Store
 from kuma_core.resources.instances import Instances
+from kuma_core.resources.key_file import configured_keyring
+from kuma_core.resources.leases import Lease
 from kuma_core.resources.manager import DATAPLANE, INSIGHT, MESH, ResourceManager
 from kuma_core.resources.secrets import SecretManager
 from kuma_core.runtime.admin import AdminServers
 from kuma_core.runtime.components import Components
 from kuma_core.runtime.contract import Context
 from kuma_core.runtime.groundwork import lay_groundwork
-from kuma_core.runtime.grpc_servers import AuthorityWatch, GrpcServers
+from kuma_core.runtime.grpc_servers import AuthenticatorWatch, AuthorityWatch, GrpcServers
 from kuma_core.runtime.http import HttpServer, bind
+from kuma_core.runtime.leadership import LEADER, LENGTH_SECONDS, Leadership
 from kuma_core.runtime.metrics import renderer
+from kuma_core.runtime.secrets_at_rest import open_secrets
 from kuma_core.xds.bootstrap import bootstrap_yaml
 from kuma_core.xds.contract import Proxy
 from kuma_core.xds.preview import Preview
@@ -99,11 +104,12 @@ class Platform:
     async def _open(self, stack: AsyncExitStack) -> None:
         api, bootstrap, diagnostic = self._bind(stack)
         admin = AdminServers(self.config, stack)
+        keyring = configured_keyring(self.config)
         factory = self.catalog.store(self.config.text("store.type"))
         self.store = store = stack.enter_context(factory.open(self.config))
         if isinstance(store, QuietStore):
             store.hush([INSIGHT, *UNTOLD])
-        self.context = context = self._context(store)
+        self.context = context = self._context(store, open_secrets(store, keyring))
         resources, reconciler = context.resources, self.reconciler
         lay_groundwork(context)
         self.servers = servers = GrpcServers(context, asyncio.get_running_loop())
@@ -116,14 +122,18 @@ class Platform:
         feed = ChangeFeed(store)
         feed.listen(reconciler.changed)
         feed.listen(context.signing_keys.changed)
+        feed.listen(context.revocations.changed)
         feed.listen(servers.changed)
         components = Components(self._failed)
         stack.callback(components.stop)
-        components.start(own)
+        lease = Lease(store, LEASE, LEADER, self.instance_id, LENGTH_SECONDS)
+        self.leadership = Leadership(lease, [part for part in own if part.leader_only], self._failed)
+        components.start([part for part in own if not part.leader_only])
         await servers.serve(stack, hub, self.streams)
-        components.start([reconciler, feed, AuthorityWatch(context, servers)])
+        components.start([reconciler, feed, AuthorityWatch(context, servers), AuthenticatorWatch(servers)])
+        components.start([self.leadership])
         missing = _Missing(self, store, reconciler)
-        metrics = renderer(self.catalog.kinds, store, reconciler, self.streams)
+        metrics = renderer(self.catalog.kinds, store, reconciler, self.streams, lambda: self.leadership.leads)
         make_bootstrap = _BootstrapMaker(resources, servers.bootstrap)
         cors = Cors(self.config.texts("apiServer.corsAllowedDomains"))
         self._serve_http(stack, "api-server", api, build_app(routes, cors, API_HINT))
@@ -157,9 +167,8 @@ class Platform:
             bind(path, env[path], self.config.number(path)).close()
         return sockets
 
-    def _context(self, store: Store) -> Context:
+    def _context(self, store: Store, secrets: SecretManager) -> Context:
         """Everything above the store, in the order in which one part needs the other."""
-        secrets = SecretManager(store)
         authorities = open_authorities(self.catalog, self.config, secrets)
         admit = self.catalog.admission(authorities)
         resources = ResourceManager(store, self.catalog.kinds, admit, authorities.prepare)
@@ -171,6 +180,7 @@ class Platform:
             secrets=secrets,
             authorities=authorities,
             signing_keys=SigningKeys(secrets),
+            revocations=Revocations(secrets),
             streams=self.streams,
             previewer=Preview(self.reconciler, self.streams),
             instances=Instances(resources, self.instance_id),

@@ -141,6 +141,10 @@ class Streams(Protocol):
         """End the current ``wait_changed``, or the next one."""
         ...
 
+    def tell_again(self) -> None:
+        """Count every open stream as changed."""
+        ...
+
     def take_changed(self) -> list[StreamReport]:
         """The reports that changed since the last call."""
         ...

@@ -63,6 +63,13 @@ class StreamBook:
             if self._changed:
                 self._bell.set()
 
+    def tell_again(self) -> None:
+        """Count every open stream as changed: what was stored of it was closed meanwhile."""
+        with self._lock:
+            self._changed = {**self._open, **self._changed}
+            if self._changed:
+                self._bell.set()
+
     def set_problem(self, proxy: Proxy, problem: str) -> None:
         """Why a proxy still has an older configuration; empty once it has the newest."""
         with self._lock:

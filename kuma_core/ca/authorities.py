@@ -5,13 +5,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from kuma_core.ca.contract import CaProvider, WatchedCaProvider
+from kuma_core.ca.contract import CaProvider, RotatableCaProvider, Rotation, WatchedCaProvider
 from kuma_core.errors import KumaError, PluginError, StoreUnavailable, Violation
 from kuma_core.lifecycle import Stop
 from kuma_core.model import Resource
@@ -35,6 +35,12 @@ class Authority:
     name: str
     plugin: str
     provider: CaProvider
+    rotatable: RotatableCaProvider | None = field(init=False, repr=False)
+    """The provider, if it can replace what it signs with; looked at once, as that takes longer than most calls."""
+
+    def __post_init__(self) -> None:
+        rotatable = self.provider if isinstance(self.provider, RotatableCaProvider) else None
+        object.__setattr__(self, "rotatable", rotatable)
 
     def validate(self, mesh: str, conf: Mapping[str, Any]) -> list[Violation]:
         """What is wrong with the content of ``mtls.ca.<name>``, with paths from the mesh's root."""
@@ -57,6 +63,27 @@ class Authority:
         """A certificate chain in PEM, the leaf first."""
         with self._attributed("issue"):
             return self.provider.issue(mesh, public_key, uris, ttl)
+
+    def signer(self, mesh: str) -> str | None:
+        """The trust anchor whose leaves are issued now, in PEM; ``None`` if the provider does not tell."""
+        if self.rotatable is None:
+            return None
+        with self._attributed("signer"):
+            return self.rotatable.signer(mesh)
+
+    def rotation(self, mesh: str) -> Rotation | None:
+        """How far a rotation is; ``None`` if there is none, or the provider knows none."""
+        if self.rotatable is None:
+            return None
+        with self._attributed("rotation"):
+            return self.rotatable.rotation(mesh)
+
+    def advance(self, mesh: str, id: str) -> bool:
+        """End the stage of this id, and whether it was this call that ended it."""
+        if self.rotatable is None:
+            return False
+        with self._attributed("advance"):
+            return self.rotatable.advance(mesh, id)
 
     @contextmanager
     def _attributed(self, verb: str) -> Iterator[None]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from enum import Enum
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from kuma_core.errors import Violation
@@ -56,6 +57,58 @@ class WatchedCaProvider(CaProvider, Protocol):
 
     def watch(self, changed: Callable[[str], None], stop: Stop) -> None:
         """Call ``changed`` with a mesh whose trust anchors or issuer changed, until ``stop`` is set."""
+        ...
+
+
+class RotationStage(Enum):
+    """How far the replacement of a trust anchor is."""
+
+    TRUSTING = "trusting"
+    """Both anchors are to be trusted; the old one signs."""
+    SIGNING = "signing"
+    """The new one signs; the old one is trusted until nobody shows a leaf of it any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rotation:
+    """A trust anchor is being replaced. ``id`` is of this stage alone: the next one has another.
+
+    ``since`` is when the stage began, by the clock of whoever began it; it is shown, and compared with nothing.
+    """
+
+    id: str
+    stage: RotationStage
+    since: str
+
+
+@runtime_checkable
+class RotatableCaProvider(CaProvider, Protocol):
+    """A provider that can replace what it signs with while every proxy goes on trusting every other.
+
+    The provider keeps how far that is; the kernel calls ``advance`` when a stage has reached the proxies. Their
+    trust anchors may be told in any order: it means nothing.
+    """
+
+    def signer(self, mesh: str) -> str:
+        """The trust anchor, in PEM, to which leaves lead that are issued now; raises as ``issue`` does."""
+        ...
+
+    def rotation(self, mesh: str) -> Rotation | None:
+        """How far a rotation of this mesh is; ``None`` if there is none. Cheap: it is asked twice a second."""
+        ...
+
+    def rotate(self, mesh: str) -> Rotation:
+        """Begin: from now on a new anchor is trusted, too, and does not sign yet.
+
+        Raises ``InvalidResource`` while another rotation goes on, ``NotFound`` if the mesh has no authority.
+        """
+        ...
+
+    def advance(self, mesh: str, id: str) -> bool:
+        """End the stage of this id, and whether it was this call that ended it: of several at once, one does.
+
+        After ``TRUSTING`` the new anchor signs, after ``SIGNING`` the old one is forgotten.
+        """
         ...
 
 

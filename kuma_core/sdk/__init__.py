@@ -5,7 +5,7 @@ names are only handed on, and every one of them stays.
 """
 
 from kuma_core.api.contract import Route
-from kuma_core.ca.contract import CaProvider, CaProviderFactory
+from kuma_core.ca.contract import CaProvider, CaProviderFactory, Rotation, RotationStage
 from kuma_core.config import DURATION, FLAG, NUMBER, TEXT, TEXTS, Config, Setting
 from kuma_core.documents import DocumentError, load_documents
 from kuma_core.durations import parse_duration
@@ -97,6 +97,8 @@ __all__ = [
     "ResourceKey",
     "ResourceManager",
     "ResourceType",
+    "Rotation",
+    "RotationStage",
     "Route",
     "SchemaStatus",
     "Scope",

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from cryptography import x509
@@ -13,8 +15,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509 import verification
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from kuma_core.ca.contract import CaProvider
-from kuma_core.errors import KumaError
+from kuma_core.ca.contract import CaProvider, RotatableCaProvider, RotationStage
+from kuma_core.errors import InvalidResource, KumaError, NotFound
 
 MESH = "suite"
 HOUR = timedelta(hours=1)
@@ -118,3 +120,126 @@ class CaSuite:
     def test_what_is_no_key_is_not_signed(self, ready: CaProvider) -> None:
         with pytest.raises(KumaError):
             ready.issue(MESH, "no key", URIS, HOUR)
+
+
+class RotationSuite:
+    """What a provider promises besides that can be rotated; subclass it with a fixture ``provider``."""
+
+    @pytest.fixture
+    def provider(self) -> RotatableCaProvider:
+        """A provider with an empty store behind it."""
+        raise NotImplementedError
+
+    @pytest.fixture
+    def rotatable(self, provider: RotatableCaProvider) -> RotatableCaProvider:
+        """The provider once the mesh has its authority; override it for one that is made from outside."""
+        provider.ensure(MESH)
+        return provider
+
+    def test_it_can_be_rotated(self, provider: RotatableCaProvider) -> None:
+        assert isinstance(provider, RotatableCaProvider)
+
+    def test_it_tells_who_signs(self, rotatable: RotatableCaProvider) -> None:
+        assert rotatable.rotation(MESH) is None
+        assert rotatable.signer(MESH) in rotatable.trust_anchors(MESH)
+
+    def test_a_leaf_of_each_stage_is_trusted_in_the_stages_beside_it(
+        self, rotatable: RotatableCaProvider
+    ) -> None:
+        """The whole life: so no proxy is ever a stranger to another that is one stage ahead or behind."""
+        leaves, trusted = [_leaf(rotatable)], [rotatable.trust_anchors(MESH)]
+        old = rotatable.signer(MESH)
+        first = rotatable.rotate(MESH)
+        assert rotatable.rotation(MESH) == first
+        assert first.stage is RotationStage.TRUSTING
+        assert rotatable.signer(MESH) == old
+        _note(rotatable, leaves, trusted)
+        assert rotatable.advance(MESH, first.id)
+        second = rotatable.rotation(MESH)
+        assert second is not None
+        assert (second.stage, second.id == first.id) == (RotationStage.SIGNING, False)
+        new = rotatable.signer(MESH)
+        assert new != old
+        assert set(rotatable.trust_anchors(MESH)) == set(trusted[-1])
+        _note(rotatable, leaves, trusted)
+        assert rotatable.advance(MESH, second.id)
+        assert rotatable.rotation(MESH) is None
+        assert rotatable.signer(MESH) == new
+        assert old not in rotatable.trust_anchors(MESH)
+        _note(rotatable, leaves, trusted)
+        for place, anchors in enumerate(trusted):
+            for leaf in leaves[max(0, place - 1) : place + 2]:
+                verified(leaf, anchors)
+        with pytest.raises(verification.VerificationError):
+            verified(leaves[0], trusted[-1])
+
+    def test_a_second_rotation_is_refused_with_a_sentence(self, rotatable: RotatableCaProvider) -> None:
+        begun = rotatable.rotate(MESH)
+        before = list(rotatable.trust_anchors(MESH))
+        with pytest.raises(InvalidResource) as caught:
+            rotatable.rotate(MESH)
+        assert len(str(caught.value)) > 20
+        assert rotatable.rotation(MESH) == begun
+        assert list(rotatable.trust_anchors(MESH)) == before
+
+    def test_of_many_that_begin_at_once_one_does(self, rotatable: RotatableCaProvider) -> None:
+        begun = _at_once(4, lambda: rotatable.rotate(MESH).id)
+        assert begun == [rotatable.rotation(MESH).id]  # type: ignore[union-attr]
+        assert len(rotatable.trust_anchors(MESH)) == 2
+
+    def test_of_many_that_end_a_stage_at_once_one_does(self, rotatable: RotatableCaProvider) -> None:
+        begun = rotatable.rotate(MESH)
+        ended = _at_once(4, lambda: rotatable.advance(MESH, begun.id))
+        assert sorted(ended) == [False, False, False, True]
+        assert rotatable.rotation(MESH).stage is RotationStage.SIGNING  # type: ignore[union-attr]
+
+    def test_a_stage_that_is_over_cannot_be_ended_again(self, rotatable: RotatableCaProvider) -> None:
+        begun = rotatable.rotate(MESH)
+        assert not rotatable.advance(MESH, "another")
+        assert rotatable.advance(MESH, begun.id)
+        before = rotatable.rotation(MESH)
+        assert not rotatable.advance(MESH, begun.id)
+        assert rotatable.rotation(MESH) == before
+
+    def test_every_rotation_has_ids_of_its_own(self, rotatable: RotatableCaProvider) -> None:
+        ids = []
+        for _ in range(2):
+            current: object = rotatable.rotate(MESH)
+            while current := rotatable.rotation(MESH):
+                ids.append(current.id)
+                rotatable.advance(MESH, current.id)
+        assert len(set(ids)) == 4
+
+    def test_a_mesh_without_an_authority_has_nothing_to_rotate(self, rotatable: RotatableCaProvider) -> None:
+        assert rotatable.rotation("nowhere") is None
+        assert not rotatable.advance("nowhere", "any")
+        with pytest.raises(NotFound):
+            rotatable.rotate("nowhere")
+        with pytest.raises(KumaError):
+            rotatable.signer("nowhere")
+
+
+def _leaf(provider: CaProvider) -> str:
+    return provider.issue(MESH, public_key(), URIS, HOUR)
+
+
+def _note(provider: CaProvider, leaves: list[str], trusted: list[Sequence[str]]) -> None:
+    leaves.append(_leaf(provider))
+    trusted.append(provider.trust_anchors(MESH))
+
+
+def _at_once(count: int, work: Callable[[], Any]) -> list[Any]:
+    """What the calls returned that were not refused, made from several threads at the same moment."""
+    together, results = threading.Barrier(count), []
+
+    def call() -> None:
+        together.wait(timeout=10)
+        with suppress(KumaError):
+            results.append(work())
+
+    threads = [threading.Thread(target=call) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=30)
+    return results

@@ -14,7 +14,7 @@ from kuma_core.admin import tokens as admin_tokens
 from kuma_core.auth import tokens
 from kuma_core.auth.keys import BITS, SIGNING_KEY
 from kuma_core.builtin.settings import SETTINGS
-from kuma_core.ca.contract import WatchedCaProvider
+from kuma_core.ca.contract import RotatableCaProvider, WatchedCaProvider
 from kuma_core.specs.base import parse_spec
 from kuma_core.specs.mesh import MeshSpec
 
@@ -69,7 +69,8 @@ def test_the_tokens_page_tells_the_facts() -> None:
 
 
 def test_the_ca_page_has_every_method_with_its_parameters() -> None:
-    for name, method in inspect.getmembers(WatchedCaProvider, inspect.isfunction):
+    contracts = (WatchedCaProvider, RotatableCaProvider)
+    for name, method in (item for door in contracts for item in inspect.getmembers(door, inspect.isfunction)):
         if not name.startswith("_"):
             words = [word for word in inspect.signature(method).parameters if word != "self"]
             assert f"| `{name}({', '.join(words)})` |" in PAGES["ca"]

@@ -13,6 +13,7 @@ import yaml
 import kuma_ca_builtin
 import kuma_ca_provided
 import kuma_store_memory
+from kuma_ca_builtin import admin as builtin_admin
 from kuma_ca_provided import admin, checks
 from kuma_core.testing.platform import running_platform
 
@@ -26,6 +27,8 @@ PLUGINS = [kuma_store_memory, kuma_ca_builtin, kuma_ca_provided]
 
 def test_the_reference_has_every_route_and_bound() -> None:
     item = admin.PATH + "/{id}"
+    for request in (f"POST {builtin_admin.PATH}`", f"GET {builtin_admin.PATH}`"):
+        assert f"| `{request}" in REFERENCE
     for request in (f"POST {admin.PATH}`", f"GET {admin.PATH}`", f"DELETE {item}`"):
         assert f"| `{request}" in REFERENCE
     assert f"{admin.MAX_BODY_BYTES // 1024} KiB" in REFERENCE

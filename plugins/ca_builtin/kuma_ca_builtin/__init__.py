@@ -8,13 +8,21 @@ from typing import TYPE_CHECKING
 from kuma_core.sdk import CaProviderFactory, hookimpl
 
 if TYPE_CHECKING:
-    from kuma_core.sdk import CaProvider, Config, SecretManager
+    from kuma_core.sdk import CaProvider, Config, Context, Route, SecretManager
 
 
 @hookimpl
 def kuma_register_ca_providers() -> Iterable[CaProviderFactory]:
     """Bring the authority ``builtin``."""
     return [CaProviderFactory("builtin", _open)]
+
+
+@hookimpl
+def kuma_register_admin_routes(context: Context) -> Iterable[Route]:
+    """Where the root of a mesh is rotated."""
+    from kuma_ca_builtin.admin import routes
+
+    return routes(context)
 
 
 def _open(config: Config, secrets: SecretManager) -> CaProvider:

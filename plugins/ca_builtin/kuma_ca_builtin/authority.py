@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-import base64
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
-from kuma_ca_builtin.root import new_root
-from kuma_core.sdk import KumaError, Secret, SecretManager, Violation
+from kuma_ca_builtin.root import new_root, next_root
+from kuma_ca_builtin.roots import Kept, Root, decode, encode, secret_name
+from kuma_core.sdk import (
+    Conflict,
+    InvalidResource,
+    NotFound,
+    Rotation,
+    Secret,
+    SecretManager,
+    Violation,
+)
 from kuma_core.sdk.pki import Issuers, sign_leaf
 
-
-def secret_name(mesh: str) -> str:
-    """Where the roots of a mesh are (API specification, 7.4)."""
-    return f"builtinca.{mesh}"
+_ATTEMPTS = 5
+"""How often a change is tried when others write the same secret at the same time."""
 
 
 class BuiltinCa:
@@ -31,35 +36,77 @@ class BuiltinCa:
 
     def ensure(self, mesh: str) -> None:
         """Make the root of a mesh unless there is one; of several that try at once, one does."""
-        self._secrets.ensure(mesh, secret_name(mesh), lambda: encode(*new_root(mesh)))
+        self._secrets.ensure(mesh, secret_name(mesh), lambda: encode(Kept((Root(*new_root(mesh)),))))
 
     def trust_anchors(self, mesh: str) -> Sequence[str]:
         """The certificates of all roots; none for a mesh without any."""
-        secret = self._secrets.find(mesh, secret_name(mesh))
-        return [certificate.decode("ascii") for certificate, _ in roots(secret)] if secret else []
+        found = self._find(mesh)
+        return [root.cert.decode("ascii") for root in found[1].roots] if found else []
+
+    def kept(self, mesh: str) -> Kept:
+        """All roots, with their keys, and how far a rotation is; raises ``NotFound``."""
+        return self._get(mesh)[1]
+
+    def signer(self, mesh: str) -> str:
+        """The certificate of the first root (7.4)."""
+        return self.kept(mesh).roots[0].cert.decode("ascii")
 
     def issue(self, mesh: str, public_key: str, uris: Sequence[str], ttl: timedelta) -> str:
         """A leaf signed by the first root (7.4)."""
-        secret = self._secrets.find(mesh, secret_name(mesh))
-        if secret is None:
-            raise KumaError(f'the mesh "{mesh}" has no root certificate; apply the mesh once more')
-        issuer = self._issuers.of(mesh, secret.version, lambda: roots(secret)[0])
+        secret, kept = self._get(mesh)
+        first = kept.roots[0]
+        issuer = self._issuers.of(mesh, secret.version, lambda: (first.cert, first.key))
         return sign_leaf(issuer, public_key, uris, ttl)
 
+    def rotation(self, mesh: str) -> Rotation | None:
+        """How far a rotation is; ``None`` for a mesh without roots, too."""
+        found = self._find(mesh)
+        return found[1].rotation if found else None
 
-def encode(certificate: bytes, key: bytes) -> bytes:
-    """The secret's value with one root: JSON, its PEM texts in base64 (7.4)."""
-    root = {"cert": base64.b64encode(certificate).decode(), "key": base64.b64encode(key).decode()}
-    return json.dumps({"roots": [root]}).encode()
+    def rotate(self, mesh: str) -> Rotation:
+        """Have a new root trusted beside the one that signs."""
+        new: Root | None = None
+        for _ in range(_ATTEMPTS):
+            secret, kept = self._get(mesh)
+            if kept.rotation:
+                raise InvalidResource([], details=_going_on(mesh, kept.rotation))
+            new = new or Root(*next_root(mesh))
+            begun = kept.rotated(new)
+            if begun.rotation and self._replaced(secret, begun):
+                return begun.rotation
+        raise Conflict(f'the roots of the mesh "{mesh}" are being written by others all the time; try again')
+
+    def advance(self, mesh: str, id: str) -> bool:
+        """Have the new root sign, or forget the old one."""
+        for _ in range(_ATTEMPTS):
+            found = self._find(mesh)
+            if not found or not found[1].rotation or found[1].rotation.id != id:
+                return False
+            if self._replaced(found[0], found[1].advanced()):
+                return True
+        return False
+
+    def _find(self, mesh: str) -> tuple[Secret, Kept] | None:
+        secret = self._secrets.find(mesh, secret_name(mesh))
+        return (secret, decode(secret)) if secret else None
+
+    def _get(self, mesh: str) -> tuple[Secret, Kept]:
+        found = self._find(mesh)
+        if found is None:
+            raise NotFound(f'the mesh "{mesh}" has no root certificate; apply the mesh once more')
+        return found
+
+    def _replaced(self, secret: Secret, kept: Kept) -> bool:
+        """Write what follows from what was read; whether nobody else wrote before."""
+        try:
+            self._secrets.replace(secret, encode(kept))
+        except Conflict:
+            return False
+        return True
 
 
-def roots(secret: Secret) -> list[tuple[bytes, bytes]]:
-    """Certificate and key of each root, in PEM; raises ``KumaError``, which shows none of them."""
-    try:
-        found = json.loads(secret.value)["roots"]
-        decoded = [(base64.b64decode(root["cert"]), base64.b64decode(root["key"])) for root in found]
-    except (ValueError, KeyError, TypeError):
-        raise KumaError(f'the secret "{secret.name}" holds no roots that can be read') from None
-    if not decoded:
-        raise KumaError(f'the secret "{secret.name}" holds no root')
-    return decoded
+def _going_on(mesh: str, rotation: Rotation) -> str:
+    return (
+        f'The root of the mesh "{mesh}" is being rotated already: the stage "{rotation.stage.value}" began at '
+        f"{rotation.since}. Wait for its end; 'kumactl manage ca builtin status --mesh={mesh}' shows it"
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from datetime import UTC, datetime, timedelta
 
 from cryptography import x509
@@ -19,8 +20,21 @@ LONGEST_COMMON_NAME = 64
 
 def new_root(mesh: str) -> tuple[bytes, bytes]:
     """A self-signed certificate for a mesh and its RSA key, both in PEM."""
+    return _made(mesh, "")
+
+
+def next_root(mesh: str) -> tuple[bytes, bytes]:
+    """As ``new_root``, under a name that no other root has.
+
+    Whoever trusts two roots looks up the issuer of a leaf by its name. Roots of Kuma 0.3.1 have no key identifier
+    to tell namesakes apart by, and a verifier that took the wrong one does not try the other.
+    """
+    return _made(mesh, secrets.token_hex(8))
+
+
+def _made(mesh: str, qualifier: str) -> tuple[bytes, bytes]:
     key = rsa.generate_private_key(public_exponent=65537, key_size=BITS)
-    certificate = _builder(mesh, key.public_key()).sign(key, hashes.SHA256())
+    certificate = _builder(mesh, qualifier, key.public_key()).sign(key, hashes.SHA256())
     return certificate.public_bytes(serialization.Encoding.PEM), key.private_bytes(
         serialization.Encoding.PEM,
         serialization.PrivateFormat.TraditionalOpenSSL,
@@ -28,14 +42,14 @@ def new_root(mesh: str) -> tuple[bytes, bytes]:
     )
 
 
-def _builder(mesh: str, key: rsa.RSAPublicKey) -> x509.CertificateBuilder:
-    name = x509.Name(
-        [
-            x509.NameAttribute(NameOID.ORGANIZATION_NAME, "Kuma"),
-            x509.NameAttribute(NameOID.ORGANIZATIONAL_UNIT_NAME, "Mesh"),
-            x509.NameAttribute(NameOID.COMMON_NAME, mesh[:LONGEST_COMMON_NAME]),
-        ]
-    )
+def _builder(mesh: str, qualifier: str, key: rsa.RSAPublicKey) -> x509.CertificateBuilder:
+    texts = {
+        NameOID.ORGANIZATION_NAME: "Kuma",
+        NameOID.ORGANIZATIONAL_UNIT_NAME: "Mesh",
+        NameOID.COMMON_NAME: mesh[:LONGEST_COMMON_NAME],
+        NameOID.DN_QUALIFIER: qualifier,
+    }
+    name = x509.Name([x509.NameAttribute(oid, text) for oid, text in texts.items() if text])
     now = datetime.now(UTC)
     identity = x509.SubjectAlternativeName([x509.UniformResourceIdentifier(f"spiffe://{mesh}")])
     return (

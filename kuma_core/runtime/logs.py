@@ -12,6 +12,9 @@ from typing import Any, TextIO
 
 import structlog
 
+GRPC = "grpc._cython.cygrpc"
+"""The logger of the library's servers."""
+
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "off": logging.CRITICAL}
 
 
@@ -46,6 +49,12 @@ def configure(level: str, stream: TextIO | None = None) -> None:
         stream=target, level=logging.WARNING, format="%(asctime)s\t%(levelname)s\t%(name)s\t%(message)s"
     )
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)
+    logging.getLogger(GRPC).addFilter(_is_news)
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """A client that leaves in the middle of an answer is none, and would leave a traceback."""
+    return not record.getMessage().startswith("ExecuteBatchError")
 
 
 def _render(logger: Any, _method: str, event: MutableMapping[str, Any]) -> str:

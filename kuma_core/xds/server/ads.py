@@ -29,10 +29,16 @@ KEEPALIVE_OPTIONS = [
 ]
 """Both sides ask for a sign of life every 15 s, so that a partition is noticed."""
 
+MAX_WAITING = 100_000
+"""How many streams may wait to be accepted. The library's own 1 000 would turn proxies away at random when all of
+them come back at once."""
+
 SERVER_OPTIONS = [
     *KEEPALIVE_OPTIONS,
     ("grpc.so_reuseport", 0),
     ("grpc.max_concurrent_streams", 1_000_000),
+    ("grpc.server.max_pending_requests", MAX_WAITING),
+    ("grpc.server.max_pending_requests_hard_limit", MAX_WAITING),
     ("grpc.max_receive_message_length", 4 * 1024 * 1024),
     ("grpc.max_send_message_length", -1),
 ]

@@ -1,0 +1,56 @@
+"""All proxies of a mesh may come at once: none is turned away."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+
+import grpc
+import pytest
+from envoy_data_plane.envoy.config.core.v3 import Node
+from envoy_data_plane.envoy.service.discovery.v3 import DeltaDiscoveryRequest, DiscoveryRequest
+
+import kuma_ca_builtin
+import kuma_store_memory
+from kuma_core.ca.identity import IDENTITY_CERT, MESH_CA
+from kuma_core.testing.builders import dataplane, inbound
+from kuma_core.testing.platform import RunningPlatform, running_platform
+from kuma_core.xds.contract import CLUSTER
+
+from .support import DELTA, SDS
+
+STREAMS = 2000
+"""Twice as many as the library would let wait to be accepted by itself."""
+
+NODE = Node(id="default.web-1")
+
+
+@pytest.mark.parametrize("what", [IDENTITY_CERT, MESH_CA, CLUSTER])
+def test_1_000_streams_and_more_at_once_are_all_served(what: str) -> None:
+    with running_platform([kuma_store_memory, kuma_ca_builtin]) as cp:
+        cp.apply(dataplane("web-1", inbound("127.0.0.1:8080:80", "web")))
+        answers = asyncio.run(ask_all(cp, what))
+    assert answers == Counter({grpc.StatusCode.OK: STREAMS})
+
+
+async def ask_all(cp: RunningPlatform, what: str) -> Counter[grpc.StatusCode]:
+    """Open every stream before any is answered; how each of them began."""
+    port, method, request = cp.sds_port, SDS, DiscoveryRequest(node=NODE, resource_names=[what])
+    if what == CLUSTER:
+        port, method, request = cp.xds_port, DELTA, DeltaDiscoveryRequest(node=NODE, type_url=CLUSTER)
+    trusted, token = grpc.ssl_channel_credentials(cp.trusted), cp.token("web-1")
+    async with grpc.aio.secure_channel(f"127.0.0.1:{port}", trusted) as channel:
+        open_one = channel.stream_stream(method)
+        asked = [ask(open_one, bytes(request), token) for _ in range(STREAMS)]
+        return Counter(await asyncio.gather(*asked))
+
+
+async def ask(open_one: grpc.aio.StreamStreamMultiCallable, request: bytes, token: str) -> grpc.StatusCode:
+    call = open_one(metadata=(("authorization", token),), timeout=60)
+    try:
+        await call.write(request)
+        await call.read()
+    except grpc.aio.AioRpcError as error:
+        return error.code()
+    call.cancel()
+    return grpc.StatusCode.OK

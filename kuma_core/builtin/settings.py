@@ -238,6 +238,13 @@ _TABLE: tuple[Setting, ...] = (
     ),
     _text("Store", "store.type", "KUMA_STORE_TYPE", "memory", "The store: memory, postgres, kubernetes, …"),
     _text(
+        "Store validation failed: Encryption",
+        "store.encryption.keyFile",
+        "KUMA_STORE_ENCRYPTION_KEY_FILE",
+        "",
+        "File of the keys that encrypt secrets in the store. Empty: they are stored in the clear.",
+    ),
+    _text(
         "Store validation failed: Kubernetes",
         "store.kubernetes.systemNamespace",
         "KUMA_STORE_KUBERNETES_SYSTEM_NAMESPACE",

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from kuma_core.errors import AlreadyExists, NotFound, UnreadableResource
+from kuma_core.errors import AlreadyExists, Conflict, NotFound, UnreadableResource
 from kuma_core.model import Resource, ResourceKey
 from kuma_core.resources import codec
 from kuma_core.resources.contract import Record, Store
+from kuma_core.resources.encryption import Keyring
 from kuma_core.specs.secret import SecretSpec
 
 SECRET = "Secret"
@@ -37,6 +38,15 @@ def outlives_its_mesh(key: ResourceKey) -> bool:
 class Cipher(Protocol):
     """Encrypts secrets at rest. ``key`` says which one it is, so that two cannot be exchanged unnoticed."""
 
+    @property
+    def key_id(self) -> str:
+        """The id of the key that encrypts now; ``""`` if nothing is encrypted."""
+        ...
+
+    def key_id_of(self, stored: bytes) -> str:
+        """The id of the key that a stored value needs; ``""`` for one in the clear."""
+        ...
+
     def encrypt(self, key: ResourceKey, value: bytes) -> bytes:
         """What is stored for a value."""
         ...
@@ -44,16 +54,6 @@ class Cipher(Protocol):
     def decrypt(self, key: ResourceKey, stored: bytes) -> bytes:
         """The value; raises ``ValueError``, whose text holds nothing of it, if it was not encrypted so."""
         ...
-
-
-class _Plain:
-    """No encryption: who can read the store can read the secrets."""
-
-    def encrypt(self, key: ResourceKey, value: bytes) -> bytes:
-        return value
-
-    def decrypt(self, key: ResourceKey, stored: bytes) -> bytes:
-        return stored
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +66,24 @@ class Secret:
     version: str
 
 
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """All stored secrets: how many there are by the id of their key (``""``: in the clear), and what is wrong
+    with those that cannot be read."""
+
+    readable: Mapping[str, int]
+    unreadable: tuple[UnreadableResource, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Rekeyed:
+    """How many secrets were encrypted anew, how many needed not be, and what is wrong with the others."""
+
+    changed: int
+    unchanged: int
+    unreadable: tuple[UnreadableResource, ...] = ()
+
+
 class SecretManager:
     """Reads and writes secrets. Safe for use from several threads and by several control planes at once.
 
@@ -74,7 +92,7 @@ class SecretManager:
 
     def __init__(self, store: Store, cipher: Cipher | None = None) -> None:
         self._store = store
-        self._cipher = cipher or _Plain()
+        self._cipher = cipher or Keyring()
 
     def get(self, mesh: str, name: str) -> Secret:
         """The secret; raises ``NotFound``, ``UnreadableResource`` or ``StoreUnavailable``."""
@@ -119,6 +137,52 @@ class SecretManager:
         """Remove a secret; raises ``NotFound``."""
         self._store.delete(_key(mesh, name))
 
+    def survey(self) -> Survey:
+        """Decrypt every secret once, and remember none. Raises ``StoreUnavailable``."""
+        readable: dict[str, int] = {}
+        unreadable = []
+        for record in self._store.list(SECRET):
+            try:
+                self._decode(record)
+            except UnreadableResource as error:
+                unreadable.append(error)
+                continue
+            id = self._key_id_of(record)
+            readable[id] = readable.get(id, 0) + 1
+        return Survey(readable, tuple(unreadable))
+
+    def rekey(self) -> Rekeyed:
+        """Encrypt every secret with the key that encrypts now, unless it is so already.
+
+        Each by compare-and-set: what others write or delete meanwhile stays as they left it, or is encrypted
+        as they left it. May be repeated. One that cannot be read is left as it is. Raises ``StoreUnavailable``.
+        """
+        changed, unreadable, records = 0, [], self._store.list(SECRET)
+        for record in records:
+            try:
+                changed += self._rekey(record)
+            except UnreadableResource as error:
+                unreadable.append(error)
+        return Rekeyed(changed, len(records) - changed - len(unreadable), tuple(unreadable))
+
+    def _rekey(self, record: Record) -> bool:
+        """Whether the secret was written. Compare-and-set loses against others, who then have progressed."""
+        while True:
+            secret = self._decode(record)
+            if self._key_id_of(record) == self._cipher.key_id:
+                return False
+            try:
+                self.replace(secret, secret.value)
+                return True
+            except Conflict:
+                try:
+                    record = self._store.get(record.key)
+                except NotFound:
+                    return False
+
+    def _key_id_of(self, record: Record) -> str:
+        return self._cipher.key_id_of(_stored_bytes(record))
+
     def _encode(self, key: ResourceKey, value: bytes) -> str:
         return codec.encode(Resource(key, SecretSpec(value=self._cipher.encrypt(key, value))))
 
@@ -126,13 +190,17 @@ class SecretManager:
         """Not through the codec's cache: a deleted secret is not to stay in memory."""
         key = record.key
         try:
-            stored = SecretSpec.from_stored(json.loads(record.document)).value
-            return Secret(key.mesh, key.name, self._cipher.decrypt(key, stored), record.version)
+            value = self._cipher.decrypt(key, _stored_bytes(record))
+            return Secret(key.mesh, key.name, value, record.version)
         except json.JSONDecodeError:
             problem = "it is not JSON"
         except ValueError as error:
             problem = str(error)
         raise UnreadableResource(f"the stored secret {key} cannot be read: {problem}")
+
+
+def _stored_bytes(record: Record) -> bytes:
+    return SecretSpec.from_stored(json.loads(record.document)).value
 
 
 def _key(mesh: str, name: str) -> ResourceKey:

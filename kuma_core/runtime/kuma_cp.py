@@ -17,6 +17,7 @@ from kuma_core.runtime.config_commands import config, file_option
 from kuma_core.runtime.configuration import read_config
 from kuma_core.runtime.migrate_commands import migrate
 from kuma_core.runtime.plugin_choice import chosen, chosen_catalog, plugins_option
+from kuma_core.runtime.secrets_commands import secrets
 
 
 @click.group("kuma-cp", cls=Group, help="The control plane of a service mesh.")
@@ -29,6 +30,7 @@ def root(ctx: click.Context, log_level: str) -> None:
 add_standard_commands(root)
 root.add_command(config)
 root.add_command(migrate)
+root.add_command(secrets)
 
 
 @root.command(help="Run the control plane until it is interrupted.")

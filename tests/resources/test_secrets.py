@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import threading
+from collections.abc import Callable
 from contextlib import suppress
+from typing import Any
 
 import pytest
 
@@ -13,9 +15,11 @@ from kuma_core.errors import AlreadyExists, Conflict, NotFound, UnreadableResour
 from kuma_core.model import Resource, ResourceKey
 from kuma_core.plugin.catalog import Contributed, Kinds
 from kuma_core.resources import codec
-from kuma_core.resources.contract import Store
+from kuma_core.resources.contract import Record, Store
+from kuma_core.resources.encryption import Key as EncryptionKey
+from kuma_core.resources.encryption import Keyring
 from kuma_core.resources.manager import ResourceManager
-from kuma_core.resources.secrets import SecretManager
+from kuma_core.resources.secrets import Rekeyed, SecretManager, Survey
 from kuma_core.specs.mesh import MeshSpec
 from kuma_core.specs.secret import SecretSpec
 
@@ -118,6 +122,11 @@ def test_a_secret_that_cannot_be_read_is_named_and_not_shown(
 class Backwards:
     """A cipher for tests, bound to the key as a real one is."""
 
+    key_id = "backwards"
+
+    def key_id_of(self, stored: bytes) -> str:
+        return self.key_id
+
     def encrypt(self, key: ResourceKey, value: bytes) -> bytes:
         return key.name.encode() + value[::-1]
 
@@ -178,3 +187,93 @@ def test_the_codec_reads_and_writes_secrets_as_any_kind(store: Store, secrets: S
     resource = codec.decode(kind, store.get(key("pin")))
     assert resource.spec.value == b"kuma"
     assert codec.encode(resource) == store.get(key("pin")).document
+
+
+# -- encrypted at rest
+
+OLD, NEW = EncryptionKey(bytes(32)), EncryptionKey(b"\1" * 32)
+
+
+def test_a_survey_counts_by_key_and_names_what_cannot_be_read(store: Store) -> None:
+    SecretManager(store).create("shop", "plain", b"1")
+    for name, key_ in (("a", OLD), ("b", OLD), ("c", NEW)):
+        SecretManager(store, Keyring([key_])).create("shop", name, b"2")
+    survey = SecretManager(store, Keyring([OLD])).survey()
+    assert survey.readable == {"": 1, OLD.id: 2}
+    (problem,) = survey.unreadable
+    assert 'name="c" mesh="shop" cannot be read: it is encrypted with the key ' + NEW.id in str(problem)
+
+
+def test_rekey_changes_what_has_another_key_and_nothing_else(store: Store) -> None:
+    SecretManager(store).create("shop", "plain", b"1")
+    SecretManager(store, Keyring([OLD])).create("default", "old", b"2")
+    current = SecretManager(store, Keyring([NEW])).create("shop", "new", b"3")
+    both = SecretManager(store, Keyring([NEW, OLD]))
+    assert both.rekey() == Rekeyed(2, 1)
+    assert both.survey() == Survey({NEW.id: 3})
+    assert both.get("shop", "new") == current
+    alone = SecretManager(store, Keyring([NEW]))
+    assert [alone.get(*at).value for at in (("shop", "plain"), ("default", "old"))] == [b"1", b"2"]
+    before = store.list("Secret")
+    assert both.rekey() == Rekeyed(0, 3)
+    assert store.list("Secret") == before
+
+
+def test_rekey_leaves_alone_what_it_cannot_read(store: Store) -> None:
+    SecretManager(store, Keyring([OLD])).create("shop", "lost", b"1")
+    SecretManager(store).create("shop", "plain", b"2")
+    lost = store.get(key("lost"))
+    done = SecretManager(store, Keyring([NEW])).rekey()
+    assert (done.changed, done.unchanged, len(done.unreadable)) == (1, 0, 1)
+    assert store.get(key("lost")) == lost
+
+
+def test_back_to_the_clear(store: Store) -> None:
+    SecretManager(store, Keyring([OLD])).create("shop", "pin", b"kuma")
+    assert SecretManager(store, Keyring([OLD], in_clear=True)).rekey() == Rekeyed(1, 0)
+    assert store.get(key("pin")).document == '"a3VtYQ=="'
+    assert SecretManager(store).get("shop", "pin").value == b"kuma"
+
+
+class Interrupted:
+    """A store in which somebody else acts just before each update."""
+
+    def __init__(self, store: Store, act: Callable[[ResourceKey], object]) -> None:
+        self._store, self._act, self._acted = store, act, False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    def update(self, key: ResourceKey, document: str, version: str) -> Record:
+        if not self._acted:
+            self._acted = True
+            self._act(key)
+        return self._store.update(key, document, version)
+
+
+@pytest.mark.parametrize("keyring", [Keyring(), Keyring([NEW])], ids=["in the clear", "with the new key"])
+def test_rekey_keeps_what_others_write_meanwhile(store: Store, keyring: Keyring) -> None:
+    others = SecretManager(store, keyring)
+    others_write = SecretManager(store)
+    others_write.create("shop", "pin", b"1")
+    contested: Any = Interrupted(store, lambda _: others.replace(others.get("shop", "pin"), b"2"))
+    done = SecretManager(contested, Keyring([NEW])).rekey()
+    assert done.changed + done.unchanged == 1
+    assert SecretManager(store, Keyring([NEW])).survey() == Survey({NEW.id: 1})
+    assert SecretManager(store, Keyring([NEW])).get("shop", "pin").value == b"2"
+
+
+def test_rekey_does_not_bring_back_what_others_delete_meanwhile(store: Store) -> None:
+    SecretManager(store).create("shop", "pin", b"1")
+    contested: Any = Interrupted(store, store.delete)
+    assert SecretManager(contested, Keyring([NEW])).rekey() == Rekeyed(0, 1)
+    assert store.list("Secret") == []
+
+
+def test_ensure_never_replaces_what_it_cannot_read(store: Store) -> None:
+    SecretManager(store, Keyring([OLD])).create("shop", "pin", b"1")
+    before = store.list("Secret")
+    for keyring in (Keyring(), Keyring([NEW])):
+        with pytest.raises(UnreadableResource, match=f"encrypted with the key {OLD.id}"):
+            SecretManager(store, keyring).ensure("shop", "pin", lambda: b"2")
+    assert store.list("Secret") == before

@@ -1,4 +1,4 @@
-"""Keys, tokens and passwords that the test knows appear in nothing that anybody can read."""
+"""Keys, tokens and passwords that the test knows appear in nothing that anybody can read, the store included."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ import kuma_ca_provided
 import kuma_policy_traffic
 import kuma_store_memory
 from kuma_ca_builtin.root import new_root
-from kuma_core.resources.secrets import SecretManager
+from kuma_core.resources.encryption import PLAIN
+from kuma_core.resources.key_file import new_line
 from kuma_core.runtime import logs
 from kuma_core.testing.builders import dataplane, inbound, mesh
 from kuma_core.testing.platform import RunningPlatform, running_platform
@@ -94,12 +95,35 @@ def log() -> Iterator[io.StringIO]:
 
 
 @pytest.fixture
-def cp(log: io.StringIO) -> Iterator[RunningPlatform]:
-    with running_platform(PLUGINS, {**SETTINGS, "KUMA_STORE_POSTGRES_PASSWORD": PASSWORD}) as platform:
+def key_file(tmp_path: Path) -> Path:
+    """Two keys: one that encrypts, and one that is only there to be read."""
+    path = tmp_path / "secrets.key"
+    path.touch(0o600)
+    path.write_text(new_line()[1] + new_line()[1])
+    return path
+
+
+@pytest.fixture
+def cp(log: io.StringIO, key_file: Path) -> Iterator[RunningPlatform]:
+    settings = {
+        **SETTINGS,
+        "KUMA_STORE_POSTGRES_PASSWORD": PASSWORD,
+        "KUMA_STORE_ENCRYPTION_KEY_FILE": str(key_file),
+    }
+    with running_platform(PLUGINS, settings) as platform:
         yield platform
 
 
-def planted(cp: RunningPlatform) -> tuple[Canaries, str, str]:
+def stored(cp: RunningPlatform) -> Iterator[tuple[str, str]]:
+    """Every document in the store, as it is and out of its base64."""
+    for kind in cp.platform.catalog.kinds:
+        for record in cp.platform.store.list(kind.name) if kind.stored else ():
+            raw = json.loads(record.document)
+            decoded = base64.b64decode(raw).decode("latin-1") if isinstance(raw, str) else ""
+            yield f"the store's {record.key}", record.document + decoded
+
+
+def planted(cp: RunningPlatform, key_file: Path) -> tuple[Canaries, str, str]:
     """Canaries for every key in the store and a token; the token, and the key that was uploaded."""
     cert, key = (pem.decode() for pem in new_root("shop"))
     assert cp.request("POST", CERTIFICATES, {"cert": cert, "key": key}, cp.admin).status == 200
@@ -109,7 +133,9 @@ def planted(cp: RunningPlatform) -> tuple[Canaries, str, str]:
     canaries, token = Canaries(), cp.token("web-1")
     canaries.plant("token", token.partition(".")[2])
     canaries.plant("uploaded key", key)
-    secrets = SecretManager(cp.platform.store)
+    canaries.plant("key file", *key_file.read_text().replace("=", "").split())
+    secrets = cp.platform.context.secrets
+    assert PLAIN not in secrets.survey().readable
     for owner in OWNERS:
         for name in secrets.names(owner):
             canaries.plant(name, *private_texts(secrets.get(owner, name).value))
@@ -189,10 +215,10 @@ def commands(cp: RunningPlatform, folder: Path, key: str) -> Iterator[tuple[str,
 
 
 def test_a_canary_appears_nowhere(
-    cp: RunningPlatform, log: io.StringIO, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    cp: RunningPlatform, key_file: Path, log: io.StringIO, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    canaries, token, key = planted(cp)
+    canaries, token, key = planted(cp, key_file)
     assert canaries.found_in({"the store": key + token}), "a leak would be noticed"
     with ExitStack() as stack:
         machine = Machine(cp, tmp_path, stack)
@@ -201,8 +227,11 @@ def test_a_canary_appears_nowhere(
         outputs |= dict(bad_requests(cp, token, key))
         eventually(lambda: "web-1" in outputs["GET /meshes/default/dataplanes/web-1"])
         outputs["kuma-dp"] = sidecar.log.read_text()
+    outputs |= dict(stored(cp))
     outputs["log"], outputs["other logs"] = log.getvalue(), caplog.text
-    assert {"uploaded key", "token", "builtinca.default", "providedca.shop"} <= set(canaries.pieces)
+    owners = {"uploaded key", "token", "key file", "builtinca.default", "providedca.shop"}
+    assert owners <= set(canaries.pieces)
+    assert str(key_file) in outputs["GET /config"]
     assert "the control plane is up" in outputs["log"]
     assert PASSWORD not in outputs["GET /config"]
     assert canaries.found_in(outputs) == []

@@ -1,6 +1,7 @@
 # make install | run | test | lint | docs | bench | wheels | clean     (CONTRIBUTING.md says what each is for)
 PYTHON ?= python3
 BIN    := .venv/bin
+BENCH  := push sds
 PARTS  := $(dir $(wildcard plugins/*/setup.cfg))
 
 .PHONY: install run test lint docs bench wheels clean
@@ -30,7 +31,7 @@ docs: install
 	$(BIN)/python docs/generate.py
 
 bench: install
-	$(BIN)/python -m tests.bench.push $(ARGS)
+	@for name in $(BENCH); do $(BIN)/python -m tests.bench.$$name $(ARGS) || exit 1; echo; done
 
 wheels: install
 	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist . $(PARTS:%=./%)

@@ -10,34 +10,28 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import os
 import statistics
-import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Any
 
 import grpc
-import psutil
 
 from kuma_core.testing.builders import dataplane, inbound, outbound
 from kuma_core.testing.ports import free_port
-from kuma_core.testing.waiting import eventually
 from kuma_core.testing.xds_client import DeltaClient
 from kuma_core.xds.contract import ENDPOINTS
 from kuma_core.xds.encoding import tagged
 from kuma_core.xds.server.wire import Fields
 
-from .floor import METHOD
+from .control_plane import ControlPlane, Tls, allow_many_connections, line, row, start
+from .floor import ADS
 
-BIN = Path(sys.executable).parent
 INSTANCES = 20
-OPTIONS = [("grpc.use_local_subchannel_pool", 1)]
+DATAPLANES = "meshes/default/dataplanes"
 
 
 class Client:
@@ -46,15 +40,16 @@ class Client:
     With ``cheap`` it does so from the first response on.
     """
 
-    def __init__(self, name: str, cheap: bool = False) -> None:
+    def __init__(self, name: str, token: str = "", cheap: bool = False) -> None:
         self._envoy = DeltaClient(f"default.{name}")
+        self._metadata = (("authorization", token),) if token else ()
         self._cheap = cheap
         self.acknowledged = 0
         self.last_response = b""
 
-    async def run(self, port: int) -> None:
-        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}", options=OPTIONS) as channel:
-            call = channel.stream_stream(METHOD)()
+    async def run(self, channel: grpc.aio.Channel) -> None:
+        async with channel:
+            call = channel.stream_stream(ADS)(metadata=self._metadata)
             for request in self._envoy.begin():
                 await call.write(request)
             while (data := await call.read()) is not grpc.aio.EOF:
@@ -87,96 +82,65 @@ async def rounds(
     return took
 
 
-def put(url: str, document: dict[str, Any]) -> None:
-    path = f"{url}/meshes/default/dataplanes/{document['name']}"
-    request = urllib.request.Request(path, json.dumps(document).encode(), method="PUT")
-    with urllib.request.urlopen(request, timeout=30):
-        pass
-
-
 def echo(number: int) -> dict[str, Any]:
     return dataplane(f"echo-{number}", inbound(f"127.0.0.1:{20000 + number}:9000", "echo"))
 
 
-def start_control_plane(stack: ExitStack) -> tuple[psutil.Process, str, int]:
-    names = (
-        "API_SERVER_PORT",
-        "BOOTSTRAP_SERVER_PORT",
-        "XDS_SERVER_GRPC_PORT",
-        "XDS_SERVER_DIAGNOSTICS_PORT",
-        "ADMIN_SERVER_LOCAL_PORT",
-        "SDS_SERVER_GRPC_PORT",
-    )
-    ports = {f"KUMA_{name}": str(free_port()) for name in names}
-    environ = {
-        **os.environ,
-        **ports,
-        "KUMA_API_SERVER_INTERFACE": "127.0.0.1",
-        "KUMA_PLUGINS": "store_memory",
-    }
-    process = _process(stack, [str(BIN / "kuma-cp"), "--log-level", "off", "run"], environ)
-    ready = f"http://127.0.0.1:{ports['KUMA_XDS_SERVER_DIAGNOSTICS_PORT']}/ready"
-    eventually(lambda: urllib.request.urlopen(ready, timeout=5).status == 200, 30)
-    url = f"http://127.0.0.1:{ports['KUMA_API_SERVER_PORT']}"
-    return process, url, int(ports["KUMA_XDS_SERVER_GRPC_PORT"])
+def caller(name: str) -> dict[str, Any]:
+    return dataplane(name, inbound("127.0.0.1:8000:8001", "web"), outbounds=[outbound(":7100", "echo")])
 
 
-def _process(stack: ExitStack, command: list[str], environ: dict[str, str] | None = None) -> psutil.Process:
-    process = stack.enter_context(psutil.Popen(command, env=environ, stdout=subprocess.DEVNULL))
-    stack.callback(process.kill)
-    return process
-
-
-async def connect(
-    count: int, port: int, ready: Callable[[Client], bool], cheap: bool = False
-) -> tuple[list[Client], list[Any]]:
-    clients = [Client(f"web-{number}", cheap) for number in range(count)]
-    tasks = [asyncio.create_task(client.run(port)) for client in clients]
+async def connect(clients: list[Client], tls: Tls, port: int, ready: Callable[[Client], bool]) -> list[Any]:
+    tasks = [asyncio.create_task(client.run(tls.channel(port))) for client in clients]
     deadline = time.monotonic() + 120
     while not all(ready(client) for client in clients):
         await asyncio.sleep(0.05)
+        failed = [task.exception() for task in tasks if task.done()]
+        assert not failed, f"a client was turned away: {failed[0]}"
         assert time.monotonic() < deadline, "not all clients were configured"
-    return clients, tasks
+    return tasks
 
 
-async def measure_control_plane(count: int, changes: int) -> dict[str, Any]:
+async def disconnect(tasks: list[Any]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def measure_control_plane(tls: Tls, count: int, changes: int) -> dict[str, Any]:
     with ExitStack() as stack:
-        process, url, port = start_control_plane(stack)
+        cp = ControlPlane(stack, tls, "store_memory")
         for number in range(INSTANCES):
-            put(url, echo(number))
-        for number in range(count):
-            caller = dataplane(
-                f"web-{number}",
-                inbound(f"127.0.0.1:{8000}:{8001}", "web"),
-                outbounds=[outbound(":7100", "echo")],
-            )
-            put(url, caller)
+            cp.put(DATAPLANES, echo(number))
+        names = [f"web-{number}" for number in range(count)]
+        for name in names:
+            cp.put(DATAPLANES, caller(name))
+        clients = [Client(name, cp.token(name)) for name in names]
         began = time.perf_counter()
-        clients, tasks = await connect(count, port, lambda client: client.acknowledged >= 3)
+        tasks = await connect(clients, tls, cp.xds, lambda client: client.acknowledged >= 3)
         connected = time.perf_counter() - began
 
         async def change(number: int) -> None:
-            await asyncio.to_thread(put, url, echo(INSTANCES + number))
+            await asyncio.to_thread(cp.put, DATAPLANES, echo(INSTANCES + number))
 
-        cpu = sum(process.cpu_times()[:2])
+        cpu = cp.cpu()
         took = await rounds(clients, changes, change)
-        cpu = sum(process.cpu_times()[:2]) - cpu
-        memory = process.memory_info().rss
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        cpu = cp.cpu() - cpu
+        memory = cp.process.memory_info().rss
+        await disconnect(tasks)
     response = clients[0].last_response
     return {"took": took, "cpu": cpu / changes, "rss": memory, "connected": connected, "response": response}
 
 
-async def measure_floor(count: int, changes: int, data: bytes) -> list[float]:
+async def measure_floor(tls: Tls, count: int, changes: int, data: bytes) -> list[float]:
     with ExitStack() as stack:
         port = free_port()
-        _process(stack, [sys.executable, "-m", "tests.bench.floor", str(port)])
-        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+        start(stack, [sys.executable, "-m", "tests.bench.floor", str(port), str(tls.chain), str(tls.key)])
+        async with tls.channel(port) as channel:
             await asyncio.wait_for(channel.channel_ready(), 30)
             broadcast = channel.unary_unary("/floor/Broadcast")
-            clients, tasks = await connect(count, port, lambda client: True, cheap=True)
+            clients = [Client(f"web-{number}", cheap=True) for number in range(count)]
+            tasks = await connect(clients, tls, port, lambda client: True)
             while int(await broadcast(b"")) < count:  # until every stream is open
                 await asyncio.sleep(0.05)
             await asyncio.sleep(0.5)
@@ -185,30 +149,27 @@ async def measure_floor(count: int, changes: int, data: bytes) -> list[float]:
                 await broadcast(data)
 
             took = await rounds(clients, changes, change)
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await disconnect(tasks)
     return took
 
 
-def row(name: str, values: list[float]) -> str:
-    low, middle, high = min(values), statistics.median(values), max(values)
-    return f"{name:<42}{low * 1000:>9.1f}{middle * 1000:>9.1f}{high * 1000:>9.1f}  ms (min, median, max)"
-
-
 async def main(count: int, changes: int) -> None:
-    found = await measure_control_plane(count, changes)
-    floor = await measure_floor(count, changes, found["response"])
+    allow_many_connections()
+    with ExitStack() as stack:
+        tls = Tls(stack)
+        found = await measure_control_plane(tls, count, changes)
+        floor = await measure_floor(tls, count, changes, found["response"])
     ratio = statistics.median(found["took"]) / statistics.median(floor)
     print(
-        f"one endpoint change, {count} delta clients, {len(found['response'])} bytes each, {changes} changes"
+        f"one endpoint change, {count} delta clients over TLS, {len(found['response'])} bytes each, "
+        f"{changes} changes"
     )
     print(row("accepted PUT to the last ACK", found["took"]))
     print(row("floor: the same bytes by bare grpc.aio", floor))
-    print(f"{'ratio to the floor (medians)':<42}{ratio:>9.2f}")
-    print(f"{'CPU of the control plane per change':<42}{found['cpu'] * 1000:>9.1f}  ms")
-    print(f"{'resident memory of the control plane':<42}{found['rss'] / 2**20:>9.1f}  MiB")
-    print(f"{'all clients connected and configured in':<42}{found['connected']:>9.2f}  s")
+    print(line("ratio to the floor (medians)", ratio))
+    print(line("CPU of the control plane per change", found["cpu"] * 1000, "ms"))
+    print(line("resident memory of the control plane", found["rss"] / 2**20, "MiB"))
+    print(line("all clients connected and configured in", found["connected"], "s"))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,24 @@
+"""The benchmarks run, with few clients; what they measure is for ``make bench``."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from . import push, sds
+
+
+def test_the_benchmark_of_changes_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    asyncio.run(push.main(count=5, changes=2))
+    told = capsys.readouterr().out
+    assert "accepted PUT to the last ACK" in told
+    assert "ratio to the floor" in told
+
+
+def test_the_benchmark_of_identities_runs_and_serves_everybody(capsys: pytest.CaptureFixture[str]) -> None:
+    asyncio.run(sds.main(count=5, lifetime=3))
+    told = capsys.readouterr().out
+    assert "identities in a second" in told
+    assert told.count("10 of 10 served") == 4
+    assert "s: 5 of 5" in told

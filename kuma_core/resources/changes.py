@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import threading
+
 import structlog
 
 from kuma_core.lifecycle import Stop
-from kuma_core.resources.contract import Change, Op, Publish, Store
+from kuma_core.resources.contract import Change, CountedStore, Op, Publish, Store
 
 _log = structlog.get_logger("store-watch")
 
 FIRST_DELAY, LONGEST_DELAY = 0.2, 5.0
+
+RESYNC_SECONDS = 60.0
+"""How often it is made sure that no change was missed."""
 
 
 class ChangeFeed:
@@ -22,9 +27,11 @@ class ChangeFeed:
         self._store = store
         self._listeners: list[Publish] = []
         self._delay = FIRST_DELAY
+        self._guard = threading.Lock()
+        self._known = ""
 
     def listen(self, listener: Publish) -> None:
-        """Call ``listener`` with every change, in the watching thread."""
+        """Call ``listener`` with every change, from one thread at a time."""
         self._listeners.append(listener)
 
     def run(self, stop: Stop) -> None:
@@ -32,7 +39,7 @@ class ChangeFeed:
         breaks before it is attached."""
         while not stop.is_set():
             try:
-                self._store.watch(self._publish, stop)
+                self._store.watch(self._take, stop)
             except Exception as error:  # noqa: BLE001 - a store plugin may raise anything when its backend is lost
                 _log.warning(
                     "the store's watch broke; attaching it again", error=str(error), seconds=self._delay
@@ -40,8 +47,44 @@ class ChangeFeed:
                 stop.wait(self._delay)
                 self._delay = min(self._delay * 2, LONGEST_DELAY)
 
-    def _publish(self, change: Change) -> None:
+    def make_sure(self) -> None:
+        """Have everything read again, unless the store can tell that nothing was written since that was done."""
+        word = self._word()
+        if not word or word != self._known:
+            self._known = word
+            self._publish(Change(Op.RESYNC))
+
+    def _take(self, change: Change) -> None:
         if change.op is Op.RESYNC:  # the first word of every watch that is attached
             self._delay = FIRST_DELAY
-        for listener in self._listeners:
-            listener(change)
+            self._known = self._word()  # before anybody reads, so that it counts nothing that they do not see
+        self._publish(change)
+
+    def _publish(self, change: Change) -> None:
+        with self._guard:
+            for listener in self._listeners:
+                listener(change)
+
+    def _word(self) -> str:
+        """The store's word for what was written so far; empty if it has none, or cannot tell it now."""
+        if not isinstance(self._store, CountedStore):
+            return ""
+        try:
+            return self._store.counter()
+        except Exception:  # noqa: BLE001 - an outage; the watch tells of it
+            return ""
+
+
+class SlowTick:
+    """A component: a hint that was lost costs only time."""
+
+    name = "store-resync"
+    leader_only = False
+
+    def __init__(self, feed: ChangeFeed) -> None:
+        self._feed = feed
+
+    def run(self, stop: Stop) -> None:
+        """Look once a minute until ``stop`` is set."""
+        while not stop.wait(RESYNC_SECONDS):
+            self._feed.make_sure()

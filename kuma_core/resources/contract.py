@@ -92,6 +92,20 @@ class QuietStore(Protocol):
         ...
 
 
+@runtime_checkable
+class CountedStore(Protocol):
+    """What a store may offer besides, so that nobody has to read everything to know that nothing changed."""
+
+    def counter(self) -> str:
+        """A word that is another one after every write that watchers are told of, foreign ones included.
+
+        Whoever reads records after a word sees all writes that the word counts; ``""`` where that cannot be
+        promised at the moment. Equal words so mean that nobody missed anything. It may also change without a
+        write. Raises ``StoreUnavailable``.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class SchemaStatus:
     """How far the schema of a store's backend is: revisions, oldest first.

@@ -21,7 +21,7 @@ from kuma_core.config import Config
 from kuma_core.errors import KumaError
 from kuma_core.model import ResourceKey
 from kuma_core.plugin.catalog import Catalog
-from kuma_core.resources.changes import ChangeFeed
+from kuma_core.resources.changes import ChangeFeed, SlowTick
 from kuma_core.resources.cluster import LEASE, UNTOLD
 from kuma_core.resources.contract import QuietStore, Store
 from kuma_core.resources.instances import Instances
@@ -130,7 +130,9 @@ class Platform:
         self.leadership = Leadership(lease, [part for part in own if part.leader_only], self._failed)
         components.start([part for part in own if not part.leader_only])
         await servers.serve(stack, hub, self.streams)
-        components.start([reconciler, feed, AuthorityWatch(context, servers), AuthenticatorWatch(servers)])
+        components.start(
+            [reconciler, feed, SlowTick(feed), AuthorityWatch(context, servers), AuthenticatorWatch(servers)]
+        )
         components.start([self.leadership])
         missing = _Missing(self, store, reconciler)
         metrics = renderer(self.catalog.kinds, store, reconciler, self.streams, lambda: self.leadership.leads)

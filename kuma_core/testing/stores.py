@@ -26,7 +26,7 @@ import pytest
 from kuma_core.errors import AlreadyExists, Conflict, NotFound, StoreUnavailable
 from kuma_core.lifecycle import Stop
 from kuma_core.model import ResourceKey
-from kuma_core.resources.contract import Change, Op, Record, Store
+from kuma_core.resources.contract import Change, CountedStore, Op, Record, Store
 from kuma_core.testing.waiting import eventually
 
 WRITERS = 8
@@ -415,6 +415,48 @@ class StoreSuite:
         assert isinstance(watch.failure, RuntimeError)
         store.create(key("a"), "{}")
         assert store.get(key("a")).document == "{}"
+
+    # -- the counter, where a store has one
+
+    @pytest.fixture
+    def counted(self, store: Store, other: Store) -> Callable[[], str]:
+        """The counter's word, which both connections agree on."""
+        if not isinstance(store, CountedStore) or not isinstance(other, CountedStore):
+            pytest.skip("does not apply: this store has no counter")
+        counters = store.counter, other.counter
+
+        def word() -> str:
+            """Locks of an acknowledged write may outlive the acknowledgement by a moment."""
+            mine, theirs = [eventually(counter) for counter in counters]
+            assert mine == theirs
+            return mine
+
+        return word
+
+    def test_the_counter_moves_with_every_write(
+        self, store: Store, other: Store, counted: Callable[[], str]
+    ) -> None:
+        words = [counted()]
+        for writer in (store, other):
+            record = writer.create(key("a"), "{}")
+            words.append(counted())
+            writer.update(key("a"), "{}", record.version)
+            words.append(counted())
+            writer.delete(key("a"))
+            words.append(counted())
+        assert len(set(words)) == len(words) == 7
+
+    def test_the_counter_rests_while_nothing_is_written(
+        self, store: Store, other: Store, counted: Callable[[], str]
+    ) -> None:
+        store.create(key("a"), "{}")
+        word = counted()
+        for reader in (store, other):
+            reader.get(key("a"))
+            reader.list("Thing")
+            with watching(reader):
+                assert counted() == word
+        assert counted() == word
 
     # -- the backend is lost
 

@@ -35,8 +35,6 @@ T = TypeVar("T")
 
 QUIET_SECONDS = 0.05
 """A burst is over when nothing came for this long."""
-RESYNC_SECONDS = 60.0
-"""How often everything is read again, in case a hint was lost."""
 RETRY_SECONDS = 1.0
 """How long to wait before reading again when the store could not be read."""
 
@@ -189,10 +187,8 @@ class Reconciler:
 
     def _next_batch(self) -> list[Item]:
         """Wait for something. The first thing after quiet is worked on at once, a burst is gathered."""
-        timeout = RETRY_SECONDS if self._views.stale else RESYNC_SECONDS
-        first = self._take(timeout)
+        first = self._take(RETRY_SECONDS if self._views.stale else None)
         if first is None:
-            self._views.forget()
             return []
         batch = [first]
         if time.monotonic() - self._settled_at < QUIET_SECONDS:
@@ -209,9 +205,10 @@ class Reconciler:
                 return
             batch.append(item)
 
-    def _take(self, timeout: float) -> Item | None:
+    def _take(self, timeout: float | None) -> Item | None:
+        """The next item within so many seconds (``None``: whenever it comes); ``None`` also means to stop."""
         try:
-            return self._inbox.get(timeout=timeout) if timeout else self._inbox.get_nowait()
+            return self._inbox.get_nowait() if timeout == 0 else self._inbox.get(timeout=timeout)
         except queue.Empty:
             return None
 

@@ -69,10 +69,6 @@ class Views:
         """Whether a Dataplane was there once and was deleted since."""
         return (mesh, name) in self._deleted
 
-    def forget(self) -> None:
-        """Have everything read again by the next ``apply``."""
-        self.stale = True
-
     def imagine(self, key: ResourceKey, resource: Resource | None) -> tuple[Views, Effects]:
         """Other views, in which the resource is as given (``None``: gone), and whom that would touch."""
         other, effects = copy(self), Effects()

@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 from kuma_core.lifecycle import Stop
 from kuma_core.model import ResourceKey
 from kuma_core.resources import changes
-from kuma_core.resources.changes import ChangeFeed
+from kuma_core.resources.changes import ChangeFeed, SlowTick
 from kuma_core.resources.contract import Change, Op, Publish, Store
 from kuma_core.testing.waiting import eventually
 
@@ -92,3 +92,81 @@ def test_stop_ends_the_wait_for_the_next_attempt(monkeypatch: Any) -> None:
     thread.join(timeout=5)
     assert not thread.is_alive()
     assert store.attached == 1
+
+
+class Counted(Watched):
+    """A store that counts, or is away."""
+
+    def __init__(self) -> None:
+        super().__init__(breaks=0)
+        self.word: str | None = "1"
+        self.asked = 0
+
+    def counter(self) -> str:
+        self.asked += 1
+        if self.word is None:
+            raise ConnectionError("nobody there")
+        return self.word
+
+
+def told_by(store: Any) -> tuple[ChangeFeed, list[Change]]:
+    feed, seen = ChangeFeed(cast(Store, store)), []
+    feed.listen(seen.append)
+    return feed, seen
+
+
+def test_what_a_store_counts_is_read_again_only_if_the_counter_moved() -> None:
+    store = Counted()
+    feed, seen = told_by(store)
+    thread, stop = run(feed)
+    eventually(lambda: seen == [RESYNC, PUT])
+    feed.make_sure()
+    assert seen == [RESYNC, PUT], "nothing was written since the watch was attached"
+    for word, expected in (
+        ("2", 1),
+        ("2", 1),
+        ("", 2),
+        ("", 3),
+        ("2", 4),
+        ("2", 4),
+        (None, 5),
+        ("2", 6),
+        ("2", 6),
+    ):
+        store.word = word
+        feed.make_sure()
+        assert seen == [RESYNC, PUT, *[RESYNC] * expected], word
+    stop.set()
+    thread.join(timeout=5)
+
+
+def test_a_store_without_a_counter_is_read_again_at_every_tick() -> None:
+    feed, seen = told_by(Watched(breaks=0))
+    feed.make_sure()
+    feed.make_sure()
+    assert seen == [RESYNC] * 2
+
+
+def test_the_counter_is_read_before_those_who_listen_read_everything() -> None:
+    """What is written in between is then counted as new, and read again."""
+    store = Counted()
+    feed, seen = told_by(store)
+    feed.listen(lambda change: setattr(store, "word", "2"))
+    feed.make_sure()
+    feed.make_sure()
+    assert seen == [RESYNC] * 2
+
+
+def test_the_tick_asks_at_its_times_and_ends_at_once(monkeypatch: Any) -> None:
+    monkeypatch.setattr(changes, "RESYNC_SECONDS", 0.01)
+    store = Counted()
+    feed, seen = told_by(store)
+    stop = Stop()
+    thread = threading.Thread(target=SlowTick(feed).run, args=(stop,), daemon=True)
+    thread.start()
+    eventually(lambda: store.asked > 3)
+    monkeypatch.setattr(changes, "RESYNC_SECONDS", 60.0)
+    stop.set()
+    thread.join(timeout=5)
+    assert not thread.is_alive()
+    assert seen == [RESYNC]

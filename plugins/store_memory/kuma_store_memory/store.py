@@ -32,6 +32,7 @@ class MemoryStore:
         self._lock = threading.Lock()
         self._records: dict[ResourceKey, Record] = {}
         self._versions = itertools.count(1)
+        self._told = 0
         self._watchers: list[_Watcher] = []
         self._backlog = backlog
 
@@ -72,6 +73,11 @@ class MemoryStore:
             del self._records[key]
             self._notify(Change(Op.DELETE, key))
 
+    def counter(self) -> str:
+        """How many writes there were."""
+        with self._lock:
+            return str(self._told)
+
     def watch(self, publish: Publish, stop: Stop) -> None:
         """Publish changes until ``stop`` is set."""
         watcher = _Watcher(self._backlog)
@@ -100,6 +106,7 @@ class MemoryStore:
         return record
 
     def _notify(self, change: Change) -> None:
+        self._told += 1
         for watcher in self._watchers:
             watcher.add(change)
 

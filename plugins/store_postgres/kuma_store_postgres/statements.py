@@ -18,6 +18,7 @@ from sqlalchemy import (
     delete,
     func,
     select,
+    text,
 )
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.sql.dml import ReturningDelete, ReturningInsert, ReturningUpdate
@@ -27,6 +28,7 @@ CHANNEL = "kuma_resources"
 """Where changes are told, to all who listen on the same database."""
 
 _NEXT = Sequence("resources_version").next_value()
+_TOLD = Sequence("resources_told").next_value()
 
 resources = Table(
     "resources",
@@ -60,7 +62,7 @@ class Write:
 def _write(write: ReturningInsert[Any] | ReturningUpdate[Any] | ReturningDelete[Any]) -> Write:
     written = write.cte("written")
     quiet = select(written.c.version)
-    return Write(quiet.add_columns(func.pg_notify(CHANNEL, bindparam("payload"))), quiet)
+    return Write(quiet.add_columns(func.pg_notify(CHANNEL, bindparam("payload")), _TOLD), quiet)
 
 
 GET = select(_r.spec, _r.version).where(_AT_KEY)
@@ -95,3 +97,17 @@ UPDATE = _write(
 )
 
 DELETE = _write(delete(resources).where(_AT_KEY).returning(_r.version))
+
+COUNTER = text(
+    "SELECT told.last_value + told.is_called::int AS told, writing.transactions AS open"
+    " FROM resources_told AS told, LATERAL (SELECT count(*) AS transactions FROM pg_locks"
+    " WHERE relation = 'resources'::regclass AND mode = 'RowExclusiveLock' AND told.last_value > 0"
+    " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+    ") AS writing"
+)
+"""A number that grows with every write that is told, and how many transactions were open just after it was read.
+
+A write counts before its commit, when nobody sees it yet. But from before it counts until after its commit it
+holds a lock on the table, and the condition on ``told.last_value`` has the locks looked at second: if there is
+none, all that was counted can be seen (or was rolled back).
+"""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Row, Select
+from sqlalchemy import Executable, Row
 
 from kuma_core.sdk import (
     AlreadyExists,
@@ -78,6 +78,11 @@ class PostgresStore:
         if not (can_be_stored(key) and self._write(statements.DELETE, Op.DELETE, key, {})):
             raise not_found(key)
 
+    def counter(self) -> str:
+        """A number that grows with every write that is told; nothing while a write is under way."""
+        (row,) = self._run(statements.COUNTER, {})
+        return "" if row.open else str(row.told)
+
     def watch(self, publish: Publish, stop: Stop) -> None:
         """Publish changes until ``stop`` is set. Raises ``StoreUnavailable`` if the database is lost."""
         with self._database.explained():
@@ -90,7 +95,7 @@ class PostgresStore:
             return self._run(write.quiet, {**_at(key), **values})
         return self._run(write.told, {**_at(key), "payload": payload_of(op, key), **values})
 
-    def _run(self, statement: Select[Any], values: Mapping[str, Any]) -> Sequence[Row[Any]]:
+    def _run(self, statement: Executable, values: Mapping[str, Any]) -> Sequence[Row[Any]]:
         with self._database.explained(), self._engine.connect() as connection:
             return connection.execute(statement, values).all()
 

@@ -186,10 +186,13 @@ def test_the_commands(server: Server, empty: str, monkeypatch: pytest.MonkeyPatc
         done = CliRunner().invoke(root, ["migrate", *words, "--plugins", "store_postgres"])
         return done.exit_code, done.output
 
-    assert kuma_cp("status") == (1, "no revision yet; pending: 0001, 0002; run `kuma-cp migrate up`\n")
-    assert kuma_cp("up") == (0, "migrated to revision 0001\nmigrated to revision 0002\n")
+    assert kuma_cp("status") == (1, "no revision yet; pending: 0001, 0002, 0003; run `kuma-cp migrate up`\n")
+    assert kuma_cp("up") == (
+        0,
+        "migrated to revision 0001\nmigrated to revision 0002\nmigrated to revision 0003\n",
+    )
     assert kuma_cp("up") == (0, "the schema is up to date already\n")
-    assert kuma_cp("status") == (0, "revision 0002: the schema is up to date\n")
+    assert kuma_cp("status") == (0, "revision 0003: the schema is up to date\n")
     assert kuma_cp("sql") == (0, schema_sql() + "\n")
 
 

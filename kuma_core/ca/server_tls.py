@@ -21,6 +21,7 @@ from kuma_core.ca.pki import BACKDATED, Issuer, key_usage, load_issuer
 from kuma_core.errors import ConfigError, KumaError
 
 if TYPE_CHECKING:
+    from kuma_core.config import Config
     from kuma_core.resources.secrets import SecretManager
 
 SECRET_MESH, SECRET_NAME = "default", "control-plane-tls"
@@ -42,16 +43,31 @@ def own_tls(secrets: SecretManager, hosts: Iterable[str]) -> ServerTls:
 
     Raises ``KumaError`` if the root cannot be read; it is never replaced silently.
     """
-    secret = secrets.ensure(SECRET_MESH, SECRET_NAME, _new_root)
-    try:
-        found = json.loads(secret.value)
-        issuer = load_issuer(found["cert"].encode(), found["key"].encode())
-    except (ValueError, KeyError, TypeError, AttributeError):
-        raise KumaError(f'the secret "{SECRET_NAME}" holds no TLS root that can be read') from None
+    issuer = _own_issuer(secrets)
     key = ec.generate_private_key(ec.SECP256R1())
     leaf = _leaf(issuer, key, sorted({*hosts, "localhost", "127.0.0.1", "::1"}))
     root = issuer.certificate.public_bytes(serialization.Encoding.PEM)
     return ServerTls(leaf.public_bytes(serialization.Encoding.PEM) + root, _pem(key), root)
+
+
+def trusted_root(config: Config, secrets: SecretManager) -> bytes:
+    """What clients of the gRPC servers are to trust, in PEM: from the configured file, or from the store.
+
+    Raises as ``configured_tls`` and ``own_tls`` do.
+    """
+    files = config.text("sdsServer.tlsCertFile"), config.text("sdsServer.tlsKeyFile")
+    if files[0]:
+        return configured_tls(*files).root
+    return _own_issuer(secrets).certificate.public_bytes(serialization.Encoding.PEM)
+
+
+def _own_issuer(secrets: SecretManager) -> Issuer:
+    secret = secrets.ensure(SECRET_MESH, SECRET_NAME, _new_root)
+    try:
+        found = json.loads(secret.value)
+        return load_issuer(found["cert"].encode(), found["key"].encode())
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise KumaError(f'the secret "{SECRET_NAME}" holds no TLS root that can be read') from None
 
 
 def configured_tls(certificate: str, key: str) -> ServerTls:

@@ -20,6 +20,7 @@ from kuma_core.errors import KumaError
 
 if TYPE_CHECKING:
     from http.client import HTTPConnection, HTTPResponse
+    from ssl import SSLContext
 
 TIMEOUT_SECONDS = 10.0
 RETRY_AFTER_SECONDS = (0.2, 0.4, 0.8)
@@ -51,14 +52,15 @@ class _Unreachable(_Failed):
     """Not even a connection; it may be there a moment later."""
 
 
-def fetch_catalog(address: str, log: Log) -> Catalog:
+def fetch_catalog(address: str, log: Log, tls: SSLContext | None = None) -> Catalog:
     """Ask the API server at ``address`` which other servers there are.
 
-    Raises ``KumaError`` with the texts of the specification of the data plane, 7.2 step 2.
+    ``tls`` is for an ``https`` address; without it the certificates that the system trusts are good. Raises
+    ``KumaError`` with the texts of the specification of the data plane, 7.2 step 2.
     """
     url = address.rstrip("/") + "/catalog"
     try:
-        answer = _ask("GET", url, None, log)
+        answer = _ask("GET", url, None, log, tls)
     except _Failed as error:
         raise KumaError(
             f"could retrieve catalog: could not execute the request: {url}: {error}. Start kuma-cp, or name "
@@ -97,16 +99,18 @@ def _text(document: object, *path: str) -> str:
     return document if isinstance(document, str) else ""
 
 
-def fetch_bootstrap(url: str, request: Mapping[str, object], log: Log) -> bytes:
-    """Ask the bootstrap server for Envoy's configuration: YAML, given as it came.
+def fetch_bootstrap(
+    url: str, request: Mapping[str, object], log: Log, tls: SSLContext | None = None
+) -> bytes:
+    """Ask the bootstrap server for Envoy's configuration: YAML, given as it came; it is one mapping.
 
     ``request`` holds ``mesh`` and ``name``, and if there are any ``adminPort``, ``dataplaneTokenPath`` and
-    ``accessLogPipe``.
-    The path of ``url`` is replaced. Raises ``KumaError`` with the texts of the specification, 7.2 step 6.
+    ``accessLogPipe``. The path of ``url`` is replaced. Raises ``KumaError`` with the texts of the
+    specification, 7.2 step 6.
     """
     url = urlsplit(url)._replace(path="/bootstrap", query="", fragment="").geturl()
     try:
-        answer = _ask("POST", url, json.dumps(request).encode(), log)
+        answer = _ask("POST", url, json.dumps(request).encode(), log, tls)
     except _Failed as error:
         raise _bootstrap_error(
             f"request to bootstrap server failed: {url}: {error}. kuma-cp announces this URL; if it cannot "
@@ -158,7 +162,7 @@ def _is_mapping(body: bytes) -> bool:
         if depth == 0 and isinstance(event, yaml.NodeEvent):
             roots.append(type(event))
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-        if depth > DEEPEST:
+        if depth > DEEPEST or isinstance(event, yaml.AliasEvent):  # aliases may stand for gigabytes
             raise ValueError
     return roots == [yaml.MappingStartEvent]
 
@@ -183,22 +187,22 @@ def _explained(body: bytes) -> str:
     return "".join(f"{text.rstrip('.')}. " for text in texts if text)
 
 
-def _ask(method: str, url: str, body: bytes | None, log: Log) -> Answer:
+def _ask(method: str, url: str, body: bytes | None, log: Log, tls: SSLContext | None) -> Answer:
     """One request, repeated only while no connection comes about: the control plane may be starting."""
     for pause in RETRY_AFTER_SECONDS:
         try:
-            return _exchange(method, url, body)
+            return _exchange(method, url, body, tls)
         except _Unreachable as error:
             log.info("cannot connect, trying again", url=url, reason=str(error), seconds=pause)
             time.sleep(pause)
-    return _exchange(method, url, body)
+    return _exchange(method, url, body, tls)
 
 
-def _exchange(method: str, url: str, body: bytes | None) -> Answer:
+def _exchange(method: str, url: str, body: bytes | None, tls: SSLContext | None) -> Answer:
     from http.client import HTTPException
 
     try:
-        with closing(_connection(urlsplit(url))) as connection:
+        with closing(_connection(urlsplit(url), tls)) as connection:
             _connect(connection)
             return _talk(connection, method, url, body)
     except (OSError, HTTPException, ValueError) as error:
@@ -217,11 +221,13 @@ def _connect(connection: HTTPConnection) -> None:
         raise _Unreachable(_reason(error)) from error
 
 
-def _connection(url: SplitResult) -> HTTPConnection:
+def _connection(url: SplitResult, tls: SSLContext | None) -> HTTPConnection:
     from http.client import HTTPConnection, HTTPSConnection
 
-    kind = HTTPSConnection if url.scheme == "https" else HTTPConnection
-    return kind(url.hostname or "", url.port, timeout=TIMEOUT_SECONDS)
+    host = url.hostname or ""
+    if url.scheme == "https":
+        return HTTPSConnection(host, url.port, timeout=TIMEOUT_SECONDS, context=tls)
+    return HTTPConnection(host, url.port, timeout=TIMEOUT_SECONDS)
 
 
 def _talk(connection: HTTPConnection, method: str, url: str, body: bytes | None) -> Answer:

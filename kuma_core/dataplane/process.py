@@ -1,6 +1,7 @@
 """One child process at a time, watched together with the signals that end kuma-dp.
 
-Everything that waits does so in ``sigwait``: no thread, no polling, and no moment at which a signal is lost.
+Everything that waits does so in ``sigwait``: no thread, and no moment at which a signal is lost. What is to be
+done every second is done there as well, when SIGALRM comes.
 A child never outlives kuma-dp, not even one that was killed with SIGKILL (Linux).
 """
 
@@ -17,6 +18,7 @@ from typing import NoReturn
 from kuma_core.errors import KumaError
 
 GRACE_SECONDS = 4.0
+SECOND = 1.0
 BUG_STATUS = 70
 _MESSAGE_BYTES = 8192  # fits into any pipe, so that writing it never has to wait for the reader
 _PR_SET_PDEATHSIG = 1
@@ -125,13 +127,14 @@ def signals_held() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def attend(child: Child) -> bool:
+def attend(child: Child, each_second: Callable[[], None] | None = None) -> bool:
     """Wait for the child's own end and give True, or for a signal: then end the child and give False.
 
+    Until then ``each_second`` is called each second; it may not raise, and not take long.
     The child gets SIGTERM and, 4 seconds later, SIGKILL. A second signal kills it at once and raises
     ``SystemExit(1)`` (specification of the data plane, 7.3).
     """
-    if _next_event(child) is None:
+    if _watch(child, each_second) is None:
         return True
     child.send(signal.SIGTERM)
     signal.setitimer(signal.ITIMER_REAL, GRACE_SECONDS)
@@ -144,6 +147,20 @@ def attend(child: Child) -> bool:
     if number not in (None, signal.SIGALRM):
         raise SystemExit(1)
     return False
+
+
+def _watch(child: Child, each_second: Callable[[], None] | None) -> signal.Signals | None:
+    if each_second is None:
+        return _next_event(child)
+    signal.setitimer(signal.ITIMER_REAL, SECOND, SECOND)
+    try:
+        while (number := _next_event(child)) == signal.SIGALRM:
+            each_second()
+        return number
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        if signal.SIGALRM in signal.sigpending():
+            signal.sigwait({signal.SIGALRM})  # it came too late, and would be taken for the end of the grace
 
 
 def _next_event(child: Child) -> signal.Signals | None:

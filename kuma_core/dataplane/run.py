@@ -8,11 +8,16 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 from kuma_core.dataplane import access_log, envoy, files, process, token_file
 from kuma_core.dataplane.log import Log
 from kuma_core.dataplane.settings import Settings
 from kuma_core.errors import KumaError
+
+if TYPE_CHECKING:
+    from kuma_core.dataplane.pin import Pin
 
 BOOTSTRAP_FILE = "bootstrap.yaml"
 
@@ -29,7 +34,7 @@ def run(settings: Settings, log: Log) -> None:
         preparation = process.start(lambda: prepare(settings, directory, pipe, log))
         if process.attend(preparation):
             _check_preparation(preparation)
-            _run_envoy(settings, os.path.join(directory, BOOTSTRAP_FILE), pipe, log)
+            _run_envoy(settings, directory, pipe, log)
 
 
 def _check_preparation(child: process.Child) -> None:
@@ -42,15 +47,22 @@ def _check_preparation(child: process.Child) -> None:
         )
 
 
-def _run_envoy(settings: Settings, config_file: str, pipe: str, log: Log) -> None:
+def _run_envoy(settings: Settings, directory: str, pipe: str, log: Log) -> None:
     executable = envoy.find(settings.binary_path)
-    command = envoy.arguments(executable, config_file, settings.drain_seconds)
+    command = envoy.arguments(executable, os.path.join(directory, BOOTSTRAP_FILE), settings.drain_seconds)
+    with token_file.followed(settings.token_file, directory, log) as each_second:
+        _supervise(executable, command, pipe, each_second, log)
+
+
+def _supervise(
+    executable: str, command: list[str], pipe: str, each_second: Callable[[], None] | None, log: Log
+) -> None:
     log.info("starting Envoy", command=command)
     logs = access_log.Forwarder(pipe, log) if pipe else None  # before Envoy: it opens what has a reader
     child = process.start(lambda: envoy.become(command))
     if logs:
         logs.start()  # behind: a process must not fork while it has threads
-    ended = process.attend(child)
+    ended = process.attend(child, each_second)
     if logs:
         logs.finish()
     if not ended:
@@ -65,9 +77,11 @@ def _run_envoy(settings: Settings, config_file: str, pipe: str, log: Log) -> Non
 
 def prepare(settings: Settings, directory: str, pipe: str, log: Log) -> None:
     """Write ``bootstrap.yaml`` into ``directory``: steps 2 to 7 of the specification, 7.2."""
-    from kuma_core.dataplane import control_plane, ports
+    from kuma_core.dataplane import control_plane, pin, ports
 
-    catalog = control_plane.fetch_catalog(settings.cp_address, log)
+    pinned = pin.read(settings.ca_cert_file) if settings.ca_cert_file else None
+    tls = pinned.tls if pinned else None
+    catalog = control_plane.fetch_catalog(settings.cp_address, log, tls)
     log.debug("catalog", bootstrap=catalog.bootstrap_url, tokens=catalog.token_url)
     if catalog.token_url:
         token_file.require(settings.token_file)
@@ -79,8 +93,27 @@ def prepare(settings: Settings, directory: str, pipe: str, log: Log) -> None:
     request |= {"dataplaneTokenPath": token} if token else {}
     request |= {"accessLogPipe": pipe} if pipe else {}
     log.info("asking for the bootstrap configuration", url=catalog.bootstrap_url, **request)
-    document = control_plane.fetch_bootstrap(catalog.bootstrap_url, request, log)
+    document = control_plane.fetch_bootstrap(catalog.bootstrap_url, request, log, tls)
+    if pinned:
+        document = _pinned(pinned, document, request, catalog.bootstrap_url)
     files.write_private(os.path.join(directory, BOOTSTRAP_FILE), document)
+
+
+def _pinned(pin: Pin, document: bytes, request: Mapping[str, object], url: str) -> bytes:
+    """The bootstrap with the pinned root, and a warning where it came with another."""
+    from kuma_core.dataplane import pinned_bootstrap
+
+    document, told = pinned_bootstrap.pinned(document, request, pin.pem, url)
+    if not pin.covers(told):
+        print(
+            f"Warning: the control plane says that its root certificate is another one than that of {pin.path}; "
+            f"the latter is used. {_CHANGED}",
+            file=sys.stderr,
+        )
+    return document
+
+
+_CHANGED = "If the control plane's was changed on purpose, write the new one into the file and start again."
 
 
 def _token(path: str, directory: str, *, required: bool) -> str | None:
@@ -88,7 +121,7 @@ def _token(path: str, directory: str, *, required: bool) -> str | None:
     if not path:
         return None
     try:
-        return token_file.usable(path, directory)
+        return token_file.copy(path, directory)
     except KumaError as error:
         if required:
             raise

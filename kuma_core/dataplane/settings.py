@@ -39,6 +39,15 @@ OPTIONS = (
         "URL of the control plane's API server.",
     ),
     Option(
+        "ca_cert_file",
+        "--ca-cert-file",
+        "KUMA_CONTROL_PLANE_CA_CERT_FILE",
+        "",
+        "FILE",
+        "Root certificate to know the control plane by, PEM; it wins over what the bootstrap says. Print it "
+        "with 'kumactl inspect control-plane-ca'.",
+    ),
+    Option(
         "admin_port",
         "--admin-port",
         "KUMA_DATAPLANE_ADMIN_PORT",
@@ -89,6 +98,7 @@ class Settings:
     name: str
     mesh: str
     cp_address: str
+    ca_cert_file: str
     admin_ports: PortRange | None
     binary_path: str
     config_dir: str
@@ -184,6 +194,7 @@ def _settings(values: Mapping[str, str]) -> Settings:
         name=values["name"],
         mesh=values["mesh"],
         cp_address=values["cp_address"],
+        ca_cert_file=values["ca_cert_file"],
         admin_ports=parse_range(values["admin_port"]),
         binary_path=values["binary_path"],
         config_dir=values["config_dir"],

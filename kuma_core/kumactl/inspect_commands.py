@@ -94,6 +94,27 @@ def xds(session: Session, dataplane: str, output: str) -> None:
     click.echo(text)
 
 
+@inspect.command(
+    "control-plane-ca", short_help="Show the certificate that proxies know the control plane by."
+)
+@pass_session
+def control_plane_ca(session: Session) -> None:
+    """Print the root certificate by which proxies know the control plane, in PEM; kuma-dp pins it.
+
+    Run it on the machine of the control plane, where nobody can answer in its place.
+    """
+    from kuma_core.kumactl import admin
+    from kuma_core.kumactl.client import ApiError
+    from kuma_core.kumactl.http import printable
+
+    client = admin.connect(session, admin.catalog(session).admin)
+    try:
+        answer = client.send("GET", "/control-plane-ca")
+    except ApiError as error:
+        raise admin.refused("failed to get the certificate of the control plane", error) from None
+    click.echo(printable(answer.text()))
+
+
 def row(item: Mapping[str, Any], now: datetime) -> list[str]:
     """The cells of one DataplaneOverview; what has the wrong shape counts as absent."""
     from kuma_core.kumactl.table import as_age, as_sum, as_text, cell

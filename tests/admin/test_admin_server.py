@@ -8,13 +8,16 @@ import http.client
 import json
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 import kuma_store_memory
 from kuma_core.auth.keys import SigningKeys
+from kuma_core.auth.revocations import Revocations
 from kuma_core.auth.tokens import TokenVerifier
+from kuma_core.kumactl import tls_pair
 from kuma_core.resources.secrets import SecretManager
 from kuma_core.testing.platform import Answer, RunningPlatform, running_platform
 from kuma_core.testing.waiting import eventually
@@ -35,7 +38,8 @@ def post(cp: RunningPlatform, body: Any, **headers: str) -> Answer:
 
 
 def verifier(cp: RunningPlatform) -> TokenVerifier:
-    return TokenVerifier(SigningKeys(SecretManager(cp.platform.store)))
+    secrets = SecretManager(cp.platform.store)
+    return TokenVerifier(SigningKeys(secrets), Revocations(secrets))
 
 
 # -- tokens
@@ -209,6 +213,29 @@ def test_it_listens_on_loopback_alone(cp: RunningPlatform) -> None:
         socket.create_connection((address, cp.admin), timeout=2),
     ):
         pass
+
+
+# -- the certificate of the control plane
+
+
+def test_the_certificate_that_proxies_know_the_control_plane_by(cp: RunningPlatform) -> None:
+    answer = cp.request("GET", "/control-plane-ca", port=cp.admin)
+    assert (answer.status, answer.headers["Content-Type"]) == (200, "application/x-pem-file")
+    assert answer.body.encode() == cp.trusted
+    assert cp.get("/control-plane-ca").status == 404
+    assert cp.request("GET", "/control-plane-ca", port=cp.admin, Origin="http://evil").status == 403
+
+
+def test_it_is_the_last_of_the_configured_chain(tmp_path: Path) -> None:
+    pair = tls_pair.generate(["127.0.0.1"], is_client=False)
+    (tmp_path / "cert").write_bytes(pair.cert)
+    (tmp_path / "key").write_bytes(pair.key)
+    files = {"KUMA_SDS_SERVER_TLS_CERT_FILE": "cert", "KUMA_SDS_SERVER_TLS_KEY_FILE": "key"}
+    settings = {name: str(tmp_path / file) for name, file in files.items()}
+    off = {"KUMA_XDS_SERVER_TLS_ENABLED": "false", "KUMA_ADMIN_SERVER_APIS_DATAPLANE_TOKEN_ENABLED": "false"}
+    with running_platform([kuma_store_memory], settings | off) as platform:
+        answer = platform.request("GET", "/control-plane-ca", port=platform.admin)
+    assert answer.body.encode() == pair.cert
 
 
 # -- on and off

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -46,13 +47,15 @@ def free_port() -> int:
 class FakeControlPlane:
     """Answers ``/catalog`` and ``/bootstrap`` with what a test puts into its attributes."""
 
-    def __init__(self, port: int = 0) -> None:
+    def __init__(self, port: int = 0, tls: ssl.SSLContext | None = None) -> None:
         self.requests: list[tuple[str, str, bytes]] = []
         self.catalog: tuple[int, bytes] | None = None
         self.bootstrap = (200, b"node:\n  id: default.web-1\n")
         self.token_url = ""
         self._server = ThreadingHTTPServer(("127.0.0.1", port), self._handler())
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        if tls:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
+        self.url = f"http{'s' if tls else ''}://127.0.0.1:{self._server.server_port}"
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
         self._thread.start()
 

@@ -87,13 +87,33 @@ def test_scenario_61_a_token_with_a_newline_works_through_a_private_copy(
     assert copy.parent in temporary_directories(tmp_path)
 
 
-def test_a_clean_token_is_announced_by_its_absolute_path(
+def test_a_clean_token_is_copied_too(
     kuma_dp: Start, control_plane: FakeControlPlane, tmp_path: Path, stub_pid: Callable[[], int]
 ) -> None:
     (tmp_path / "token").write_text("abc.def.ghi")
-    kuma_dp("--dataplane-token-file=token")
+    dp = kuma_dp("--dataplane-token-file=token", "--config-dir=explicit")
     stub_pid()
-    assert control_plane.asked_bootstrap()["dataplaneTokenPath"] == str(tmp_path / "token")
+    copy = Path(control_plane.asked_bootstrap()["dataplaneTokenPath"])
+    assert copy == tmp_path / "explicit" / "dataplane-token"
+    assert (copy.read_text(), stat.S_IMODE(copy.stat().st_mode)) == ("abc.def.ghi", 0o600)
+    dp.signal(signal.SIGTERM)
+    assert dp.end(5) == 0
+    assert [path.name for path in copy.parent.iterdir()] == ["bootstrap.yaml"]
+
+
+def test_a_token_file_in_the_config_directory_is_left_alone(
+    kuma_dp: Start, control_plane: FakeControlPlane, tmp_path: Path, stub_pid: Callable[[], int]
+) -> None:
+    (tmp_path / "explicit").mkdir()
+    file = tmp_path / "explicit" / "dataplane-token"
+    file.write_text("abc.def.ghi\n")
+    dp = kuma_dp(f"--dataplane-token-file={file}", "--config-dir=explicit")
+    stub_pid()
+    copy = Path(control_plane.asked_bootstrap()["dataplaneTokenPath"])
+    assert (copy.name, copy.read_text()) == ("dataplane-token-copy", "abc.def.ghi")
+    dp.signal(signal.SIGTERM)
+    assert dp.end(5) == 0
+    assert (file.read_text(), copy.exists()) == ("abc.def.ghi\n", False)
 
 
 def test_a_bad_token_file_only_warns_where_no_token_is_asked_for(

@@ -81,6 +81,8 @@ def running(start: Start, control_plane: FakeControlPlane, tmp_path: Path) -> It
     text = BOOTSTRAP.format(admin=admin, inbound=inbound, service=service)
     control_plane.bootstrap = (200, text.encode())
     flags = [f"--cp-address={control_plane.url}", f"--binary-path={REAL_ENVOY}", f"--admin-port={admin}"]
+    (tmp_path / "token").write_text("abc.def.ghi")
+    flags.append("--dataplane-token-file=token")
     dp = Running(start(KUMA_DP, "run", "--name=web-1", *flags), admin, inbound)
     yield dp
     if is_alive(dp.envoy):
@@ -105,7 +107,7 @@ def test_the_real_envoy_dies_with_a_kuma_dp_that_was_killed(running: Running) ->
     wait_for(lambda: not is_alive(running.envoy), "the end of Envoy", 5)
 
 
-def test_kuma_dp_stays_below_30_mb_and_gives_back_what_preparing_took(
+def test_kuma_dp_stays_below_19_mb_and_gives_back_what_preparing_took(
     running: Running, record_property: Callable[[str, object], None]
 ) -> None:
     rollup = Path(f"/proc/{running.program.pid}/smaps_rollup").read_text().splitlines()
@@ -113,10 +115,10 @@ def test_kuma_dp_stays_below_30_mb_and_gives_back_what_preparing_took(
     print(f"kuma-dp beside a live Envoy: RSS {sizes['Rss']} kB, PSS {sizes['Pss']} kB")
     for name in ("Rss", "Pss"):
         record_property(name, sizes[name])
-    assert sizes["Rss"] < 30_000
+    assert sizes["Rss"] < 19_000
     assert "libssl" not in Path(f"/proc/{running.program.pid}/maps").read_text()
     threads = list(Path(f"/proc/{running.program.pid}/task").iterdir())
-    assert len(threads) == 2, "one that waits for signals, one that reads access logs"
+    assert len(threads) == 2, "one that waits for signals and follows the token, one that reads logs"
 
 
 def test_a_bootstrap_that_envoy_refuses_ends_with_its_words(

@@ -35,6 +35,19 @@ def test_7_7_a_token_is_printed_without_a_newline(
     assert admin.requests == [("POST", "/tokens", {"name": "dp-1", "mesh": "default"})]
 
 
+def test_the_certificate_of_the_control_plane_is_printed_as_it_is(
+    connected: Call, server: FakeServer, admin: FakeAdmin
+) -> None:
+    catalog(server, local=admin.url)
+    admin.replies["GET", "/control-plane-ca"] = Reply(200, b"-----BEGIN\n\x1b[2Jabc\n-----END\n")
+    result = connected("inspect", "control-plane-ca")
+    assert (result.code, result.out, result.err) == (0, "-----BEGIN\n\ufffd[2Jabc\n-----END\n", "")
+    admin.replies["GET", "/control-plane-ca"] = Reply(404, b"")
+    assert connected("inspect", "control-plane-ca").err == (
+        "Error: failed to get the certificate of the control plane: unexpected status code 404. Expected 200\n"
+    )
+
+
 def test_stance_13_name_is_another_word_for_dataplane(
     connected: Call, server: FakeServer, admin: FakeAdmin
 ) -> None:

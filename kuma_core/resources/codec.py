@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -91,8 +91,8 @@ def read_json(body: bytes) -> Mapping[str, Any]:
         raise _malformed(f"expected a JSON object, got {_JSON_TYPES[type(value)]}")
     if _deeper_than(value, MAX_DEPTH):
         raise _malformed(f"the body is nested more than {MAX_DEPTH} levels deep")
-    if "\\u" in text and not _storable(value):
-        raise _malformed("the body holds the character NUL or half a surrogate pair")
+    if "\\u" in text:
+        _refuse_unstorable(value)
     return value
 
 
@@ -106,6 +106,8 @@ _JSON_TYPES = {
 }
 MAX_DIGITS = 100
 _NOT_STORABLE = re.compile("[\0\ud800-\udfff]")
+MAX_SHOWN = 80
+_PLAIN_KEY = re.compile(rf"[A-Za-z]\w{{,{MAX_SHOWN}}}", re.ASCII)
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -139,12 +141,30 @@ _decoder = json.JSONDecoder(
 )
 
 
-def _storable(value: object) -> bool:
+def _refuse_unstorable(value: object) -> None:
+    field = _unstorable(value, "")
+    if field:
+        text = "holds the character NUL or half a surrogate pair"
+        raise MalformedResource([Violation(field, text)], details=f"the body {text}")
+
+
+def _unstorable(value: object, path: str) -> str:
+    """The path of the first text, or the first key, that cannot be stored; empty if all can be."""
     if isinstance(value, str):
-        return not _NOT_STORABLE.search(value)
+        return path if _NOT_STORABLE.search(value) else ""
+    children: Iterable[tuple[str, object]] = ()
     if isinstance(value, dict):
-        return all(_storable(key) and _storable(item) for key, item in value.items())
-    return not isinstance(value, list) or all(map(_storable, value))
+        children = ((_member(path, key), part) for key, item in value.items() for part in (key, item))
+    elif isinstance(value, list):
+        children = ((f"{path}[{number}]", item) for number, item in enumerate(value))
+    return next(filter(None, (_unstorable(child, below) for below, child in children)), "")
+
+
+def _member(path: str, key: str) -> str:
+    """The path of a member, as short as a reader needs it, with what cannot be shown escaped."""
+    if _PLAIN_KEY.fullmatch(key):
+        return f"{path}.{key}".lstrip(".")
+    return f"{path}[{json.dumps(key[:MAX_SHOWN])}]"
 
 
 def _deeper_than(value: object, levels: int) -> bool:

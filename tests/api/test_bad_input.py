@@ -63,8 +63,6 @@ def text_of(shop: str, **changes: Any) -> str:
         (b'{"a": "\xff"}', "not UTF-8 (byte 7)"),
         (b"\xef\xbb\xbf\x00{}", "not valid JSON"),
         (b'{"a": "\x00"}', "not valid JSON"),
-        (b'{"a": ["\\u0000"]}', "NUL"),
-        (b'{"\\ud800": 1}', "surrogate"),
         (b'{"a": ' * 65 + b"1" + b"}" * 65, "nested more than 64 levels"),
         (b"[" * 500_000, "nested more than 64 levels"),
         (b'{"a":' * 150_000, "nested more than 64 levels"),
@@ -75,6 +73,22 @@ def test_bodies_that_are_no_json_object(cp: RunningPlatform, shop: str, body: by
     assert said in error["details"]
     assert error["title"] == "Could not process a resource"
     assert "causes" not in error
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        (b'{"a": ["b", "\\u0000"]}', "a[1]"),
+        (b'{"a": {"b": [{"c-d": "x\\u0000"}]}}', 'a.b[0]["c-d"]'),
+        (b'{"\\ud800": 1}', '["\\ud800"]'),
+        (b'{"a": {"' + b"b" * 5000 + b'\\u0000": 1}}', f'a["{"b" * 80}"]'),
+    ],
+)
+def test_what_cannot_be_stored_is_named(cp: RunningPlatform, shop: str, body: bytes, field: str) -> None:
+    error = put_bad(cp, shop, body)
+    text = "holds the character NUL or half a surrogate pair"
+    assert error["details"] == f"the body {text}"
+    assert error["causes"] == [{"field": field, "message": text}]
 
 
 @pytest.mark.parametrize(

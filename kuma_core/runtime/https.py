@@ -1,6 +1,6 @@
 """HTTPS listeners that ask for a client certificate: uvicorn in a thread, over a bridge to the WSGI app.
 
-The handshakes run in its event loop, so that clients who connect and say nothing delay nobody.
+Handshakes and requests arrive in its event loop, so that clients who stop in the middle of them delay nobody.
 """
 
 from __future__ import annotations
@@ -18,12 +18,16 @@ import uvicorn
 from a2wsgi import WSGIMiddleware
 
 from kuma_core.errors import ConfigError
+from kuma_core.runtime.whole_bodies import WholeBodies
 
 _log = structlog.get_logger("https")
 
 WORKERS = 8
 CONNECTIONS = 200
 """How many requests may be at work, or kept alive, at once; more are answered 503."""
+
+BODY_SECONDS = 10.0
+"""How long a request's body may take to arrive."""
 
 MAX_CLIENT_CERTIFICATES = 10_000
 MAX_FILE_BYTES = 1024 * 1024
@@ -35,7 +39,7 @@ class HttpsServer:
     def __init__(
         self, name: str, app: Callable[..., Any], listener: socket.socket, tls: ssl.SSLContext
     ) -> None:
-        bridge: Any = WSGIMiddleware(app, workers=WORKERS)
+        bridge: Any = WholeBodies(WSGIMiddleware(app, workers=WORKERS), BODY_SECONDS)
         self._listener = listener
         self._server = uvicorn.Server(
             uvicorn.Config(

@@ -7,8 +7,8 @@ import json
 import socket
 import ssl
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ import pytest
 import kuma_store_memory
 from kuma_core.errors import ConfigError
 from kuma_core.kumactl.tls_pair import generate, save
+from kuma_core.runtime import https
 from kuma_core.runtime.https import server_context
 from kuma_core.testing.platform import RunningPlatform, running_platform
 from kuma_core.testing.ports import free_port
@@ -116,15 +117,77 @@ def test_old_versions_of_tls_are_refused(cp: RunningPlatform, files: Path) -> No
     assert ask(cp, newest)[0] == 200
 
 
-def test_fifty_clients_that_say_nothing_delay_nobody(cp: RunningPlatform, files: Path) -> None:
-    port = cp.platform.config.number("adminServer.public.port")
-    tls = client(files, "alice")
+def hello(tls: ssl.SSLContext) -> bytes:
+    """The first message of a handshake."""
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    with suppress(ssl.SSLWantReadError):
+        tls.wrap_bio(incoming, outgoing, server_hostname="127.0.0.1").do_handshake()
+    return outgoing.read()
+
+
+def stop_before_a_word(plain: socket.socket, tls: ssl.SSLContext) -> socket.socket:
+    return plain
+
+
+def stop_in_the_first_message(plain: socket.socket, tls: ssl.SSLContext) -> socket.socket:
+    said = hello(tls)
+    plain.sendall(said[: len(said) // 2])
+    return plain
+
+
+def stop_in_the_handshake(plain: socket.socket, tls: ssl.SSLContext) -> socket.socket:
+    plain.sendall(hello(tls))
+    assert plain.recv(1), "the server answers, and waits for the client's certificate"
+    return plain
+
+
+def stop_in_the_request_line(plain: socket.socket, tls: ssl.SSLContext) -> socket.socket:
+    encrypted = tls.wrap_socket(plain, server_hostname="127.0.0.1")
+    encrypted.sendall(b"POST /tok")
+    return encrypted
+
+
+def stop_in_the_body(plain: socket.socket, tls: ssl.SSLContext) -> socket.socket:
+    encrypted = tls.wrap_socket(plain, server_hostname="127.0.0.1")
+    head = "POST /tokens HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 99\r\n\r\n"
+    encrypted.sendall(head.encode() + b'{"name":')
+    return encrypted
+
+
+@pytest.mark.parametrize(
+    "stop",
+    [
+        stop_before_a_word,
+        stop_in_the_first_message,
+        stop_in_the_handshake,
+        stop_in_the_request_line,
+        stop_in_the_body,
+    ],
+)
+def test_fifty_clients_that_stop_delay_nobody(
+    cp: RunningPlatform, files: Path, stop: Callable[[socket.socket, ssl.SSLContext], socket.socket]
+) -> None:
+    port, tls = cp.platform.config.number("adminServer.public.port"), client(files, "alice")
     with ExitStack() as stack:
         for _ in range(50):
-            stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=10))
+            plain = stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=10))
+            stack.enter_context(stop(plain, tls))
         before = time.monotonic()
-        assert ask(cp, tls)[0] == 200
+        assert [ask(cp, tls)[0] for _ in range(5)] == [200] * 5
         assert time.monotonic() - before < 3
+
+
+def test_a_body_that_does_not_come_is_given_up(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(https, "BODY_SECONDS", 0.2)
+    with running_platform([kuma_store_memory], settings(files)) as impatient:
+        port, tls = impatient.platform.config.number("adminServer.public.port"), client(files, "alice")
+        with socket.create_connection(("127.0.0.1", port), timeout=10) as plain:
+            stopped = stop_in_the_body(plain, tls)
+            reply = b"".join(iter(lambda: stopped.recv(4096), b"")).decode()
+            stopped.close()
+    head, _, body = reply.partition("\r\n\r\n")
+    assert head.startswith("HTTP/1.1 408 ")
+    assert json.loads(body)["details"] == "The body was not complete within 0.2 s"
 
 
 def test_2_7_the_catalog_tells_the_public_url(cp: RunningPlatform) -> None:

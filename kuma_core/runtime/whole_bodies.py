@@ -1,0 +1,55 @@
+"""Requests are handed on once their bodies are there: a client that stops in the middle of one holds no worker."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from kuma_core.api.errors import JSON, error_body
+
+MAX_BYTES = 1024 * 1024
+"""How much of a body is waited for; whoever takes the request refuses less than that."""
+
+Message = dict[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+
+class WholeBodies:
+    """An ASGI app around another one. A body that is not complete within ``seconds`` is answered with 408."""
+
+    def __init__(self, app: Callable[[Any, Any, Any], Awaitable[None]], seconds: float) -> None:
+        self._app = app
+        self._seconds = seconds
+
+    async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        try:
+            messages = await asyncio.wait_for(_gather(receive), self._seconds)
+        except TimeoutError:
+            await self._give_up(send)
+            return
+
+        async def replay() -> Message:
+            return messages.pop(0) if messages else await receive()
+
+        await self._app(scope, replay, send)
+
+    async def _give_up(self, send: Send) -> None:
+        body = error_body("Invalid request", f"The body was not complete within {self._seconds:g} s")
+        headers = [(b"content-type", JSON.encode()), (b"content-length", b"%d" % len(body))]
+        headers.append((b"connection", b"close"))
+        await send({"type": "http.response.start", "status": 408, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+
+async def _gather(receive: Receive) -> list[Message]:
+    """The messages of a request until its body is complete, or larger than anybody takes."""
+    messages, size, more = [], 0, True
+    while more and size <= MAX_BYTES:
+        message = await receive()
+        messages.append(message)
+        size += len(message.get("body", b""))
+        more = message.get("more_body", False)
+    return messages

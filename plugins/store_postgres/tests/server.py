@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import itertools
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -127,7 +128,7 @@ class OwnServer(Server):
     def start(self) -> None:
         """Start the server and wait until it lets clients in."""
         options = {"port": self.port, "listen_addresses": self.host, "unix_socket_directories": ""}
-        options |= {"max_connections": 200, "shared_memory_type": "mmap"}
+        options |= {"max_connections": 200, "shared_memory_type": "mmap", "log_line_prefix": "%d> "}
         command = [str(_folder() / "postgres"), "-D", str(self._folder / "data")]
         for name, value in options.items():
             command += ["-c", f"{name}={value}"]
@@ -143,6 +144,18 @@ class OwnServer(Server):
         except psycopg.OperationalError:
             return False
         return True
+
+    def statements(self, database: str) -> list[str]:
+        """Every statement that a database logged, with its parameters, for those who set ``log_statement``."""
+        log = (self._folder / "log").read_text(encoding="utf-8", errors="replace")
+        entry = rf"^{database}> (LOG|DETAIL):  (.*(?:\n\t.*)*)"
+        found: list[str] = []
+        for kind, text in re.findall(entry, log, re.MULTILINE):
+            if kind == "LOG" and re.match("execute|statement", text):
+                found.append(text.partition(": ")[2])
+            elif kind == "DETAIL" and found:
+                found[-1] += " -- " + text
+        return found
 
     def kill(self, number: int = signal.SIGKILL) -> None:
         """End the server by a signal and wait until it is gone; without one, as ``kill -9`` does."""

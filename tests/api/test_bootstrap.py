@@ -104,7 +104,7 @@ def admin(port: int, address: str = "127.0.0.1", log: str = "/dev/null") -> dict
     }
 
 
-def test_59_bootstrap_of_a_dataplane(cp: RunningPlatform) -> None:
+def test_scenario_59_bootstrap_of_a_dataplane(cp: RunningPlatform) -> None:
     plain = expected(cp.xds_port)
     assert bootstrap(cp) == plain
     assert bootstrap(cp, adminPort=0, dataplaneTokenPath="", unknown=1) == plain
@@ -116,7 +116,7 @@ def test_59_bootstrap_of_a_dataplane(cp: RunningPlatform) -> None:
     assert bootstrap(cp, accessLogPipe="/run/pipe") == {**plain, "node": node}
 
 
-def test_60_no_such_dataplane_and_bad_json(cp: RunningPlatform) -> None:
+def test_scenario_60_no_such_dataplane_and_bad_json(cp: RunningPlatform) -> None:
     for body in ({"mesh": "shop", "name": "nobody"}, {"mesh": "other", "name": "orders-1"}):
         answer = ask(cp, body)
         assert answer.status == 404

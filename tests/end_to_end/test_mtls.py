@@ -14,6 +14,7 @@ from cryptography import x509
 import kuma_ca_builtin
 import kuma_policy_traffic
 import kuma_store_memory
+from kuma_core.testing.authorities import verified
 from kuma_core.testing.builders import dataplane, inbound, outbound
 from kuma_core.testing.platform import running_platform
 from kuma_core.testing.ports import free_port
@@ -152,9 +153,8 @@ def certificates(sidecar) -> list[dict]:
 def test_scenario_33_and_36_the_certificate_names_the_service_and_chains_to_the_root(delta):
     machine = delta
     encrypt(machine)
-    machine.cp.apply(
-        instance(machine, "ledger-1", "ledger"), client("web", outbound(f":{free_port()}", "ledger"))
-    )
+    ledger = instance(machine, "ledger-1", "ledger")
+    machine.cp.apply(ledger, client("web", outbound(f":{free_port()}", "ledger")))
     sidecar = machine.sidecar("ledger-1")
 
     def own() -> dict:
@@ -165,6 +165,14 @@ def test_scenario_33_and_36_the_certificate_names_the_service_and_chains_to_the_
     uris = [name["uri"] for name in certificate["subject_alt_names"]]
     assert uris == ["spiffe://default/ledger"]
     assert 88 <= int(certificate["days_until_expiration"]) <= 90
+    anchors = machine.cp.platform.context.authorities["builtin"].trust_anchors("default")
+    leaf = verified(shown_by(address(ledger)[1]), anchors)
+    assert f"{leaf.serial_number:x}" == certificate["serial_number"].lstrip("0")
+
+
+def shown_by(port: int) -> str:
+    """The certificate that a TLS server on loopback shows, in PEM."""
+    return ssl.get_server_certificate(("127.0.0.1", port), timeout=5)
 
 
 def test_scenario_34_a_permission_that_is_withdrawn_denies_new_connections_at_once(delta):

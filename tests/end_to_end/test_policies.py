@@ -10,7 +10,7 @@ import pytest
 import kuma_policy_traffic
 import kuma_store_memory
 from kuma_core.model import ResourceKey
-from kuma_core.testing.builders import dataplane, inbound, outbound
+from kuma_core.testing.builders import dataplane, inbound, mesh, outbound
 from kuma_core.testing.fake_envoy import fleet
 from kuma_core.testing.platform import running_platform
 from kuma_core.testing.ports import free_port
@@ -77,6 +77,52 @@ def test_scenario_15_a_route_of_70_to_30_is_kept_over_1000_connections(machine):
     assert len(web.endpoints()["ledger{version=1}"]) == 1
 
 
+def test_scenario_16_the_tags_of_a_clusters_name_are_sorted_as_text(machine):
+    port = free_port()
+    machine.cp.apply(
+        instance(machine, "svc-1", "svc", **{"a-b": "1", "a": "2"}),
+        instance(machine, "svc-2", "svc", **{"a-b": "1", "a": "3"}),
+        route("tags", (1, {"service": "svc", "a-b": "1", "a": "2"})),
+        client("web", outbound(f":{port}", "ledger")),
+    )
+    machine.sidecar("svc-1")
+    machine.sidecar("svc-2")
+    web = machine.sidecar("web")
+    eventually(lambda: fetch(port))
+    assert web.clusters().keys() - {"svc{a-b=1,a=2}"} == {_workload(machine, "web")}
+    assert counted(port, 20) == {"svc-1": 20}
+
+
+def _workload(machine: Machine, name: str) -> str:
+    """The cluster of a Dataplane's own service."""
+    networking = machine.cp.get(f"/meshes/default/dataplanes/{name}").body["networking"]
+    return "localhost:" + networking["inbound"][0]["interface"].rpartition(":")[2]
+
+
+def test_scenario_9_policies_of_another_mesh_are_ignored(machine):
+    port = free_port()
+    two_versions(machine, port)
+    machine.cp.apply(mesh("other"), {**route("theirs", (1, version("2"))), "mesh": "other"})
+    machine.cp.apply(route("ours", (1, version("1"))))
+    web = machine.sidecar("web")
+    eventually(lambda: fetch(port))
+    assert counted(port, 30) == {"ledger-1": 30}
+    machine.cp.delete("/meshes/default/traffic-routes/ours")
+    eventually(lambda: "ledger" in web.clusters())
+    eventually(lambda: set(counted(port, 10)) == {"ledger-1", "ledger-2"})
+
+
+def test_scenario_10_a_route_from_a_gateway_is_applied_to_its_outbound(machine):
+    port = free_port()
+    two_versions(machine, port)
+    edge = dataplane("edge", gateway={"service": "edge"}, outbounds=[outbound(f":{port}", "ledger")])
+    split = route("from-edge", (1, version("2")))
+    machine.cp.apply(edge, {**split, "sources": [{"match": {"service": "edge"}}]})
+    machine.sidecar("edge")
+    eventually(lambda: fetch(port))
+    assert counted(port, 30) == {"ledger-2": 30}
+
+
 def test_scenario_17_a_share_of_nothing_is_no_cluster(machine):
     port = free_port()
     two_versions(machine, port)
@@ -141,67 +187,6 @@ def test_scenario_25_a_route_without_a_service_keeps_the_last_configuration(mach
     assert counted(port, 10) == {"ledger-1": 10}
     machine.cp.apply(instance(machine, "echo-1", "echo"))
     machine.sidecar("echo-1")  # others are served
-
-
-def test_scenario_24_a_dead_instance_is_taken_out_after_some_failures_and_comes_back(machine):
-    port = free_port()
-    good, dead_port = instance(machine, "ledger-1", "ledger"), free_port()
-    dead = dataplane("ledger-2", inbound(f"127.0.0.1:{dead_port}:{free_port()}", "ledger"))
-    check = policy(
-        "HealthCheck",
-        "passive",
-        {"service": "web"},
-        "ledger",
-        conf={"passiveChecks": {"unhealthyThreshold": 3, "penaltyInterval": "3s"}},
-    )
-    machine.cp.apply(good, dead, check, client("web", outbound(f":{port}", "ledger")))
-    machine.sidecar("ledger-1")
-    web = machine.sidecar("web")
-    eventually(lambda: fetch(port))
-    failures = 0
-    for _ in range(60):
-        try:
-            fetch(port)
-        except OSError:
-            failures += 1
-        if web.stat("cluster.ledger.outlier_detection.ejections_active"):
-            break
-    assert web.stat("cluster.ledger.outlier_detection.ejections_active") == 1
-    assert failures <= 6
-    eventually(lambda: web.stat("cluster.ledger.outlier_detection.ejections_active") == 0, 20)
-
-
-def test_an_active_check_takes_out_a_dead_instance_before_any_failure_is_seen(machine):
-    port = free_port()
-    good = instance(machine, "ledger-1", "ledger")
-    dead = dataplane("ledger-2", inbound(f"127.0.0.1:{free_port()}:{free_port()}", "ledger"))
-    conf = {
-        "activeChecks": {"interval": "200ms", "timeout": "1s", "unhealthyThreshold": 1, "healthyThreshold": 1}
-    }
-    machine.cp.apply(
-        good,
-        dead,
-        policy("HealthCheck", "active", {"service": "web"}, "ledger", conf=conf),
-        client("web", outbound(f":{port}", "ledger")),
-    )
-    machine.sidecar("ledger-1")
-    web = machine.sidecar("web")
-    eventually(lambda: web.stat("cluster.ledger.membership_healthy") == 1)
-    assert counted(port, 30) == {"ledger-1": 30}
-
-
-def test_scenario_8_a_check_follows_the_route_and_not_the_outbound(machine):
-    checks = {"passiveChecks": {"unhealthyThreshold": 3, "penaltyInterval": "5s"}}
-    machine.cp.apply(
-        route("eu", (1, {"service": "ledger-eu"})),
-        policy("HealthCheck", "eu", {"service": "web"}, "ledger-eu", conf=checks),
-        policy("HealthCheck", "unused", {"service": "web"}, "ledger", conf=checks),
-        client("web", outbound(f":{free_port()}", "ledger")),
-    )
-    clusters = machine.sidecar("web").clusters()
-    assert clusters["ledger-eu"]["outlier_detection"]["consecutive_5xx"] == 3
-    assert clusters["ledger-eu"]["outlier_detection"]["always_eject_one_host"] is True
-    assert "ledger" not in clusters
 
 
 def test_a_policy_change_reaches_the_proxies_it_matches_and_nobody_else(machine):
@@ -285,9 +270,11 @@ filter_chains:
     eventually(lambda: web.stat("tcp.mine.downstream_cx_total") == 1)
 
 
-def test_scenario_55_the_documents_v2_listener_with_untyped_config_serves(machine):
+def test_scenario_55_the_documents_v2_listener_with_untyped_config_serves_statistics(machine):
     port = free_port()
-    raw = f"""
+    machine.cp.apply(client("web", outbound(f":{free_port()}", "ledger")))
+    web = machine.sidecar("web")
+    listener = f"""
 '@type': type.googleapis.com/envoy.api.v2.Listener
 name: stats
 address: {{socketAddress: {{address: 127.0.0.1, portValue: {port}}}}}
@@ -301,14 +288,14 @@ filterChains:
         - name: all
           domains: ['*']
           routes:
-          - match: {{prefix: /}}
-            directResponse: {{status: 200, body: {{inlineString: served}}}}
+          - match: {{prefix: /stats}}
+            route: {{cluster: extra}}
       httpFilters:
         name: envoy.router
 """
-    machine.cp.apply(client("web", outbound(f":{free_port()}", "ledger")), template("t", raw, service="web"))
-    machine.sidecar("web")
-    assert eventually(lambda: fetch(port)) == "served"
+    admin = V2_CLUSTER.replace("8443", str(web.admin_port))
+    machine.cp.apply(template("t", admin, listener, service="web"))
+    assert "http.stats.downstream_rq_total: 1" in eventually(lambda: fetch(port, "/stats"))
 
 
 def test_scenario_58_a_template_without_imports_leaves_only_its_own(machine):

@@ -9,7 +9,7 @@ from kuma_core.testing.platform import RunningPlatform
 from kuma_core.testing.ports import free_port
 from kuma_core.testing.waiting import eventually
 
-from .support import fetch
+from .support import Sidecar, fetch
 from .test_traffic import client, instance
 
 WARMING_TIMEOUT = 15
@@ -54,8 +54,12 @@ def test_scenarios_12_13_14_20_what_a_sidecar_has(machine):
     }
     clusters = orders.clusters()
     assert clusters.keys() == {f"localhost:{workload}", "ledger"}
+    (local,) = clusters[f"localhost:{workload}"]["load_assignment"]["endpoints"][0]["lb_endpoints"]
+    assert local["endpoint"]["address"]["socket_address"] == {"address": ip, "port_value": workload}
     assert clusters["ledger"]["type"] == "EDS"
     assert clusters["ledger"]["connect_timeout"] == "5s"
+    assert proxied_to(orders, f"inbound:{ip}:{first}") == f"localhost:{workload}"
+    assert proxied_to(orders, f"outbound:{ip}:{out_1}") == "ledger"
     assert len(orders.endpoints()["ledger"]) == 2
     assignments = orders.config()["EndpointsConfigDump"]["dynamic_endpoint_configs"]
     (ledger,) = [
@@ -71,9 +75,21 @@ def test_scenarios_12_13_14_20_what_a_sidecar_has(machine):
     }
 
 
-def test_scenario_43_the_counters_after_connecting(machine):
+def proxied_to(sidecar: Sidecar, name: str) -> str:
+    """The cluster of a plain listener: nothing but a tcp_proxy, without TLS."""
+    listeners = sidecar.config()["ListenersConfigDump"]["dynamic_listeners"]
+    (listener,) = (item["active_state"]["listener"] for item in listeners if item["name"] == name)
+    (chain,) = listener["filter_chains"]
+    (tcp_proxy,) = chain["filters"]
+    assert "transport_socket" not in chain
+    return tcp_proxy["typed_config"]["cluster"]
+
+
+def test_scenarios_43_and_51_the_counters_of_an_envoy_that_tells_its_node_once(machine):
     machine.cp.apply(instance(machine, "echo-1", "echo"), client("web", outbound(f":{free_port()}", "echo")))
-    machine.sidecar("web")
+    web = machine.sidecar("web")
+    sources = web.config()["BootstrapConfigDump"]["bootstrap"]["dynamic_resources"]
+    assert sources["ads_config"]["set_node_on_first_message_only"] is True
 
     def settled() -> dict:
         found = status(machine.cp, "web")

@@ -110,13 +110,19 @@ CATALOG = make_catalog([kuma_policy_traffic])
 WEB = dataplane("web", inbound("10.0.0.1:1:2", "web"), outbounds=[outbound(":3", "db")])
 
 
-def log_for(backend: str, default: str = "", pipe: str = "/run/pipe") -> tuple[str, str] | None:
-    """Path and format of the log of web's outbound."""
-    everybody = [{"match": {"service": "*"}}]
-    policy = {"type": "TrafficLog", "mesh": "default", "name": "log", "conf": {"backend": backend}}
+def log_for(
+    backend: str,
+    default: str = "",
+    pipe: str = "/run/pipe",
+    proxy: dict[str, Any] = WEB,
+    source: str = "*",
+) -> tuple[str, str] | None:
+    """Path and format of the log of the proxy's outbound."""
+    ends = {"sources": [{"match": {"service": source}}], "destinations": [{"match": {"service": "*"}}]}
+    policy = {"type": "TrafficLog", "mesh": "default", "name": "log", "conf": {"backend": backend}, **ends}
     logging = {"backends": BACKENDS, "defaultBackend": default}
-    others = [mesh("default", logging=logging), {**policy, "sources": everybody, "destinations": everybody}]
-    snapshot = snapshot_of(CATALOG, [WEB], others, {"accessLogPipe": pipe} if pipe else {})
+    others = [mesh("default", logging=logging), policy]
+    snapshot = snapshot_of(CATALOG, [proxy], others, {"accessLogPipe": pipe} if pipe else {})
     listener = readable(snapshot.resources(LISTENER)["outbound:127.0.0.1:3"])
     [tcp_proxy] = listener["filterChains"][0]["filters"]
     logs = [item["typedConfig"] for item in tcp_proxy["typedConfig"].get("accessLog", [])]
@@ -138,3 +144,10 @@ def test_a_tcp_backend_is_a_record_in_the_pipe_that_kuma_dp_made() -> None:
 )
 def test_scenario_68_without_a_place_there_is_no_log(backend: str, pipe: str) -> None:
     assert log_for(backend, pipe=pipe) is None
+
+
+def test_scenario_6_a_log_from_any_inbound_applies_to_the_outbounds() -> None:
+    inbounds = inbound("10.0.0.1:1:2", "cart"), inbound("10.0.0.1:4:5", "cart-admin")
+    cart = dataplane("cart", *inbounds, outbounds=[outbound(":3", "db")])
+    for source, logged in (("cart-admin", True), ("cart", True), ("web", False)):
+        assert (log_for("file", proxy=cart, source=source) is not None) is logged

@@ -342,6 +342,15 @@ _TABLE: tuple[Setting, ...] = (
         "How long the certificate of a proxy lives; it is renewed after two thirds of that.",
         positive("LeafLifetime"),
     ),
+    _one(
+        "CaDefaults",
+        "caDefaults.rotationTimeout",
+        "KUMA_CA_DEFAULTS_ROTATION_TIMEOUT",
+        DURATION,
+        600 * SECOND,
+        "How long a rotation waits for proxies that do not take the new root; then it signs without them.",
+        positive("RotationTimeout"),
+    ),
     Setting(
         "defaults.mesh",
         "KUMA_DEFAULTS_MESH",

@@ -41,8 +41,11 @@ class IdentityIssuer:
         self._lifetime = lifetime
 
     def trust_bundle(self, mesh: str, spec: MeshSpec) -> str:
-        """The certificates to trust in a mesh, in PEM, joined; raises ``KumaError`` if there are none."""
-        anchors = [anchor.strip() for anchor in self._authority(mesh, spec).trust_anchors(mesh)]
+        """The certificates to trust in a mesh, in PEM, joined; raises ``KumaError`` if there are none.
+
+        Sorted, as their order means nothing: the same ones are to be the same text.
+        """
+        anchors = sorted(anchor.strip() for anchor in self._authority(mesh, spec).trust_anchors(mesh))
         if not anchors:
             raise KumaError(f'Mesh "{mesh}" has no certificate of its authority yet')
         return "\n".join(anchors) + "\n"
@@ -61,9 +64,11 @@ class IdentityIssuer:
         leaf = x509.load_pem_x509_certificates(chain.encode())[0]
         return Identity(chain, private.decode(), leaf.not_valid_before_utc, leaf.not_valid_after_utc)
 
-    def authority_name(self, mesh: str, spec: MeshSpec) -> str:
-        """The kind of authority that signs in a mesh now."""
-        return self._authority(mesh, spec).name
+    def signer(self, mesh: str, spec: MeshSpec) -> str:
+        """Who signs in a mesh now: the kind of authority, and its certificate, or all that are trusted if it does
+        not tell which; raises ``KumaError`` if there is none."""
+        authority = self._authority(mesh, spec)
+        return f"{authority.name}\n{authority.signer(mesh) or self.trust_bundle(mesh, spec)}"
 
     def _authority(self, mesh: str, spec: MeshSpec) -> Authority:
         authority = self._authorities.of(spec)

@@ -29,6 +29,45 @@ def ca() -> None:
     """Manage the certificate authorities of a mesh."""
 
 
+@ca.group("builtin", short_help="Manage the CA whose roots the control plane makes.")
+def builtin() -> None:
+    """Manage the CA whose roots the control plane makes."""
+
+
+@builtin.command("rotate", short_help="Replace the root by a new one.")
+@click.option("--wait", is_flag=True, help="Tell of each stage, and end when the old root is gone.")
+@pass_session
+def rotate(session: Session, wait: bool) -> None:
+    """Have the control plane replace the root of a mesh, while everything goes on working.
+
+    Without --wait the command ends at once; `status` shows how far it is.
+    """
+    from kuma_core.kumactl.rotation import follow, read, roots
+
+    client, path = _client(session), _rotations(session.mesh)
+    begun = read(_object(client.send("POST", path).body), client.url)
+    click.echo(f'began to rotate the root of the mesh "{session.mesh}"')
+    if not wait:
+        return
+    for found in follow(lambda: roots(client, path)):
+        if found.stage:
+            click.echo(found.progress)
+        else:
+            click.echo(f"done: {begun.signer} is replaced by {found.signer}")
+
+
+@builtin.command("status", short_help="Show the roots, and how far a rotation is.")
+@pass_session
+def status(session: Session) -> None:
+    """Show the roots of a mesh, and how far a rotation is; keys are never shown."""
+    from kuma_core.kumactl.rotation import HEADER, roots
+    from kuma_core.kumactl.table import layout
+
+    found = roots(_client(session), _rotations(session.mesh))
+    click.echo(layout(HEADER, found.rows))
+    click.echo(found.progress)
+
+
 @ca.group("provided", short_help="Manage the CA whose certificate you provide.")
 def provided() -> None:
     """Manage the CA whose key and certificate you provide."""
@@ -90,6 +129,21 @@ def _path(mesh: str) -> str:
     from kuma_core.kumactl.client import item_path
 
     return item_path(mesh, "ca") + "/provided/certificates"
+
+
+def _rotations(mesh: str) -> str:
+    from kuma_core.kumactl.client import item_path
+
+    return item_path(mesh, "ca") + "/builtin/rotations"
+
+
+def _object(body: bytes) -> dict[str, Any]:
+    """The JSON object of an answer; what is none is an empty one, which nobody takes for an answer."""
+    try:
+        value = json.loads(body)
+    except (ValueError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}
 
 
 def _pem(path: str, what: str) -> str:

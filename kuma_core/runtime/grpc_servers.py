@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from datetime import timedelta
 from typing import Any
 
 import grpc
 
-from kuma_core.auth.contract import ProxyAuthenticator, tokens_enabled
-from kuma_core.auth.tokens import TokenVerifier
-from kuma_core.ca.identity import IdentityIssuer
+from kuma_core.auth.authenticators import open_authenticator
+from kuma_core.auth.contract import Proof
+from kuma_core.ca.identity import IDENTITY_CERT, MESH_CA, IdentityIssuer
 from kuma_core.ca.server_tls import ServerTls, configured_tls, own_tls
 from kuma_core.lifecycle import Stop
 from kuma_core.resources.contract import Change
@@ -25,6 +25,7 @@ from kuma_core.xds.contract import Proxy, SecretServer
 from kuma_core.xds.identities import ProxySecrets, authenticate
 from kuma_core.xds.proxy import identify
 from kuma_core.xds.server.ads import SERVER_OPTIONS, AdsService
+from kuma_core.xds.server.guard import Guard
 from kuma_core.xds.server.hub import Hub
 from kuma_core.xds.server.sds import SdsHub, SdsService
 from kuma_core.xds.status import StreamBook
@@ -44,10 +45,13 @@ class GrpcServers:
         self._tls: ServerTls = (
             configured_tls(*files) if files[0] else own_tls(context.secrets, [*hosts, advertised])
         )
-        self._authenticator: ProxyAuthenticator | None = (
-            TokenVerifier(context.signing_keys) if tokens_enabled(config) else None
-        )
+        self._authenticator = open_authenticator(context.catalog, context)
+        self._guard = Guard()
         self._secrets_hub: SdsHub[Proxy] = SdsHub()
+        issuer = IdentityIssuer(
+            context.authorities, timedelta(seconds=config.seconds("caDefaults.leafLifetime"))
+        )
+        self._maker = ProxySecrets(context.resources, issuer, self._authenticator)
 
     @property
     def bootstrap(self) -> BootstrapParams:
@@ -62,22 +66,36 @@ class GrpcServers:
         hosts = tuple((host, port) for host, _ in self.bootstrap.hosts)
         return SecretServer(grpc_target(hosts), self._tls.root.decode())
 
+    @property
+    def secret_counts(self) -> Mapping[tuple[str, str], int]:
+        """Responses of the SDS server so far, by resource and outcome: sent, acknowledged or rejected."""
+        return self._secrets_hub.counts
+
     async def serve(self, stack: AsyncExitStack, hub: Hub[Proxy], streams: StreamBook) -> None:
         """Listen on both ports; raises ``ConfigError`` if one is taken."""
-        check = self._check if self._authenticator else None
-        ads = AdsService(hub, identify, streams.begin, check)
+        stack.callback(self._guard.close)
+        ads = AdsService(hub, identify, streams.begin, self._check, self._guard)
         encrypted = self._context.config.flag("xdsServer.tlsEnabled")
         xds = ("xdsServer.grpcPort", "KUMA_XDS_SERVER_GRPC_PORT")
         await self._listen(stack, *xds, ads.handler(), self._tls if encrypted else None)
-        lifetime = timedelta(seconds=self._context.config.seconds("caDefaults.leafLifetime"))
-        issuer = IdentityIssuer(self._context.authorities, lifetime)
-        maker = ProxySecrets(self._context.resources, issuer, self._authenticator)
-        sds = SdsService(maker, self._secrets_hub)
+        sds = SdsService(self._maker, self._secrets_hub, self._guard)
         await self._listen(stack, "sdsServer.grpcPort", "KUMA_SDS_SERVER_GRPC_PORT", sds.handler(), self._tls)
 
-    def _check(self, proxy: Proxy, credentials: Sequence[str]) -> None:
-        assert self._authenticator is not None
-        authenticate(self._authenticator, proxy, tuple(credentials))
+    def _check(self, proxy: Proxy, credentials: Sequence[str]) -> Proof | None:
+        if self._authenticator is None:
+            return None
+        return authenticate(self._authenticator, proxy, tuple(credentials), "xDS")
+
+    def watch_credentials(self, stop: Stop) -> None:
+        """Have streams end whose credentials were taken back, until ``stop`` is set."""
+        if self._authenticator:
+            self._authenticator.watch(self._look_again, stop)
+        else:
+            stop.wait()
+
+    def _look_again(self) -> None:
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._guard.look_again)
 
     async def _listen(
         self, stack: AsyncExitStack, setting: str, env: str, handler: Any, tls: ServerTls | None
@@ -115,6 +133,15 @@ class GrpcServers:
         """Take a hint from a certificate authority."""
         self._nudge(lambda proxy: proxy.mesh == mesh)
 
+    def behind(self, mesh: str) -> list[Proxy]:
+        """The proxies connected here that have not acknowledged yet what the authority of their mesh says now.
+
+        Raises ``KumaError`` if it says nothing. It is asked before the streams are looked at, so that what was
+        acknowledged is as new as the answer.
+        """
+        in_force = {name: self._maker.authority(mesh, name) for name in (IDENTITY_CERT, MESH_CA)}
+        return self._secrets_hub.behind(lambda proxy: proxy.mesh == mesh, in_force)
+
     def _nudge(self, concerns: Callable[[Proxy], bool]) -> None:
         if not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._secrets_hub.nudge, concerns)
@@ -126,9 +153,27 @@ class AuthorityWatch:
     name = "certificate-authorities"
     leader_only = False
 
-    def __init__(self, context: Context, servers: GrpcServers) -> None:
-        self._authorities, self._servers = context.authorities, servers
+    def __init__(self, context: Context, *listeners: Callable[[str], None]) -> None:
+        self._authorities, self._listeners = context.authorities, listeners
+
+    def run(self, stop: Stop) -> None:
+        """Listen until ``stop`` is set, and tell the listeners the meshes."""
+        self._authorities.watch(self._tell, stop)
+
+    def _tell(self, mesh: str) -> None:
+        for listener in self._listeners:
+            listener(mesh)
+
+
+class AuthenticatorWatch:
+    """A component: hears which credentials of proxies were taken back."""
+
+    name = "proxy-authenticator"
+    leader_only = False
+
+    def __init__(self, servers: GrpcServers) -> None:
+        self._servers = servers
 
     def run(self, stop: Stop) -> None:
         """Listen until ``stop`` is set."""
-        self._authorities.watch(self._servers.authority_changed, stop)
+        self._servers.watch_credentials(stop)

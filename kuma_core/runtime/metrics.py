@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
@@ -16,6 +16,8 @@ from prometheus_client.core import (
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from kuma_core import __version__
+from kuma_core.builtin.rotations import Rotations
+from kuma_core.ca.contract import RotationStage
 from kuma_core.plugin.catalog import Kinds
 from kuma_core.resources.contract import Store
 from kuma_core.xds.reconciler import Reconciler
@@ -34,12 +36,16 @@ class _Collector:
         reconciler: Reconciler,
         streams: StreamBook,
         leads: Callable[[], bool],
+        secrets: Mapping[tuple[str, str], int],
+        rotations: Rotations,
     ) -> None:
         self._kinds = kinds
         self._store = store
         self._reconciler = reconciler
         self._streams = streams
         self._leads = leads
+        self._secrets = secrets
+        self._rotations = rotations
 
     def collect(self) -> Iterator[Metric]:
         """All metrics of the control plane itself."""
@@ -49,7 +55,11 @@ class _Collector:
         yield self._resources()
         yield GaugeMetricFamily("kuma_xds_streams", "Open ADS streams.", value=self._streams.connected())
         yield from self._work()
-        yield from self._responses()
+        yield from _responses(
+            "kuma_xds_responses", "Responses {} proxies, by type.", "type", self._streams.totals
+        )
+        yield from _responses("kuma_sds_responses", "Secrets {} proxies, by name.", "resource", self._secrets)
+        yield self._stages()
 
     def _resources(self) -> Metric:
         family = GaugeMetricFamily("kuma_resources", "Stored resources by kind.", labels=["kind"])
@@ -76,14 +86,23 @@ class _Collector:
             "kuma_xds_generation_failures", "Snapshots that failed.", value=work.failures
         )
 
-    def _responses(self) -> Iterator[Metric]:
-        for outcome, words in OUTCOMES.items():
-            name = f"kuma_xds_responses_{outcome}"
-            family = CounterMetricFamily(name, f"Responses {words} proxies, by type.", labels=["type"])
-            for (kind, found), count in sorted(self._streams.totals.items()):
-                if found == outcome:
-                    family.add_metric([kind], count)
-            yield family
+    def _stages(self) -> Metric:
+        words = "Rotations of certificate authorities that go on, by stage."
+        family = GaugeMetricFamily("kuma_ca_rotations", words, labels=["stage"])
+        found = [going_on.rotation.stage for going_on in self._rotations.current().values()]
+        for stage in RotationStage:
+            family.add_metric([stage.value], found.count(stage))
+        return family
+
+
+def _responses(name: str, help_: str, label: str, counts: Mapping[tuple[str, str], int]) -> Iterator[Metric]:
+    """A counter for each outcome; ``counts`` is by the label's value and the outcome."""
+    for outcome, words in OUTCOMES.items():
+        family = CounterMetricFamily(f"{name}_{outcome}", help_.format(words), labels=[label])
+        for (value, found), count in sorted(counts.items()):
+            if found == outcome:
+                family.add_metric([value], count)
+        yield family
 
 
 def renderer(
@@ -92,10 +111,12 @@ def renderer(
     reconciler: Reconciler,
     streams: StreamBook,
     leads: Callable[[], bool],
+    secrets: Mapping[tuple[str, str], int],
+    rotations: Rotations,
 ) -> Callable[[], tuple[str, bytes]]:
     """A function that returns the content type and the text of all metrics."""
     registry = CollectorRegistry()
-    own: Any = _Collector(kinds, store, reconciler, streams, leads)
+    own: Any = _Collector(kinds, store, reconciler, streams, leads, secrets, rotations)
     registry.register(own)
     for collector in (ProcessCollector, PlatformCollector, GCCollector):
         collector(registry=registry)

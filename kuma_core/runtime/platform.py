@@ -16,6 +16,8 @@ from kuma_core.api.contract import Route
 from kuma_core.api.cors import Cors
 from kuma_core.auth.keys import SigningKeys
 from kuma_core.auth.revocations import Revocations
+from kuma_core.builtin.rotation_driver import RotationDriver
+from kuma_core.builtin.rotations import RotationObserver, Rotations
 from kuma_core.ca.authorities import open_authorities
 from kuma_core.config import Config
 from kuma_core.errors import KumaError
@@ -124,18 +126,36 @@ class Platform:
         feed.listen(context.signing_keys.changed)
         feed.listen(context.revocations.changed)
         feed.listen(servers.changed)
+        rotations = Rotations(context)
+        feed.listen(rotations.changed)
         components = Components(self._failed)
         stack.callback(components.stop)
         lease = Lease(store, LEASE, LEADER, self.instance_id, LENGTH_SECONDS)
-        self.leadership = Leadership(lease, [part for part in own if part.leader_only], self._failed)
+        of_the_leader = [*(part for part in own if part.leader_only), RotationDriver(context, rotations)]
+        self.leadership = Leadership(lease, of_the_leader, self._failed)
         components.start([part for part in own if not part.leader_only])
         await servers.serve(stack, hub, self.streams)
         components.start(
-            [reconciler, feed, SlowTick(feed), AuthorityWatch(context, servers), AuthenticatorWatch(servers)]
+            [
+                reconciler,
+                feed,
+                SlowTick(feed),
+                AuthorityWatch(context, servers.authority_changed, rotations.suspect),
+                AuthenticatorWatch(servers),
+                RotationObserver(context, rotations, servers),
+                self.leadership,
+            ]
         )
-        components.start([self.leadership])
         missing = _Missing(self, store, reconciler)
-        metrics = renderer(self.catalog.kinds, store, reconciler, self.streams, lambda: self.leadership.leads)
+        metrics = renderer(
+            self.catalog.kinds,
+            store,
+            reconciler,
+            self.streams,
+            lambda: self.leadership.leads,
+            servers.secret_counts,
+            rotations,
+        )
         make_bootstrap = _BootstrapMaker(resources, servers.bootstrap)
         cors = Cors(self.config.texts("apiServer.corsAllowedDomains"))
         self._serve_http(stack, "api-server", api, build_app(routes, cors, API_HINT))

@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509 import verification
-from cryptography.x509.oid import ExtendedKeyUsageOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from kuma_core.ca.contract import CaProvider, RotatableCaProvider, RotationStage
+from kuma_core.ca.pki import key_usage
 from kuma_core.errors import InvalidResource, KumaError, NotFound
 
 MESH = "suite"
@@ -31,6 +32,34 @@ def public_key() -> str:
         .public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
     )
     return pem.decode("ascii")
+
+
+def root_without_key_id(mesh: str) -> tuple[bytes, bytes]:
+    """A root of a mesh and its key, in PEM, as Kuma 0.3.1 makes them: no key identifier tells it from others."""
+    key, now = rsa.generate_private_key(public_exponent=65537, key_size=2048), datetime.now(UTC)
+    texts = {
+        NameOID.ORGANIZATION_NAME: "Kuma",
+        NameOID.ORGANIZATIONAL_UNIT_NAME: "Mesh",
+        NameOID.COMMON_NAME: mesh,
+    }
+    name = x509.Name([x509.NameAttribute(oid, text) for oid, text in texts.items()])
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(seconds=10))
+        .not_valid_after(now + timedelta(days=3650))
+        .add_extension(
+            x509.SubjectAlternativeName([x509.UniformResourceIdentifier(f"spiffe://{mesh}")]), critical=False
+        )
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .add_extension(key_usage("key_cert_sign", "crl_sign"), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    private = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.TraditionalOpenSSL,
+        serialization.NoEncryption(),
+    )
+    return certificate.public_bytes(serialization.Encoding.PEM), private
 
 
 def verified(chain: str, anchors: Sequence[str]) -> x509.Certificate:

@@ -12,7 +12,7 @@ from envoy_data_plane.envoy.extensions.transport_sockets.tls.v3 import (
     TlsCertificate,
 )
 
-from kuma_core.auth.contract import ProxyAuthenticator, Unauthenticated
+from kuma_core.auth.contract import Proof, ProxyAuthenticator, Unauthenticated
 from kuma_core.ca.identity import IDENTITY_CERT, MESH_CA, IdentityIssuer, spiffe_ids
 from kuma_core.errors import KumaError
 from kuma_core.model import ResourceKey
@@ -41,7 +41,7 @@ class ProxySecrets:
         self._issuer = issuer
         self._authenticator = authenticator
 
-    def identify(self, node: Node, resource: str, credentials: tuple[str, ...]) -> Proxy:
+    def identify(self, node: Node, resource: str, credentials: tuple[str, ...]) -> tuple[Proxy, Proof | None]:
         """The proxy that asks. Whom to trust everybody may know; an identity is for its owner alone."""
         if resource not in (IDENTITY_CERT, MESH_CA):
             raise KumaError(f'SDS request for "{resource:.100}" resource is not supported')
@@ -49,27 +49,40 @@ class ProxySecrets:
             proxy = identify(node)
         except ValueError as error:
             raise KumaError(f"SDS request must have a valid Proxy Id: {error}") from None
-        if resource == IDENTITY_CERT and self._authenticator:
-            authenticate(self._authenticator, proxy, credentials)
-        return proxy
+        if resource == MESH_CA or self._authenticator is None:
+            return proxy, None
+        return proxy, authenticate(self._authenticator, proxy, credentials, "SDS")
 
     def fingerprint(self, key: Proxy, resource: str) -> str:
         """What decides about the secret's content, apart from keys and times."""
-        mesh = self._mesh(key)
-        parts = [self._issuer.trust_bundle(key.mesh, mesh)]
-        if resource == IDENTITY_CERT:
-            parts += [self._issuer.authority_name(key.mesh, mesh), *spiffe_ids(key.mesh, self._services(key))]
-        return blake2b("\0".join(parts).encode(), digest_size=16).hexdigest()
+        return self._fingerprint(key, resource, self.authority(key.mesh, resource))
+
+    def authority(self, mesh: str, resource: str) -> str:
+        """What decides about the secret of this name in a mesh that is its authority's: whom to trust, or who signs.
+
+        Raises ``KumaError`` if there is none.
+        """
+        spec = self._mesh(mesh)
+        told = self._issuer.trust_bundle if resource == MESH_CA else self._issuer.signer
+        return _digest(told(mesh, spec))
 
     def make(self, key: Proxy, resource: str) -> MadeSecret:
         """A new secret; raises ``KumaError`` with the sentences of section 5.3."""
-        fingerprint = self.fingerprint(key, resource)
-        mesh = self._mesh(key)
+        authority = self.authority(key.mesh, resource)
+        fingerprint = self._fingerprint(key, resource, authority)
+        mesh = self._mesh(key.mesh)
         if resource == MESH_CA:
-            return MadeSecret(_trust(self._issuer.trust_bundle(key.mesh, mesh)), fingerprint)
+            sealed = _trust(self._issuer.trust_bundle(key.mesh, mesh))
+            return MadeSecret(sealed, fingerprint, authority=authority)
         identity = self._issuer.issue(key.mesh, mesh, self._services(key))
         life = (identity.expires - datetime.now(UTC)).total_seconds()
-        return MadeSecret(_identity(identity.chain, identity.key), fingerprint, max(1.0, life * RENEWAL))
+        sealed = _identity(identity.chain, identity.key)
+        return MadeSecret(sealed, fingerprint, max(1.0, life * RENEWAL), authority)
+
+    def _fingerprint(self, key: Proxy, resource: str, authority: str) -> str:
+        return _digest(
+            authority, *(spiffe_ids(key.mesh, self._services(key)) if resource == IDENTITY_CERT else ())
+        )
 
     def _services(self, proxy: Proxy) -> tuple[str, ...]:
         dataplane = self._resources.find(ResourceKey(DATAPLANE, *proxy.id))
@@ -80,20 +93,26 @@ class ProxySecrets:
             raise KumaError("Dataplane has no services associated with it")
         return services
 
-    def _mesh(self, proxy: Proxy) -> MeshSpec:
-        mesh = self._resources.find(ResourceKey(MESH, proxy.mesh, proxy.mesh))
+    def _mesh(self, name: str) -> MeshSpec:
+        mesh = self._resources.find(ResourceKey(MESH, name, name))
         if mesh is None:
-            raise KumaError(f'there is no Mesh "{proxy.mesh}"')
+            raise KumaError(f'there is no Mesh "{name}"')
         spec: MeshSpec = mesh.spec
         return spec
 
 
-def authenticate(authenticator: ProxyAuthenticator, proxy: Proxy, credentials: tuple[str, ...]) -> None:
-    """Check the one credential of a request; raises ``Unauthenticated``."""
+def authenticate(
+    authenticator: ProxyAuthenticator, proxy: Proxy, credentials: tuple[str, ...], protocol: str
+) -> Proof:
+    """Check the one credential of a request of ``protocol``, SDS or xDS; raises ``Unauthenticated``."""
     if len(credentials) > 1:
         count = len(credentials)
-        raise Unauthenticated(f'SDS request must have exactly 1 "authorization" header, got {count}')
-    authenticator.authenticate(proxy.mesh, proxy.name, credentials[0] if credentials else "")
+        raise Unauthenticated(f'{protocol} request must have exactly 1 "authorization" header, got {count}')
+    return authenticator.authenticate(proxy.mesh, proxy.name, credentials[0] if credentials else "")
+
+
+def _digest(*parts: str) -> str:
+    return blake2b("\0".join(parts).encode(), digest_size=16).hexdigest()
 
 
 def _trust(bundle: str) -> Sealed:

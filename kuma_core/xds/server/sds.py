@@ -7,16 +7,21 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
+import threading
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Generic, Protocol, TypeVar
 
 import grpc
 import structlog
 
+from kuma_core.auth.contract import Proof
 from kuma_core.errors import KumaError
 from kuma_core.xds.seal import Sealed
 from kuma_core.xds.server.ads import credentials
+from kuma_core.xds.server.guard import Guard, Pass
 from kuma_core.xds.server.wire import MalformedRequest, Node, SotwRequest, parse_sotw, sotw_response
 
 _log = structlog.get_logger("sds-server")
@@ -33,19 +38,21 @@ Key = TypeVar("Key")
 
 @dataclass(frozen=True, slots=True)
 class MadeSecret:
-    """A secret ready to go out. ``fingerprint`` tells whether another one would say the same;
-    ``renew_after`` is in seconds, ``None`` for never."""
+    """A secret ready to go out. ``fingerprint`` tells whether another one would say the same, ``authority`` that
+    part of it which is the authority's; ``renew_after`` is in seconds, ``None`` for never."""
 
     sealed: Sealed = field(repr=False)
     fingerprint: str
     renew_after: float | None = None
+    authority: str = ""
 
 
 class SecretMaker(Protocol[Key]):
     """Makes secrets. Called from worker threads; every failure is a ``KumaError`` with the client's sentence."""
 
-    def identify(self, node: Node, resource: str, credentials: tuple[str, ...]) -> Key:
-        """Who is asking; raises if the resource is not one, or is not for whoever is asking."""
+    def identify(self, node: Node, resource: str, credentials: tuple[str, ...]) -> tuple[Key, Proof | None]:
+        """Who is asking, and why that is believed, if it had to be proved; raises if the resource is not one, or is
+        not for whoever is asking."""
         ...
 
     def fingerprint(self, key: Key, resource: str) -> str:
@@ -58,18 +65,40 @@ class SecretMaker(Protocol[Key]):
 
 
 class SdsHub(Generic[Key]):
-    """The open streams, so that those of a mesh can be told to look again. For the event loop's thread."""
+    """The open streams, so that those of a mesh can be told to look again. For the event loop's thread, but for
+    ``behind``. ``counts`` has the responses by resource and outcome: sent, acknowledged or rejected."""
 
     def __init__(self) -> None:
         self._sessions: set[_Session[Key]] = set()
+        self._lock = threading.Lock()
+        self.counts: Counter[tuple[str, str]] = Counter()
 
     def add(self, session: _Session[Key]) -> None:
         """A stream said whose it is."""
-        self._sessions.add(session)
+        with self._lock:
+            self._sessions.add(session)
 
     def discard(self, session: _Session[Key]) -> None:
         """A stream ended."""
-        self._sessions.discard(session)
+        with self._lock:
+            self._sessions.discard(session)
+
+    def behind(self, concerns: Callable[[Key], bool], in_force: Mapping[str, str]) -> list[Key]:
+        """Who has not acknowledged yet what is in force, which is a ``MadeSecret.authority`` for each resource; once
+        for each such stream. For any thread.
+
+        A stream that nobody uses at its other end is not waited for.
+        """
+        with self._lock:
+            sessions = list(self._sessions)
+        return [
+            session.key
+            for session in sessions
+            if session.key is not None
+            and concerns(session.key)
+            and session.wanted
+            and session.holds != in_force.get(session.resource, session.holds)
+        ]
 
     def nudge(self, concerns: Any) -> None:
         """Have every stream look again whose key ``concerns(key)`` says yes to."""
@@ -82,15 +111,25 @@ class SdsHub(Generic[Key]):
 
 
 class _Session(Generic[Key]):
-    """What is known of one stream. ``inbox`` holds requests, ``None`` for a nudge, or what ended the stream."""
+    """What is known of one stream. ``inbox`` holds requests, ``None`` for a nudge, or what ended the stream;
+    ``holds`` is the ``authority`` of the last secret that was acknowledged."""
 
     def __init__(self) -> None:
         self.inbox: asyncio.Queue[SotwRequest | Exception | None] = asyncio.Queue()
         self.key: Key | None = None
         self.resource = ""
+        self.wanted = True
         self.nonce = 0
         self.sent: MadeSecret | None = None
+        self.holds: str | None = None
         self.renew_at: float | None = None
+        self.admitted: Pass | None = None
+        self.over: KumaError | None = None
+
+    def end(self, error: KumaError) -> None:
+        """Nothing is to go out any more, whatever waits in the inbox."""
+        self.over = error
+        self.inbox.put_nowait(error)
 
 
 class _Ended(Exception):
@@ -100,9 +139,10 @@ class _Ended(Exception):
 class SdsService(Generic[Key]):
     """Serves ``StreamSecrets``; ``FetchSecrets`` and ``DeltaSecrets`` are not implemented."""
 
-    def __init__(self, maker: SecretMaker[Key], hub: SdsHub[Key]) -> None:
+    def __init__(self, maker: SecretMaker[Key], hub: SdsHub[Key], guard: Guard) -> None:
         self._maker = maker
         self._hub = hub
+        self._guard = guard
 
     def handler(self) -> grpc.GenericRpcHandler:
         """What a grpc server is given."""
@@ -122,9 +162,11 @@ class SdsService(Generic[Key]):
         except _Ended:
             return
         except (KumaError, MalformedRequest) as error:
-            await context.abort(grpc.StatusCode.UNKNOWN, str(error))
+            code = grpc.StatusCode.UNAUTHENTICATED if session.over else grpc.StatusCode.UNKNOWN
+            await context.abort(code, str(session.over or error))
         finally:
             reader.cancel()
+            self._guard.release(session.admitted)
             self._hub.discard(session)
 
     async def _step(self, session: _Session[Key], context: Any) -> None:
@@ -134,32 +176,54 @@ class SdsService(Generic[Key]):
         except TimeoutError:
             await self._renew(session, context)
             return
+        if session.over:
+            raise session.over
         if isinstance(item, Exception):
             raise item
         if item is None:
             await self._look_again(session, context)
-        elif item.names and await self._is_question(session, item, context):
+        elif not item.names:
+            session.wanted = False  # so Envoy says that nobody uses the secret any more
+        elif await self._is_question(session, item, context):
             await self._send(session, context)
 
     async def _is_question(self, session: _Session[Key], request: SotwRequest, context: Any) -> bool:
-        """Whether a request asks for the secret; one that answers the last response does not."""
+        """Whether a request asks for the secret; one that answers a response does not."""
         if len(request.names) != 1:
             raise KumaError(f"SDS request must have exactly 1 resource name, got {len(request.names)}")
         (name,) = request.names
         if session.key is None:
-            node, shown = request.node or Node(), credentials(context)
-            session.key = await asyncio.to_thread(self._maker.identify, node, name, shown)
+            who = partial(self._maker.identify, request.node or Node(), name, credentials(context))
+            session.key, session.admitted = await self._guard.admit(who, session.end)
             session.resource = name
             self._hub.add(session)
         elif name != session.resource:
             raise KumaError(f'SDS stream is for "{session.resource}" and cannot change to "{name}"')
-        return not request.nonce or request.nonce != str(session.nonce)
+        wanted_again, session.wanted = not session.wanted, True
+        return not self._is_answer(session, request) or wanted_again
+
+    def _is_answer(self, session: _Session[Key], request: SotwRequest) -> bool:
+        """Whether a request answers a response of this stream. What it says of an older one is not news: were it
+        answered, two quick responses would be followed by endless ones."""
+        if session.sent is None or request.nonce != str(session.nonce):
+            return _is_older(request.nonce, session.nonce)
+        outcome = "acknowledged" if request.error is None else "rejected"
+        self._hub.counts[session.resource, outcome] += 1
+        if request.error is None:
+            session.holds = session.sent.authority
+        else:
+            said = {"proxy": str(session.key), "resource": session.resource, "problem": request.error[:500]}
+            _log.warning("a proxy rejects a secret and keeps the one before", **said)
+        return True
 
     async def _send(self, session: _Session[Key], context: Any) -> None:
         assert session.key is not None
         made = await asyncio.to_thread(self._maker.make, session.key, session.resource)
+        if session.over:
+            raise session.over
         session.nonce += 1
         session.sent, session.renew_at = made, None
+        self._hub.counts[session.resource, "sent"] += 1
         if made.renew_after is not None:
             spread = 1 + random.uniform(-JITTER, 0)
             session.renew_at = asyncio.get_running_loop().time() + made.renew_after * spread
@@ -170,6 +234,8 @@ class SdsService(Generic[Key]):
     async def _look_again(self, session: _Session[Key], context: Any) -> None:
         """Push a new secret if it would say something else now; a stream that has one is never ended for it."""
         assert session.key is not None
+        if not session.wanted:
+            return
         try:
             found = await asyncio.to_thread(self._maker.fingerprint, session.key, session.resource)
             if session.sent is None or found != session.sent.fingerprint:
@@ -178,6 +244,9 @@ class SdsService(Generic[Key]):
             _log.info("a secret stays as it is", resource=session.resource, problem=str(error))
 
     async def _renew(self, session: _Session[Key], context: Any) -> None:
+        session.renew_at = None
+        if not session.wanted:
+            return
         try:
             await self._send(session, context)
         except KumaError as error:
@@ -192,6 +261,11 @@ async def _read(requests: AsyncIterator[bytes], session: _Session[Any]) -> None:
         session.inbox.put_nowait(_Ended())
     except MalformedRequest as error:
         session.inbox.put_nowait(error)
+
+
+def _is_older(nonce: str, last: int) -> bool:
+    """Whether a nonce is that of an earlier response; the first one has 1."""
+    return len(nonce) <= len(str(last)) and nonce.isdecimal() and 0 < int(nonce) < last
 
 
 def _seconds_left(session: _Session[Any]) -> float | None:

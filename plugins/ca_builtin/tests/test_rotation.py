@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import ec
 
 import kuma_ca_builtin
 import kuma_ca_provided
@@ -23,7 +23,15 @@ from kuma_ca_builtin.root import new_root, next_root
 from kuma_ca_builtin.roots import Kept, Root, decode, encode, secret_name
 from kuma_core.config import Config
 from kuma_core.sdk import KumaError, Rotation, RotationStage, SecretManager
-from kuma_core.testing.authorities import HOUR, MESH, URIS, RotationSuite, public_key, verified
+from kuma_core.testing.authorities import (
+    HOUR,
+    MESH,
+    URIS,
+    RotationSuite,
+    public_key,
+    root_without_key_id,
+    verified,
+)
 from kuma_core.testing.builders import mesh
 from kuma_core.testing.platform import Answer, RunningPlatform, running_platform
 
@@ -135,26 +143,6 @@ def test_a_rotation_needs_two_roots(secrets: SecretManager) -> None:
 # -- namesakes
 
 
-def of_0_3_1(mesh: str) -> Root:
-    """A root as Kuma 0.3.1 makes it: no key identifier."""
-    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    like = x509.load_pem_x509_certificate(new_root(mesh)[0])
-    builder = (
-        x509.CertificateBuilder(like.subject, like.subject, key.public_key(), like.serial_number)
-        .not_valid_before(like.not_valid_before_utc)
-        .not_valid_after(like.not_valid_after_utc)
-    )
-    for extension in like.extensions:
-        if not isinstance(extension.value, x509.SubjectKeyIdentifier):
-            builder = builder.add_extension(extension.value, extension.critical)
-    private = key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.TraditionalOpenSSL,
-        serialization.NoEncryption(),
-    )
-    return Root(builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM), private)
-
-
 def openssl_trusts(chain: str, anchors: Sequence[str], folder: Any) -> bool:
     """Whether OpenSSL, as a client that trusts the anchors in this order, takes the server's certificate."""
     leaf, key = chain.split("\0")
@@ -193,7 +181,7 @@ def leaf_with_key(ca: BuiltinCa) -> str:
 def test_openssl_takes_leaves_of_both_roots_also_if_the_old_one_is_of_kuma_0_3_1(
     secrets: SecretManager, tmp_path: Any
 ) -> None:
-    secrets.create(MESH, secret_name(MESH), encode(Kept((of_0_3_1(MESH),))))
+    secrets.create(MESH, secret_name(MESH), encode(Kept((Root(*root_without_key_id(MESH)),))))
     ca = BuiltinCa(secrets)
     before = leaf_with_key(ca)
     ca.advance(MESH, ca.rotate(MESH).id)
@@ -205,7 +193,7 @@ def test_openssl_takes_leaves_of_both_roots_also_if_the_old_one_is_of_kuma_0_3_1
 
 def test_openssl_would_take_a_namesake_for_the_issuer(secrets: SecretManager, tmp_path: Any) -> None:
     """Why the next root has a name of its own."""
-    old, namesake = of_0_3_1(MESH), Root(*new_root(MESH))
+    old, namesake = Root(*root_without_key_id(MESH)), Root(*new_root(MESH))
     secrets.create(MESH, secret_name(MESH), encode(Kept((namesake, old))))
     leaf = leaf_with_key(BuiltinCa(secrets))
     orders = [[pem.cert.decode() for pem in pair] for pair in ((old, namesake), (namesake, old))]

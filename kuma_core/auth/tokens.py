@@ -2,21 +2,53 @@
 
 from __future__ import annotations
 
+import threading
 import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import jwt
 
-from kuma_core.auth.contract import TokenClaims, Unauthenticated
-from kuma_core.auth.keys import SigningKeys
+from kuma_core.auth.contract import Proof, TokenClaims, Unauthenticated
+from kuma_core.auth.keys import Key, SigningKeys
+from kuma_core.auth.revocations import Revocations
 from kuma_core.durations import SECOND
+from kuma_core.lifecycle import Stop
 
 ALGORITHM = "RS256"
 MAX_TOKEN = 64 * 1024
 """As much as kuma-dp takes."""
 
-_REQUIRED = ("Name", "Mesh", "iat", "jti")
+RETRY_SECONDS = 2.0
+"""How long to wait before the store is asked again when it did not answer to a hint."""
+
+_ANOTHER = "generate a new one with 'kumactl generate dataplane-token'"
+_UNKNOWN_KEY = "the key that signed it is not known here"
+_OPTIONS: Any = {
+    "require": ["Name", "Mesh", "iat", "jti"],
+    "verify_aud": False,
+    "verify_exp": False,  # ours to do: a token that has expired can still be revoked
+    "verify_iat": False,
+}
+
+
+class Refused(Unauthenticated):
+    """A token is not believed: for a ``reason``, and what to do about it. Neither holds anything of the token."""
+
+    def __init__(self, reason: str, remedy: str = "") -> None:
+        super().__init__(f"could not parse token: {reason}" + (f"; {remedy}" if remedy else ""))
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class Genuine:
+    """A token that we have signed: what it says, and with which key."""
+
+    claims: TokenClaims
+    key: Key
 
 
 class TokenIssuer:
@@ -39,47 +71,85 @@ class TokenIssuer:
 
 
 class TokenVerifier:
-    """Verifies tokens with every known key. A ``ProxyAuthenticator``."""
+    """Believes a token that a known key has signed, has not expired and was not revoked.
 
-    def __init__(self, keys: SigningKeys) -> None:
-        self._keys = keys
+    A ``WatchedProxyAuthenticator``.
+    """
 
-    def authenticate(self, mesh: str, name: str, credential: str) -> None:
-        """Return if the token is that of the dataplane; raises ``Unauthenticated`` (7.3)."""
-        claims = self.verify(credential)
+    def __init__(self, keys: SigningKeys, revocations: Revocations) -> None:
+        self._keys, self._revocations = keys, revocations
+        self._hinted = threading.Event()
+        self._hinted.set()
+        for memory in (keys.memory, revocations.memory):
+            memory.listen(self._hinted.set)
+
+    def authenticate(self, mesh: str, name: str, credential: str) -> Proof:
+        """Return why if the token is that of the dataplane; raises ``Unauthenticated`` (7.3)."""
+        genuine = self.genuine(credential)
+        self._require_good(genuine)
+        claims = genuine.claims
         for what, said, signed in (("name", name, claims.name), ("mesh", mesh, claims.mesh)):
             if said != signed:
                 raise Unauthenticated(
                     f"proxy {what} from requestor: {said} is different than in token: {signed}"
                 )
+        return Proof(claims.id, claims.expires, partial(self._confirm, claims.id, genuine.key.id))
 
     def verify(self, token: str) -> TokenClaims:
-        """What a genuine token says; raises ``Unauthenticated``, whose text holds nothing of the token."""
-        try:
-            payload = self._decode(token)
-            return _claims(payload)
-        except jwt.ExpiredSignatureError:
-            raise _refused(
-                "it has expired; generate a new one with 'kumactl generate dataplane-token'"
-            ) from None
-        except jwt.InvalidSignatureError:
-            raise _refused("its signature is wrong") from None
-        except jwt.MissingRequiredClaimError as error:
-            raise _refused(f'it lacks the claim "{error.claim}"') from None
-        except (jwt.PyJWTError, OverflowError, TypeError, ValueError, OSError):
-            raise _refused("it is no dataplane token") from None
+        """What a good token says; raises ``Refused``."""
+        genuine = self.genuine(token)
+        self._require_good(genuine)
+        return genuine.claims
 
-    def _decode(self, token: str) -> dict[str, Any]:
+    def genuine(self, token: str) -> Genuine:
+        """What a token says that we have signed, be it over or not; raises ``Refused``."""
+        try:
+            key = self._key(token)
+            return Genuine(_claims(jwt.decode(token, key.public, [ALGORITHM], options=_OPTIONS)), key)
+        except jwt.InvalidSignatureError:
+            raise Refused("its signature is wrong", _ANOTHER) from None
+        except jwt.MissingRequiredClaimError as error:
+            raise Refused(f'it lacks the claim "{error.claim}"', _ANOTHER) from None
+        except (jwt.PyJWTError, OverflowError, TypeError, ValueError, OSError):
+            raise Refused("it is no dataplane token", _ANOTHER) from None
+
+    def watch(self, changed: Callable[[], None], stop: Stop) -> None:
+        """Read what the store hints at, and call ``changed`` when it is known."""
+        stop.on_set(self._hinted.set)
+        caught_up = True
+        while True:
+            self._hinted.wait(None if caught_up else RETRY_SECONDS)
+            self._hinted.clear()
+            if stop.is_set():
+                return
+            keys, revocations = self._keys.memory.catch_up(), self._revocations.memory.catch_up()
+            caught_up = keys and revocations
+            changed()
+
+    def _key(self, token: str) -> Key:
         if not token or len(token) > MAX_TOKEN:
-            raise _refused("it is empty" if not token else f"it has more than {MAX_TOKEN} characters")
+            raise Refused("it is empty" if not token else f"it has more than {MAX_TOKEN} characters")
         header = jwt.get_unverified_header(token)
         if header.get("alg") != ALGORITHM:
-            raise _refused(f"its algorithm is not {ALGORITHM}")
+            raise Refused(f"its algorithm is not {ALGORITHM}", _ANOTHER)
         key = self._keys.to_verify(str(header.get("kid", "")))
         if key is None:
-            raise _refused("the key that signed it is not known here")
-        options: Any = {"require": list(_REQUIRED), "verify_iat": False, "verify_aud": False}
-        return jwt.decode(token, key.public, [ALGORITHM], options=options)
+            raise Refused(_UNKNOWN_KEY, _ANOTHER)
+        return key
+
+    def _require_good(self, genuine: Genuine) -> None:
+        claims = genuine.claims
+        if claims.expires is not None and claims.expires <= datetime.now(UTC):
+            raise Refused("it has expired", _ANOTHER)
+        if claims.id in self._revocations:
+            raise Refused("it was revoked", _ANOTHER)
+
+    def _confirm(self, id: str, key_id: str) -> None:
+        """For a stream that was let in; when its token expires is known to whoever serves it."""
+        if self._keys.known(key_id) is None:
+            raise Refused(_UNKNOWN_KEY, _ANOTHER)
+        if id in self._revocations:
+            raise Refused("it was revoked", _ANOTHER)
 
 
 def _claims(payload: dict[str, Any]) -> TokenClaims:
@@ -95,7 +165,3 @@ def _claims(payload: dict[str, Any]) -> TokenClaims:
         issued=datetime.fromtimestamp(float(payload["iat"]), UTC),
         expires=datetime.fromtimestamp(float(expires), UTC) if expires is not None else None,
     )
-
-
-def _refused(reason: str) -> Unauthenticated:
-    return Unauthenticated(f"could not parse token: {reason}")

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from kuma_core.admin.control_plane_ca import ControlPlaneCa
 from kuma_core.admin.revocations import RevokedTokens
+from kuma_core.admin.secrets import ExportSecrets, ImportSecrets
 from kuma_core.admin.signing_keys import SigningKeyCollection, SigningKeyItem
 from kuma_core.admin.tokens import Tokens
 from kuma_core.api.contract import Route
@@ -18,8 +19,10 @@ from kuma_core.runtime.contract import Context
 
 
 def admin_routes(context: Context) -> Iterator[Route]:
-    """``/control-plane-ca``, and ``/tokens`` unless issuing is off (API specification, 3.1)."""
+    """``/control-plane-ca``, ``/secrets``, and ``/tokens`` unless issuing is off (API specification, 3.1)."""
     yield Route("/control-plane-ca", ControlPlaneCa(trusted_root(context.config, context.secrets)))
+    yield Route("/secrets/export", ExportSecrets(context.secrets))
+    yield Route("/secrets/import", ImportSecrets(context.secrets))
     if tokens_enabled(context.config):
         yield from _token_routes(context.signing_keys, context.revocations)
 

@@ -25,6 +25,7 @@ from kuma_core.resources.contract import StoreFactory
 
 if TYPE_CHECKING:
     from kuma_core.api.contract import Route
+    from kuma_core.auth.contract import Authenticator
     from kuma_core.ca.authorities import Authorities
     from kuma_core.policy.contract import Policy
     from kuma_core.runtime.contract import Component, Context
@@ -95,6 +96,14 @@ class Catalog:
         routes = collect(self._manager, hook, Route, context=context)
         _refuse_clashes(what, routes, lambda route: [_shape(route.template)])
         return tuple(entry.value for entry in routes)
+
+    def authenticators(self, context: Context) -> tuple[Contributed[Authenticator], ...]:
+        """Call ``kuma_register_authenticators``: the ways to prove who one is. To be called once."""
+        from kuma_core.auth.contract import Authenticator
+
+        found = collect(self._manager, "kuma_register_authenticators", Authenticator, context=context)
+        _refuse_clashes("authenticator", found, lambda authenticator: [authenticator.name])
+        return tuple(found)
 
     def admission(self, authorities: Authorities) -> Admission:
         """Who is asked before every write by ``kuma_admit``; found once, as it is asked often."""
@@ -181,6 +190,7 @@ _UNNAMED = {
     "config": "kuma_register_config",
     "routes": "kuma_register_routes",
     "admin routes": "kuma_register_admin_routes",
+    "authenticators": "kuma_register_authenticators",
     "components": "kuma_register_components",
     "admission": "kuma_admit",
 }

@@ -15,6 +15,7 @@ import pluggy
 
 if TYPE_CHECKING:
     from kuma_core.api.contract import Route
+    from kuma_core.auth.contract import Authenticator
     from kuma_core.ca.authorities import Authorities
     from kuma_core.ca.contract import CaProviderFactory
     from kuma_core.config import Setting
@@ -84,6 +85,12 @@ def kuma_register_routes(context: Context) -> Iterable[Route]:
 @hookspec
 def kuma_register_admin_routes(context: Context) -> Iterable[Route]:
     """Return falcon resources to be served by the admin server, which is closed to other machines."""
+    raise NotImplementedError
+
+
+@hookspec
+def kuma_register_authenticators(context: Context) -> Iterable[Authenticator]:
+    """Return ways for proxies to prove who they are, as far as the configuration asks for them: one is used."""
     raise NotImplementedError
 
 

@@ -5,6 +5,13 @@ names are only handed on, and every one of them stays.
 """
 
 from kuma_core.api.contract import Route
+from kuma_core.auth.contract import (
+    Authenticator,
+    Proof,
+    ProxyAuthenticator,
+    Unauthenticated,
+    WatchedProxyAuthenticator,
+)
 from kuma_core.ca.contract import CaProvider, CaProviderFactory, Rotation, RotationStage
 from kuma_core.config import DURATION, FLAG, NUMBER, TEXT, TEXTS, Config, Setting
 from kuma_core.documents import DocumentError, load_documents
@@ -64,6 +71,7 @@ __all__ = [
     "TEXT",
     "TEXTS",
     "AlreadyExists",
+    "Authenticator",
     "CaProvider",
     "CaProviderFactory",
     "CellFormat",
@@ -90,7 +98,9 @@ __all__ = [
     "PluginError",
     "Policy",
     "PolicyScope",
+    "Proof",
     "Proxy",
+    "ProxyAuthenticator",
     "Publish",
     "Record",
     "Resource",
@@ -117,7 +127,9 @@ __all__ = [
     "Timestamp",
     "UInt32",
     "UInt64",
+    "Unauthenticated",
     "Violation",
+    "WatchedProxyAuthenticator",
     "hookimpl",
     "load_documents",
     "not_found",

@@ -7,7 +7,6 @@ import hmac
 import json
 import threading
 import time
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,65 +15,19 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-import kuma_store_memory
 from kuma_core.auth.contract import Unauthenticated
 from kuma_core.auth.keys import SIGNING_KEY, SigningKeys, generate_key
+from kuma_core.auth.revocations import Revocations
 from kuma_core.auth.tokens import MAX_TOKEN, TokenIssuer, TokenVerifier
-from kuma_core.config import Config
 from kuma_core.durations import HOUR, MILLISECOND
 from kuma_core.errors import KumaError, StoreUnavailable
 from kuma_core.model import ResourceKey
-from kuma_core.resources.contract import Change, Op, Store
+from kuma_core.resources.contract import Change, Op
 from kuma_core.resources.secrets import SecretManager
 
-FIRST = generate_key()
-SECOND = generate_key()
+from .conftest import KEYS, Breakable
 
-
-class Breakable:
-    """A store that can be away."""
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
-        self.away = False
-        self.reads = 0
-
-    def __getattr__(self, verb: str) -> Any:
-        if self.away:
-            raise StoreUnavailable("away")
-        self.reads += verb in ("get", "list")
-        return getattr(self._store, verb)
-
-
-@pytest.fixture
-def store() -> Iterator[Breakable]:
-    (factory,) = kuma_store_memory.kuma_register_stores()
-    with factory.open(Config([], {}, {})) as opened:
-        yield Breakable(opened)
-
-
-@pytest.fixture
-def secrets(store: Any) -> SecretManager:
-    manager = SecretManager(store)
-    manager.create("default", SIGNING_KEY, FIRST)
-    return manager
-
-
-@pytest.fixture
-def keys(secrets: SecretManager) -> SigningKeys:
-    made = SigningKeys(secrets)
-    made.ensure()
-    return made
-
-
-@pytest.fixture
-def issuer(keys: SigningKeys) -> TokenIssuer:
-    return TokenIssuer(keys)
-
-
-@pytest.fixture
-def verifier(keys: SigningKeys) -> TokenVerifier:
-    return TokenVerifier(keys)
+FIRST, SECOND, _ = KEYS
 
 
 def parts(token: str) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -111,7 +64,9 @@ def refusal(verifier: TokenVerifier, token: str) -> str:
         verifier.authenticate("shop", "web-1", token)
     assert str(caught.value).startswith("could not parse token: ")
     assert len(token) < 10 or token not in str(caught.value)
-    return str(caught.value).removeprefix("could not parse token: ")
+    reason, _, remedy = str(caught.value).removeprefix("could not parse token: ").partition("; ")
+    assert remedy in ("", "generate a new one with 'kumactl generate dataplane-token'")
+    return reason
 
 
 # -- what a token is
@@ -241,9 +196,10 @@ def _signed_raw(keys: SigningKeys, claims: dict[str, Any]) -> str:
 
 
 def test_an_expired_token_says_what_to_do(keys: SigningKeys, verifier: TokenVerifier) -> None:
-    text = refusal(verifier, signed(keys, exp=int(time.time()) - 1))
-    assert text.startswith("it has expired")
-    assert "kumactl generate dataplane-token" in text
+    token = signed(keys, exp=int(time.time()) - 1)
+    assert refusal(verifier, token) == "it has expired"
+    with pytest.raises(Unauthenticated, match="kumactl generate dataplane-token"):
+        verifier.verify(token)
 
 
 # -- the keys
@@ -310,14 +266,22 @@ def test_the_keys_are_read_again_after_a_hint_and_only_then(
 
 
 def test_while_the_store_is_away_the_known_keys_are_good(
-    store: Breakable, keys: SigningKeys, issuer: TokenIssuer, verifier: TokenVerifier, secrets: SecretManager
+    store: Breakable,
+    keys: SigningKeys,
+    revocations: Revocations,
+    issuer: TokenIssuer,
+    verifier: TokenVerifier,
+    secrets: SecretManager,
 ) -> None:
     token = issuer.issue("web-1", "shop")
+    verifier.authenticate("shop", "web-1", token)
     keys.changed(Change(Op.RESYNC))
+    revocations.changed(Change(Op.RESYNC))
     store.away = True
     verifier.authenticate("shop", "web-1", token)
     store.away = False
     secrets.delete("default", SIGNING_KEY)
+    keys.changed(Change(Op.RESYNC))
     assert refusal(verifier, token) == "the key that signed it is not known here", (
         "it is read once it is back"
     )
@@ -325,7 +289,8 @@ def test_while_the_store_is_away_the_known_keys_are_good(
 
 def test_a_control_plane_that_never_saw_the_keys_says_that_the_store_is_away(store: Breakable) -> None:
     stranger: Any = serialization.load_der_private_key(SECOND, password=None)
-    verifier = TokenVerifier(SigningKeys(SecretManager(store)))  # type: ignore[arg-type]
+    secrets = SecretManager(store)  # type: ignore[arg-type]
+    verifier = TokenVerifier(SigningKeys(secrets), Revocations(secrets))
     store.away = True
     with pytest.raises(StoreUnavailable):
         verifier.verify(forged(stranger, headers={"kid": "x"}))

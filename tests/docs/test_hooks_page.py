@@ -146,6 +146,17 @@ def test_the_example_of_admin_routes(running: RunningPlatform) -> None:
     assert "dataplane-token-signing-key" in answer.body["names"]
 
 
+def test_the_example_of_authenticators(tmp_path: Path) -> None:
+    from kuma_core.sdk import Proof, Unauthenticated
+
+    (tmp_path / "default").write_text("sesame")
+    shared = example("kuma_register_authenticators").SharedWord(tmp_path)
+    assert shared.authenticate("default", "web-1", "sesame") == Proof("word of default")
+    for mesh_name, word in (("default", "x"), ("default", ""), ("shop", "sesame")):
+        with pytest.raises(Unauthenticated, match=f"not the word of the mesh {mesh_name}"):
+            shared.authenticate(mesh_name, "web-1", word)
+
+
 def test_the_example_of_admit(running: RunningPlatform) -> None:
     running.apply(mesh("barn"), dataplane("a", inbound("10.0.0.1:80:80", "web"), mesh="barn"))
     refused = running.delete("/meshes/barn")

@@ -10,13 +10,19 @@ from pathlib import Path
 import pytest
 import yaml
 
+import kuma_store_memory
+from kuma_core.admin import revocations as admin_revocations
 from kuma_core.admin import tokens as admin_tokens
 from kuma_core.auth import tokens
-from kuma_core.auth.keys import BITS, SIGNING_KEY
+from kuma_core.auth.keys import BITS, MAX_KEYS, SIGNING_KEY
+from kuma_core.auth.revocations import MAX_ID, MAX_REVOCATIONS, REVOCATIONS
+from kuma_core.builtin.admin_routes import admin_routes
 from kuma_core.builtin.settings import SETTINGS
 from kuma_core.ca.contract import RotatableCaProvider, WatchedCaProvider
 from kuma_core.specs.base import parse_spec
 from kuma_core.specs.mesh import MeshSpec
+from kuma_core.testing.platform import running_platform
+from kuma_core.xds.server import guard
 
 ROOT = Path(__file__).parents[2]
 PAGES = {name: (ROOT / f"docs/reference/{name}.md").read_text() for name in ("admin", "tokens", "ca")}
@@ -40,7 +46,18 @@ def test_the_admin_page_names_the_public_servers_keys() -> None:
 
 
 def test_the_admin_page_tells_the_bounds() -> None:
-    assert f"{admin_tokens.MAX_BODY_BYTES // 1024} KiB" in PAGES["admin"]
+    for module in (admin_tokens, admin_revocations):
+        assert f"{module.MAX_BODY_BYTES // 1024} KiB" in PAGES["admin"]
+
+
+def test_every_request_to_the_kernels_admin_routes_is_documented() -> None:
+    text = "".join(path.read_text() for path in (ROOT / "docs/reference").glob("*.md"))
+    with running_platform([kuma_store_memory]) as cp:
+        routes = list(admin_routes(cp.platform.context))
+    verbs = ("get", "post", "put", "delete")
+    requests = [f"{v.upper()} {r.template}" for r in routes for v in verbs if hasattr(r.resource, f"on_{v}")]
+    assert len(requests) > 6
+    assert [request for request in requests if f"`{request}`" not in text] == []
 
 
 def refusals() -> list[str]:
@@ -50,7 +67,7 @@ def refusals() -> list[str]:
     texts = [
         text.value
         for call in calls
-        if isinstance(call.func, ast.Name) and call.func.id == "_refused"
+        if isinstance(call.func, ast.Name) and call.func.id == "Refused"
         for text in ast.walk(call.args[0])
         if isinstance(text, ast.Constant) and isinstance(text.value, str) and text.value.startswith("it")
     ]
@@ -58,14 +75,21 @@ def refusals() -> list[str]:
 
 
 def test_the_tokens_page_explains_every_refusal() -> None:
-    assert len(refusals()) >= 7
+    assert len(refusals()) >= 8
     assert [text for text in refusals() if f"could not parse token: {text}" not in flat("tokens")] == []
     assert "the key that signed it is not known here" in flat("tokens")
+    assert guard.EXPIRED.partition(";")[0] in flat("tokens")
 
 
 def test_the_tokens_page_tells_the_facts() -> None:
-    for fact in (SIGNING_KEY, tokens.ALGORITHM, f"{BITS} bits", f"more than {tokens.MAX_TOKEN} characters"):
-        assert fact in flat("tokens")
+    facts = [SIGNING_KEY, tokens.ALGORITHM, f"{BITS} bits", f"more than {tokens.MAX_TOKEN} characters"]
+    facts += [
+        f"{MAX_KEYS} at most",
+        REVOCATIONS,
+        f"{MAX_REVOCATIONS} at most",
+        f"at most {MAX_ID} characters",
+    ]
+    assert [fact for fact in facts if fact not in flat("tokens")] == []
 
 
 def test_the_ca_page_has_every_method_with_its_parameters() -> None:

@@ -61,6 +61,8 @@ def ask_delta(opened: RawStream) -> None:
 
 def tokens(cp: RunningPlatform, which: str) -> list[str]:
     """What a caller shows."""
+    if which == "retired key":
+        return [of_a_retired_key(cp)]
     good = cp.token("web-1")
     shown = {
         "none": [],
@@ -71,11 +73,26 @@ def tokens(cp: RunningPlatform, which: str) -> list[str]:
         "of another dataplane": [cp.token("web-2")],
         "of another mesh": [cp.token("web-1", "shop")],
         "expired": [signed(cp, exp=int(datetime.now(UTC).timestamp()) - 60)],
+        "revoked": [revoked(cp)],
         "forged": [signed(cp, rsa.generate_private_key(65537, 2048))],
         "unsigned": [signed(cp, None, "none")],
         "good": [good],
     }
     return shown[which]
+
+
+def revoked(cp: RunningPlatform) -> str:
+    token = cp.token("web-1")
+    assert cp.request("POST", "/tokens/revocations", {"token": token}, cp.admin).status == 200
+    return token
+
+
+def of_a_retired_key(cp: RunningPlatform) -> str:
+    token, keys = cp.token("web-1"), "/tokens/signing-keys"
+    old = cp.request("GET", keys, None, cp.admin).body["items"][0]["id"]
+    assert cp.request("POST", keys, None, cp.admin).status == 200
+    assert cp.request("DELETE", f"{keys}/{old}", None, cp.admin).status == 200
+    return token
 
 
 def signed(cp: RunningPlatform, key: Any = "own", algorithm: str = "RS256", **claims: Any) -> str:
@@ -90,10 +107,12 @@ REFUSALS = {
     "empty": "could not parse token: it is empty",
     "garbage": "could not parse token: it is no dataplane token",
     "bearer": "could not parse token: it is no dataplane token",
-    "two": 'SDS request must have exactly 1 "authorization" header, got 2',
+    "two": '{} request must have exactly 1 "authorization" header, got 2',
     "of another dataplane": "proxy name from requestor: web-1 is different than in token: web-2",
     "of another mesh": "proxy mesh from requestor: default is different than in token: shop",
     "expired": "could not parse token: it has expired; generate a new one with",
+    "revoked": "could not parse token: it was revoked; generate a new one with",
+    "retired key": "could not parse token: the key that signed it is not known here; generate a new one with",
     "forged": "could not parse token: its signature is wrong",
     "unsigned": "could not parse token: its algorithm is not RS256",
     "good": "",
@@ -117,7 +136,7 @@ def test_the_table_of_ports_and_credentials(cp: RunningPlatform, port: str, whic
             return
         refused, text = opened.refusal()
     assert refused is code
-    assert text.startswith(REFUSALS[which])
+    assert text.startswith(REFUSALS[which].format("SDS" if method == SDS else "xDS"))
 
 
 @pytest.mark.parametrize("which", REFUSALS)
@@ -130,7 +149,7 @@ def test_the_table_mesh_ca_is_for_everybody(cp: RunningPlatform, which: str) -> 
 @pytest.mark.parametrize("port", GUARDED)
 def test_a_refusal_shows_nothing_of_the_token(cp: RunningPlatform, port: str) -> None:
     method, ask, _ = GUARDED[port]
-    for which in ("garbage", "of another dataplane", "expired", "forged"):
+    for which in ("garbage", "of another dataplane", "expired", "forged", "revoked", "retired key"):
         (token,) = tokens(cp, which)
         with stream(cp, method, token) as opened:
             ask(opened)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from typing import Any, Generic, Protocol
 
 import grpc
 import structlog
 
+from kuma_core.auth.contract import Proof
 from kuma_core.errors import KumaError, StoreUnavailable
 from kuma_core.xds.server.delta import DeltaStream
+from kuma_core.xds.server.guard import Guard, Pass
 from kuma_core.xds.server.hub import Hub, Key, Session
 from kuma_core.xds.server.sotw import SotwStream
 from kuma_core.xds.server.stream import ProtocolError, Recorder, Stream
@@ -61,7 +64,7 @@ class AdsService(Generic[Key]):
 
     ``identify`` turns a node into a key and raises ``ValueError``; ``record`` makes a recorder for a stream
     whose owner is known. ``authenticate`` gets the key and the ``authorization`` metadata, in a thread, and
-    raises a ``KumaError`` that ends the stream; ``None`` believes everybody.
+    raises a ``KumaError`` that ends the stream; ``guard`` ends it later, once the proof is good no longer.
     """
 
     def __init__(
@@ -69,12 +72,14 @@ class AdsService(Generic[Key]):
         hub: Hub[Key],
         identify: Callable[[Node], Key],
         record: Callable[[Key], StreamRecorder],
-        authenticate: Callable[[Key, tuple[str, ...]], None] | None = None,
+        authenticate: Callable[[Key, tuple[str, ...]], Proof | None] = lambda key, shown: None,
+        guard: Guard | None = None,
     ) -> None:
         self._hub = hub
         self._identify = identify
         self._record = record
         self._authenticate = authenticate
+        self._guard = Guard() if guard is None else guard
 
     def handler(self) -> grpc.GenericRpcHandler:
         """What a grpc server is given."""
@@ -104,6 +109,7 @@ class AdsService(Generic[Key]):
             await context.abort(_code(error), str(error))
         finally:
             reader.cancel()
+            self._guard.release(connection.admitted)
             if connection.key is not None:
                 self._hub.close(connection.key, session)
             recorder.close()
@@ -136,11 +142,13 @@ class AdsService(Generic[Key]):
             connection.refused = node
             _log.warning("a stream is left unanswered", node_id=node.id[:200], problem=str(error))
             return
-        if self._authenticate:
-            await asyncio.to_thread(self._authenticate, key, shown)
-        connection.key = key
+        prove = partial(self._prove, key, shown)
+        connection.key, connection.admitted = await self._guard.admit(prove, connection.fail)
         connection.recorder.begin(self._record(key))
         self._hub.open(key, connection.session)
+
+    def _prove(self, key: Key, shown: tuple[str, ...]) -> tuple[Key, Proof | None]:
+        return key, self._authenticate(key, shown)
 
     async def _write(self, connection: _Connection[Key], context: Any) -> None:
         session = connection.session
@@ -153,6 +161,8 @@ class AdsService(Generic[Key]):
                 return
             for response in session.stream.responses():
                 await context.write(response)
+                if connection.failure:
+                    break
 
 
 class _Connection(Generic[Key]):
@@ -162,9 +172,15 @@ class _Connection(Generic[Key]):
         self.session = session
         self.recorder = recorder
         self.key: Key | None = None
+        self.admitted: Pass | None = None
         self.refused: Node | None = None
         self.failure: ProtocolError | MalformedRequest | KumaError | None = None
         self.finished = False
+
+    def fail(self, error: KumaError) -> None:
+        """Have the writer end the stream."""
+        self.failure = error
+        self.session.bell.set()
 
 
 class _LateRecorder:

@@ -1,0 +1,89 @@
+"""How proxies prove who they are in this control plane: the one way that the loaded plugins offer, or none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import structlog
+
+from kuma_core.auth.contract import (
+    Authenticator,
+    Proof,
+    Unauthenticated,
+    WatchedProxyAuthenticator,
+)
+from kuma_core.errors import KumaError, PluginError, StoreUnavailable
+from kuma_core.lifecycle import Stop
+
+if TYPE_CHECKING:
+    from kuma_core.plugin.catalog import Catalog, Contributed
+    from kuma_core.runtime.contract import Context
+
+_log = structlog.get_logger("proxy-authenticator")
+
+RETRY_SECONDS = 5.0
+
+
+class Attributed:
+    """An authenticator and the plugin that brought it; whatever it does wrong is told with that name."""
+
+    def __init__(self, entry: Contributed[Authenticator]) -> None:
+        self.name, self._plugin = entry.value.name, entry.plugin
+        self._authenticator = entry.value.authenticator
+
+    def authenticate(self, mesh: str, name: str, credential: str) -> Proof:
+        """As ``ProxyAuthenticator`` has it."""
+        with self._attributed():
+            proof = self._authenticator.authenticate(mesh, name, credential)
+            if not isinstance(proof, Proof):
+                raise TypeError(f"it returned a {type(proof).__name__}, which is no Proof")
+        return replace(proof, confirm=lambda: self._confirm(proof))
+
+    def watch(self, changed: Callable[[], None], stop: Stop) -> None:
+        """Call ``changed`` whenever a proof may be good no longer, until ``stop`` is set."""
+        while not stop.is_set():
+            if isinstance(self._authenticator, WatchedProxyAuthenticator):
+                try:
+                    self._authenticator.watch(changed, stop)
+                except Exception as error:  # noqa: BLE001 - a plugin may raise anything when its backend is lost
+                    _log.warning("a watch broke; attaching it again", plugin=self._plugin, problem=str(error))
+                stop.wait(RETRY_SECONDS)
+            else:
+                stop.wait()
+
+    def _confirm(self, proof: Proof) -> None:
+        with self._attributed():
+            proof.confirm()
+
+    @contextmanager
+    def _attributed(self) -> Iterator[None]:
+        try:
+            yield
+        except (StoreUnavailable, PluginError, Unauthenticated):
+            raise
+        except Exception as error:
+            said = str(error) if isinstance(error, KumaError) else f"{type(error).__name__}: {error}"
+            raise PluginError(
+                f'plugin "{self._plugin}": the authenticator "{self.name}" failed: {said}', self._plugin
+            ) from error
+
+
+def open_authenticator(catalog: Catalog, context: Context) -> Attributed | None:
+    """The one way to prove who one is, or ``None``, where everybody is believed.
+
+    Raises ``PluginError`` if there are several: a proxy has one credential to show.
+    """
+    found = catalog.authenticators(context)
+    if len(found) > 1:
+        said = " and ".join(f'"{entry.value.name}" of plugin "{entry.plugin}"' for entry in found)
+        raise PluginError(
+            f"proxies can prove who they are in one way only, and there are {said}; start without one of these "
+            "plugins (--plugins no:<name>), or turn dataplane tokens off "
+            "(adminServer.apis.dataplaneToken.enabled: false)",
+            found[-1].plugin,
+            "kuma_register_authenticators",
+        )
+    return Attributed(found[0]) if found else None

@@ -1,0 +1,123 @@
+"""Ends streams whose credentials are good no longer: at the second they expire, or when they were taken back."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from typing import TypeVar
+
+import structlog
+
+from kuma_core.auth.contract import Proof, Unauthenticated
+from kuma_core.errors import KumaError
+
+_log = structlog.get_logger("xds-server")
+
+T = TypeVar("T")
+
+EXPIRED = (
+    "the credential with which this stream was let in has expired; put a new one into the token file "
+    "of kuma-dp ('kumactl generate dataplane-token')"
+)
+
+
+class Pass:
+    """What a stream was let in with, and how to end it."""
+
+    def __init__(self, proof: Proof, end: Callable[[Unauthenticated], None]) -> None:
+        self.proof, self.end = proof, end
+        self.timer: asyncio.TimerHandle | None = None
+
+
+class Guard:
+    """The streams that were let in with a credential. For the event loop's thread; credentials are asked about in
+    a thread of its own, so that no crowd of streams delays it. At rest it does nothing."""
+
+    def __init__(self) -> None:
+        self._open: set[Pass] = set()
+        self._hints = 0
+        self._looking: asyncio.Task[None] | None = None
+        self._thread = ThreadPoolExecutor(1, "stream-guard")
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    async def admit(
+        self, identify: Callable[[], tuple[T, Proof | None]], end: Callable[[Unauthenticated], None]
+    ) -> tuple[T, Pass | None]:
+        """Call ``identify`` in a thread and look after the stream from then on, unless there is no proof.
+
+        ``end`` is called once, if the proof is good no longer. Raises what ``identify`` raises.
+        """
+        hints = self._hints
+        key, proof = await asyncio.to_thread(identify)
+        if proof is None:
+            return key, None
+        given = Pass(proof, end)
+        self._open.add(given)
+        self._set_timer(given)
+        if hints != self._hints:  # it may have been taken back while it was being looked at
+            self.look_again()
+        return key, given
+
+    def release(self, given: Pass | None) -> None:
+        """A stream ended."""
+        if given is not None:
+            self._open.discard(given)
+            if given.timer:
+                given.timer.cancel()
+
+    def look_again(self) -> None:
+        """Ask about every stream's credential: some may have been taken back. Hints that come fast are one."""
+        self._hints += 1
+        if self._looking is None and self._open:
+            self._looking = asyncio.get_running_loop().create_task(self._look())
+
+    def close(self) -> None:
+        """Nobody will be asked again."""
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
+    async def _look(self) -> None:
+        loop, seen = asyncio.get_running_loop(), -1
+        try:
+            while seen != self._hints:
+                seen = self._hints
+                for given, error in await loop.run_in_executor(self._thread, _refused, list(self._open)):
+                    self._end(given, error)
+        finally:
+            self._looking = None
+
+    def _set_timer(self, given: Pass) -> None:
+        """The loop's clock and that of the wall may differ: an early timer is set anew."""
+        if given.proof.expires is None:
+            return
+        left = (given.proof.expires - datetime.now(UTC)).total_seconds()
+        if left <= 0:
+            self._end(given, Unauthenticated(EXPIRED))
+        else:
+            given.timer = asyncio.get_running_loop().call_later(left, self._set_timer, given)
+
+    def _end(self, given: Pass, error: Unauthenticated) -> None:
+        if given in self._open:
+            self.release(given)
+            _log.info(
+                "a stream ends with its credential", credential=given.proof.id[:100], problem=str(error)
+            )
+            given.end(error)
+
+
+def _refused(asked: Sequence[Pass]) -> list[tuple[Pass, Unauthenticated]]:
+    """Those whose credentials are refused now; where that cannot be told, what was believed is believed still."""
+    refused = []
+    for given in asked:
+        try:
+            given.proof.confirm()
+        except Unauthenticated as error:
+            refused.append((given, error))
+        except KumaError as error:
+            _log.warning(
+                "a credential cannot be asked about", credential=given.proof.id[:100], problem=str(error)
+            )
+    return refused

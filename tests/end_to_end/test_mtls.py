@@ -20,7 +20,7 @@ from kuma_core.testing.platform import running_platform
 from kuma_core.testing.ports import free_port
 from kuma_core.testing.waiting import eventually
 
-from .support import Load, Machine, fetch
+from .support import Load, Machine, Sidecar, fetch
 from .test_traffic import client, instance
 
 PLUGINS = [kuma_store_memory, kuma_policy_traffic, kuma_ca_builtin]
@@ -87,11 +87,57 @@ def test_scenarios_27_28_29_nobody_may_come_in_until_a_permission_says_so(machin
     permit(machine, "orders-to-ledger", "orders", "ledger")
     assert eventually(lambda: fetch(orders_port)) == "ledger-1"
     assert refused(mailer_port)
+    orders = ["spiffe://default/orders"]
+    assert let_in(server, ledger) == {"orders-to-ledger": orders}
     permit(machine, "everyone", "*", "*")
     assert eventually(lambda: fetch(mailer_port)) == "ledger-1"
+    assert let_in(server, ledger) == {"orders-to-ledger": orders, "everyone": ["any"]}
     assert refused(port), "plain text is refused"
     with pytest.raises(OSError, match=r"(?i)alert|eof|reset|ssl|closed"):
         handshake_without_certificate(port)
+
+
+def test_scenario_30_two_permissions_for_one_inbound_let_in_whom_either_names(delta):
+    machine = delta
+    ports = {name: free_port() for name in ("orders", "mailer", "reports")}
+    ledger = instance(machine, "ledger-1", "ledger")
+    encrypt(machine)
+    machine.cp.apply(ledger, *(client(name, outbound(f":{port}", "ledger")) for name, port in ports.items()))
+    server = machine.sidecar("ledger-1")
+    for name in ports:
+        machine.sidecar(name)
+    permit(machine, "orders-to-ledger", "orders", "ledger")
+    permit(machine, "mailer-to-ledger", "mailer", "ledger")
+    for name in ("orders", "mailer"):
+        assert eventually(lambda port=ports[name]: fetch(port)) == "ledger-1"
+    assert refused(ports["reports"])
+    assert let_in(server, ledger) == {
+        "orders-to-ledger": ["spiffe://default/orders"],
+        "mailer-to-ledger": ["spiffe://default/mailer"],
+    }
+    machine.cp.delete("/meshes/default/traffic-permissions/mailer-to-ledger")
+    eventually(lambda: refused(ports["mailer"]))
+    assert fetch(ports["orders"]) == "ledger-1"
+
+
+def let_in(sidecar: Sidecar, document: dict) -> dict[str, list[str]]:
+    """Whom the RBAC filter of an instance's inbound lets in, by the name of the policy."""
+    ip, port = address(document)
+    (listener,) = [
+        item["active_state"]["listener"]
+        for item in sidecar.config()["ListenersConfigDump"]["dynamic_listeners"]
+        if item["name"] == f"inbound:{ip}:{port}"
+    ]
+    (chain,) = listener["filter_chains"]
+    (rules,) = [item["typed_config"]["rules"] for item in chain["filters"] if item["name"].endswith("rbac")]
+    return {
+        name: [principal(entry) for entry in policy["principals"]]
+        for name, policy in rules["policies"].items()
+    }
+
+
+def principal(entry: dict) -> str:
+    return "any" if entry.get("any") else entry["authenticated"]["principal_name"]["exact"]
 
 
 def handshake_without_certificate(port: int) -> bytes:

@@ -9,12 +9,17 @@ import ssl
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 import kuma_store_memory
+from kuma_ca_builtin.root import new_root
+from kuma_core.ca.pki import load_issuer, sign_leaf
 from kuma_core.errors import ConfigError
 from kuma_core.kumactl.tls_pair import generate, save
 from kuma_core.runtime import https
@@ -27,11 +32,17 @@ GOOD = {"name": "web-1", "mesh": "shop"}
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Pairs: server, alice (known), mallory (not known); the folder ``clients`` with more than certificates."""
+    """Pairs: server, alice (known), mallory (not known), and two that an authority or alice signed.
+
+    The folder ``clients`` holds more than certificates.
+    """
     folder = tmp_path_factory.mktemp("tls")
     for name in ("server", "alice", "mallory"):
         pair = generate(["127.0.0.1"] if name == "server" else [], is_client=name != "server")
         save(pair, str(folder / f"{name}-key.pem"), str(folder / f"{name}.pem"))
+    alice = tuple((folder / name).read_bytes() for name in ("alice.pem", "alice-key.pem"))
+    for name, root in (("of-a-proxy", new_root("shop")), ("by-alice", alice)):
+        write_leaf(folder, name, *root)
     clients = folder / "clients"
     (clients / "more.pem").mkdir(parents=True)
     (clients / "alice.pem").write_bytes((folder / "alice.pem").read_bytes())
@@ -39,6 +50,16 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (clients / "more.pem" / "mallory.pem").write_bytes((folder / "mallory.pem").read_bytes())
     (clients / "notes.pem").write_text("these are no certificates")
     return folder
+
+
+def write_leaf(folder: Path, name: str, cert: bytes, key: bytes) -> None:
+    """An identity as proxies have it, signed with a certificate and its key."""
+    own, pem = ec.generate_private_key(ec.SECP256R1()), serialization.Encoding.PEM
+    public = own.public_key().public_bytes(pem, serialization.PublicFormat.SubjectPublicKeyInfo).decode()
+    private = own.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    chain = sign_leaf(load_issuer(cert, key), public, ["spiffe://shop/web"], timedelta(days=1))
+    (folder / f"{name}.pem").write_text(chain)
+    (folder / f"{name}-key.pem").write_bytes(private)
 
 
 def settings(files: Path, **changed: str) -> dict[str, str]:
@@ -96,10 +117,15 @@ def test_errors_are_json_there_too(cp: RunningPlatform, files: Path) -> None:
     assert "16384 bytes" in json.loads(body)["details"]
 
 
-@pytest.mark.parametrize("name", ["", "mallory"])
+@pytest.mark.parametrize("name", ["", "mallory", "server", "of-a-proxy"])
 def test_nobody_else_gets_beyond_the_handshake(cp: RunningPlatform, files: Path, name: str) -> None:
     with pytest.raises((ssl.SSLError, ConnectionError, http.client.RemoteDisconnected)):
-        ask(cp, client(files, name))
+        ask(cp, client(files, name), authorization=cp.token("web-1"))
+
+
+def test_whom_a_known_client_vouches_for_is_served(cp: RunningPlatform, files: Path) -> None:
+    """So that a folder with one authority of your own is enough."""
+    assert ask(cp, client(files, "by-alice"))[0] == 200
 
 
 def test_a_web_page_in_a_browser_with_a_certificate_is_refused(cp: RunningPlatform, files: Path) -> None:

@@ -1,116 +1,112 @@
-"""TLS 1.2 or newer on every port that speaks it: 5677, 5678 and the inbounds of an encrypted mesh."""
+"""Every listener of the control plane: whether it speaks TLS, and then 1.2 or newer and nothing else."""
 
 from __future__ import annotations
 
 import socket
 import ssl
-import threading
-import warnings
 from collections.abc import Iterator
-from contextlib import ExitStack
-from pathlib import Path
 
+import psutil
 import pytest
-from cryptography import x509
 
 import kuma_ca_builtin
 import kuma_store_memory
 from kuma_ca_builtin.root import new_root
+from kuma_core.kumactl.tls_pair import generate
 from kuma_core.testing.platform import RunningPlatform, running_platform
-from kuma_core.testing.waiting import eventually
+from kuma_core.testing.ports import free_port
 
-from ..end_to_end.support import Machine
-from ..end_to_end.test_mtls import SETTINGS, address, encrypt
-from ..end_to_end.test_traffic import instance
-from .support import certificate_of
+from .tls import NAMES, NEW, OLD, Pair, handshake, is_refusal, only, speaks_to_itself, trusting, write_pair
 
-OLD, TLS_1_2, TLS_1_3 = ssl.TLSVersion.TLSv1_1, ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
+ENCRYPTED = ("sdsServer.grpcPort", "xdsServer.grpcPort", "adminServer.public.port")
+PLAIN = ("adminServer.local.port", "apiServer.port", "bootstrapServer.port", "xdsServer.diagnosticsPort")
+"""What listens without TLS; docs/how-to/secure.md says who may reach it."""
 
-
-def allow_old(context: ssl.SSLContext, version: ssl.TLSVersion) -> ssl.SSLContext:
-    """Have a context speak this version alone, with ciphers and keys as weak as it needs."""
-    context.set_ciphers("ALL:@SECLEVEL=0")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        context.minimum_version = context.maximum_version = version
-    return context
+listeners = pytest.mark.parametrize("listener", ENCRYPTED)
 
 
-def handshake(port: int, version: ssl.TLSVersion) -> str:
-    """What a client gets that speaks one version alone: the version, or the error."""
-    context = allow_old(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), version)
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    context.set_alpn_protocols(["h2"])
-    try:
-        with (
-            socket.create_connection(("127.0.0.1", port), timeout=5) as plain,
-            context.wrap_socket(plain) as encrypted,
-        ):
-            return encrypted.version() or "none"
-    except OSError as error:
-        return str(error)
+class Scanned:
+    """A control plane with everything that can listen, and a client that its public admin server knows."""
+
+    def __init__(self, cp: RunningPlatform, client: Pair, own: set[int]) -> None:
+        self.cp, self._client, self._own = cp, client, own
+
+    def port(self, listener: str) -> int:
+        """Where it listens."""
+        return self.cp.platform.config.number(listener)
+
+    def client(self) -> ssl.SSLContext:
+        """TLS that gets through every handshake."""
+        return trusting(self._client, "h2")
+
+    def listening(self) -> set[int]:
+        """The ports of the control plane, by what the system tells of this process."""
+        return listening() - self._own
+
+
+def listening() -> set[int]:
+    found = psutil.Process().net_connections(kind="tcp")
+    return {item.laddr.port for item in found if item.status == psutil.CONN_LISTEN}
 
 
 @pytest.fixture(scope="module")
-def old_client(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Skip where the local OpenSSL does not speak TLS 1.1 with itself: a refusal would then mean nothing."""
-    folder = tmp_path_factory.mktemp("old")
-    for name, pem in zip(("cert", "key"), new_root("old"), strict=True):
-        (folder / name).write_bytes(pem)
-    context = allow_old(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), OLD)
-    context.load_cert_chain(folder / "cert", folder / "key")
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        listener.settimeout(10)
-        thread = threading.Thread(target=serve_one, args=(listener, context))
-        thread.start()
-        said = handshake(listener.getsockname()[1], OLD)
-        thread.join(timeout=10)
-    if said != "TLSv1.1":
-        pytest.skip(f"the OpenSSL of this machine does not speak TLS 1.1 at all: {said}")
+def scanned(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scanned]:
+    folder, clients = tmp_path_factory.mktemp("tls"), tmp_path_factory.mktemp("clients")
+    made = {name: generate(["127.0.0.1"], is_client=name == "client") for name in ("server", "client")}
+    server, client = (write_pair(folder, name, pair.cert, pair.key) for name, pair in made.items())
+    (clients / "client.pem").write_bytes(made["client"].cert)
+    said = {
+        "ENABLED": "true",
+        "INTERFACE": "127.0.0.1",
+        "PORT": str(free_port()),
+        "TLS_CERT_FILE": str(server.cert),
+        "TLS_KEY_FILE": str(server.key),
+        "CLIENT_CERTS_DIR": str(clients),
+    }
+    settings = {f"KUMA_ADMIN_SERVER_PUBLIC_{name}": value for name, value in said.items()}
+    own = listening()
+    with running_platform([kuma_store_memory, kuma_ca_builtin], settings) as platform:
+        yield Scanned(platform, client, own)
 
 
-def serve_one(listener: socket.socket, context: ssl.SSLContext) -> None:
-    plain, _ = listener.accept()
-    with plain:
+@pytest.fixture(scope="module", params=OLD, ids=NAMES.get)
+def old(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> ssl.TLSVersion:
+    """An old version, which the local OpenSSL speaks with itself: else a refusal would mean nothing."""
+    version: ssl.TLSVersion = request.param
+    said = speaks_to_itself(version, write_pair(tmp_path_factory.mktemp("old"), "old", *new_root("old")))
+    if said != NAMES[version]:
+        pytest.skip(f"the OpenSSL of this machine does not speak {NAMES[version]} at all: {said}")
+    return version
+
+
+def test_nothing_else_listens(scanned: Scanned) -> None:
+    assert scanned.listening() == {scanned.port(listener) for listener in (*ENCRYPTED, *PLAIN)}
+
+
+@listeners
+@pytest.mark.parametrize("version", NEW, ids=NAMES.get)
+def test_tls_1_2_and_newer_is_spoken(scanned: Scanned, listener: str, version: ssl.TLSVersion) -> None:
+    assert handshake(scanned.port(listener), only(scanned.client(), version)) == NAMES[version]
+
+
+@listeners
+def test_older_tls_is_refused(scanned: Scanned, listener: str, old: ssl.TLSVersion) -> None:
+    assert is_refusal(handshake(scanned.port(listener), only(scanned.client(), old)))
+
+
+HTTP_1 = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
+HTTP_2 = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\x04\0\0\0\0\0"
+ALERT = b"\x15"
+"""How TLS says no: the type of its first record."""
+
+
+@listeners
+@pytest.mark.parametrize("said", [HTTP_1, HTTP_2], ids=["http 1", "http 2"])
+def test_plain_text_is_not_answered(scanned: Scanned, listener: str, said: bytes) -> None:
+    with socket.create_connection(("127.0.0.1", scanned.port(listener)), timeout=10) as connection:
+        connection.sendall(said)
         try:
-            context.wrap_socket(plain, server_side=True).close()
-        except OSError:
-            return
-
-
-@pytest.fixture(scope="module")
-def cp() -> Iterator[RunningPlatform]:
-    with running_platform([kuma_store_memory, kuma_ca_builtin], SETTINGS) as platform:
-        yield platform
-
-
-def refused(text: str) -> bool:
-    """Whether the server said no to the version, or hung up at once."""
-    return "TLSv1" not in text and any(word in text.lower() for word in ("alert", "reset", "eof", "protocol"))
-
-
-@pytest.mark.parametrize("port", ["sds_port", "xds_port"])
-def test_5677_and_5678_speak_tls_1_2_and_newer(cp: RunningPlatform, port: str) -> None:
-    for version, name in ((TLS_1_2, "TLSv1.2"), (TLS_1_3, "TLSv1.3")):
-        assert handshake(getattr(cp, port), version) == name
-
-
-@pytest.mark.usefixtures("old_client")
-@pytest.mark.parametrize("port", ["sds_port", "xds_port"])
-def test_5677_and_5678_refuse_tls_1_1(cp: RunningPlatform, port: str) -> None:
-    assert refused(handshake(getattr(cp, port), OLD))
-
-
-@pytest.mark.usefixtures("old_client")
-def test_an_inbound_refuses_tls_1_1(cp: RunningPlatform, tmp_path: Path) -> None:
-    with ExitStack() as stack:
-        machine = Machine(cp, tmp_path, stack)
-        encrypt(machine)
-        ledger = instance(machine, "ledger-1", "ledger")
-        cp.apply(ledger)
-        machine.sidecar("ledger-1")
-        port = address(ledger)[1]
-        shown = eventually(lambda: certificate_of(port))
-        assert x509.load_pem_x509_certificate(shown.encode())
-        assert handshake(port, TLS_1_3) == "TLSv1.3"
-        assert refused(handshake(port, OLD))
+            answer = connection.recv(4096)
+        except ConnectionResetError:
+            answer = b""
+    assert answer[:1] in (b"", ALERT)

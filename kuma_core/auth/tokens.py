@@ -11,12 +11,15 @@ from functools import partial
 from typing import Any
 
 import jwt
+import structlog
 
 from kuma_core.auth.contract import Proof, TokenClaims, Unauthenticated
 from kuma_core.auth.keys import Key, SigningKeys
 from kuma_core.auth.revocations import Revocations
 from kuma_core.durations import SECOND
 from kuma_core.lifecycle import Stop
+
+_log = structlog.get_logger("dataplane-tokens")
 
 ALGORITHM = "RS256"
 MAX_TOKEN = 64 * 1024
@@ -67,6 +70,9 @@ class TokenIssuer:
         claims: dict[str, Any] = {"Name": name, "Mesh": mesh, "iat": now, "jti": str(uuid.uuid4())}
         if valid_for is not None:
             claims["exp"] = now + max(1, -(-valid_for // SECOND))
+        _log.info(
+            "a dataplane token is issued", token=claims["jti"], mesh=mesh[:200], name=name[:200], key=key.id
+        )
         return jwt.encode(claims, key.private, ALGORITHM, headers={"kid": key.id})
 
 

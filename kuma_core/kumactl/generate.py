@@ -28,32 +28,19 @@ def dataplane_token(session: Session, dataplane: str, valid_for: str | None) -> 
 
     Neither the dataplane nor its mesh has to exist yet.
     """
-    from kuma_core.kumactl import admin
+    from kuma_core.kumactl import admin, token_client
     from kuma_core.kumactl.client import ApiError
     from kuma_core.kumactl.http import printable
 
     request: dict[str, Any] = {"name": dataplane, "mesh": session.mesh}
     if valid_for is not None:
         request["validFor"] = _duration(valid_for)
-    client = _token_client(session)
+    client = token_client.connect(session)
     try:
         answer = client.send("POST", "/tokens", request)
     except ApiError as error:
         raise admin.refused("failed to generate a dataplane token", error) from None
     click.echo(printable(answer.text()), nl=False)
-
-
-def _token_client(session: Session) -> Any:
-    from kuma_core.kumactl import admin
-
-    apis = admin.catalog(session)
-    if not apis.dataplane_token.local:
-        raise KumaError(
-            "failed to create dataplane token client: the control plane issues no tokens; "
-            "enable it there with adminServer.apis.dataplaneToken.enabled "
-            "(KUMA_ADMIN_SERVER_APIS_DATAPLANE_TOKEN_ENABLED)"
-        )
-    return admin.connect(session, apis.admin)
 
 
 def _duration(text: str) -> str:

@@ -115,6 +115,42 @@ def control_plane_ca(session: Session) -> None:
     click.echo(printable(answer.text()))
 
 
+@inspect.command("signing-keys", short_help="Show the keys of dataplane tokens.")
+@output_option
+@pass_session
+def signing_keys(session: Session, output: str) -> None:
+    """Show the keys that verify dataplane tokens; the first one signs new ones."""
+    from kuma_core.kumactl import token_client
+
+    value = token_client.ask(session, "failed to list the signing keys", "GET", token_client.SIGNING_KEYS)
+    _show(value, output, ("ID", "NUMBER", "SIGNS"), ("id", "serial", "signs"))
+
+
+@inspect.command("revoked-tokens", short_help="Show which dataplane tokens are revoked.")
+@output_option
+@pass_session
+def revoked_tokens(session: Session, output: str) -> None:
+    """Show the ids of the dataplane tokens that are revoked, and until when that has to be remembered."""
+    from kuma_core.kumactl import token_client
+
+    value = token_client.ask(session, "failed to list the revoked tokens", "GET", token_client.REVOCATIONS)
+    _show(value, output, ("ID", "EXPIRES"), ("id", "expires"))
+
+
+def _show(value: dict[str, Any], output: str, header: Sequence[str], members: Sequence[str]) -> None:
+    """Print the items of an answer; in the table what is true is Yes, what is missing a dash."""
+    from kuma_core.kumactl.client import known_shape
+    from kuma_core.kumactl.table import layout
+
+    if output != "table":
+        click.echo(dump(value, output))
+        return
+    words = {"True": "Yes", "False": "No", "None": "-"}
+    with known_shape("the admin server"):
+        cells = [[str(item.get(member)) for member in members] for item in value["items"]]
+    click.echo(layout(header, [[words.get(cell, cell) for cell in line] for line in cells]))
+
+
 def row(item: Mapping[str, Any], now: datetime) -> list[str]:
     """The cells of one DataplaneOverview; what has the wrong shape counts as absent."""
     from kuma_core.kumactl.table import as_age, as_sum, as_text, cell

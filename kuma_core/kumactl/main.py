@@ -20,11 +20,16 @@ COMMANDS: tuple[tuple[str, str], ...] = (
     ("config", "kuma_core.kumactl.config_commands:config"),
     ("delete", "kuma_core.kumactl.delete:delete"),
     ("explain", "kuma_core.kumactl.explain:explain"),
+    ("export", "kuma_core.kumactl.export:export"),
     ("generate", "kuma_core.kumactl.generate:generate"),
     ("get", "kuma_core.kumactl.get:get"),
+    ("import", "kuma_core.kumactl.import_command:import_"),
     ("inspect", "kuma_core.kumactl.inspect_commands:inspect"),
     ("install", "kuma_core.kumactl.install:install"),
     ("manage", "kuma_core.kumactl.manage:manage"),
+    ("retire", "kuma_core.kumactl.signing_keys:retire"),
+    ("revoke", "kuma_core.kumactl.revoke:revoke"),
+    ("rotate", "kuma_core.kumactl.signing_keys:rotate"),
     ("version", "kuma_core.kumactl.version:version"),
 )
 """Every first-level command and where it is found, as ``module:attribute``."""

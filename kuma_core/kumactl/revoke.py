@@ -1,0 +1,74 @@
+"""``kumactl revoke``: tokens that nobody is to believe any more."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+
+from kuma_core.commandline import Group
+from kuma_core.errors import KumaError
+from kuma_core.kumactl.session import Session, pass_session
+
+MAX_TOKEN = 64 * 1024
+"""As much as the admin server takes."""
+
+
+@click.group("revoke", cls=Group, short_help="Revoke tokens.")
+def revoke() -> None:
+    """Revoke tokens."""
+
+
+@revoke.command("dataplane-token", short_help="Have a dataplane token refused from now on.")
+@click.option("--token-file", metavar="FILE|-", help="File that holds the token; - is standard input.")
+@click.option(
+    "--id", "id_", metavar="ID", help="The token's id, its jti, where the token itself is not at hand."
+)
+@pass_session
+def dataplane_token(session: Session, token_file: str | None, id_: str | None) -> None:
+    """Have a dataplane token refused from now on, and the streams end that were let in with it.
+
+    The token itself never stands on the command line, where others could read it.
+    """
+    from kuma_core.kumactl import token_client
+
+    if bool(token_file) == bool(id_):
+        raise KumaError("give either --token-file or --id")
+    request = {"token": _token(token_file)} if token_file else {"id": id_}
+    answer = token_client.ask(
+        session, "failed to revoke the dataplane token", "POST", token_client.REVOCATIONS, request
+    )
+    click.echo(_words(answer))
+
+
+def _words(answer: dict[str, Any]) -> str:
+    from kuma_core.kumactl.client import known_shape
+    from kuma_core.kumactl.http import printable
+
+    with known_shape("the admin server"):
+        whose = f' of "{answer["name"]}" in mesh "{answer["mesh"]}"' if "name" in answer else ""
+        token = f'dataplane token "{answer["id"]}"{whose}'
+        was_new = answer["result"] == "revoked"
+    return printable(f"revoked {token}" if was_new else f"{token} was revoked already")
+
+
+def _token(path: str) -> str:
+    """The token in a file, without white space around it. Raises KumaError."""
+    try:
+        if path == "-":
+            text = sys.stdin.read(MAX_TOKEN + 1)
+        else:
+            with open(path, encoding="ascii") as file:
+                text = file.read(MAX_TOKEN + 1)
+    except UnicodeDecodeError:
+        raise KumaError(f'could not read the token file: "{path}" holds no token') from None
+    except (OSError, ValueError) as error:
+        from kuma_core.kumactl.files import reason
+
+        raise KumaError(f'could not read the token file: "{path}": {reason(error)}') from None
+    if len(text) > MAX_TOKEN:
+        raise KumaError(f'could not read the token file: "{path}" is larger than {MAX_TOKEN} bytes')
+    if not text.strip():
+        raise KumaError(f'could not read the token file: "{path}" is empty')
+    return text.strip()

@@ -55,7 +55,7 @@ def _google_grpc(token_path: object) -> Shape:
         "targetUri": str,
         "statPrefix": str,
         "channelCredentials": {"sslCredentials": {"rootCerts": {"inlineString": str}}},
-        "channelArgs": {"args": {ANY_KEY: {"intValue": str}}},
+        "channelArgs": {"args": {ANY_KEY: {"intValue": str}, "grpc.default_authority": {"stringValue": str}}},
     }
     if token_path:
         config = {"@type": _FILE_TOKEN, "secretData": {"filename": token_path}}

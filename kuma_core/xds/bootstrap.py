@@ -168,6 +168,15 @@ def grpc_target(hosts: tuple[tuple[str, int], ...]) -> str:
     return texts[0]
 
 
+def grpc_authority(target: str) -> str:
+    """Whose certificate a client wants of a target with several addresses: the first one's; empty for any other.
+
+    Without it gRPC takes the whole list for the name of the server, and no stream comes about.
+    """
+    first, comma, _ = target.removeprefix("ipv4:").partition(",")
+    return first if comma else ""
+
+
 def _is_ipv4(host: str) -> bool:
     try:
         return ipaddress.ip_address(host).version == 4
@@ -183,6 +192,8 @@ def _google_grpc(params: BootstrapParams, token_path: str) -> dict[str, Any]:
         "channelCredentials": {"sslCredentials": {"rootCerts": {"inlineString": params.root}}},
         "channelArgs": {"args": {name: {"intValue": str(value)} for name, value in _KEEPALIVE_ARGS.items()}},
     }
+    if authority := grpc_authority(grpc["targetUri"]):
+        grpc["channelArgs"]["args"]["grpc.default_authority"] = {"stringValue": authority}
     if token_path:
         config = {"@type": _FILE_CREDENTIALS_TYPE, "secretData": {"filename": token_path}}
         plugin = {"name": _FILE_CREDENTIALS, "typedConfig": config}

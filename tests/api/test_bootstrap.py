@@ -214,6 +214,8 @@ def test_stance_7_a_stream_is_encrypted_and_shows_the_token(hosts: str, target: 
         (service,) = document["dynamicResources"]["adsConfig"]["grpcServices"]
         grpc = service["googleGrpc"]
         assert grpc["targetUri"] == target
+        authority = grpc["channelArgs"]["args"].get("grpc.default_authority")
+        assert authority == ({"stringValue": "10.0.0.1:5678"} if "," in target else None)
         root = grpc["channelCredentials"]["sslCredentials"]["rootCerts"]["inlineString"]
         assert root.encode() == cp.trusted
         (credentials,) = grpc["callCredentials"]

@@ -13,6 +13,8 @@ from envoy_data_plane.envoy.config.core.v3 import (
     GrpcServiceGoogleGrpc,
     GrpcServiceGoogleGrpcCallCredentials,
     GrpcServiceGoogleGrpcCallCredentialsMetadataCredentialsFromPlugin,
+    GrpcServiceGoogleGrpcChannelArgs,
+    GrpcServiceGoogleGrpcChannelArgsValue,
     GrpcServiceGoogleGrpcChannelCredentials,
     GrpcServiceGoogleGrpcSslCredentials,
     TransportSocket,
@@ -33,6 +35,7 @@ from envoy_data_plane.envoy.extensions.transport_sockets.tls.v3 import (
 )
 from envoy_data_plane.envoy.type.matcher.v3 import StringMatcher
 
+from kuma_core.xds.bootstrap import grpc_authority
 from kuma_core.xds.contract import SecretSource
 from kuma_core.xds.drafts import FilterDraft
 from kuma_core.xds.seal import pack
@@ -96,6 +99,9 @@ def _google_grpc(name: str, source: SecretSource) -> GrpcServiceGoogleGrpc:
         stat_prefix=f"sds_{name}",
         channel_credentials=GrpcServiceGoogleGrpcChannelCredentials(ssl_credentials=trusted),
     )
+    if authority := grpc_authority(source.target):
+        value = GrpcServiceGoogleGrpcChannelArgsValue(string_value=authority)
+        grpc.channel_args = GrpcServiceGoogleGrpcChannelArgs(args={"grpc.default_authority": value})
     if source.token_path:
         config = FileBasedMetadataConfig(secret_data=DataSource(filename=source.token_path))
         plugin = GrpcServiceGoogleGrpcCallCredentialsMetadataCredentialsFromPlugin(

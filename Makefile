@@ -1,10 +1,14 @@
-# make install | run | test | lint | docs | bench | wheels | clean     (CONTRIBUTING.md says what each is for)
+# make install | run | test | chaos | lint | docs | bench | wheels | clean     (CONTRIBUTING.md says what each is for)
 PYTHON ?= python3
 BIN    := .venv/bin
 BENCH  := push sds
 PARTS  := $(dir $(wildcard plugins/*/setup.cfg))
 
-.PHONY: install run test lint docs bench wheels clean
+# What runs a second time, on PostgreSQL, in every `make test`; `make chaos` runs everything on it.
+POSTGRES_TOO := $(addprefix tests/conformance/,test_api_examples.py test_more_api_examples.py test_foreign_kind.py \
+                  seed/test_rest.py) plugins/policy_traffic/tests/test_rest.py
+
+.PHONY: install run test chaos lint docs bench wheels clean
 
 install: .venv/installed
 
@@ -20,6 +24,15 @@ run: install
 
 test: install
 	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+ifndef ARGS
+	KUMA_TEST_STORE=postgres $(BIN)/python -m pytest -n 2 --dist loadfile -q $(POSTGRES_TOO)
+endif
+
+chaos: install
+	$(BIN)/python -m pytest -s -m chaos $(ARGS)
+ifndef ARGS
+	KUMA_TEST_STORE=postgres $(BIN)/python -m pytest -n 2 --dist loadfile
+endif
 
 lint: install
 	$(BIN)/ruff check .

@@ -7,8 +7,8 @@ import json
 import threading
 import urllib.error
 import urllib.request
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
@@ -126,6 +126,13 @@ def make_catalog(plugins: Iterable[ModuleType | Any]) -> Catalog:
     return build_catalog(builtin, loaded)
 
 
+Parts = tuple[list[ModuleType | Any], dict[str, str]]
+"""What a platform is made of: plugins, and environment variables."""
+
+around: Callable[[Parts], AbstractContextManager[Parts]] = nullcontext
+"""Called around every platform of a test run, which may have it made of other parts: on another store, say."""
+
+
 @contextmanager
 def running_platform(
     plugins: Iterable[ModuleType | Any], settings: Mapping[str, str] | None = None
@@ -134,9 +141,15 @@ def running_platform(
 
     Every port is free and the API listens on loopback, unless ``settings`` says otherwise.
     """
+    with around((list(plugins), dict(settings or {}))) as parts, _running(*parts) as platform:
+        yield platform
+
+
+@contextmanager
+def _running(plugins: list[ModuleType | Any], settings: dict[str, str]) -> Iterator[RunningPlatform]:
     catalog = make_catalog(plugins)
     environ = {item.env: str(free_port()) for item in catalog.settings if item.path in PORTS}
-    environ |= {"KUMA_API_SERVER_INTERFACE": "127.0.0.1", **(settings or {})}
+    environ |= {"KUMA_API_SERVER_INTERFACE": "127.0.0.1", **settings}
     config = autoconfigured(build_config(catalog.settings, {}, "test", environ))
     platform = Platform(config, catalog)
     thread = _Thread(platform)

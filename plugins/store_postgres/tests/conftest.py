@@ -6,32 +6,21 @@ from collections.abc import Iterator
 
 import pytest
 
-from kuma_store_postgres.migration import migrate_up
-
-from .server import OwnServer, Server, any_server, config_of, own_server
-
-
-def _with_template(server: Server) -> Iterator[Server]:
-    with server.database() as template:
-        migrate_up(config_of(server.environ(template)))
-        server.template = template
-        yield server
+from .server import OwnServer, Server, any_server, own_server, with_template
 
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[Server]:
     """A server that stays up; ``template`` names a database with the whole schema and no rows."""
-    with any_server() as running:
-        yield from _with_template(running)
+    with any_server() as running, with_template(running) as prepared:
+        yield prepared
 
 
 @pytest.fixture(scope="session")
 def mortal_server() -> Iterator[OwnServer]:
     """A server that tests kill; each starts it again before it ends."""
-    with own_server() as running:
-        for prepared in _with_template(running):
-            assert isinstance(prepared, OwnServer)
-            yield prepared
+    with own_server() as running, with_template(running):
+        yield running
 
 
 @pytest.fixture

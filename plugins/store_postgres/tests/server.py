@@ -228,3 +228,14 @@ def config_of(environ: Mapping[str, str]) -> Config:
     import kuma_store_postgres
 
     return build_config(make_catalog([kuma_store_postgres]).settings, {}, "test", environ)
+
+
+@contextmanager
+def with_template(server: Server) -> Iterator[Server]:
+    """Give a server a database with the whole schema and no rows, from which others are made."""
+    from kuma_store_postgres.migration import migrate_up
+
+    with server.database() as template:
+        migrate_up(config_of(server.environ(template)))
+        server.template = template
+        yield server

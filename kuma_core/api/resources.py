@@ -13,7 +13,7 @@ import falcon
 from kuma_core.api.contract import Route
 from kuma_core.api.exchange import answer_json, begin, read_body
 from kuma_core.api.paging import answer_page, read_page
-from kuma_core.api.xds import answer_dry_run, wants_dry_run
+from kuma_core.api.xds import VALIDATE, answer_dry_run, dry_run_of
 from kuma_core.errors import InvalidResource, Violation
 from kuma_core.model import Resource, ResourceKey, ResourceType, Scope
 from kuma_core.resources import codec
@@ -97,11 +97,16 @@ class Item:
         self._check_request(item, key)
         spec, unknown = parse_spec(self._kind.spec, codec.spec_part(item))
         req.context.title = "Could not find a resource"
-        exists = self._resources.find(key) is not None
-        req.context.title = f"Could not {'update' if exists else 'create'} a resource"
-        if wants_dry_run(req):
-            resource, warnings = self._resources.examine(Resource(key, spec))
-            answer_dry_run(resp, self._previewer, key, resource, _warnings(unknown, warnings))
+        current = self._resources.find(key)
+        req.context.title = f"Could not {'update' if current else 'create'} a resource"
+        if dry_run := dry_run_of(req):
+            alone = dry_run == VALIDATE
+            resource, warnings = self._resources.examine(Resource(key, spec), alone)
+            told = _warnings(unknown, warnings)
+            if alone:
+                answer_json(resp, {"result": _result(resource, current), "warnings": told})
+            else:
+                answer_dry_run(resp, self._previewer, key, resource, told)
             return
         written = self._resources.put(Resource(key, spec))
         resp.status = 201 if written.result is Result.CREATED else 200
@@ -113,9 +118,12 @@ class Item:
         begin(req, "Could not delete a resource")
         self._require_writable()
         key = self._kind.key(mesh, name or mesh)
-        if wants_dry_run(req):
-            warnings = self._resources.examine_deletion(key)
-            answer_dry_run(resp, self._previewer, key, None, _warnings([], warnings))
+        if dry_run := dry_run_of(req):
+            told = _warnings([], self._resources.examine_deletion(key))
+            if dry_run == VALIDATE:
+                answer_json(resp, {"result": "deleted", "warnings": told})
+            else:
+                answer_dry_run(resp, self._previewer, key, None, told)
             return
         _warn(resp, [], self._resources.delete(key))
 
@@ -146,6 +154,17 @@ class Item:
                 found.append(Violation(field, f"has more than {MAX_NAME} characters"))
         if found:
             raise InvalidResource(found)
+
+
+def _result(resource: Resource, current: Resource | None) -> str:
+    """What a PUT would do."""
+    if current is None:
+        result = Result.CREATED
+    elif codec.encode(resource) == codec.encode(current):
+        result = Result.UNCHANGED
+    else:
+        result = Result.UPDATED
+    return str(result.value)
 
 
 def _warnings(unknown: list[str], warnings: Iterable[Violation]) -> list[str]:

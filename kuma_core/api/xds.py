@@ -1,4 +1,4 @@
-"""What proxies would get: the configuration of one, and the difference that a change would make to all.
+"""What would be: the configuration of a proxy, the difference that a change would make, whether one is valid.
 
 What is asked here is computed elsewhere: the previewer is handed in.
 """
@@ -15,7 +15,7 @@ from kuma_core.model import Resource, ResourceKey
 from kuma_core.xds.contract import Previewer
 
 DRY_RUN = "dry-run"
-DRY_RUN_XDS = "xds"
+XDS, VALIDATE = "xds", "validate"
 
 
 class ProxyConfiguration:
@@ -30,15 +30,16 @@ class ProxyConfiguration:
         answer_json(resp, self._previewer.inspect(mesh, name))
 
 
-def wants_dry_run(req: falcon.Request) -> bool:
-    """Whether a write is only to be tried; raises ``InvalidResource`` for a way of trying that nobody knows."""
+def dry_run_of(req: falcon.Request) -> str:
+    """How a write is only to be tried: ``XDS``, ``VALIDATE``, or ``""`` if it is meant.
+
+    Raises ``InvalidResource`` for a way of trying that nobody knows.
+    """
     value = req.get_param(DRY_RUN)
-    if value is None:
-        return False
-    if value != DRY_RUN_XDS:
-        message = f'expected "{DRY_RUN_XDS}", got "{value:.40}"'
-        raise InvalidResource([Violation(DRY_RUN, message)], details="The request is not valid")
-    return True
+    if value in (None, XDS, VALIDATE):
+        return value or ""
+    message = f'expected "{XDS}" or "{VALIDATE}", got "{value:.40}"'
+    raise InvalidResource([Violation(DRY_RUN, message)], details="The request is not valid")
 
 
 def answer_dry_run(

@@ -40,6 +40,7 @@ KINDS = (
         singular="dataplane-insight",
         spec=InsightSpec,
         affects_proxies=False,
+        status=True,
     ),
     ResourceType(
         name="DataplaneOverview",
@@ -50,6 +51,7 @@ KINDS = (
         read_only=True,
         stored=False,
         affects_proxies=False,
+        status=True,
         columns=(
             Column("TAGS", "|".join(f"dataplane.{path}" for path in _TAGS.split("|")), CellFormat.TAGS),
             Column("UPDATES", "dataplaneInsight.subscriptions.*.status.total.responsesSent", CellFormat.SUM),

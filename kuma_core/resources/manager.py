@@ -127,16 +127,19 @@ class ResourceManager:
                 continue
         raise self._contested(resource.key)
 
-    def examine(self, resource: Resource) -> tuple[Resource, tuple[Violation, ...]]:
+    def examine(
+        self, resource: Resource, mesh_may_come: bool = False
+    ) -> tuple[Resource, tuple[Violation, ...]]:
         """The resource as ``put`` would store it, and what its writer would be told; nothing is stored.
 
-        Raises as ``put`` does for a resource that breaks a rule.
+        Raises as ``put`` does for a resource that breaks a rule. With ``mesh_may_come`` its mesh need not be
+        there yet.
         """
         resource = Resource(resource.key, resource.spec.with_defaults())
         warnings = _accept(resource.spec.violations())
         current = self.find(resource.key)
         warnings += _accept(self._admit(resource, current, self))
-        if current is None:
+        if current is None and not mesh_may_come:
             self._require_mesh(resource)
         return resource, warnings
 

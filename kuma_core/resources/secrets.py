@@ -109,6 +109,10 @@ class SecretManager:
         """The names of all secrets of a mesh, sorted."""
         return [record.key.name for record in self._store.list(SECRET, mesh)]
 
+    def all(self, mesh: str | None = None) -> list[Secret]:
+        """Every secret, of one mesh if it is named, sorted by mesh and name. Raises as ``get`` does."""
+        return [self._decode(record) for record in self._store.list(SECRET, mesh)]
+
     def create(self, mesh: str, name: str, value: bytes) -> Secret:
         """Store a new secret; raises ``AlreadyExists``."""
         key = _key(mesh, name)

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import click
 
+from kuma_core.admin import archive
+from kuma_core.admin import secrets as routes
 from kuma_core.builtin.settings import SETTINGS
 from kuma_core.model import ResourceKey
 from kuma_core.resources import encryption, key_file, secrets
@@ -14,6 +16,7 @@ from kuma_core.runtime.secrets_commands import secrets as group
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/reference/secrets.md").read_text()
+ADMIN = (ROOT / "docs/reference/admin.md").read_text()
 HOW_TO = (ROOT / "docs/how-to/encrypt-secrets.md").read_text()
 
 
@@ -62,3 +65,17 @@ def test_the_sentences_of_a_refused_start_are_said() -> None:
     sentences = [sentence for row in rows for sentence in re.findall(r"`([^`]+)`", row)]
     assert len(sentences) == 5
     assert [sentence for sentence in sentences if sentence not in code] == []
+
+
+def test_the_archive() -> None:
+    flat = " ".join(PAGE.split())
+    assert f"`type: {archive.TYPE}`, `format: {archive.FORMAT}`" in flat
+    assert f"salt ({archive.SALT_BYTES} bytes), a nonce ({archive.NONCE_BYTES})" in flat
+    assert f"N = {archive.COST}, r = {archive.BLOCK_SIZE}, p = {archive.PARALLEL}" in flat
+    assert f"At most {archive.MAX_DATA // 1024**2} MiB" in flat
+
+
+def test_the_bounds_of_the_routes() -> None:
+    assert f"{archive.MIN_PASSPHRASE} to {archive.MAX_PASSPHRASE} characters" in ADMIN
+    small, large = routes.MAX_REQUEST // 1024, routes.MAX_IMPORT // 1024**2
+    assert f"more than {small} KiB, or {large} MiB for an import" in ADMIN

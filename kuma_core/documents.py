@@ -200,7 +200,9 @@ class _Reader:
         if anchor is None:
             known = event.anchor in self._anchors
             why = "refers to itself" if known else "refers to an anchor that does not come before it"
-            raise self._error(event.start_mark, f'alias "*{event.anchor}" {why}')
+            raise self._error(
+                event.start_mark, f'this alias {why}; put a text that begins with "*" in quotes'
+            )
         self._check_depth(len(self._frames) + anchor.height, event)
         if self._frames:
             self._frames[-1].height = max(self._frames[-1].height, anchor.height + 1)
@@ -220,7 +222,7 @@ class _Reader:
     def _open(self, event: Any, mapping: bool) -> None:
         self._check_depth(len(self._frames) + 1, event)
         if event.tag not in (None, "!", _TAG + ("map" if mapping else "seq")):
-            raise self._error(event.start_mark, _unknown_tag(event.tag))
+            raise self._error(event.start_mark, _UNKNOWN_TAG)
         self._refuse_as_key(event)
         if event.anchor is not None:
             self._anchors[event.anchor] = None
@@ -277,7 +279,7 @@ class _Reader:
         if tag in (_TAG + "str", "!") or (tag is None and not _is_unquoted(event)):
             return text
         if tag is not None and tag not in _SCALAR_TAGS:
-            raise self._error(event.start_mark, _unknown_tag(tag))
+            raise self._error(event.start_mark, _UNKNOWN_TAG)
         if text in _WORDS:
             return _WORDS[text]
         return self._number(text, event) if _NUMBER.fullmatch(text) else text
@@ -311,5 +313,5 @@ def _explained(error: Any) -> str:
     return "this is neither YAML nor JSON: " + ", ".join(dict.fromkeys(parts))
 
 
-def _unknown_tag(tag: str) -> str:
-    return f'tag "{tag.replace(_TAG, "!!")}" is not understood; leave it out'
+_UNKNOWN_TAG = 'this tag is not understood; put a text that begins with "!" in quotes, else leave the tag out'
+"""The tag itself is not shown, nor the name of an alias: it may be a password that somebody did not quote."""

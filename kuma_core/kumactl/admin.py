@@ -64,8 +64,8 @@ def _object(value: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def connect(session: Session, addresses: Addresses) -> Client:
-    """A client of the admin server of the current context.
+def connect(session: Session, addresses: Addresses, timeout: float = TIMEOUT) -> Client:
+    """A client of the admin server of the current context; ``timeout`` is in seconds, for each request.
 
     Raises KumaError if it cannot be told how to reach it; the message says what to do.
     """
@@ -73,7 +73,7 @@ def connect(session: Session, addresses: Addresses) -> Client:
     if _is_this_machine(api_url):
         if not addresses.local:
             raise KumaError(f"the control plane at {api_url} runs no admin server; look at its adminServer")
-        return _client(session, addresses.local)
+        return _client(session, addresses.local, timeout)
     context = session.configuration.current
     has_certificate = bool(context and context.client_cert and context.client_key)
     if not addresses.public:
@@ -82,16 +82,16 @@ def connect(session: Session, addresses: Addresses) -> Client:
         )
     if not has_certificate:
         raise KumaError(f"kumactl has no client certificate for the admin server of {api_url}.{_REMEDIES}")
-    return _client(session, addresses.public)
+    return _client(session, addresses.public, timeout)
 
 
-def _client(session: Session, url: str) -> Client:
+def _client(session: Session, url: str, timeout: float) -> Client:
     from kuma_core.kumactl.config import url_problem
 
     if problem := url_problem(url):
         raise KumaError(f"the URL of the admin server in the catalog {problem}")
     tls = _tls(session) if url.startswith("https:") else None
-    return Client(url, warn, session.log, TIMEOUT, "admin server", tls)
+    return Client(url, warn, session.log, timeout, "admin server", tls)
 
 
 def _is_this_machine(url: str) -> bool:

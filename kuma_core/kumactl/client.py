@@ -62,6 +62,10 @@ class Client:
         self._warn, self._log, self._timeout = warn, log, timeout
         self._server, self._tls = server, tls
 
+    def without_warnings(self) -> Client:
+        """The same client, which tells nobody of ``Warning`` headers."""
+        return Client(self.url, lambda _text: None, self._log, self._timeout, self._server, self._tls)
+
     def get(self, path: str, query: Sequence[tuple[str, str]] = ()) -> dict[str, Any]:
         """The JSON object at ``path``. Raises ApiError for a refusal, Unreachable for anything else."""
         target = path + ("?" + urlencode(query) if query else "")

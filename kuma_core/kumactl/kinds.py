@@ -6,7 +6,7 @@ plugins work with nothing installed beside kumactl.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +25,7 @@ class Kind:
     aliases: tuple[str, ...]
     scope: Scope
     read_only: bool
+    status: bool
     columns: tuple[Column, ...]
 
     def path_of(self, mesh: str, name: str | None = None) -> str:
@@ -50,6 +51,9 @@ class Kinds:
 
     def __init__(self, kinds: Sequence[Kind]) -> None:
         self._kinds = tuple(kinds)
+
+    def __iter__(self) -> Iterator[Kind]:
+        return iter(self._kinds)
 
     def find(self, word: str) -> Kind:
         """The kind that a word means: its path, singular, alias or name, whatever the case and the dashes.
@@ -120,6 +124,7 @@ def _kind(value: dict[str, Any]) -> Kind:
         aliases=tuple(_text(a) for a in _list(value.get("aliases", []))),
         scope=Scope(value["scope"]),
         read_only=value.get("readOnly", False) is True,
+        status=value.get("status", False) is True,
         columns=tuple(_column(c) for c in _list(value.get("columns", []))),
     )
 

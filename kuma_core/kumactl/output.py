@@ -76,4 +76,6 @@ def dump_yaml(value: Any) -> str:
     text: str = yaml.dump(
         value, Dumper=Dumper, allow_unicode=True, width=sys.maxsize, default_flow_style=False
     )
-    return text.removesuffix("...\n")
+    return (
+        text[:-4] if text.endswith("\n...\n") else text
+    )  # the mark behind a lone word, not a line of a text

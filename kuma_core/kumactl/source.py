@@ -60,19 +60,20 @@ def _walk(folder: str, level: int) -> Iterator[str]:
             yield from _walk(entry.path, level + 1)
 
 
-def read(place: str) -> tuple[str, str]:
+def read(place: str, limit: int = 0) -> tuple[str, str]:
     """The text at ``place`` (``-`` is standard input), and what to call it in errors.
 
-    Raises KumaError: not there, too large, not UTF-8 text.
+    ``limit`` is in bytes, ``MAX_SOURCE`` if it is 0. Raises KumaError: not there, too large, not UTF-8 text.
     """
+    limit = limit or MAX_SOURCE
     if place == "-":
-        name, data = "standard input", _standard_input()
+        name, data = "standard input", _standard_input(limit)
     elif place.startswith(("http://", "https://")):
-        name, data = place, _url(place)
+        name, data = place, _url(place, limit)
     else:
-        name, data = place, _file(place)
-    if len(data) > MAX_SOURCE:
-        raise KumaError(f"{name} is larger than {MAX_SOURCE} bytes; split it")
+        name, data = place, _file(place, limit)
+    if len(data) > limit:
+        raise KumaError(f"{name} is larger than {limit} bytes; split it")
     return _decoded(data, name), name
 
 
@@ -84,16 +85,16 @@ def _decoded(data: bytes, name: str) -> str:
         raise KumaError(f"{name}, line {line}: byte {error.start} is not UTF-8 text") from None
 
 
-def _standard_input() -> bytes:
+def _standard_input(limit: int) -> bytes:
     if sys.stdin.isatty():
         print("Reading from standard input; end it with Ctrl-D.", file=sys.stderr)
-    return sys.stdin.buffer.read(MAX_SOURCE + 1)
+    return sys.stdin.buffer.read(limit + 1)
 
 
-def _file(path: str) -> bytes:
+def _file(path: str, limit: int) -> bytes:
     try:
         with open(path, "rb") as file:
-            return file.read(MAX_SOURCE + 1)
+            return file.read(limit + 1)
     except (OSError, ValueError) as error:
         raise _unreadable(path, error) from None
 
@@ -102,11 +103,11 @@ def _unreadable(path: str, error: OSError | ValueError) -> KumaError:
     return KumaError(f'error while reading provided file: cannot read "{path}": {reason(error)}')
 
 
-def _url(url: str) -> bytes:
+def _url(url: str, limit: int) -> bytes:
     from kuma_core.kumactl.http import HttpFailure, exchange, printable
 
     try:
-        answer = exchange("GET", url, {}, None, URL_TIMEOUT, MAX_SOURCE, follow_redirects=True)
+        answer = exchange("GET", url, {}, None, URL_TIMEOUT, limit, follow_redirects=True)
     except HttpFailure as error:
         raise KumaError(f"error with GET http request: {url}: {error}") from None
     if answer.status != 200:

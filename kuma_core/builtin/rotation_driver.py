@@ -45,6 +45,8 @@ class RotationDriver:
         stop.on_set(self._rotations.wake)
         while not stop.is_set():
             self._rotations.wait_for_any(stop)
+            if stop.is_set():
+                return
             try:
                 self.step()
             except KumaError as error:

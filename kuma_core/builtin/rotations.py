@@ -170,6 +170,8 @@ class RotationObserver:
         stop.on_set(self._rotations.wake)
         while not stop.is_set():
             self._rotations.wait_for_news(stop)
+            if stop.is_set():
+                return
             try:
                 self.look()
             except KumaError as error:

@@ -1,28 +1,65 @@
-"""A network namespace for a test: a loopback of its own, on which all well-known ports are free."""
+"""Network namespaces for tests: machines of their own, on which all well-known ports are free."""
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
-_HOLD = "ip link set lo up && echo ready && exec sleep infinity"
+NEAR, FAR = "10.213.7.1", "10.213.7.2"
+"""The addresses of two machines on one cable."""
 
 
 @contextmanager
 def network_namespace() -> Iterator[list[str]]:
     """Yields the words that put a command into a new namespace; skips the test where there are none."""
+    with _machine(["--net"]) as words:
+        yield words
+
+
+@contextmanager
+def two_machines(folder: Path, name: str) -> Iterator[tuple[list[str], list[str]]]:
+    """Two machines on one cable; both know the first one by ``name``. Yields the words for each of them.
+
+    ``folder`` gets their file of hosts. Skips the test where there are no namespaces.
+    """
+    hosts = folder / "hosts"
+    hosts.write_text(f"127.0.0.1 localhost\n::1 localhost\n{NEAR} {name}\n")
+    prepare = f"mount --bind {shlex.quote(str(hosts))} /etc/hosts && "
+    spaces = ["--net", "--mount"]
+    with _machine(spaces, prepare) as near, _machine(spaces, prepare) as far:
+        other = next(word for word in far if word.startswith("--target=")).partition("=")[2]
+        _run([*near, "ip", "link", "add", "cable", "type", "veth", "peer", "cable", "netns", other])
+        for words, address in ((near, NEAR), (far, FAR)):
+            _run([*words, "ip", "address", "add", f"{address}/24", "dev", "cable"])
+            _run([*words, "ip", "link", "set", "cable", "up"])
+        yield near, far
+
+
+def _run(command: list[str]) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+    if done.returncode:
+        pytest.skip(f"no cable between two network namespaces here: {done.stderr.strip()}")
+
+
+@contextmanager
+def _machine(spaces: list[str], prepare: str = "") -> Iterator[list[str]]:
+    """A process that holds namespaces open until the end."""
     if not (shutil.which("unshare") and shutil.which("nsenter") and shutil.which("ip")):
         pytest.skip("no network namespaces here: install util-linux and iproute2")
-    holder = subprocess.Popen(["unshare", "--net", "sh", "-c", _HOLD], stdout=subprocess.PIPE, text=True)
+    script = f"{prepare}ip link set lo up && echo ready && exec sleep infinity"
+    holder = subprocess.Popen(["unshare", *spaces, "sh", "-c", script], stdout=subprocess.PIPE, text=True)
     try:
         assert holder.stdout is not None
         if holder.stdout.readline() != "ready\n":
             pytest.skip("no network namespaces here: run as root, or allow unprivileged ones")
-        yield ["nsenter", f"--target={holder.pid}", "--net"]
+        stay = ["--wd=."] if "--mount" in spaces else []
+        yield ["nsenter", f"--target={holder.pid}", *spaces, *stay]
     finally:
         holder.kill()
         holder.wait(timeout=10)

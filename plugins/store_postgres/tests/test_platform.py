@@ -5,7 +5,9 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Mapping
+from typing import Any
 
+import grpc
 import pytest
 
 import kuma_store_postgres
@@ -93,6 +95,26 @@ def test_a_dataplane_written_on_one_reaches_an_envoy_on_the_other(server: Server
             eventually(lambda: one.get(insights).body["dataplaneInsight"]["subscriptions"])
 
 
+@pytest.mark.parametrize("how", ["revoked", "of a retired key"])
+def test_a_stream_whose_token_is_over_by_the_other_one_ends_within_a_second(
+    server: Server, database: str, how: str
+) -> None:
+    environ = server.environ(database)
+    with running_platform(PLUGINS, environ) as one, running_platform(PLUGINS, environ) as two:
+        one.apply(ORDERS)
+        token = one.token("orders-1")
+        with fleet(two) as envoys:
+            envoy = envoys.connect(DeltaClient("default.orders-1"), token)
+            eventually(lambda: envoy.client.received)
+            if how == "revoked":
+                _admin(one, "POST", "/tokens/revocations", {"token": token})
+            else:
+                key = _admin(one, "GET", "/tokens/signing-keys")["items"][0]["id"]
+                _admin(one, "POST", "/tokens/signing-keys")
+                _admin(one, "DELETE", f"/tokens/signing-keys/{key}")
+            eventually(lambda: envoy.code is grpc.StatusCode.UNAUTHENTICATED, 1.0, "the end of the stream")
+
+
 def test_two_that_start_at_once_on_an_empty_database_both_come_up(server: Server, database: str) -> None:
     failures: list[BaseException] = []
     gate = threading.Barrier(2)
@@ -117,6 +139,13 @@ def test_a_start_without_a_schema_ends_with_the_sentence(server: Server) -> None
     sentence = "holds no tables of Kuma yet: run `kuma-cp migrate up`"
     with server.database() as name, pytest.raises(ConfigError, match=sentence):
         running_platform(PLUGINS, server.environ(name)).__enter__()
+
+
+def _admin(cp: RunningPlatform, method: str, path: str, body: object = None) -> Mapping[str, Any]:
+    answer = cp.request(method, path, body, cp.admin)
+    assert answer.status == 200, answer
+    found: Mapping[str, Any] = answer.body
+    return found
 
 
 def _client() -> Mapping[str, object]:

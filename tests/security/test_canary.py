@@ -37,6 +37,7 @@ PASSWORD = "canary-password-of-the-database"
 PIECE = 32
 OWNERS = ("default", "shop")
 CERTIFICATES = "/meshes/shop/ca/provided/certificates"
+ROTATIONS = "/meshes/default/ca/builtin/rotations"
 
 
 class Canaries:
@@ -130,6 +131,7 @@ def planted(cp: RunningPlatform, key_file: Path) -> tuple[Canaries, str, str]:
     cp.apply(mesh("shop", mtls={"enabled": True, "ca": {"provided": {}}}))
     cp.apply(mesh("default", mtls={"enabled": True, "ca": {"builtin": {}}}))
     cp.apply(dataplane("web-1", inbound("127.0.0.1:8080:80", "web")))
+    assert cp.request("POST", ROTATIONS, port=cp.admin).status == 200
     canaries, token = Canaries(), cp.token("web-1")
     canaries.plant("token", token.partition(".")[2])
     canaries.plant("uploaded key", key)
@@ -162,6 +164,7 @@ def other_ports(cp: RunningPlatform) -> Iterator[tuple[str, str]]:
         ("/ready", cp.diagnostics),
         ("/tokens", cp.admin),
         (CERTIFICATES, cp.admin),
+        (ROTATIONS, cp.admin),
     ):
         answer = cp.request("GET", path, port=port)
         yield f"{port} {path}", f"{answer.headers} {json.dumps(answer.body)}"
@@ -209,6 +212,8 @@ def commands(cp: RunningPlatform, folder: Path, key: str) -> Iterator[tuple[str,
         ("config", "view"),
         (*manage, "list", "--mesh=shop"),
         add,
+        ("manage", "ca", "builtin", "status"),
+        ("manage", "ca", "builtin", "rotate"),
     ):
         done = kumactl(cp, folder, *words)
         yield f"kumactl {' '.join(words)}", done.stdout + done.stderr

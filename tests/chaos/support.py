@@ -58,9 +58,10 @@ class ControlPlane:
         }
         self.process: subprocess.Popen[bytes] | None = None
 
-    def start(self, wait: bool = True) -> None:
-        """Start the program; by default wait until it says that it is ready."""
-        self.process = start([str(BIN / "kuma-cp"), "run"], self.log, self._stack, env=self._environ)
+    def start(self, wait: bool = True, before: str = "") -> None:
+        """Start the program, after another line of the shell; by default wait until it says that it is ready."""
+        line = f"{before or 'true'} && exec {BIN / 'kuma-cp'} run"
+        self.process = start(["bash", "-c", line], self.log, self._stack, env=self._environ)
         if wait:
             eventually(self.is_ready, READY_SECONDS, f"a ready control plane; its log: {self.log}")
 

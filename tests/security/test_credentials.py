@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import hmac
+import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -9,6 +12,7 @@ from typing import Any
 import grpc
 import jwt
 import pytest
+from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from envoy_data_plane.envoy.config.core.v3 import Node
 from envoy_data_plane.envoy.service.discovery.v3 import (
@@ -76,6 +80,7 @@ def tokens(cp: RunningPlatform, which: str) -> list[str]:
         "revoked": [revoked(cp)],
         "forged": [signed(cp, rsa.generate_private_key(65537, 2048))],
         "unsigned": [signed(cp, None, "none")],
+        "hmac with the public key": [hmac_signed(cp)],
         "good": [good],
     }
     return shown[which]
@@ -102,6 +107,20 @@ def signed(cp: RunningPlatform, key: Any = "own", algorithm: str = "RS256", **cl
     return jwt.encode(said, own.private if key == "own" else key, algorithm, headers={"kid": own.id})
 
 
+def hmac_signed(cp: RunningPlatform) -> str:
+    """A token by the public key, which everybody may know, used as the secret of an HMAC."""
+    own = cp.platform.context.signing_keys.to_sign()
+    pem, form = serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    header = json.dumps({"alg": "HS256", "typ": "JWT", "kid": own.id}).encode()
+    start = f"{unpadded(header)}.{signed(cp).split('.')[1]}"
+    secret = own.public.public_bytes(pem, form)
+    return f"{start}.{unpadded(hmac.digest(secret, start.encode(), 'sha256'))}"
+
+
+def unpadded(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
 REFUSALS = {
     "none": "could not parse token: it is empty",
     "empty": "could not parse token: it is empty",
@@ -115,6 +134,7 @@ REFUSALS = {
     "retired key": "could not parse token: the key that signed it is not known here; generate a new one with",
     "forged": "could not parse token: its signature is wrong",
     "unsigned": "could not parse token: its algorithm is not RS256",
+    "hmac with the public key": "could not parse token: its algorithm is not RS256",
     "good": "",
 }
 UNKNOWN, UNAUTHENTICATED = grpc.StatusCode.UNKNOWN, grpc.StatusCode.UNAUTHENTICATED

@@ -88,3 +88,14 @@ class Busy(KumaError):
 
 class StoreUnavailable(KumaError):
     """The store cannot be reached at the moment; the same request may succeed later."""
+
+
+class StoreTakesNoWrites(StoreUnavailable):
+    """The store can be read, but not written to at the moment.
+
+    ``reason`` says why in a few words that anybody may read, without addresses or names.
+    """
+
+    def __init__(self, message: str, reason: str = "") -> None:
+        super().__init__(message)
+        self.reason = reason or "its log has the reason"

@@ -16,6 +16,7 @@ from kuma_core.errors import (
     InvalidResource,
     KumaError,
     NotFound,
+    StoreTakesNoWrites,
     StoreUnavailable,
     UnreadableResource,
     Violation,
@@ -30,6 +31,7 @@ STATUS: list[tuple[type[KumaError], int, str]] = [
     (Conflict, 409, "Conflict: the resource was changed by somebody else at the same time; try again"),
     (AlreadyExists, 409, "Conflict: the resource was created by somebody else at the same time; try again"),
     (Busy, 503, ""),
+    (StoreTakesNoWrites, 503, "The store takes no writes at the moment"),
     (StoreUnavailable, 503, "The store cannot be reached at the moment; try again later"),
     (KumaError, 500, "Internal Server Error"),
 ]
@@ -70,6 +72,8 @@ def _known(req: falcon.Request, resp: falcon.Response, error: KumaError, params:
     status, details = next((code, text) for known, code, text in STATUS if isinstance(error, known))
     if isinstance(error, Busy):
         details = str(error)
+    if isinstance(error, StoreTakesNoWrites):
+        details = f"{details}: {error.reason}; try again later"
     if isinstance(error, UnreadableResource):
         details = f"Internal Server Error: {error}"
     if status >= 500:

@@ -26,6 +26,7 @@ from kuma_core.errors import (
     NotFound,
     PluginError,
     Severity,
+    StoreTakesNoWrites,
     StoreUnavailable,
     Violation,
 )
@@ -120,6 +121,7 @@ __all__ = [
     "Stop",
     "Store",
     "StoreFactory",
+    "StoreTakesNoWrites",
     "StoreUnavailable",
     "Subject",
     "TagPairs",

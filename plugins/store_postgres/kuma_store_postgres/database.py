@@ -12,9 +12,9 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from kuma_core.sdk import Config, ConfigError, StoreUnavailable
+from kuma_core.sdk import Config, ConfigError, StoreTakesNoWrites, StoreUnavailable
 from kuma_store_postgres.patience import PatientConnection
-from kuma_store_postgres.problems import ERRORS, sentence
+from kuma_store_postgres.problems import ERRORS, no_writes, sentence
 
 TLS_MODES = MappingProxyType(
     {
@@ -123,11 +123,12 @@ class Database:
 
     @contextmanager
     def explained(self) -> Iterator[None]:
-        """Turn the errors of the driver and of SQLAlchemy into ``StoreUnavailable``."""
+        """Turn the errors of the driver and of SQLAlchemy into ``StoreUnavailable`` or its kin."""
         try:
             yield
         except ERRORS as error:
-            raise StoreUnavailable(sentence(error, str(self))) from None
+            text, reason = sentence(error, str(self)), no_writes(error)
+            raise (StoreTakesNoWrites(text, reason) if reason else StoreUnavailable(text)) from None
 
 
 def _files(config: Config) -> dict[str, str]:

@@ -15,11 +15,15 @@ _LONGEST = 400
 _HINTS = {
     "42P01": "its tables are missing; run `kuma-cp migrate up`",
     "42501": "its user may not do this; give it the rights to read and write the tables of Kuma",
-    "53100": "its disk is full",
     "57014": "a statement took too long (store.postgres.statementTimeout)",
-    "25006": "it takes no writes at the moment",
 }
 """By SQLSTATE, in words that fit behind the name of the database."""
+
+_NO_WRITES = {
+    "53100": "its disk is full",
+    "25006": "it is read-only, as a replica is",
+}
+"""By SQLSTATE, why a database that can be read cannot be written to."""
 
 _REFUSALS = (
     ("password authentication failed", "user or password is wrong (store.postgres.user and .password)"),
@@ -62,10 +66,16 @@ def sentence(error: BaseException, where: str) -> str:
     cause = getattr(error, "orig", None) or error
     state = getattr(cause, "sqlstate", None)
     text = said(cause)
-    known = _HINTS.get(state or "") or refusal(cause)
+    known = {**_HINTS, **_NO_WRITES}.get(state or "") or refusal(cause)
     if known:
         return f"{where} cannot be used: {known} ({text})"
     return f"{where} cannot be reached: {text}" if state is None else f"{where} failed: {text}"
+
+
+def no_writes(error: BaseException) -> str | None:
+    """Why nothing can be written, if it can still be read; else ``None``."""
+    cause = getattr(error, "orig", None) or error
+    return _NO_WRITES.get(getattr(cause, "sqlstate", None) or "")
 
 
 def refusal(error: BaseException) -> str | None:

@@ -113,16 +113,26 @@ class OwnServer(Server):
         self._folder = folder
         self.socket = str(folder) if len(str(folder)) < 80 else ""  # the kernel takes 107 characters in all
         self._process: subprocess.Popen[bytes] | None = None
+        self._inside: list[str] = []
         self._as = {"user": "nobody", "group": "nogroup", "extra_groups": []} if os.geteuid() == 0 else {}
 
     def prepare(self) -> None:
         """Make the cluster; connections over TCP need the password."""
         secret = self._folder / "password"
         secret.write_text(PASSWORD)
-        if self._as:
+        if os.geteuid() == 0:
             for path in (self._folder, secret):
                 shutil.chown(path, "nobody", "nogroup")
-        command = [str(_folder() / "initdb"), "-D", str(self._folder / "data"), "-U", USER, "-E", "UTF8"]
+        command = [
+            *self._inside,
+            str(_folder() / "initdb"),
+            "-D",
+            str(self._folder / "data"),
+            "-U",
+            USER,
+            "-E",
+            "UTF8",
+        ]
         command += ["--auth=scram-sha-256", f"--pwfile={secret}", "--no-sync", "--locale=C"]
         subprocess.run(command, check=True, capture_output=True, cwd=self._folder, **self._as)
 
@@ -130,7 +140,7 @@ class OwnServer(Server):
         """Start the server and wait until it lets clients in."""
         options = {"port": self.port, "listen_addresses": self.host, "unix_socket_directories": self.socket}
         options |= {"max_connections": 200, "shared_memory_type": "mmap", "log_line_prefix": "%d> "}
-        command = [str(_folder() / "postgres"), "-D", str(self._folder / "data")]
+        command = [*self._inside, str(_folder() / "postgres"), "-D", str(self._folder / "data")]
         for name, value in options.items():
             command += ["-c", f"{name}={value}"]
         with (self._folder / "log").open("ab") as log:

@@ -11,7 +11,17 @@ from dataclasses import replace
 
 import pytest
 
-from kuma_core.sdk import Change, Conflict, NotFound, Op, Record, ResourceKey, Store, StoreUnavailable
+from kuma_core.sdk import (
+    Change,
+    Conflict,
+    NotFound,
+    Op,
+    Record,
+    ResourceKey,
+    Store,
+    StoreTakesNoWrites,
+    StoreUnavailable,
+)
 from kuma_core.testing.ports import free_port
 from kuma_core.testing.stores import RESYNC, at_once, key, watching
 from kuma_core.testing.stores import WRITERS as WRITERS_AT_ONCE
@@ -67,7 +77,7 @@ def test_a_database_that_takes_no_writes_is_still_read(server: Server, where: Da
         server.terminate_clients(where.name)
         assert store.get(record.key) == record
         for write in (lambda: store.create(key("b"), "{}"), lambda: store.delete(record.key)):
-            with pytest.raises(StoreUnavailable, match="it takes no writes at the moment"):
+            with pytest.raises(StoreTakesNoWrites, match="it is read-only, as a replica is"):
                 write()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 import time
 from collections.abc import Mapping
@@ -78,6 +79,36 @@ def test_a_restart_of_the_database_is_survived(mortal_server: OwnServer, mortal_
         assert cp.get("/meshes/default/dataplanes/orders-1").status == 200
         cp.apply(dataplane("orders-1", inbound("10.0.0.9:80:80", "orders")))
         eventually(lambda: _sees(envoy.client, "10.0.0.9"), 15, "a change after the restart")
+
+
+def test_a_database_that_hangs_starves_no_stream(mortal_server: OwnServer, mortal_database: str) -> None:
+    """Whoever is connected stays so, whoever comes is served from memory, and requests are answered in time."""
+    environ = mortal_server.environ(mortal_database) | {
+        "KUMA_STORE_POSTGRES_STATEMENT_TIMEOUT": "500ms",
+        "KUMA_STORE_POSTGRES_CONNECTION_TIMEOUT": "1",
+    }
+    with running_platform(PLUGINS, environ) as cp, fleet(cp) as envoys:
+        cp.apply(ORDERS, _client(), {**_client(), "name": "web-2"})
+        token = cp.token("web-2")
+        envoy = envoys.connect(DeltaClient("default.web-1"))
+        eventually(lambda: _sees(envoy.client, "10.0.0.1"))
+        mortal_server.pause(signal.SIGSTOP)
+        try:
+            begun = time.monotonic()
+            late = envoys.connect(DeltaClient("default.web-2"), token)
+            eventually(
+                lambda: _sees(late.client, "10.0.0.1"), 5, "a proxy that comes while the database hangs"
+            )
+            assert cp.put("/meshes/default/dataplanes/orders-1", ORDERS).status == 503
+            assert ready(cp) == 503
+            assert cp.request("GET", "/healthy", port=cp.diagnostics).status == 200
+            assert time.monotonic() - begun < 15
+            assert envoy.code is late.code is None
+        finally:
+            mortal_server.pause(signal.SIGCONT)
+        cp.apply(dataplane("orders-1", inbound("10.0.0.9:80:80", "orders")))
+        for client in (envoy.client, late.client):
+            eventually(lambda client=client: _sees(client, "10.0.0.9"), 15)  # type: ignore[misc]
 
 
 def test_a_dataplane_written_on_one_reaches_an_envoy_on_the_other(server: Server, database: str) -> None:

@@ -163,6 +163,8 @@ def other_ports(cp: RunningPlatform) -> Iterator[tuple[str, str]]:
         ("/metrics", cp.diagnostics),
         ("/ready", cp.diagnostics),
         ("/tokens", cp.admin),
+        ("/tokens/revocations", cp.admin),
+        ("/tokens/signing-keys", cp.admin),
         (CERTIFICATES, cp.admin),
         (ROTATIONS, cp.admin),
     ):
@@ -182,6 +184,13 @@ def bad_requests(cp: RunningPlatform, token: str, key: str) -> Iterator[tuple[st
         ("POST", "/tokens", {"name": "a", "mesh": "b", "validFor": token}, cp.admin),
         ("POST", "/tokens", {"name": [token], "mesh": 3}, cp.admin),
         ("POST", "/tokens", token.encode(), cp.admin),
+        ("POST", "/tokens/revocations", {"token": token + "x"}, cp.admin),
+        ("POST", "/tokens/revocations", {"token": key}, cp.admin),
+        ("POST", "/tokens/revocations", {"token": [token]}, cp.admin),
+        ("POST", "/tokens/revocations", {"token": token, "id": "x"}, cp.admin),
+        ("POST", "/tokens/revocations", {"id": token}, cp.admin),
+        ("POST", "/tokens/revocations", {"id": "x", "expires": token}, cp.admin),
+        ("DELETE", f"/tokens/signing-keys/{token}", None, cp.admin),
         ("PUT", "/meshes/new", token.encode(), cp.api),
         ("PUT", "/meshes/new", {"type": "Mesh", "name": "new", "mtls": {"enabled": key}}, cp.api),
         (
@@ -211,6 +220,8 @@ def commands(cp: RunningPlatform, folder: Path, key: str) -> Iterator[tuple[str,
         ("inspect", "dataplanes", "-o", "json"),
         ("config", "view"),
         (*manage, "list", "--mesh=shop"),
+        ("revoke", "dataplane-token", f"--token-file={folder / 'key'}"),
+        ("inspect", "signing-keys"),
         add,
         ("manage", "ca", "builtin", "status"),
         ("manage", "ca", "builtin", "rotate"),
@@ -231,6 +242,11 @@ def test_a_canary_appears_nowhere(
         outputs = dict(walk(cp)) | dict(other_ports(cp)) | dict(commands(cp, tmp_path, key))
         outputs |= dict(bad_requests(cp, token, key))
         eventually(lambda: "web-1" in outputs["GET /meshes/default/dataplanes/web-1"])
+        revoked = cp.request("POST", "/tokens/revocations", {"token": token}, cp.admin)
+        assert revoked.status == 200
+        outputs["revoked"] = json.dumps(revoked.body)
+        outputs["revoked tokens"] = kumactl(cp, tmp_path, "inspect", "revoked-tokens").stdout
+        eventually(lambda: "a stream ends with its credential" in log.getvalue())
         outputs["kuma-dp"] = sidecar.log.read_text()
     outputs |= dict(stored(cp))
     outputs["log"], outputs["other logs"] = log.getvalue(), caplog.text

@@ -235,6 +235,16 @@ async def test_a_stream_that_ended_by_itself_is_forgotten(guard: Guard) -> None:
 
 
 @running
+async def test_once_it_is_closed_nobody_is_asked(guard: Guard) -> None:
+    credential = Credential()
+    await admit(guard, credential.proof(), Stream())
+    guard.close()
+    guard.look_again()
+    await looked(guard)
+    assert credential.asked == 0
+
+
+@running
 async def test_a_stream_is_ended_once(guard: Guard) -> None:
     credential, stream = Credential(), Stream()
     given = await admit(guard, credential.proof(0.05), stream)

@@ -39,6 +39,7 @@ class Guard:
         self._open: set[Pass] = set()
         self._hints = 0
         self._looking: asyncio.Task[None] | None = None
+        self._closed = False
         self._thread = ThreadPoolExecutor(1, "stream-guard")
 
     def __len__(self) -> int:
@@ -72,11 +73,12 @@ class Guard:
     def look_again(self) -> None:
         """Ask about every stream's credential: some may have been taken back. Hints that come fast are one."""
         self._hints += 1
-        if self._looking is None and self._open:
+        if self._looking is None and self._open and not self._closed:
             self._looking = asyncio.get_running_loop().create_task(self._look())
 
     def close(self) -> None:
         """Nobody will be asked again."""
+        self._closed = True
         self._thread.shutdown(wait=False, cancel_futures=True)
 
     async def _look(self) -> None:

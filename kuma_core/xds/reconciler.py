@@ -215,21 +215,33 @@ class Reconciler:
     def _reconcile(self, batch: list[Item]) -> None:
         started = time.monotonic()
         self._note_arrivals(batch)
+        if self._views.stale:  # the store failed before, and may take its time to fail again
+            self._serve_from_memory()
         try:
             effects = self._views.apply([item for item in batch if isinstance(item, Change)])
         except KumaError as error:
             _log.warning("the store cannot be read; proxies keep what they have", error=str(error))
             self._refuse(batch, error)
+            self._serve_from_memory()
             return
         dirty, self._dirty = self._dirty | self._affected(effects), set()
-        delivery = self._generate(dirty)
-        if delivery.at_once or delivery.afterwards:
-            self._deliver(delivery)
+        self._hand_over(dirty)
         self._answer(batch)
         self.work.passes += 1
         self.work.seconds += time.monotonic() - started
         self._settled_at = time.monotonic()
         self.ready.set()
+
+    def _hand_over(self, dirty: set[Proxy]) -> None:
+        delivery = self._generate(dirty)
+        if delivery.at_once or delivery.afterwards:
+            self._deliver(delivery)
+
+    def _serve_from_memory(self) -> None:
+        """Give those who came what is known; of whom nothing is known, they wait until the store can be read."""
+        if self.ready.is_set():
+            self._hand_over(self._dirty)
+            self._dirty = {proxy for proxy in self._dirty if self._connected[proxy].snapshot is None}
 
     def _note_arrivals(self, batch: list[Item]) -> None:
         for item in batch:

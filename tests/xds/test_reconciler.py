@@ -11,6 +11,7 @@ from kuma_core.errors import StoreUnavailable
 from kuma_core.lifecycle import Stop
 from kuma_core.model import ResourceKey
 from kuma_core.resources.changes import ChangeFeed
+from kuma_core.resources.contract import Change, Op
 from kuma_core.resources.manager import ResourceManager
 from kuma_core.testing.builders import dataplane, inbound, mesh, outbound
 from kuma_core.testing.platform import make_catalog
@@ -274,6 +275,45 @@ def test_an_unreachable_store_costs_time_only(monkeypatch):
         bench.apply(caller("api"), echo("echo-1", 9000))
         eventually(lambda: "api" in bench.snapshots)
         eventually(lambda: _ports(bench.snapshots["web"]) == 2)
+
+
+def test_who_comes_while_the_store_is_unreachable_is_served_from_memory(monkeypatch):
+    monkeypatch.setattr("kuma_core.xds.reconciler.RETRY_SECONDS", 0.05)
+    with running(Bench()) as bench:
+        bench.apply(echo("echo-1", 9000), caller("web"), caller("api"))
+        bench.connect("web")
+        eventually(lambda: "web" in bench.snapshots)
+        bench.apply(caller("late"))
+        bench.store.broken = True
+        bench.connect("api")
+        eventually(lambda: "api" in bench.snapshots)
+        bench.reconciler.changed(Change(Op.RESYNC))
+        bench.connect("nobody")
+        bench.reconciler.closed(Proxy("default", "web"))
+        bench.connect("web")
+        eventually(lambda: bench.delivered_to().count(["web"]) == 2)
+        assert "nobody" not in bench.snapshots
+        bench.store.broken = False
+        bench.apply(caller("nobody"))
+        eventually(lambda: "nobody" in bench.snapshots)
+        assert bench.delivered_to().count(["web"]) == 2
+
+
+def test_who_comes_before_the_store_was_ever_read_waits_for_it(monkeypatch):
+    monkeypatch.setattr("kuma_core.xds.reconciler.RETRY_SECONDS", 0.05)
+    bench = Bench()
+    bench.apply(echo("echo-1", 9000))
+    bench.store.broken = True
+    bench.connect("echo-1")
+
+    def mended():
+        bench.store.broken = False
+
+    timer = threading.Timer(0.3, mended)
+    timer.start()
+    with running(bench):
+        assert eventually(lambda: bench.snapshots.get("echo-1")) is not EMPTY
+    timer.join()
 
 
 def test_a_record_that_cannot_be_read_costs_its_own_dataplane_only():

@@ -1,19 +1,16 @@
-"""Configuration (API specification, 5.2, 5.3 and 5.4): sources, types, rules, and what is shown of it."""
+"""Configuration (API specification, 5.2): sources, types, rules, and what is shown of it."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kuma_core import builtin
-from kuma_core.builtin.autoconfiguration import autoconfigured
-from kuma_core.builtin.settings import DEFAULT_MESH, SETTINGS
+from kuma_core.builtin.settings import SETTINGS
 from kuma_core.config import (
     DURATION,
     FLAG,
@@ -27,8 +24,6 @@ from kuma_core.config import (
     build_config,
 )
 from kuma_core.errors import ConfigError
-from kuma_core.plugin.catalog import build_catalog
-from kuma_core.runtime.configuration import MAX_CONFIG_BYTES, read_config
 
 
 def setting(path: str, type_: ValueType, default: Any, **more: Any) -> Setting:
@@ -283,244 +278,3 @@ def test_changes_give_another_configuration() -> None:
     assert (config.number("shop.port"), other.number("shop.port")) == (80, 81)
     assert other.sources["shop.port"] == "autoconfiguration"
     assert (config.warnings, other.warnings) == ((), ("mind the step",))
-
-
-# -- the kernel's keys (5.3)
-
-
-def effective(document: Mapping[str, Any] | None = None, **environ: str) -> Config:
-    return autoconfigured(build_config(SETTINGS, document or {}, "kuma-cp.yaml", environ))
-
-
-DEFAULTS: dict[str, Any] = {
-    "environment": "universal",
-    "general.advertisedHostname": "localhost",
-    "store.type": "memory",
-    "store.kubernetes.systemNamespace": "kuma-system",
-    "store.postgres.host": "127.0.0.1",
-    "store.postgres.port": 15432,
-    "store.postgres.user": "kuma",
-    "store.postgres.password": "kuma",
-    "store.postgres.dbName": "kuma",
-    "store.postgres.connectionTimeout": 5,
-    "store.postgres.tls.mode": "disable",
-    "bootstrapServer.port": 5682,
-    "bootstrapServer.params.adminAddress": "127.0.0.1",
-    "bootstrapServer.params.adminPort": 0,
-    "bootstrapServer.params.adminAccessLogPath": "/dev/null",
-    "bootstrapServer.params.xdsConnectTimeout": 1_000_000_000,
-    "xdsServer.grpcPort": 5678,
-    "xdsServer.diagnosticsPort": 5680,
-    "xdsServer.dataplaneConfigurationRefreshInterval": 1_000_000_000,
-    "xdsServer.dataplaneStatusFlushInterval": 1_000_000_000,
-    "sdsServer.grpcPort": 5677,
-    "adminServer.apis.dataplaneToken.enabled": True,
-    "adminServer.local.port": 5679,
-    "adminServer.public.enabled": False,
-    "dataplaneTokenServer.enabled": True,
-    "apiServer.port": 5681,
-    "apiServer.readOnly": False,
-    "apiServer.corsAllowedDomains": (".*",),
-    "guiServer.port": 5683,
-    "runtime.kubernetes.admissionServer.port": 5443,
-    "defaults.mesh": DEFAULT_MESH,
-    "reports.enabled": True,
-    "discovery.universal.pollingInterval": 1_000_000_000,
-}
-
-
-@pytest.mark.parametrize("path", DEFAULTS)
-def test_the_defaults_of_5_3(path: str) -> None:
-    assert {item.path: item.default for item in SETTINGS}[path] == DEFAULTS[path]
-
-
-RULES = [
-    (
-        "KUMA_ENVIRONMENT",
-        "moon",
-        "Environment validation failed: Environment should be either kuber",
-    ),
-    (
-        "KUMA_BOOTSTRAP_SERVER_PORT",
-        "65536",
-        "Bootstrap Server validation failed: Port must be in the",
-    ),
-    (
-        "KUMA_BOOTSTRAP_SERVER_PORT",
-        "-1",
-        "Bootstrap Server validation failed: Port must be in the",
-    ),
-    ("KUMA_BOOTSTRAP_SERVER_PARAMS_ADMIN_ADDRESS", "", "AdminAddress cannot be empty"),
-    ("KUMA_BOOTSTRAP_SERVER_PARAMS_ADMIN_ADDRESS", "host", "AdminAddress should be a valid IP address"),
-    ("KUMA_BOOTSTRAP_SERVER_PARAMS_ADMIN_PORT", "70000", "AdminPort must be in the range [0, 65535]"),
-    ("KUMA_BOOTSTRAP_SERVER_PARAMS_ADMIN_ACCESS_LOG_PATH", "", "AdminAccessLogPath cannot be empty"),
-    ("KUMA_BOOTSTRAP_SERVER_PARAMS_XDS_PORT", "70000", "must be in the range [0, 65535]"),
-    ("KUMA_BOOTSTRAP_SERVER_PARAMS_XDS_CONNECT_TIMEOUT", "-1s", "XdsConnectTimeout cannot be negative"),
-    ("KUMA_XDS_SERVER_GRPC_PORT", "-1", "Xds Server validation failed: GrpcPort cannot be negative"),
-    ("KUMA_XDS_SERVER_DIAGNOSTICS_PORT", "-1", "DiagnosticPort cannot be negative"),
-    ("KUMA_XDS_SERVER_DATAPLANE_CONFIGURATION_REFRESH_INTERVAL", "0", "RefreshInterval must be positive"),
-    ("KUMA_XDS_SERVER_DATAPLANE_STATUS_FLUSH_INTERVAL", "-1s", "FlushInterval must be positive"),
-    ("KUMA_SDS_SERVER_GRPC_PORT", "-1", "SDS Server validation failed: GrpcPort cannot be negative"),
-    (
-        "KUMA_ADMIN_SERVER_LOCAL_PORT",
-        "65536",
-        "Admin Server validation failed: Local validation failed",
-    ),
-    (
-        "KUMA_DATAPLANE_TOKEN_SERVER_LOCAL_PORT",
-        "65536",
-        "Dataplane Token Server validation failed: Local validation",
-    ),
-    ("KUMA_API_SERVER_PORT", "-1", "ApiServer validation failed: Port cannot be negative"),
-    ("KUMA_GUI_SERVER_PORT", "65536", "GuiServer validation failed: Port must be in the range [0, 65535]"),
-    (
-        "KUMA_KUBERNETES_ADMISSION_SERVER_PORT",
-        "65536",
-        "Runtime validation failed: Port must be in",
-    ),
-]
-
-
-@pytest.mark.parametrize(("name", "text", "said"), RULES, ids=[f"{rule[0]}={rule[1]}" for rule in RULES])
-def test_the_rules_of_5_3(name: str, text: str, said: str) -> None:
-    with pytest.raises(ConfigError) as caught:
-        effective(**{name: text})
-    assert str(caught.value).startswith("Invalid configuration: ")
-    assert said in str(caught.value)
-    assert name in str(caught.value)
-
-
-def test_every_port_is_a_port() -> None:
-    ports = [item for item in SETTINGS if item.path.lower().endswith("port")]
-    assert len(ports) > 10
-    for item in ports:
-        assert item.check
-        assert item.check(-1), item.path
-        assert item.check(65536), item.path
-        assert not item.check(0), item.path
-        assert not item.check(65535), item.path
-
-
-def test_no_default_breaks_its_rule() -> None:
-    assert [item.path for item in SETTINGS if item.check and item.check(item.default)] == []
-
-
-def test_the_variables_of_the_kernel_are_named_by_the_scheme() -> None:
-    assert [item.path for item in SETTINGS if not item.env.startswith("KUMA_")] == []
-
-
-def test_the_mesh_of_the_first_start_by_its_undocumented_variable() -> None:
-    assert effective(DEFAULTS_MESH="type: Mesh").text("defaults.mesh") == "type: Mesh"
-
-
-# -- 5.4: what follows from other values
-
-
-def test_autoconfiguration() -> None:
-    config = effective(KUMA_GENERAL_ADVERTISED_HOSTNAME="cp.orchard", KUMA_XDS_SERVER_GRPC_PORT="15678")
-    params = "bootstrapServer.params"
-    assert config.text(f"{params}.xdsHost") == "cp.orchard"
-    assert config.number(f"{params}.xdsPort") == 15678
-    assert config.sources[f"{params}.xdsPort"] == "autoconfiguration"
-
-
-def test_autoconfiguration_leaves_alone_what_was_said() -> None:
-    document = {"bootstrapServer": {"params": {"xdsHost": "proxy.example", "xdsPort": 99}}}
-    config = effective(document)
-    assert config.text("bootstrapServer.params.xdsHost") == "proxy.example"
-    assert config.number("bootstrapServer.params.xdsPort") == 99
-    assert config.sources["bootstrapServer.params.xdsHost"] == "kuma-cp.yaml"
-
-
-def test_worked_example_11_11() -> None:
-    document = {"apiServer": {"port": 7000}, "general": {"advertisedHostname": "cp.orchard"}}
-    config = effective(document, KUMA_API_SERVER_PORT="7001")
-    assert config.number("apiServer.port") == 7001
-    assert config.text("bootstrapServer.params.xdsHost") == "cp.orchard"
-    assert config.number("bootstrapServer.params.xdsPort") == 5678
-
-
-# -- the file
-
-
-CATALOG = build_catalog(builtin, [])
-
-
-def read(path: Path) -> Config:
-    return read_config(CATALOG, str(path), {})
-
-
-@pytest.mark.parametrize("text", ["", "---\n", "# only a comment\n", "{}", "null"])
-def test_an_empty_file_is_no_configuration(tmp_path: Path, text: str) -> None:
-    (tmp_path / "cp.yaml").write_text(text)
-    assert read(tmp_path / "cp.yaml").number("apiServer.port") == 5681
-
-
-def test_a_file_in_yaml_and_in_json(tmp_path: Path) -> None:
-    (tmp_path / "cp.yaml").write_text("apiServer:\n  port: 7000\n  corsAllowedDomains: [a, b]\n")
-    (tmp_path / "cp.json").write_text('{"apiServer": {"port": 7000, "corsAllowedDomains": ["a", "b"]}}')
-    for name in ("cp.yaml", "cp.json"):
-        config = read(tmp_path / name)
-        assert config.number("apiServer.port") == 7000
-        assert config.texts("apiServer.corsAllowedDomains") == ("a", "b")
-        assert config.sources["apiServer.port"] == str(tmp_path / name)
-
-
-def test_a_file_that_is_missing_or_a_directory(tmp_path: Path) -> None:
-    for path, reason in ((tmp_path / "none.yaml", "No such file"), (tmp_path, "Is a directory")):
-        with pytest.raises(ConfigError) as caught:
-            read(path)
-        assert str(caught.value).startswith(f'Failed to access configuration file "{path}": {reason}')
-
-
-@pytest.mark.parametrize(
-    ("content", "said"),
-    [
-        (b"apiServer: [", "neither YAML nor JSON"),
-        (b"- 1\n- 2\n", "expected one YAML mapping"),
-        (b"just words", "expected one YAML mapping"),
-        (b"a: 1\n---\nb: 2\n", "expected one YAML mapping"),
-        (b"a: 1\na: 2\n", 'key "a" occurs twice'),
-        (b"a: " + b"[" * 200 + b"]" * 200, "nested deeper than 64"),
-        (b"a: " + b'{"a":' * 5000 + b"1" + b"}" * 5000, "nested deeper than 64"),
-        (
-            b"a: &a [x,x,x,x]\n"
-            + b"".join(
-                b"%c: &%c [*%c,*%c,*%c,*%c,*%c,*%c]\n" % (c + 1, c + 1, *[c] * 6) for c in range(97, 110)
-            ),
-            "more than 500000 values",
-        ),
-        (b"a: !!python/object:os.system x\n", "is not understood"),
-    ],
-    ids=["broken", "list", "text", "two", "twice", "deep", "deep JSON", "bomb", "tag"],
-)
-def test_a_file_that_cannot_be_parsed(tmp_path: Path, content: bytes, said: str) -> None:
-    path = tmp_path / "cp.yaml"
-    path.write_bytes(content)
-    with pytest.raises(ConfigError) as caught:
-        read(path)
-    assert str(caught.value).startswith(f'Failed to parse configuration from file "{path}": ')
-    assert said in str(caught.value)
-    assert len(str(caught.value)) < 600
-
-
-def test_a_file_that_is_not_text(tmp_path: Path) -> None:
-    (tmp_path / "cp.yaml").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(ConfigError, match="Failed to access configuration file"):
-        read(tmp_path / "cp.yaml")
-
-
-def test_a_file_that_is_too_large(tmp_path: Path) -> None:
-    path = tmp_path / "cp.yaml"
-    path.write_text("# " + "x" * MAX_CONFIG_BYTES)
-    with pytest.raises(ConfigError, match="it has more than 1 MiB"):
-        read(path)
-    with pytest.raises(ConfigError):
-        read(Path("/dev/zero"))
-
-
-def test_a_file_with_keys_that_nobody_knows(tmp_path: Path) -> None:
-    path = tmp_path / "cp.yaml"
-    path.write_text("apiServer:\n  prot: 7000\n")
-    (warning,) = read(path).warnings
-    assert warning.startswith(f'{path}: unknown configuration key "apiServer.prot" is ignored')

@@ -79,7 +79,7 @@ def test_each_stage_reaches_every_proxy_and_the_old_root_goes(cp: RunningPlatfor
         for one in (web, ledger):
             verified(one.chain(), [new])
             assert [len(one.bundle.secrets), len(one.identity.secrets)] == [3, 2]
-    assert cp.platform.context.instances.all()[cp.platform.instance_id].settled == {}
+    eventually(lambda: cp.platform.context.instances.all()[cp.platform.instance_id].settled == {})
 
 
 def test_it_may_be_done_again(cp: RunningPlatform) -> None:

@@ -13,7 +13,7 @@ from envoy_data_plane.envoy.extensions.transport_sockets.tls.v3 import (
 )
 
 from kuma_core.auth.contract import Proof, ProxyAuthenticator, Unauthenticated
-from kuma_core.ca.identity import IDENTITY_CERT, MESH_CA, IdentityIssuer, spiffe_ids
+from kuma_core.ca.identity import IDENTITY_CERT, MESH_CA, IdentityIssuer
 from kuma_core.errors import KumaError
 from kuma_core.model import ResourceKey
 from kuma_core.resources.manager import DATAPLANE, MESH, ResourceManager
@@ -55,7 +55,8 @@ class ProxySecrets:
 
     def fingerprint(self, key: Proxy, resource: str) -> str:
         """What decides about the secret's content, apart from keys and times."""
-        return self._fingerprint(key, resource, self.authority(key.mesh, resource))
+        authority = self.authority(key.mesh, resource)
+        return _digest(authority, *(self._services(key) if resource == IDENTITY_CERT else ()))
 
     def authority(self, mesh: str, resource: str) -> str:
         """What decides about the secret of this name in a mesh that is its authority's: whom to trust, or who signs.
@@ -67,31 +68,34 @@ class ProxySecrets:
         return _digest(told(mesh, spec))
 
     def make(self, key: Proxy, resource: str) -> MadeSecret:
-        """A new secret; raises ``KumaError`` with the sentences of section 5.3."""
-        authority = self.authority(key.mesh, resource)
-        fingerprint = self._fingerprint(key, resource, authority)
-        mesh = self._mesh(key.mesh)
-        if resource == MESH_CA:
-            sealed = _trust(self._issuer.trust_bundle(key.mesh, mesh))
-            return MadeSecret(sealed, fingerprint, authority=authority)
-        identity = self._issuer.issue(key.mesh, mesh, self._services(key))
+        """A new secret; raises ``KumaError`` with the sentences of section 5.3.
+
+        Each record is read once, or what thousands of proxies ask for at once would be asked of the store twice.
+        """
+        spec = self._mesh(key.mesh)
+        return self._made_trust(key, spec) if resource == MESH_CA else self._made_identity(key, spec)
+
+    def _made_trust(self, key: Proxy, spec: MeshSpec) -> MadeSecret:
+        bundle = self._issuer.trust_bundle(key.mesh, spec)
+        authority = _digest(bundle)
+        return MadeSecret(_trust(bundle), _digest(authority), authority=authority)
+
+    def _made_identity(self, key: Proxy, spec: MeshSpec) -> MadeSecret:
+        authority = _digest(self._issuer.signer(key.mesh, spec))
+        services = self._services(key)
+        identity = self._issuer.issue(key.mesh, spec, services)
         life = (identity.expires - datetime.now(UTC)).total_seconds()
         sealed = _identity(identity.chain, identity.key)
-        return MadeSecret(sealed, fingerprint, max(1.0, life * RENEWAL), authority)
-
-    def _fingerprint(self, key: Proxy, resource: str, authority: str) -> str:
-        return _digest(
-            authority, *(spiffe_ids(key.mesh, self._services(key)) if resource == IDENTITY_CERT else ())
-        )
+        return MadeSecret(sealed, _digest(authority, *services), max(1.0, life * RENEWAL), authority)
 
     def _services(self, proxy: Proxy) -> tuple[str, ...]:
         dataplane = self._resources.find(ResourceKey(DATAPLANE, *proxy.id))
         if dataplane is None:
             raise KumaError(f'unable to find Dataplane for proxy "{proxy}"')
-        services: tuple[str, ...] = dataplane.spec.services()
+        services = sorted(dataplane.spec.services())
         if not services:
             raise KumaError("Dataplane has no services associated with it")
-        return services
+        return tuple(services)
 
     def _mesh(self, name: str) -> MeshSpec:
         mesh = self._resources.find(ResourceKey(MESH, name, name))

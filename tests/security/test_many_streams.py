@@ -17,7 +17,7 @@ from kuma_core.testing.builders import dataplane, inbound
 from kuma_core.testing.platform import RunningPlatform, running_platform
 from kuma_core.xds.contract import CLUSTER
 
-from .support import DELTA, SDS
+from .support import DELTA, SDS, stream
 
 STREAMS = 2000
 """Twice as many as the library would let wait to be accepted by itself."""
@@ -54,3 +54,25 @@ async def ask(open_one: grpc.aio.StreamStreamMultiCallable, request: bytes, toke
         return error.code()
     call.cancel()
     return grpc.StatusCode.OK
+
+
+@pytest.mark.parametrize(
+    ("what", "read"),
+    [(IDENTITY_CERT, {"Mesh": 1, "Dataplane": 1, "Secret": 2}), (MESH_CA, {"Mesh": 1, "Secret": 1})],
+)
+def test_what_a_secret_costs_the_store(
+    monkeypatch: pytest.MonkeyPatch, what: str, read: dict[str, int]
+) -> None:
+    """A thousand proxies at once ask a thousand times as much. The root is read to tell who signs, and to sign."""
+    with running_platform([kuma_store_memory, kuma_ca_builtin]) as cp:
+        cp.apply(dataplane("web-1", inbound("127.0.0.1:8080:80", "web")))
+        with stream(cp, SDS, cp.token("web-1")) as first:
+            first.ask(what)  # what is kept for later is read by then
+            first.secret()
+        reads: Counter[str] = Counter()
+        ask_store = cp.platform.store.get
+        monkeypatch.setattr(cp.platform.store, "get", lambda key: reads.update([key.type]) or ask_store(key))
+        with stream(cp, SDS, cp.token("web-1")) as opened:
+            opened.ask(what)
+            opened.secret()
+            assert {kind: count for kind, count in reads.items() if kind in read} == read

@@ -268,9 +268,10 @@ def test_scenario_37_identities_are_renewed_under_load_without_a_failed_request(
             found = [item for item in certificates(server) if item.get("cert_chain")]
             return found[0]["cert_chain"][0]["serial_number"]
 
-        seen = {serial()}
+        seen, streams = {serial()}, set(cp.platform.servers._secrets_hub._sessions)
         with Load(port, pause=0.01) as load:
             eventually(lambda: seen.add(serial()) or len(seen) >= 3, 30, "two renewals")
+        assert set(cp.platform.servers._secrets_hub._sessions) == streams, "nobody had to connect again"
         assert load.failures == []
         assert load.answers["ledger-1"] > 50
 

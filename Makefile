@@ -1,7 +1,7 @@
 # make install | run | test | chaos | lint | docs | bench | wheels | clean     (CONTRIBUTING.md says what each is for)
 PYTHON ?= python3
 BIN    := .venv/bin
-BENCH  := push sds
+BENCH  := push sds store
 PARTS  := $(dir $(wildcard plugins/*/setup.cfg))
 
 # What runs a second time, on PostgreSQL, in every `make test`; `make chaos` runs everything on it.

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from . import push, sds
+from . import push, sds, store
 
 
 def test_the_benchmark_of_changes_runs(capsys: pytest.CaptureFixture[str]) -> None:
@@ -22,3 +22,10 @@ def test_the_benchmark_of_identities_runs_and_serves_everybody(capsys: pytest.Ca
     assert "identities in a second" in told
     assert told.count("10 of 10 served") == 4
     assert "s: 5 of 5" in told
+
+
+def test_the_benchmark_of_the_store_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    store.main(times=3)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 6
+    assert all("ratio" in line for line in lines[1:])

@@ -58,3 +58,8 @@ class TestPostgresStore(StoreSuite):
         other = PostgresStore(where, BACKLOG)
         yield other
         other.close()
+
+    @pytest.mark.chaos
+    def test_eight_writers_of_a_thousand_updates_each_lose_none(self, store: Store, other: Store) -> None:
+        self.UPDATES = 1000
+        self.test_compare_and_set_loses_no_update(store, other)

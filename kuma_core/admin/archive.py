@@ -11,7 +11,6 @@ import binascii
 import hashlib
 import json
 import os
-import textwrap
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -71,13 +70,16 @@ def seal(secrets: Iterable[ArchivedSecret], passphrase: str) -> dict[str, Any]:
             f"together they have more than {MAX_DATA} bytes; take those of each mesh for itself (--mesh)"
         )
         raise InvalidResource([], details=f"The secrets do not fit into one archive: {problem}")
-    lines = textwrap.wrap(base64.b64encode(data).decode(), _LINE)
     return {
         "type": TYPE,
         "format": FORMAT,
         "sha256": hashlib.sha256(data).hexdigest(),
-        "data": "".join(f"{line}\n" for line in lines),
+        "data": _lines(base64.b64encode(data).decode()),
     }
+
+
+def _lines(text: str) -> str:
+    return "".join(f"{text[at : at + _LINE]}\n" for at in range(0, len(text), _LINE))
 
 
 def unseal(document: Any, passphrase: str) -> list[ArchivedSecret]:

@@ -25,6 +25,7 @@ MAX_PASSPHRASE_FILE = 4096
 
 _HEAD = "# kumactl export, format "
 _END = "# the end of the export"
+_BASE64 = re.compile(r"([A-Za-z0-9+/=]+\n)+")
 _DOCUMENT = re.compile(r"^---(?=[ \t\r\n]|\Z)", re.MULTILINE)
 
 
@@ -40,9 +41,20 @@ def compose(resources: Sequence[Mapping[str, Any]], archive: Mapping[str, Any] |
     """The text of a file; ``about`` is told in comments at its head."""
     from kuma_core.kumactl.output import dump_yaml
 
-    documents = [*resources, *([archive] if archive else [])]
     head = "".join(f"# {line}\n" for line in about.splitlines())
-    return f"{_HEAD}{FORMAT}\n{head}" + "".join(f"---\n{dump_yaml(d)}" for d in documents) + f"{_END}\n"
+    documents = "".join(f"---\n{dump_yaml(resource)}" for resource in resources)
+    return f"{_HEAD}{FORMAT}\n{head}{documents}{_archive_text(archive) if archive else ''}{_END}\n"
+
+
+def _archive_text(archive: Mapping[str, Any]) -> str:
+    """The data line by line: YAML's writer takes a minute for what may be in it."""
+    from kuma_core.kumactl.output import dump_yaml
+
+    data = archive.get("data")
+    if not (isinstance(data, str) and _BASE64.fullmatch(data)):
+        return f"---\n{dump_yaml(archive)}"
+    lines = "".join(f"  {line}\n" for line in data.splitlines())
+    return f"---\ndata: |\n{lines}{dump_yaml({k: v for k, v in archive.items() if k != 'data'})}"
 
 
 def read(place: str) -> Content:

@@ -76,6 +76,5 @@ def dump_yaml(value: Any) -> str:
     text: str = yaml.dump(
         value, Dumper=Dumper, allow_unicode=True, width=sys.maxsize, default_flow_style=False
     )
-    return (
-        text[:-4] if text.endswith("\n...\n") else text
-    )  # the mark behind a lone word, not a line of a text
+    is_lone = text.endswith("\n...\n")  # a word by itself has this mark behind it; a text's line is indented
+    return text[:-4] if is_lone else text

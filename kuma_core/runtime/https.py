@@ -16,6 +16,7 @@ from typing import Any
 import structlog
 import uvicorn
 from a2wsgi import WSGIMiddleware
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from kuma_core.errors import ConfigError
 from kuma_core.runtime.whole_bodies import WholeBodies
@@ -33,6 +34,18 @@ MAX_CLIENT_CERTIFICATES = 10_000
 MAX_FILE_BYTES = 1024 * 1024
 
 
+class _Protocol(H11Protocol):
+    """Lets a connection end whose body was not read to its end, or in large pieces.
+
+    Reading is paused then, and TLS that is to be closed waits for ever for the other side's last word.
+    """
+
+    def on_response_complete(self) -> None:
+        """Read again, also what nobody waits for."""
+        self.flow.resume_reading()
+        super().on_response_complete()
+
+
 class HttpsServer:
     """A WSGI app on a bound socket. ``start`` serves in a thread until ``close`` is called."""
 
@@ -47,7 +60,7 @@ class HttpsServer:
                 ssl_context_factory=lambda config, default: tls,
                 lifespan="off",
                 ws="none",
-                http="h11",
+                http=_Protocol,
                 loop="asyncio",
                 interface="asgi3",
                 limit_concurrency=CONNECTIONS,

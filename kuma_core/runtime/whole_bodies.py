@@ -8,8 +8,10 @@ from typing import Any
 
 from kuma_core.api.errors import JSON, error_body
 
-MAX_BYTES = 1024 * 1024
-"""How much of a body is waited for; whoever takes the request refuses less than that."""
+MIB = 1024 * 1024
+MAX_BYTES = 64 * MIB
+"""How much of a body is waited for; whoever takes the request refuses less than that. A client that still sends when
+it is refused would not see the answer."""
 
 Message = dict[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -17,7 +19,7 @@ Send = Callable[[Message], Awaitable[None]]
 
 
 class WholeBodies:
-    """An ASGI app around another one. A body that is not complete within ``seconds`` is answered with 408."""
+    """An ASGI app around another one. A body that is not complete within ``seconds`` for each MiB is answered 408."""
 
     def __init__(self, app: Callable[[Any, Any, Any], Awaitable[None]], seconds: float) -> None:
         self._app = app
@@ -26,7 +28,7 @@ class WholeBodies:
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         """Serve one request."""
         try:
-            messages = await asyncio.wait_for(_gather(receive), self._seconds)
+            messages = await _gather(receive, self._seconds)
         except TimeoutError:
             await self._give_up(send)
             return
@@ -44,12 +46,18 @@ class WholeBodies:
         await send({"type": "http.response.body", "body": body})
 
 
-async def _gather(receive: Receive) -> list[Message]:
-    """The messages of a request until its body is complete, or larger than anybody takes."""
+async def _gather(receive: Receive, seconds: float) -> list[Message]:
+    """The messages of a request until its body is complete, or larger than anybody takes; ``seconds`` for each MiB.
+
+    Raises ``TimeoutError``.
+    """
     messages, size, more = [], 0, True
     while more and size <= MAX_BYTES:
-        message = await receive()
-        messages.append(message)
-        size += len(message.get("body", b""))
-        more = message.get("more_body", False)
+        async with asyncio.timeout(seconds):
+            end = size + MIB
+            while more and size < end:
+                message = await receive()
+                messages.append(message)
+                size += len(message.get("body", b""))
+                more = message.get("more_body", False)
     return messages

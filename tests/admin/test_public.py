@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import socket
 import ssl
 import time
@@ -13,12 +14,14 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 import kuma_store_memory
 from kuma_ca_builtin.root import new_root
+from kuma_core.admin.archive import ArchivedSecret, seal
 from kuma_core.ca.pki import load_issuer, sign_leaf
 from kuma_core.errors import ConfigError
 from kuma_core.kumactl.tls_pair import generate, save
@@ -26,6 +29,7 @@ from kuma_core.runtime import https
 from kuma_core.runtime.https import server_context
 from kuma_core.testing.platform import RunningPlatform, running_platform
 from kuma_core.testing.ports import free_port
+from kuma_core.testing.waiting import eventually
 
 GOOD = {"name": "web-1", "mesh": "shop"}
 
@@ -89,13 +93,13 @@ def client(files: Path, name: str = "") -> ssl.SSLContext:
     return context
 
 
-def ask(cp: RunningPlatform, tls: ssl.SSLContext, body: Any = GOOD, **headers: str) -> tuple[int, Any]:
+def ask(
+    cp: RunningPlatform, tls: ssl.SSLContext, body: Any = GOOD, path: str = "/tokens", **headers: str
+) -> tuple[int, Any]:
     port = cp.platform.config.number("adminServer.public.port")
     connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=10, context=tls)
     try:
-        connection.request(
-            "POST", "/tokens", json.dumps(body), {"Content-Type": "application/json", **headers}
-        )
+        connection.request("POST", path, json.dumps(body), {"Content-Type": "application/json", **headers})
         response = connection.getresponse()
         return response.status, response.read().decode()
     finally:
@@ -214,6 +218,23 @@ def test_a_body_that_does_not_come_is_given_up(files: Path, monkeypatch: pytest.
     head, _, body = reply.partition("\r\n\r\n")
     assert head.startswith("HTTP/1.1 408 ")
     assert json.loads(body)["details"] == "The body was not complete within 0.2 s"
+
+
+def test_large_bodies_are_answered_and_their_connections_end(cp: RunningPlatform, files: Path) -> None:
+    """Those that are refused unread and those that are read; TLS that waits for a last word would stay for ever."""
+    port, tls = cp.platform.config.number("adminServer.public.port"), client(files, "alice")
+    secrets = [ArchivedSecret("shop", f"s{number}", os.urandom(2500)) for number in range(2000)]
+    asked = {"passphrase": "x" * 12, "archive": seal(secrets, "x" * 12), "dryRun": True}
+    for _ in range(8):
+        assert ask(cp, tls, {"name": "x" * 4_000_000}, Connection="close")[0] == 413
+        status, answer = ask(cp, tls, asked, "/secrets/import", Connection="close")
+        assert (status, len(json.loads(answer)["secrets"])) == (200, 2000)
+
+    def connections() -> list[Any]:
+        found = psutil.Process().net_connections("tcp")
+        return [each for each in found if each.laddr.port == port and each.raddr]
+
+    eventually(lambda: not connections(), 10, "a server without connections")
 
 
 def test_2_7_the_catalog_tells_the_public_url(cp: RunningPlatform) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -32,8 +34,9 @@ from kuma_core.resources.contract import Store
 from kuma_core.sdk import StoreFactory, hookimpl
 from kuma_core.testing.builders import dataplane, inbound, mesh
 from kuma_core.testing.platform import RunningPlatform, running_platform
+from kuma_core.testing.ports import free_port
 
-from .conftest import Call, Result, configure
+from .conftest import Call, Certificates, Result, configure
 from .test_real_control_plane import ALL, greeter
 
 PLUGINS = [kuma_policy_traffic, kuma_ca_builtin, kuma_ca_provided, greeter()]
@@ -442,6 +445,54 @@ def test_the_passphrase_is_in_no_log(places: Places) -> None:
         result = places.at(places.old, "export", *flags)
     assert "POST" in result.err
     assert not any(PASSPHRASE in text for text in (result.err, result.out, str(logs)))
+
+
+@contextmanager
+def open_to_others(certificates: Certificates, folder: Path) -> Iterator[RunningPlatform]:
+    """A control plane whose admin server takes the client certificate, over HTTPS."""
+    (folder / "clients").mkdir()
+    shutil.copy(certificates.client_cert, folder / "clients")
+    said = {
+        "ENABLED": "true",
+        "TLS_CERT_FILE": str(certificates.server_cert),
+        "TLS_KEY_FILE": str(certificates.server_key),
+        "INTERFACE": "127.0.0.1",
+        "PORT": str(free_port()),
+        "CLIENT_CERTS_DIR": str(folder / "clients"),
+    }
+    settings = {f"KUMA_ADMIN_SERVER_PUBLIC_{name}": value for name, value in said.items()}
+    with running_platform([kuma_store_memory, *PLUGINS], settings) as cp:
+        yield cp
+
+
+def test_many_secrets_go_over_https_with_a_client_certificate(
+    kumactl: Call,
+    home: Path,
+    tmp_path: Path,
+    certificates: Certificates,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Five megabytes of them; whoever answers in the server's place is not noticed, which is told."""
+    monkeypatch.setattr(admin_module, "_is_this_machine", lambda _url: False)
+    pair = f"clientCert: {certificates.client_cert}, clientKey: {certificates.client_key}"
+    credentials = f"  credentials: {{adminApi: {{{pair}}}}}\n"
+    with open_to_others(certificates, tmp_path) as cp:
+        places = Places(kumactl, home, cp, cp)
+        secrets = cp.platform.context.secrets
+        for number in range(2000):
+            secrets.create("shop", f"s{number:04}", os.urandom(2500))
+        configure(home, cp.api_url, credentials)
+        flags = (f"--passphrase-file={places.passphrase}",)
+        exported = kumactl("export", "-o", str(places.file), "--with-secrets", *flags)
+        assert exported.code == 0, exported
+        assert "does not verify the certificate of the admin server at https://" in exported.err
+        assert places.file.stat().st_size > 5_000_000
+        values = {secret.name: secret.value for secret in secrets.all("shop")}
+        for name in [*values][:1500]:
+            secrets.delete("shop", name)
+        imported = kumactl("import", "-f", str(places.file), *flags)
+        assert "imported secrets: 1500 created, 0 updated, 503 unchanged" in imported.out, imported
+        assert {secret.name: secret.value for secret in secrets.all("shop")} == values
 
 
 def test_an_unverified_server_is_warned_of(

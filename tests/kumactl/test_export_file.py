@@ -94,6 +94,12 @@ def test_secrets_twice() -> None:
         content(compose([ARCHIVE], ARCHIVE, ""))
 
 
+@pytest.mark.parametrize("data", ["AAAA\nBBBB\n", "AAAA\n" * 500_000, "AAAA", "A b\n", "", "- \n", 3])
+def test_the_secrets_come_back_whatever_the_server_calls_data(data: Any) -> None:
+    archive = {**ARCHIVE, "data": data}
+    assert content(compose([], archive, "")).archive == archive
+
+
 def test_an_error_names_the_line_of_the_whole_file() -> None:
     with pytest.raises(DocumentError, match="the file, line 6, column 1"):
         content("# one\n---\ntype: Mesh\n---\na: 1\na: 2\n")

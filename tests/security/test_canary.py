@@ -34,6 +34,7 @@ from .test_credentials import ask_delta, ask_identity
 
 PLUGINS = [kuma_store_memory, kuma_policy_traffic, kuma_ca_builtin, kuma_ca_provided]
 PASSWORD = "canary-password-of-the-database"
+PASSPHRASE = "canary-passphrase-of-the-archive"
 PIECE = 32
 OWNERS = ("default", "shop")
 CERTIFICATES = "/meshes/shop/ca/provided/certificates"
@@ -44,7 +45,7 @@ class Canaries:
     """Pieces of secrets by the name of their owner, in each form that they have in the store."""
 
     def __init__(self) -> None:
-        self.pieces: dict[str, set[str]] = {"password": {PASSWORD}}
+        self.pieces: dict[str, set[str]] = {"password": {PASSWORD}, "passphrase": {PASSPHRASE}}
 
     def plant(self, owner: str, *texts: str) -> None:
         """Know the middle of every long word of these texts: it can come from nowhere else."""
@@ -184,6 +185,10 @@ def bad_requests(cp: RunningPlatform, token: str, key: str) -> Iterator[tuple[st
         ("POST", "/tokens", {"name": "a", "mesh": "b", "validFor": token}, cp.admin),
         ("POST", "/tokens", {"name": [token], "mesh": 3}, cp.admin),
         ("POST", "/tokens", token.encode(), cp.admin),
+        ("POST", "/secrets/export", {"passphrase": PASSPHRASE, "mesh": [PASSPHRASE]}, cp.admin),
+        ("POST", "/secrets/export", {"passphrase": [PASSPHRASE]}, cp.admin),
+        ("POST", "/secrets/import", {"passphrase": PASSPHRASE, "archive": {"type": PASSPHRASE}}, cp.admin),
+        ("POST", "/secrets/import", PASSPHRASE.encode(), cp.admin),
         ("POST", "/tokens/revocations", {"token": token + "x"}, cp.admin),
         ("POST", "/tokens/revocations", {"token": key}, cp.admin),
         ("POST", "/tokens/revocations", {"token": [token]}, cp.admin),
@@ -212,6 +217,9 @@ def bad_requests(cp: RunningPlatform, token: str, key: str) -> Iterator[tuple[st
 def commands(cp: RunningPlatform, folder: Path, key: str) -> Iterator[tuple[str, str]]:
     (folder / "cert").write_bytes(new_root("other")[0])
     (folder / "key").write_text(key)
+    (folder / "passphrase").write_text(PASSPHRASE)
+    flags = (f"--passphrase-file={folder / 'passphrase'}", "--log-level=debug")
+    exported = folder / "export.yaml"
     manage = ("manage", "ca", "provided", "certificates")
     add = (*manage, "add", f"--key-file={folder / 'key'}", f"--cert-file={folder / 'cert'}", "--mesh=new")
     for words in (
@@ -219,6 +227,11 @@ def commands(cp: RunningPlatform, folder: Path, key: str) -> Iterator[tuple[str,
         ("get", "dataplanes", "-o", "json"),
         ("inspect", "dataplanes", "-o", "json"),
         ("config", "view"),
+        ("export", "--with-secrets", *flags),
+        ("export", "--with-secrets", "--output-file", str(exported), *flags),
+        ("import", "--file", str(exported), "--dry-run", *flags),
+        ("import", "--file", str(exported), *flags),
+        ("import", "--file", str(exported), f"--passphrase-file={folder / 'key'}"),
         (*manage, "list", "--mesh=shop"),
         ("revoke", "dataplane-token", f"--token-file={folder / 'key'}"),
         ("inspect", "signing-keys"),
@@ -228,6 +241,8 @@ def commands(cp: RunningPlatform, folder: Path, key: str) -> Iterator[tuple[str,
     ):
         done = kumactl(cp, folder, *words)
         yield f"kumactl {' '.join(words)}", done.stdout + done.stderr
+    assert "SecretsArchive" in exported.read_text()
+    yield "the export", exported.read_text()
 
 
 def test_a_canary_appears_nowhere(

@@ -19,7 +19,8 @@ from kuma_core.resources.encryption import Keyring
 from kuma_core.resources.key_file import new_line, parse_keyring, read_keyring
 from kuma_core.resources.secrets import SecretManager
 from kuma_core.testing.builders import mesh
-from kuma_core.testing.platform import running_platform
+from kuma_core.testing.platform import PORTS, make_catalog, running_platform
+from kuma_core.testing.ports import free_port
 from kuma_store_postgres.opening import open_store
 
 from .server import Server, config_of
@@ -81,6 +82,38 @@ def test_no_row_holds_a_secret_in_the_clear(server: Server, database: str, tmp_p
     refused = pytest.raises(UnreadableResource, match=r"no key is configured; set store\.enc")
     with refused, running_platform(PLUGINS, environ):
         raise AssertionError("it started")
+    assert dump(server, database) == before
+
+
+def test_a_control_plane_without_the_key_ends_with_one_sentence(
+    server: Server, database: str, tmp_path: Path
+) -> None:
+    """As a process: code 1, the name of a secret, what to do, no traceback, and every row as it was."""
+    path = tmp_path / "keys"
+    path.touch(0o600)
+    path.write_text(new_line()[1])
+    environ = server.environ(database)
+    with running_platform(PLUGINS, {**environ, "KUMA_STORE_ENCRYPTION_KEY_FILE": str(path)}):
+        pass
+    before = dump(server, database)
+    ports = {
+        setting.env: str(free_port()) for setting in make_catalog(PLUGINS).settings if setting.path in PORTS
+    }
+    ended = subprocess.run(
+        [str(Path(sys.executable).parent / "kuma-cp"), "run", "--plugins=store_postgres,ca_builtin"],
+        env={"PATH": os.environ["PATH"], **environ, **ports},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert "Traceback" not in ended.stderr
+    last = ended.stderr.splitlines()[-1]
+    assert last.startswith(
+        'Error: the stored secret type="Secret" name="builtinca.default" mesh="default" cannot'
+    )
+    assert "no key is configured; set store.encryption.keyFile (KUMA_STORE_ENCRYPTION_KEY_FILE)" in last
     assert dump(server, database) == before
 
 

@@ -6,6 +6,7 @@ They cross the wire encrypted with the operator's passphrase, which stands in th
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import falcon
@@ -13,6 +14,7 @@ import structlog
 
 from kuma_core.admin.archive import ArchivedSecret, check_passphrase, seal, unseal
 from kuma_core.api.exchange import answer_json, read_body
+from kuma_core.auth.revocations import REVOCATIONS, united
 from kuma_core.ca.server_tls import SECRET_NAME as CONTROL_PLANE_TLS
 from kuma_core.errors import AlreadyExists, Conflict, InvalidResource, MalformedResource, Violation
 from kuma_core.model import ResourceKey
@@ -67,12 +69,19 @@ class ImportSecrets:
         body = read_json(read_body(req, MAX_IMPORT))
         passphrase = check_passphrase(body.get("passphrase"))
         overwrite, dry_run = _flag(body, "overwrite"), _flag(body, "dryRun")
-        planned = [(s, self._secrets.find(s.mesh, s.name)) for s in unseal(body.get("archive"), passphrase)]
+        planned = [self._planned(secret) for secret in unseal(body.get("archive"), passphrase)]
         if not overwrite:
             _refuse_others(planned)
         if not dry_run:
             self._write(planned)
         answer_json(resp, {"secrets": [_told(*each) for each in planned], "restart": _needs_restart(planned)})
+
+    def _planned(self, archived: ArchivedSecret) -> Planned:
+        """What is revoked here stays so: an older backup must not make a token good again."""
+        current = self._secrets.find(archived.mesh, archived.name)
+        if current and _is_revocations(archived):
+            archived = replace(archived, value=united(current.value, archived.value))
+        return archived, current
 
     def _write(self, planned: Sequence[Planned]) -> None:
         for archived, current in planned:
@@ -91,6 +100,10 @@ def _is_of_a_mesh(secret: Secret) -> bool:
     return not outlives_its_mesh(ResourceKey(SECRET, secret.mesh, secret.name))
 
 
+def _is_revocations(archived: ArchivedSecret) -> bool:
+    return (archived.mesh, archived.name) == (CONTROL_PLANE_MESH, REVOCATIONS)
+
+
 def _result(archived: ArchivedSecret, current: Secret | None) -> Result:
     if current is None:
         return Result.CREATED
@@ -103,7 +116,11 @@ def _told(archived: ArchivedSecret, current: Secret | None) -> dict[str, str]:
 
 
 def _refuse_others(planned: Iterable[Planned]) -> None:
-    others = [f"{a.mesh}/{a.name}" for a, current in planned if _result(a, current) is Result.UPDATED]
+    others = [
+        f"{archived.mesh}/{archived.name}"
+        for archived, current in planned
+        if _result(archived, current) is Result.UPDATED and not _is_revocations(archived)
+    ]
     if not others:
         return
     named = ", ".join(others[:_MOST_NAMED]) + ", …" * (len(others) > _MOST_NAMED)

@@ -120,6 +120,12 @@ class Revocations:
             self._secrets.replace(secret, value)
 
 
+def united(value: bytes, other: bytes) -> bytes:
+    """One secret's value of two: what is revoked in either. Raises ``UnreadableResource``."""
+    one, two = (_parse(Secret(CONTROL_PLANE_MESH, REVOCATIONS, each, "")) for each in (value, other))
+    return _render({**two, **{id: _better(two.get(id), entry) for id, entry in one.items()}}.values())
+
+
 _WAY_OUT = (
     "make a new signing key (kumactl rotate signing-key), give the proxies tokens of it, and retire the old key "
     "(kumactl retire signing-key), which makes all of its tokens invalid and their entries needless"

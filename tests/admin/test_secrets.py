@@ -99,6 +99,19 @@ def test_other_values_are_replaced_only_if_that_is_said(cp: RunningPlatform) -> 
     assert stored(cp)["default", "control-plane-tls"] == b"1"
 
 
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_an_older_backup_makes_no_revoked_token_good_again(cp: RunningPlatform, overwrite: bool) -> None:
+    def revoke(id: str) -> None:
+        assert cp.request("POST", "/tokens/revocations", {"id": id}, cp.admin).status == 200
+
+    revoke("early")
+    older = post(cp, "export").body["archive"]
+    revoke("late")
+    assert post(cp, "import", archive=older, overwrite=overwrite).status == 200
+    listed = cp.request("GET", "/tokens/revocations", port=cp.admin).body
+    assert sorted(entry["id"] for entry in listed["items"]) == ["early", "late"]
+
+
 def test_many_others_are_not_all_named(cp: RunningPlatform) -> None:
     names = [f"s{number}" for number in range(30)]
     post(cp, "import", archive=archive(*(ArchivedSecret("shop", name, b"1") for name in names)))

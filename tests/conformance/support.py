@@ -51,7 +51,7 @@ def plugins() -> list[ModuleType]:
 
 
 def needs(condition: object, what: str) -> None:
-    """Skip the test unless what it needs is there; ``what`` also says which issue brings it."""
+    """Skip the test unless what it needs is there; ``what`` names that."""
     if not condition:
         pytest.skip(f"needs {what}")
 

@@ -125,7 +125,7 @@ def test_11_7_replies_of_the_router(cp: RunningPlatform, method: str, path: str,
 
 def test_11_9_life_of_a_provided_authority(cp: RunningPlatform) -> None:
     """The first step is accepted with a warning in place of a refusal (stance 9)."""
-    needs(has("kuma_ca_provided"), "the plugin kuma-ca-provided: issue 5")
+    needs(has("kuma_ca_provided"), "the plugin kuma-ca-provided")
     admin = cp.platform.config.number("adminServer.local.port")
     certificates = "/meshes/cellar/ca/provided/certificates"
 

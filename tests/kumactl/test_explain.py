@@ -1,4 +1,4 @@
-"""``kumactl explain`` (issue 4, item 1)."""
+"""``kumactl explain``."""
 
 from __future__ import annotations
 

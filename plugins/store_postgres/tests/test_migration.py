@@ -168,7 +168,7 @@ def test_a_database_without_unicode_is_refused(server: Server) -> None:
     name = "kuma_latin"
     with server.connect() as connection:
         connection.execute(f"DROP DATABASE IF EXISTS {name}".encode())
-        options = "ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0"
+        options = "ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0"
         connection.execute(f"CREATE DATABASE {name} {options}".encode())
     try:
         with pytest.raises(ConfigError, match="has the encoding LATIN1; create it with the encoding UTF8"):

@@ -109,20 +109,42 @@ def _is_this_machine(url: str) -> bool:
 
 
 def _tls(session: Session) -> SSLContext:
-    """https as the admin server wants it: our certificate is shown, the server's is not verified (7.2)."""
+    """https as the admin server wants it: our certificate is shown.
+
+    The server's is verified if the context says by what, else not (7.2).
+    """
     import ssl
 
     context = session.configuration.current
     if context is None or not (context.client_cert and context.client_key):
         raise KumaError("certificates has to be configured to use https destination")
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    tls.check_hostname = False
-    tls.verify_mode = ssl.CERT_NONE
+    if context.ca_cert:
+        _trust(tls, context.ca_cert)
+    else:
+        tls.check_hostname = False
+        tls.verify_mode = ssl.CERT_NONE
     try:
         tls.load_cert_chain(context.client_cert, context.client_key, password=_no_password)
     except (OSError, ValueError) as error:
         raise KumaError(_unusable(context.client_cert, context.client_key, error)) from None
     return tls
+
+
+def _trust(tls: SSLContext, path: str) -> None:
+    """A certificate that the server shows itself will do: it need not be an authority's."""
+    import ssl
+
+    tls.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    try:
+        tls.load_verify_locations(path)
+    except (OSError, ValueError) as error:
+        reason = "it holds no certificate in PEM" if isinstance(error, ssl.SSLError) else _reason(error)
+        raise KumaError(f'cannot use the certificate "{path}" to verify the admin server: {reason}') from None
+
+
+def _reason(error: OSError | ValueError) -> str:
+    return getattr(error, "strerror", None) or str(error)
 
 
 def _no_password() -> str:
@@ -137,7 +159,7 @@ def _unusable(cert: str, key: str, error: OSError | ValueError) -> str:
         mismatch = "MISMATCH" in (error.reason or "")
         reason = "they do not belong together" if mismatch else "they are not a certificate and a key in PEM"
     elif isinstance(error, OSError):
-        reason = error.strerror or reason
+        reason = _reason(error)
     return f'cannot use the client certificate "{cert}" with the key "{key}" of the context: {reason}'
 
 

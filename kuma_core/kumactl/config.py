@@ -28,13 +28,17 @@ class ControlPlane:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """How to use a control plane. Paths are kept as they were typed; ``mesh`` is the default mesh."""
+    """How to use a control plane. Paths are kept as they were typed; ``mesh`` is the default mesh.
+
+    ``ca_cert`` is the file with what the admin server is trusted by; without one it is not verified.
+    """
 
     name: str
     control_plane: str
     client_cert: str = ""
     client_key: str = ""
     mesh: str = ""
+    ca_cert: str = ""
     raw: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
 

@@ -52,6 +52,7 @@ def list_(session: Session) -> None:
     "--admin-client-cert", default="", metavar="FILE", help="Client certificate for its admin server."
 )
 @click.option("--admin-client-key", default="", metavar="FILE", help="Key of the client certificate.")
+@click.option("--admin-ca-cert", default="", metavar="FILE", help="Certificate to trust its admin server by.")
 @click.option("--dataplane-token-client-cert", "old_cert", default="", hidden=True)
 @click.option("--dataplane-token-client-key", "old_key", default="", hidden=True)
 @pass_session
@@ -62,6 +63,7 @@ def add(
     overwrite: bool,
     admin_client_cert: str,
     admin_client_key: str,
+    admin_ca_cert: str,
     old_cert: str,
     old_key: str,
 ) -> None:
@@ -72,7 +74,9 @@ def add(
     _check_new(session, name, address, overwrite)
     _check_answers(session, address)
     plane = ControlPlane(name, address)
-    context = Context(name, name, admin_client_cert or old_cert, admin_client_key or old_key)
+    context = Context(
+        name, name, admin_client_cert or old_cert, admin_client_key or old_key, ca_cert=admin_ca_cert
+    )
     save(session.configuration.add(plane, context))
     click.echo(f'added Control Plane "{name}"')
     click.echo(f'switched active Control Plane to "{name}"')

@@ -62,7 +62,13 @@ def _context_value(context: Context) -> dict[str, Any]:
     value = {
         "name": context.name,
         "controlPlane": context.control_plane,
-        "credentials": {"adminApi": {"clientCert": context.client_cert, "clientKey": context.client_key}},
+        "credentials": {
+            "adminApi": {
+                "clientCert": context.client_cert,
+                "clientKey": context.client_key,
+                "caCert": context.ca_cert,
+            }
+        },
         "defaults": {"mesh": context.mesh},
     }
     return _beside(context.raw, value)
@@ -139,6 +145,7 @@ def _context(value: Any, where: str) -> Context:
         control_plane=_text(context, "controlPlane", f"{where}."),
         client_cert=_text(admin, "clientCert", f"{where}.credentials.adminApi."),
         client_key=_text(admin, "clientKey", f"{where}.credentials.adminApi."),
+        ca_cert=_text(admin, "caCert", f"{where}.credentials.adminApi."),
         mesh=_text(defaults, "mesh", f"{where}.defaults."),
         raw=context,
     )

@@ -67,9 +67,10 @@ def _client(session: Session) -> Client:
     from kuma_core.kumactl import admin
 
     client = admin.connect(session, admin.catalog(session).admin, TIMEOUT)
-    if client.url.startswith("https:"):
+    context = session.configuration.current
+    if client.url.startswith("https:") and not (context and context.ca_cert):
         warn(
             f"kumactl does not verify the certificate of the admin server at {client.url}: whoever answers in its "
-            "place gets the passphrase. On networks that you do not trust, forward its port with SSH"
+            "place gets the passphrase. Add the control plane with --admin-ca-cert FILE"
         )
     return client

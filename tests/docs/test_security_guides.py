@@ -82,6 +82,8 @@ def test_the_commands_for_another_machine_work_as_they_stand(tmp_path: Path) -> 
                 continue
             if command.startswith("cp operator.pem"):
                 (cp.home / "operator.pem").write_bytes((op.home / "operator.pem").read_bytes())
+            if "--admin-ca-cert=server.pem" in command:
+                (op.home / "server.pem").write_bytes((cp.home / "server.pem").read_bytes())
             shells[where].good(command)
         assert (op.home / "web-1-token").read_text().count(".") == 2
         refusals(op, host)

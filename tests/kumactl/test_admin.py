@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 
 from kuma_core.kumactl import admin as admin_module
 
-from .conftest import Call, Certificates, FakeAdmin, FakeServer, Reply, catalog, configure
+from .conftest import Call, Certificates, FakeAdmin, FakeServer, Reply, Result, catalog, configure
 
 TOKEN = ("generate", "dataplane-token", "--dataplane", "dp-1")
 CERTIFICATES = ("manage", "ca", "provided", "certificates")
@@ -103,6 +104,50 @@ def test_7_2_another_machine_is_asked_over_https_with_the_certificate(
     catalog(server, local="http://127.0.0.1:1", public=public_admin.url)
     result = kumactl(*TOKEN)
     assert (result.code, result.out, result.err) == (0, "token-of-dp-1-in-default", "")
+
+
+@pytest.fixture
+def trusting(
+    kumactl: Call, server: FakeServer, public_admin: FakeAdmin, certificates: Certificates, far: None
+) -> Callable[[object], Result]:
+    """Adds the control plane with a file to trust its admin server by, and asks for a token."""
+
+    def ask(ca_cert: object) -> Result:
+        catalog(server, local="http://127.0.0.1:1", public=public_admin.url)
+        pair = (
+            f"--admin-client-cert={certificates.client_cert}",
+            f"--admin-client-key={certificates.client_key}",
+        )
+        add = ("config", "control-planes", "add", "--overwrite", "--name=far", f"--address={server.url}")
+        assert kumactl(*add, *pair, f"--admin-ca-cert={ca_cert}").code == 0
+        return kumactl(*TOKEN)
+
+    return ask
+
+
+def test_the_server_is_verified_by_the_certificate_that_was_added(
+    trusting: Callable[[object], Result], certificates: Certificates
+) -> None:
+    assert trusting(certificates.server_cert).out == "token-of-dp-1-in-default"
+
+
+def test_a_server_with_another_certificate_gets_nothing(
+    trusting: Callable[[object], Result], certificates: Certificates, public_admin: FakeAdmin
+) -> None:
+    refused = trusting(certificates.client_cert)
+    assert (refused.code, refused.out) == (1, "")
+    assert "certificate verify failed" in refused.err
+    assert public_admin.requests == []
+
+
+def test_a_file_to_trust_by_that_cannot_be_used(
+    trusting: Callable[[object], Result], certificates: Certificates, tmp_path: Path
+) -> None:
+    said = 'Error: cannot use the certificate "{}" to verify the admin server: {}\n'
+    missing = tmp_path / "missing.pem"
+    assert trusting(missing).err == said.format(missing, "No such file or directory")
+    key = certificates.server_key
+    assert trusting(key).err == said.format(key, "it holds no certificate in PEM")
 
 
 @pytest.mark.parametrize("flag", ["admin-client", "dataplane-token-client"])

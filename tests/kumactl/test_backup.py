@@ -9,7 +9,7 @@ import stat
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -28,6 +28,7 @@ from kuma_core.kumactl import admin as admin_module
 from kuma_core.kumactl import export as export_module
 from kuma_core.kumactl import secrets_client
 from kuma_core.kumactl.client import Client
+from kuma_core.kumactl.config import Configuration
 from kuma_core.kumactl.kinds import Kind
 from kuma_core.model import ResourceKey, Scope
 from kuma_core.resources.contract import Store
@@ -503,7 +504,7 @@ def test_an_unverified_server_is_warned_of(
     monkeypatch.setattr(
         admin_module, "catalog", lambda _session: admin_module.Apis(*[admin_module.Addresses("", "")] * 2)
     )
-    session: Any = None
+    session: Any = SimpleNamespace(configuration=Configuration())
     secrets_client._client(session)
     assert (
         "does not verify the certificate of the admin server at https://far:5679" in capsys.readouterr().err

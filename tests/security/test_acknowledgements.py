@@ -20,6 +20,7 @@ from kuma_core.testing.authorities import verified
 from kuma_core.testing.builders import dataplane, inbound, mesh
 from kuma_core.testing.platform import RunningPlatform, running_platform
 from kuma_core.testing.waiting import eventually
+from kuma_core.xds.server.sds import MOST_WAITING
 
 from .support import SDS, RawStream, stream
 
@@ -184,3 +185,30 @@ def test_each_stage_of_a_rotation_sends_what_it_changes_and_nothing_else(
         assert is_quiet(bundle)
     assert counts(cp, "identity_cert") == {"sent": 2, "acknowledged": 2}
     assert counts(cp, "mesh_ca") == {"sent": 3, "acknowledged": 3}
+
+
+def test_a_client_that_asks_without_end_is_read_no_faster_than_it_is_answered(cp: RunningPlatform) -> None:
+    with asked(cp, "mesh_ca") as (opened, _):
+        (session,) = cp.platform.servers._secrets_hub._sessions
+        for number in range(300):
+            opened.ask("mesh_ca", node=NODE, nonce=f"x{number}")
+        waiting = []
+
+        def all_are_answered() -> bool:
+            waiting.append(session.inbox.qsize())
+            return session.nonce >= 300
+
+        eventually(all_are_answered)
+        assert max(waiting) <= MOST_WAITING
+
+
+def test_many_hints_are_one(cp: RunningPlatform, monkeypatch: pytest.MonkeyPatch) -> None:
+    with asked(cp, "mesh_ca") as (opened, response):
+        acknowledge(opened, "mesh_ca", response)
+        (session,) = cp.platform.servers._secrets_hub._sessions
+        eventually(lambda: session.inbox.empty())
+        for _ in range(1000):
+            cp.platform.servers.authority_changed("default")
+        eventually(lambda: not session.nudged)
+        assert session.inbox.qsize() <= 1
+        assert is_quiet(opened)

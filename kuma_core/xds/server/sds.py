@@ -33,6 +33,9 @@ RETRY_SECONDS = 5.0
 JITTER = 0.1
 """By which share of the time renewals are spread, so that not all come at once."""
 
+MOST_WAITING = 8
+"""How many requests of one stream may wait; a client that sends more is not read until there is room."""
+
 Key = TypeVar("Key")
 
 
@@ -104,18 +107,19 @@ class SdsHub(Generic[Key]):
         """Have every stream look again whose key ``concerns(key)`` says yes to."""
         for session in self._sessions:
             if session.key is not None and concerns(session.key):
-                session.inbox.put_nowait(None)
+                session.nudge()
 
     def __len__(self) -> int:
         return len(self._sessions)
 
 
 class _Session(Generic[Key]):
-    """What is known of one stream. ``inbox`` holds requests, ``None`` for a nudge, or what ended the stream;
+    """What is known of one stream. ``inbox`` holds requests, what ended the stream, or ``None`` to look at the rest;
     ``holds`` is the ``authority`` of the last secret that was acknowledged."""
 
     def __init__(self) -> None:
-        self.inbox: asyncio.Queue[SotwRequest | Exception | None] = asyncio.Queue()
+        self.inbox: asyncio.Queue[SotwRequest | Exception | None] = asyncio.Queue(MOST_WAITING)
+        self.nudged = False
         self.key: Key | None = None
         self.resource = ""
         self.wanted = True
@@ -126,10 +130,19 @@ class _Session(Generic[Key]):
         self.admitted: Pass | None = None
         self.over: KumaError | None = None
 
+    def nudge(self) -> None:
+        """Have the stream look again; many nudges are one."""
+        self.nudged = True
+        self._wake()
+
     def end(self, error: KumaError) -> None:
         """Nothing is to go out any more, whatever waits in the inbox."""
         self.over = error
-        self.inbox.put_nowait(error)
+        self._wake()
+
+    def _wake(self) -> None:
+        if self.inbox.empty():
+            self.inbox.put_nowait(None)
 
 
 class _Ended(Exception):
@@ -180,11 +193,16 @@ class SdsService(Generic[Key]):
             raise session.over
         if isinstance(item, Exception):
             raise item
-        if item is None:
+        if item is not None:
+            await self._take(session, item, context)
+        if session.nudged:
+            session.nudged = False
             await self._look_again(session, context)
-        elif not item.names:
+
+    async def _take(self, session: _Session[Key], request: SotwRequest, context: Any) -> None:
+        if not request.names:
             session.wanted = False  # so Envoy says that nobody uses the secret any more
-        elif await self._is_question(session, item, context):
+        elif await self._is_question(session, request, context):
             await self._send(session, context)
 
     async def _is_question(self, session: _Session[Key], request: SotwRequest, context: Any) -> bool:
@@ -257,10 +275,10 @@ class SdsService(Generic[Key]):
 async def _read(requests: AsyncIterator[bytes], session: _Session[Any]) -> None:
     try:
         async for data in requests:
-            session.inbox.put_nowait(parse_sotw(data))
-        session.inbox.put_nowait(_Ended())
+            await session.inbox.put(parse_sotw(data))
+        await session.inbox.put(_Ended())
     except MalformedRequest as error:
-        session.inbox.put_nowait(error)
+        await session.inbox.put(error)
 
 
 def _is_older(nonce: str, last: int) -> bool:

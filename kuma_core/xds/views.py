@@ -10,7 +10,7 @@ from typing import Any
 
 import structlog
 
-from kuma_core.errors import UnreadableResource
+from kuma_core.errors import StoreUnavailable, UnreadableResource
 from kuma_core.mesh.context import MeshContext, build_context
 from kuma_core.model import Resource, ResourceKey
 from kuma_core.policy.contract import Policy
@@ -152,8 +152,13 @@ class Views:
                 del self._deleted[next(iter(self._deleted))]
 
     def _resync(self, effects: Effects) -> None:
-        """Read everything; what is as it was touches nobody."""
+        """Read everything; what is as it was touches nobody.
+
+        Where all meshes went without a word, a backup is being restored, or somebody slipped: nobody is emptied.
+        """
         meshes = {resource.name: resource.spec for resource in self._read(MESH)}
+        if not meshes and any(view.mesh for view in self._meshes.values()):
+            raise StoreUnavailable("there is no mesh in it any more, as if it had been emptied")
         dataplanes: dict[str, list[tuple[str, Any]]] = defaultdict(list)
         for resource in self._read(DATAPLANE):
             dataplanes[resource.mesh].append((resource.name, resource.spec))

@@ -316,6 +316,34 @@ def test_who_comes_before_the_store_was_ever_read_waits_for_it(monkeypatch):
     timer.join()
 
 
+def test_a_store_that_was_emptied_behind_our_back_empties_nobody(monkeypatch):
+    monkeypatch.setattr("kuma_core.xds.reconciler.RETRY_SECONDS", 0.05)
+    with running(Bench()) as bench:
+        bench.apply(echo("echo-1", 9000), caller("web"))
+        bench.connect("web")
+        eventually(lambda: "web" in bench.snapshots)
+        kept, before = bench.snapshots["web"], dict(bench.store._records)
+        bench.store._records.clear()
+        bench.reconciler.changed(Change(Op.RESYNC))
+        with pytest.raises(StoreUnavailable, match="no mesh in it any more"):
+            bench.reconciler.ask(lambda views: views.mesh("default"), 5)
+        assert bench.snapshots["web"] is kept
+        bench.store._records.update(before)
+        bench.apply(echo("echo-2", 9002))
+        eventually(lambda: bench.snapshots["web"] is not kept)
+
+
+def test_meshes_that_are_deleted_one_after_the_other_are_gone():
+    with running(Bench()) as bench:
+        bench.apply(caller("web"))
+        bench.connect("web")
+        eventually(lambda: "web" in bench.snapshots)
+        bench.delete("default", type="Mesh")
+        eventually(lambda: bench.snapshots["web"] is EMPTY)
+        bench.reconciler.changed(Change(Op.RESYNC))
+        assert bench.reconciler.ask(lambda views: views.mesh("default").mesh, 5) is None
+
+
 def test_a_record_that_cannot_be_read_costs_its_own_dataplane_only():
     bench = Bench()
     bench.store.create(ResourceKey("Dataplane", "default", "odd"), '{"networking": 5}')

@@ -49,6 +49,8 @@ _REFUSALS = (
 )
 """What a database or libpq says (as a pattern) where no waiting helps, and what that means."""
 
+_CROWDED = "too many clients|too many connections|remaining connection slots"
+"""What a database says that takes no more connections (as a pattern); waiting may help."""
 
 _NOISE = (
     r"(connection failed: )?connection to server (at|on socket) .*? failed: ",
@@ -66,10 +68,22 @@ def sentence(error: BaseException, where: str) -> str:
     cause = getattr(error, "orig", None) or error
     state = getattr(cause, "sqlstate", None)
     text = said(cause)
-    known = {**_HINTS, **_NO_WRITES}.get(state or "") or refusal(cause)
+    known = {**_HINTS, **_NO_WRITES}.get(state or "") or refusal(cause) or _crowded(text)
     if known:
         return f"{where} cannot be used: {known} ({text})"
     return f"{where} cannot be reached: {text}" if state is None else f"{where} failed: {text}"
+
+
+def _crowded(text: str) -> str | None:
+    if not re.search(_CROWDED, text):
+        return None
+    return "it takes no more connections; raise its limit, or lower store.postgres.maxOpenConnections"
+
+
+def is_read_only(error: BaseException) -> bool:
+    """Whether the server takes no writes: another one may, under the same name."""
+    cause = getattr(error, "orig", None) or error
+    return getattr(cause, "sqlstate", None) == "25006"
 
 
 def no_writes(error: BaseException) -> str | None:

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Executable, Row
+from sqlalchemy.exc import DBAPIError
 
 from kuma_core.sdk import (
     AlreadyExists,
@@ -21,6 +22,7 @@ from kuma_store_postgres import statements
 from kuma_store_postgres.database import Database
 from kuma_store_postgres.engine import new_engine
 from kuma_store_postgres.limits import as_number, can_be_stored, require_storable
+from kuma_store_postgres.problems import is_read_only
 from kuma_store_postgres.watch import BACKLOG, payload_of, watch
 
 
@@ -101,7 +103,12 @@ class PostgresStore:
 
     def _run(self, statement: Executable, values: Mapping[str, Any]) -> Sequence[Row[Any]]:
         with self._database.explained(), self._engine.connect() as connection:
-            return connection.execute(statement, values).all()
+            try:
+                return connection.execute(statement, values).all()
+            except DBAPIError as error:
+                if is_read_only(error):
+                    connection.invalidate()  # the name may lead to the server by now that took over
+                raise
 
 
 def _at(key: ResourceKey) -> dict[str, Any]:

@@ -79,6 +79,11 @@ def test_a_database_that_takes_no_writes_is_still_read(server: Server, where: Da
         for write in (lambda: store.create(key("b"), "{}"), lambda: store.delete(record.key)):
             with pytest.raises(StoreTakesNoWrites, match="it is read-only, as a replica is"):
                 write()
+        with server.connect() as admin:
+            admin.execute(f"ALTER DATABASE {where.name} RESET default_transaction_read_only".encode())
+        assert store.create(key("b"), "{}"), (
+            "the connection that refused was replaced: sessions keep the setting"
+        )
 
 
 def test_connections_ended_in_the_middle_of_writes_lose_no_acknowledged_one(
@@ -257,6 +262,22 @@ def test_a_pool_that_is_in_use_says_so(server: Server, where: Database) -> None:
             release.set()
             thread.join(timeout=10)
         assert [record.key for record in results] == [key("a")]
+
+
+def test_a_database_that_takes_no_more_connections_says_so(server: Server, where: Database) -> None:
+    with server.connect() as admin:
+        admin.execute(f"ALTER DATABASE {where.name} CONNECTION LIMIT 1".encode())
+        admin.execute("CREATE ROLE modest LOGIN PASSWORD 'modest'")
+        admin.execute("GRANT pg_monitor TO modest")
+    poor = replace(where, user="modest", password="modest")
+    try:
+        refused = pytest.raises(StoreUnavailable, match=r"takes no more connections; .*maxOpenConnections")
+        with server.connect(where.name), opened(poor) as store, refused:
+            store.list("Thing")
+    finally:
+        with server.connect() as admin:
+            admin.execute(f"ALTER DATABASE {where.name} CONNECTION LIMIT -1".encode())
+            admin.execute("DROP ROLE modest")
 
 
 def test_a_server_that_hangs_does_not_hang_us(mortal_server: OwnServer, mortal_database: str) -> None:

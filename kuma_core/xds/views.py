@@ -55,6 +55,7 @@ class Views:
         self._policies: dict[str, MeshPolicies] = {}
         self._deleted: dict[tuple[str, str], None] = {}
         self._effects = Effects()
+        self._farewells: set[str] = set()  # meshes of which a change was told since all was read
         self.stale = True
 
     def mesh(self, name: str) -> MeshContext:
@@ -85,6 +86,7 @@ class Views:
         answer includes what this one had found before it failed.
         """
         keys = dict.fromkeys(change.key for change in changes if self._concerns(change))
+        self._farewells |= {key.name for key in keys if key and key.type == MESH}
         was_stale, self.stale = self.stale, True
         if was_stale or None in keys or len(keys) > MANY_CHANGES:
             self._resync(self._effects)
@@ -93,6 +95,7 @@ class Views:
                 assert key is not None
                 self._refresh(key, self._effects)
         self.stale = False
+        self._farewells.clear()
         effects, self._effects = self._effects, Effects()
         return effects
 
@@ -157,8 +160,12 @@ class Views:
         Where all meshes went without a word, a backup is being restored, or somebody slipped: nobody is emptied.
         """
         meshes = {resource.name: resource.spec for resource in self._read(MESH)}
-        if not meshes and any(view.mesh for view in self._meshes.values()):
-            raise StoreUnavailable("there is no mesh in it any more, as if it had been emptied")
+        known = {name for name, view in self._meshes.items() if view.mesh}
+        if not meshes and known - self._farewells:
+            raise StoreUnavailable(
+                "there is no mesh in it any more, as if it had been emptied; proxies keep what they have. "
+                "If that is meant, restart the control plane"
+            )
         dataplanes: dict[str, list[tuple[str, Any]]] = defaultdict(list)
         for resource in self._read(DATAPLANE):
             dataplanes[resource.mesh].append((resource.name, resource.spec))

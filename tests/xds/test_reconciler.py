@@ -344,6 +344,20 @@ def test_meshes_that_are_deleted_one_after_the_other_are_gone():
         assert bench.reconciler.ask(lambda views: views.mesh("default").mesh, 5) is None
 
 
+def test_the_last_mesh_is_deleted_among_many_changes(monkeypatch):
+    """So many that everything is read anew: the deletion was told, and so it is believed."""
+    monkeypatch.setattr("kuma_core.xds.views.MANY_CHANGES", 2)
+    with running(Bench()) as bench:
+        bench.apply(caller("web"), *(echo(f"echo-{n}", 9000 + n) for n in range(5)))
+        bench.connect("web")
+        eventually(lambda: "web" in bench.snapshots)
+        before = dict(bench.store._records)
+        bench.store._records.clear()
+        for key in reversed(before):
+            bench.reconciler.changed(Change(Op.DELETE, key))
+        eventually(lambda: bench.snapshots["web"] is EMPTY)
+
+
 def test_a_record_that_cannot_be_read_costs_its_own_dataplane_only():
     bench = Bench()
     bench.store.create(ResourceKey("Dataplane", "default", "odd"), '{"networking": 5}')

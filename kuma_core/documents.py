@@ -210,8 +210,7 @@ class _Reader:
 
     def _check_depth(self, depth: int, event: Any) -> None:
         if depth > MAX_DEPTH:
-            problem = f"lists and mappings are nested deeper than {MAX_DEPTH} levels"
-            raise self._error(event.start_mark, problem)
+            raise self._error(event.start_mark, _TOO_DEEP)
 
     def _count(self, nodes: int, event: Any) -> None:
         self._nodes += nodes
@@ -309,9 +308,12 @@ def _is_unquoted(event: Any) -> bool:
 
 
 def _explained(error: Any) -> str:
+    if "nesting depth" in (error.problem or ""):  # libyaml has a limit of its own, and looks far ahead
+        return _TOO_DEEP
     parts = [part for part in (error.context, error.problem) if part]
     return "this is neither YAML nor JSON: " + ", ".join(dict.fromkeys(parts))
 
 
+_TOO_DEEP = f"lists and mappings are nested deeper than {MAX_DEPTH} levels"
 _UNKNOWN_TAG = 'this tag is not understood; put a text that begins with "!" in quotes, else leave the tag out'
 """The tag itself is not shown, nor the name of an alias: it may be a password that somebody did not quote."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import structlog
 
@@ -15,6 +16,8 @@ FIRST_DELAY, LONGEST_DELAY = 0.2, 5.0
 
 RESYNC_SECONDS = 60.0
 """How often it is made sure that no change was missed."""
+LOOKS, BETWEEN_LOOKS_SECONDS = 5, 0.02
+"""How often the store is asked for its word before everything is read."""
 
 
 class ChangeFeed:
@@ -66,13 +69,24 @@ class ChangeFeed:
                 listener(change)
 
     def _word(self) -> str:
-        """The store's word for what was written so far; empty if it has none, or cannot tell it now."""
-        if not isinstance(self._store, CountedStore):
+        """The store's word for what was written so far; empty if it has none, or cannot tell it now.
+
+        A write that is under way, a heartbeat perhaps, is over in a moment: to look again costs less than to read
+        everything.
+        """
+        store = self._store
+        if not isinstance(store, CountedStore):
             return ""
-        try:
-            return self._store.counter()
-        except Exception:  # noqa: BLE001 - an outage; the watch tells of it
-            return ""
+        for look in range(LOOKS):
+            if look:
+                time.sleep(BETWEEN_LOOKS_SECONDS)
+            try:
+                word = store.counter()
+            except Exception:  # noqa: BLE001 - an outage; the watch tells of it
+                return ""
+            if word:
+                return word
+        return ""
 
 
 class SlowTick:

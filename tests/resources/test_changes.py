@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from typing import Any, cast
 
+import pytest
 from structlog.testing import capture_logs
 
 from kuma_core.lifecycle import Stop
@@ -138,6 +139,17 @@ def test_what_a_store_counts_is_read_again_only_if_the_counter_moved() -> None:
         assert seen == [RESYNC, PUT, *[RESYNC] * expected], word
     stop.set()
     thread.join(timeout=5)
+
+
+def test_a_write_that_is_just_under_way_has_nothing_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = Counted()
+    feed, seen = told_by(store)
+    feed.make_sure()
+    assert seen == [RESYNC]
+    words = iter(["", "", "1"])
+    monkeypatch.setattr(store, "counter", lambda: next(words))
+    feed.make_sure()
+    assert seen == [RESYNC]
 
 
 def test_a_store_without_a_counter_is_read_again_at_every_tick() -> None:

@@ -13,9 +13,7 @@ import pytest
 
 from kuma_ca_builtin.authority import BuiltinCa
 from kuma_core.builtin import instances, rotation_driver, rotations
-from kuma_core.resources.contract import Store, StoreFactory
 from kuma_core.runtime import leadership
-from kuma_core.sdk import Config, hookimpl
 from kuma_core.testing.platform import Answer, RunningPlatform
 
 from ..security.support import SDS, RawStream, stream
@@ -37,21 +35,6 @@ def shorten(monkeypatch: pytest.MonkeyPatch, shortest: float = 0.3) -> None:
         (rotation_driver, "SHORTEST_SECONDS", shortest),
     ):
         monkeypatch.setattr(module, name, seconds)
-
-
-class SharedStore:
-    """A plugin with one store for every control plane that is given it."""
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
-
-    @hookimpl
-    def kuma_register_stores(self) -> list[StoreFactory]:
-        @contextmanager
-        def opened(config: Config) -> Iterator[Store]:
-            yield self._store
-
-        return [StoreFactory("memory", opened)]
 
 
 class SecretClient:

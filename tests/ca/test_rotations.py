@@ -23,11 +23,12 @@ from kuma_core.resources.instances import Instances
 from kuma_core.testing.authorities import CaSuite, RotationSuite, verified
 from kuma_core.testing.builders import dataplane, inbound, mesh
 from kuma_core.testing.platform import RunningPlatform, running_platform
+from kuma_core.testing.several import SharedStore
 from kuma_core.testing.waiting import eventually
 from kuma_store_memory.store import MemoryStore
 
 from .remote_ca import Remote, RemoteCa
-from .support import SharedStore, builtin_ca, proxy, rotation, shorten, stage, stays
+from .support import builtin_ca, proxy, rotation, shorten, stage, stays
 
 WEB, LEDGER = (dataplane(f"{name}-1", inbound("127.0.0.1:8080:80", name)) for name in ("web", "ledger"))
 ENCRYPTED = mesh("default", mtls={"enabled": True, "ca": {"builtin": {}}})

@@ -8,8 +8,6 @@ import json
 import os
 import re
 import subprocess
-import threading
-import time
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -19,6 +17,7 @@ from typing import Any
 from kuma_core.testing.ports import free_port
 from kuma_core.testing.waiting import eventually
 
+from ..end_to_end.load import SteadyLoad
 from ..end_to_end.support import BIN, end, fetch, start
 
 PORTS = (
@@ -134,50 +133,6 @@ def path_of(document: Mapping[str, Any]) -> str:
     if document["type"] == "Mesh":
         return f"/meshes/{document['name']}"
     return f"/meshes/{document['mesh']}/dataplanes/{document['name']}"
-
-
-class SteadyLoad:
-    """So many requests a second on a port, each on a connection of its own; every failure is kept."""
-
-    WORKERS = 8
-
-    def __init__(self, port: int, per_second: float) -> None:
-        self.failures: list[str] = []
-        self._port, self._pause = port, self.WORKERS / per_second
-        self._counts = [0] * self.WORKERS
-        self._stopped = threading.Event()
-        self._threads = [
-            threading.Thread(target=self._run, args=(n,), daemon=True) for n in range(self.WORKERS)
-        ]
-
-    @property
-    def count(self) -> int:
-        """How many requests had their answer, good or bad."""
-        return sum(self._counts)
-
-    def _run(self, worker: int) -> None:
-        due = time.monotonic() + self._pause * worker / self.WORKERS
-        while not self._stopped.wait(max(0.0, due - time.monotonic())):
-            due = max(
-                due + self._pause, time.monotonic() - 1
-            )  # a second late at most: no flood after a pause
-            try:
-                fetch(self._port)
-            except OSError as error:
-                self.failures.append(f"{time.strftime('%T')} {type(error).__name__}: {error}")
-            self._counts[worker] += 1
-
-    def __enter__(self) -> SteadyLoad:
-        self._began = time.monotonic()
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stopped.set()
-        for thread in self._threads:
-            thread.join(timeout=10)
-        self.per_second = self.count / (time.monotonic() - self._began)
 
 
 __all__ = ["ControlPlane", "Reply", "SteadyLoad", "end", "path_of"]

@@ -6,7 +6,6 @@ import os
 import signal
 import socket
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -25,11 +24,13 @@ from kuma_core.testing.authorities import root_without_key_id, verified
 from kuma_core.testing.builders import outbound
 from kuma_core.testing.platform import RunningPlatform, running_platform
 from kuma_core.testing.ports import free_port
+from kuma_core.testing.several import SharedStore
 from kuma_core.testing.waiting import eventually
 from kuma_store_memory.store import MemoryStore
 
-from ..ca.support import SharedStore, builtin_ca, rotation, stage, stays
+from ..ca.support import builtin_ca, rotation, stage, stays
 from ..security.support import certificate_of
+from .load import SteadyLoad
 from .support import Machine, Sidecar, fetch
 from .test_mtls import SETTINGS, address, certificates, encrypt, permit
 from .test_traffic import client, instance
@@ -43,58 +44,6 @@ RATE = 200
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
     """A stage lasts as long as it takes, and not as long as an Envoy that is away may need to come back."""
     monkeypatch.setattr(rotation_driver, "SHORTEST_SECONDS", 1.0)
-
-
-class SteadyLoad:
-    """Requests at a steady rate, each on a connection of its own, which is a TLS handshake between the Envoys."""
-
-    WORKERS = 10
-
-    def __init__(self, port: int, rate: float) -> None:
-        self._port, self._rate = port, rate
-        self._stopped = threading.Event()
-        self._threads = [
-            threading.Thread(target=self._run, args=(n,), daemon=True) for n in range(self.WORKERS)
-        ]
-        self._began = self._ended = 0.0
-        self.answered: list[float] = []
-        self.failures: list[str] = []
-
-    def _run(self, number: int) -> None:
-        """Each worker keeps to its own timetable; one that is late does not wait."""
-        period = self.WORKERS / self._rate
-        due = self._began + period * number / self.WORKERS
-        while not self._stopped.wait(max(0.0, due - time.monotonic())):
-            due = max(due + period, time.monotonic() - period)
-            began = time.monotonic()
-            try:
-                fetch(self._port)
-                self.answered.append(time.monotonic() - began)
-            except OSError as error:
-                self.failures.append(f"{type(error).__name__}: {error}")
-
-    def __enter__(self) -> SteadyLoad:
-        self._began = time.monotonic()
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stopped.set()
-        for thread in self._threads:
-            thread.join(timeout=10)
-        self._ended = time.monotonic()
-
-    def summary(self) -> dict[str, float]:
-        """What is to be told of it."""
-        seconds = self._ended - self._began
-        return {
-            "seconds": round(seconds, 1),
-            "answered": len(self.answered),
-            "failed": len(self.failures),
-            "rate": round(len(self.answered) / seconds, 1),
-            "slowest": round(max(self.answered), 3),
-        }
 
 
 @contextmanager

@@ -22,8 +22,7 @@ from kuma_core.testing.platform import RunningPlatform, make_catalog, running_pl
 from kuma_core.testing.waiting import eventually
 from kuma_core.xds.server import guard
 
-from ..security.support import SDS, SOTW, stream
-from ..security.test_credentials import ask_identity, ask_sotw
+from ..security.support import SDS, SOTW, ask_identity, ask_sotw, stream
 
 NO_TOKENS = {"KUMA_ADMIN_SERVER_APIS_DATAPLANE_TOKEN_ENABLED": "false"}
 UNAUTHENTICATED = grpc.StatusCode.UNAUTHENTICATED

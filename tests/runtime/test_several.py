@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -12,7 +11,6 @@ import kuma_store_memory
 from kuma_core.builtin import instances
 from kuma_core.lifecycle import Stop
 from kuma_core.resources.cluster import INSTANCE, MESH_DELETION
-from kuma_core.resources.contract import Store, StoreFactory
 from kuma_core.resources.leases import Lease
 from kuma_core.runtime import leadership
 from kuma_core.sdk import Component, Config, Context, hookimpl
@@ -20,6 +18,7 @@ from kuma_core.specs.cluster import InstanceSpec
 from kuma_core.testing.builders import dataplane, inbound, mesh
 from kuma_core.testing.fake_envoy import fleet
 from kuma_core.testing.platform import RunningPlatform, running_platform
+from kuma_core.testing.several import SharedStore
 from kuma_core.testing.waiting import eventually
 from kuma_core.testing.xds_client import DeltaClient
 
@@ -38,21 +37,6 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
         (instances, "FINISH_SECONDS", 0.1),
     ):
         monkeypatch.setattr(module, name, seconds)
-
-
-class SharedStore:
-    """A plugin with one store for every control plane that is given it."""
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
-
-    @hookimpl
-    def kuma_register_stores(self) -> list[StoreFactory]:
-        @contextmanager
-        def opened(config: Config) -> Iterator[Store]:
-            yield self._store
-
-        return [StoreFactory("memory", opened)]
 
 
 class Counting:
@@ -122,11 +106,11 @@ def test_the_streams_of_a_killed_instance_are_closed(shared: SharedStore) -> Non
         with running_platform([shared]) as two, fleet(two) as envoys:
             envoys.connect(DeltaClient("default.web-1"))
             eventually(lambda: streams(one) and not streams(one)[0].get("disconnectTime"))
-            left = shared._store.list("DataplaneInsight")[0].document
+            left = shared.store.list("DataplaneInsight")[0].document
             own = two.platform.instance_id
-        shared._store.create(INSTANCE.key("", own), '{"beats": 7}')
-        record = shared._store.list("DataplaneInsight")[0]
-        shared._store.update(record.key, left, record.version)
+        shared.store.create(INSTANCE.key("", own), '{"beats": 7}')
+        record = shared.store.list("DataplaneInsight")[0]
+        shared.store.update(record.key, left, record.version)
         assert not streams(one)[0].get("disconnectTime")
         eventually(lambda: streams(one)[0].get("disconnectTime"), what="the stream, closed by the leader")
         assert own not in alive(one)
@@ -152,12 +136,12 @@ def test_one_that_was_taken_for_dead_tells_its_streams_again(
 def test_a_deletion_that_nobody_finished_is_finished(shared: SharedStore) -> None:
     with running_platform([shared]) as one:
         one.apply(mesh("shop"), WEB | {"mesh": "shop"})
-        dead = Lease(shared._store, MESH_DELETION, "shop", "dead", 10)
+        dead = Lease(shared.store, MESH_DELETION, "shop", "dead", 10)
         assert dead.hold()
         dead.give_back()
         eventually(lambda: one.get("/meshes/shop").status == 404)
-        eventually(lambda: shared._store.list(MESH_DELETION.name) == [])
-        assert shared._store.list("Dataplane", "shop") == []
+        eventually(lambda: shared.store.list(MESH_DELETION.name) == [])
+        assert shared.store.list("Dataplane", "shop") == []
 
 
 def test_what_instances_keep_for_each_other_is_in_no_api(shared: SharedStore) -> None:

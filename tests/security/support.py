@@ -14,9 +14,14 @@ from typing import Any
 import grpc
 from envoy_data_plane.envoy.config.core.v3 import Node
 from envoy_data_plane.envoy.extensions.transport_sockets.tls.v3 import Secret
-from envoy_data_plane.envoy.service.discovery.v3 import DiscoveryRequest, DiscoveryResponse
+from envoy_data_plane.envoy.service.discovery.v3 import (
+    DeltaDiscoveryRequest,
+    DiscoveryRequest,
+    DiscoveryResponse,
+)
 
 from kuma_core.testing.platform import RunningPlatform
+from kuma_core.xds.contract import CLUSTER
 from kuma_core.xds.server import ads, sds
 
 from ..end_to_end.support import BIN
@@ -25,6 +30,7 @@ SDS = f"/{sds.SERVICE}/StreamSecrets"
 SOTW = f"/{ads.SERVICE}/StreamAggregatedResources"
 DELTA = f"/{ads.SERVICE}/DeltaAggregatedResources"
 SECONDS = 20
+NODE = "default.web-1"
 
 
 class RawStream:
@@ -120,3 +126,23 @@ def kumactl(cp: RunningPlatform, folder: Path, *words: str) -> subprocess.Comple
     )
     command = [str(BIN / "kumactl"), f"--config-file={config}", *words]
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+
+def ask_identity(opened: RawStream) -> None:
+    """Ask for the identity of ``NODE``."""
+    opened.ask("identity_cert", node=NODE)
+
+
+def ask_mesh_ca(opened: RawStream) -> None:
+    """Ask whom to trust in its mesh."""
+    opened.ask("mesh_ca", node=NODE)
+
+
+def ask_sotw(opened: RawStream) -> None:
+    """Ask for its clusters, state of the world."""
+    opened.send(bytes(DiscoveryRequest(node=Node(id=NODE), type_url=CLUSTER)))
+
+
+def ask_delta(opened: RawStream) -> None:
+    """Ask for its clusters, incrementally."""
+    opened.send(bytes(DeltaDiscoveryRequest(node=Node(id=NODE), type_url=CLUSTER)))

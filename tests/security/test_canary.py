@@ -29,8 +29,7 @@ from kuma_core.testing.waiting import eventually
 
 from ..end_to_end.support import Machine
 from ..end_to_end.test_mtls import SETTINGS
-from .support import DELTA, SDS, kumactl, stream
-from .test_credentials import ask_delta, ask_identity
+from .support import DELTA, SDS, ask_delta, ask_identity, kumactl, stream
 
 PLUGINS = [kuma_store_memory, kuma_policy_traffic, kuma_ca_builtin, kuma_ca_provided]
 PASSWORD = "canary-password-of-the-database"

@@ -14,11 +14,8 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
-from envoy_data_plane.envoy.config.core.v3 import Node
 from envoy_data_plane.envoy.service.discovery.v3 import (
-    DeltaDiscoveryRequest,
     DeltaDiscoveryResponse,
-    DiscoveryRequest,
     DiscoveryResponse,
 )
 
@@ -30,10 +27,21 @@ from kuma_core.testing.platform import RunningPlatform, running_platform
 from kuma_core.testing.waiting import eventually
 from kuma_core.xds.contract import CLUSTER
 
-from .support import DELTA, SDS, SOTW, RawStream, identity, stream
+from .support import (
+    DELTA,
+    NODE,
+    SDS,
+    SOTW,
+    RawStream,
+    ask_delta,
+    ask_identity,
+    ask_mesh_ca,
+    ask_sotw,
+    identity,
+    stream,
+)
 
 PLUGINS = [kuma_store_memory, kuma_ca_builtin]
-NODE = "default.web-1"
 WEB = dataplane("web-1", inbound("127.0.0.1:8080:80", "web"))
 
 
@@ -45,22 +53,6 @@ def cp() -> Iterator[RunningPlatform]:
 
 
 # -- the table: port x credential x answer
-
-
-def ask_identity(opened: RawStream) -> None:
-    opened.ask("identity_cert", node=NODE)
-
-
-def ask_mesh_ca(opened: RawStream) -> None:
-    opened.ask("mesh_ca", node=NODE)
-
-
-def ask_sotw(opened: RawStream) -> None:
-    opened.send(bytes(DiscoveryRequest(node=Node(id=NODE), type_url=CLUSTER)))
-
-
-def ask_delta(opened: RawStream) -> None:
-    opened.send(bytes(DeltaDiscoveryRequest(node=Node(id=NODE), type_url=CLUSTER)))
 
 
 def tokens(cp: RunningPlatform, which: str) -> list[str]:

@@ -6,9 +6,8 @@ import re
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
-from types import ModuleType
 
 import grpc
 import jwt
@@ -16,18 +15,17 @@ import pytest
 
 import kuma_ca_builtin
 import kuma_policy_traffic
-from kuma_core.sdk import StoreFactory, hookimpl
 from kuma_core.testing.builders import outbound
 from kuma_core.testing.platform import RunningPlatform, running_platform
 from kuma_core.testing.ports import free_port
+from kuma_core.testing.several import SharedStore
 from kuma_core.testing.waiting import eventually
 from kuma_store_memory.store import MemoryStore
 
 from ..end_to_end.support import BIN, Load, Machine, Sidecar
 from ..end_to_end.test_mtls import encrypt, permit
 from ..end_to_end.test_traffic import client, instance
-from .support import DELTA, SDS, kumactl, stream
-from .test_streams import ask_delta, ask_identity
+from .support import DELTA, SDS, ask_delta, ask_identity, kumactl, stream
 
 PAGE = Path(__file__).parents[2] / "docs/how-to/leaked-token.md"
 SETTINGS = {"KUMA_GENERAL_ADVERTISED_HOSTNAME": "127.0.0.1"}
@@ -36,21 +34,9 @@ BACK = 35.0
 """Envoy tries again after at most 30 s, and kuma-dp looks at the file once a second."""
 
 
-def shared_store() -> ModuleType:
-    """A plugin whose store every control plane of this process shares."""
-
-    @contextmanager
-    def opened(config: object) -> Iterator[MemoryStore]:
-        yield store
-
-    store, made = MemoryStore(), ModuleType("shared")
-    made.__dict__["kuma_register_stores"] = hookimpl(lambda: [StoreFactory("memory", opened)])
-    return made
-
-
 @pytest.fixture
 def two() -> Iterator[tuple[RunningPlatform, RunningPlatform]]:
-    plugins = [shared_store(), kuma_policy_traffic, kuma_ca_builtin]
+    plugins = [SharedStore(MemoryStore()), kuma_policy_traffic, kuma_ca_builtin]
     with running_platform(plugins, SETTINGS) as here, running_platform(plugins, SETTINGS) as there:
         yield here, there
 

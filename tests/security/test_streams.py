@@ -7,11 +7,9 @@ from collections.abc import Callable, Iterator
 
 import grpc
 import pytest
-from envoy_data_plane.envoy.config.core.v3 import Node
 from envoy_data_plane.envoy.service.discovery.v3 import (
     DeltaDiscoveryRequest,
     DeltaDiscoveryResponse,
-    DiscoveryRequest,
 )
 
 import kuma_ca_builtin
@@ -22,13 +20,21 @@ from kuma_core.testing.waiting import eventually
 from kuma_core.xds.contract import CLUSTER, LISTENER
 from kuma_core.xds.server import guard
 
-from .support import DELTA, SDS, SOTW, RawStream, stream
+from .support import (
+    DELTA,
+    SDS,
+    SOTW,
+    ask_delta,
+    ask_identity,
+    ask_mesh_ca,
+    ask_sotw,
+    stream,
+)
 
 PLUGINS = [kuma_store_memory, kuma_ca_builtin]
-NODE = "default.web-1"
 UNAUTHENTICATED = grpc.StatusCode.UNAUTHENTICATED
 WITHIN = 1.0
-"""Seconds in which a stream has to end (the issue's bound)."""
+"""Seconds in which a stream has to end at most."""
 
 
 @pytest.fixture(scope="module")
@@ -36,22 +42,6 @@ def cp() -> Iterator[RunningPlatform]:
     with running_platform(PLUGINS) as platform:
         platform.apply(dataplane("web-1", inbound("127.0.0.1:8080:80", "web")))
         yield platform
-
-
-def ask_identity(opened: RawStream) -> None:
-    opened.ask("identity_cert", node=NODE)
-
-
-def ask_mesh_ca(opened: RawStream) -> None:
-    opened.ask("mesh_ca", node=NODE)
-
-
-def ask_sotw(opened: RawStream) -> None:
-    opened.send(bytes(DiscoveryRequest(node=Node(id=NODE), type_url=CLUSTER)))
-
-
-def ask_delta(opened: RawStream) -> None:
-    opened.send(bytes(DeltaDiscoveryRequest(node=Node(id=NODE), type_url=CLUSTER)))
 
 
 GUARDED = {"identity_cert": (SDS, ask_identity), "sotw": (SOTW, ask_sotw), "delta": (DELTA, ask_delta)}

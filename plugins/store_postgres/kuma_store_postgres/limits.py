@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
+
 from kuma_core.sdk import InvalidResource, ResourceKey, Violation
 
-LONGEST = 100
-"""How many characters a name, a mesh and a type may have (API specification, 6.4)."""
+LONGEST = MappingProxyType({"name": 300, "mesh": 253, "type": 100})
+"""How many characters each may have: the widths of the columns. All together, they fit into a row of the index
+(2704 bytes) and into a notification (8000 bytes), whatever the characters are."""
 
 _NO_VERSION = -1
 """No stored version is negative."""
@@ -32,10 +35,10 @@ def as_number(version: str) -> int:
 def _problems_of(key: ResourceKey) -> list[Violation]:
     problems = []
     for field, text in (("name", key.name), ("mesh", key.mesh), ("type", key.type)):
-        if len(text) > LONGEST:
-            problems.append(
-                Violation(field, f"may have at most {LONGEST} characters in this store, has {len(text)}")
-            )
+        longest = LONGEST[field]
+        if len(text) > longest:
+            message = f"may have at most {longest} characters in this store, has {len(text)}"
+            problems.append(Violation(field, message))
         problems += _problems_of_text(field, text)
     return problems
 

@@ -187,14 +187,14 @@ def test_every_mode_of_the_kernel_has_a_word_of_libpq(pair: Pair) -> None:
     ("key", "field", "said"),
     [
         (
-            ResourceKey("Mesh", "m", "n" * 101),
+            ResourceKey("Mesh", "m", "n" * 301),
             "name",
-            "may have at most 100 characters in this store, has 101",
+            "may have at most 300 characters in this store, has 301",
         ),
         (
             ResourceKey("Mesh", "m" * 300, "n"),
             "mesh",
-            "may have at most 100 characters in this store, has 300",
+            "may have at most 253 characters in this store, has 300",
         ),
         (ResourceKey("T" * 101, "m", "n"), "type", "may have at most 100 characters in this store, has 101"),
         (ResourceKey("Mesh", "m", "n\0"), "name", "may not hold the character NUL"),
@@ -218,9 +218,10 @@ def test_a_key_that_does_not_fit(environ: dict[str, str], key: ResourceKey, fiel
 
 
 def test_the_longest_key_fits_and_is_told(environ: dict[str, str]) -> None:
-    key = ResourceKey("🚀" * 100, '"' * 100, "\x01" * 100)
+    key = ResourceKey("🚀" * 100, "🚀" * 253, "🚀" * 300)
     with open_store(config_of(environ)) as store:
         assert store.get(store.create(key, "{}").key).document == "{}"
+        assert store.list(key.type, key.mesh)[0].key == key
     for op in ("put", "delete"):
         payload = payload_of(change_of(f'["{op}","a","b","c"]').op, key)
         assert len(payload.encode()) < 8000

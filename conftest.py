@@ -44,4 +44,4 @@ def _on_postgres(server: Server, parts: platform.Parts) -> Iterator[platform.Par
         return
     plugins = [kuma_store_postgres if item is kuma_store_memory else item for item in plugins]
     with server.database(server.template) as name:
-        yield plugins, {**server.environ(name), **settings}
+        yield plugins, {**settings, **server.environ(name)}

@@ -16,6 +16,8 @@ from plugins.store_postgres.tests.server import OwnServer
 from ..end_to_end.support import BIN, Machine, start
 from .support import READY_SECONDS, ControlPlane, SteadyLoad
 
+NAMES = ("echo-1", "web")
+
 
 def test_scenario_50_a_restart_of_the_control_plane_during_traffic(
     cp: ControlPlane, stack: ExitStack, tmp_path: Path
@@ -32,25 +34,30 @@ def test_scenario_50_a_restart_of_the_control_plane_during_traffic(
         ),
     )
     machine = Machine(None, tmp_path, stack)
-    for name in ("echo-1", "web"):
+    for name in NAMES:
         machine.sidecar(name, api_url=cp.url)
     connection = stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=10))
     assert _echoed(connection, b"before\n")
     with SteadyLoad(port, 50) as load:
-        eventually(lambda: len(cp.subscriptions("web")) == 1 and cp.is_online("web"))
+        eventually(lambda: _streams(cp) == [1, 1])
         assert cp.stop() == 0
         assert _echoed(connection, b"without\n")
         cp.start()
-        eventually(lambda: len(cp.subscriptions("web")) == 2 and cp.is_online("web"), 30, "a second stream")
+        eventually(lambda: _streams(cp) == [2, 2], 30, "a second stream of each")
         seen = load.count
         eventually(lambda: load.count > seen + 50)
         assert _echoed(connection, b"after\n")
     assert load.failures == []
-    for name in ("echo-1", "web"):
+    for name in NAMES:
         first, second = cp.subscriptions(name)
         assert first["connectTime"] < first["disconnectTime"] < second["connectTime"]
         assert "disconnectTime" not in second
         assert first["controlPlaneInstanceId"] != second["controlPlaneInstanceId"]
+
+
+def _streams(cp: ControlPlane) -> list[int]:
+    """How many streams each insight tells of; none if the last of them is closed."""
+    return [len(cp.subscriptions(name)) if cp.is_online(name) else 0 for name in NAMES]
 
 
 def _echoed(connection: socket.socket, line: bytes) -> bool:

@@ -52,12 +52,12 @@ def test_minutes_without_a_control_plane(
         eventually(lambda: load.count > seen + PER_SECOND)
         after = {name: _updates(sidecar) for name, sidecar in sidecars.items()}
     assert load.failures == []
-    assert load.per_second > 0.8 * PER_SECOND
+    assert load.per_second > PER_SECOND / 2, "this machine is too busy to tell anything"
     assert after == before
     sent = {name: _sent(cp, name) for name in sidecars}
     assert max(sent.values()) <= 2, "at most an empty answer for each wildcard"
     print(
-        f"\n{seconds} s without a control plane: {alone} requests, 0 failed; answers after its return: {sent}"
+        f"\n{seconds} s without a control plane: {alone} requests ({load.per_second:.0f} a second), 0 failed; answers after its return: {sent}"
     )
 
 

@@ -56,8 +56,9 @@ def test_minutes_without_a_control_plane(
     assert after == before
     sent = {name: _sent(cp, name) for name in sidecars}
     assert max(sent.values()) <= 2, "at most an empty answer for each wildcard"
+    rate = f"{load.per_second:.0f} a second"
     print(
-        f"\n{seconds} s without a control plane: {alone} requests ({load.per_second:.0f} a second), 0 failed; answers after its return: {sent}"
+        f"\n{seconds} s without a control plane: {alone} requests, {rate}, 0 failed; answers after it: {sent}"
     )
 
 

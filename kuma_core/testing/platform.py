@@ -31,6 +31,7 @@ PORTS = (
     "adminServer.local.port",
     "sdsServer.grpcPort",
 )
+OLD_SECTION = "KUMA_DATAPLANE_TOKEN_SERVER_"
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +150,8 @@ def running_platform(
 def _running(plugins: list[ModuleType | Any], settings: dict[str, str]) -> Iterator[RunningPlatform]:
     catalog = make_catalog(plugins)
     environ = {item.env: str(free_port()) for item in catalog.settings if item.path in PORTS}
+    if any(name.startswith(OLD_SECTION) for name in settings):  # which wins, with a port of its own
+        environ[f"{OLD_SECTION}LOCAL_PORT"] = str(free_port())
     environ |= {"KUMA_API_SERVER_INTERFACE": "127.0.0.1", **settings}
     config = autoconfigured(build_config(catalog.settings, {}, "test", environ))
     platform = Platform(config, catalog)

@@ -29,6 +29,8 @@ PORTS = (
     "SDS_SERVER_GRPC_PORT",
 )
 READY_SECONDS = 30.0
+BACK_SECONDS = 60.0
+"""In which an Envoy is back that lost its control plane again and again: it waits for up to 30 s between attempts."""
 _numbers = itertools.count(1)
 
 

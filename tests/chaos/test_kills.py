@@ -18,7 +18,7 @@ from kuma_core.testing.waiting import eventually
 from plugins.store_postgres.tests.server import OwnServer
 
 from ..end_to_end.support import Machine, Sidecar
-from .support import READY_SECONDS, ControlPlane
+from .support import BACK_SECONDS, READY_SECONDS, ControlPlane
 from .writers import Counting, MakingMeshes
 
 WRITERS = 6
@@ -111,7 +111,9 @@ def _kill_and_count(
     assert _problems(writers) == []
     _meshes_are_whole(cp, meshes)
     ports = {("127.0.0.1", 1 + STEP * index + share_of.number) for index, share_of in enumerate(counting, 1)}
-    eventually(lambda: set(sidecar.endpoints()["counted"]) == ports, 20, "the last numbers in Envoy")
+    eventually(
+        lambda: set(sidecar.endpoints()["counted"]) == ports, BACK_SECONDS, "the last numbers in Envoy"
+    )
     print(
         f"\n{kills} kills in the middle of {_sum(writers)} acknowledged writes "
         f"({sum(writer.uncertain for writer in writers)} without an answer, tried again): 0 lost, 0 half applied; "

@@ -14,7 +14,7 @@ from kuma_core.testing.waiting import eventually
 from plugins.store_postgres.tests.server import OwnServer
 
 from ..end_to_end.support import BIN, Machine, start
-from .support import READY_SECONDS, ControlPlane, SteadyLoad
+from .support import BACK_SECONDS, READY_SECONDS, ControlPlane, SteadyLoad
 
 NAMES = ("echo-1", "web")
 
@@ -43,7 +43,7 @@ def test_scenario_50_a_restart_of_the_control_plane_during_traffic(
         assert cp.stop() == 0
         assert _echoed(connection, b"without\n")
         cp.start()
-        eventually(lambda: _streams(cp) == [2, 2], 30, "a second stream of each")
+        eventually(lambda: _streams(cp) == [2, 2], BACK_SECONDS, "a second stream of each")
         seen = load.count
         eventually(lambda: load.count > seen + 50)
         assert _echoed(connection, b"after\n")

@@ -25,6 +25,15 @@ MAX_ANSWER = 64 * 1024 * 1024
 """Bytes; a longer answer is not read."""
 
 
+def json_object(body: bytes) -> dict[str, Any] | None:
+    """The JSON object that a server answered, or None if the answer is not one."""
+    try:
+        value = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
 class ApiError(KumaError):
     """The API server refused. ``explained`` tells whether it said why in the JSON shape of its errors."""
 
@@ -119,11 +128,8 @@ class Client:
         return answer
 
     def _object(self, path: str, answer: Answer) -> dict[str, Any]:
-        try:
-            value = json.loads(answer.body)
-        except (ValueError, RecursionError):
-            value = None
-        if not isinstance(value, dict):
+        value = json_object(answer.body)
+        if value is None:
             raise Unreachable(f"{self.url}{path} did not answer with a JSON object. {_NEXT_STEP}")
         return value
 
@@ -157,11 +163,8 @@ def item_path(mesh: str | None, collection: str, name: str | None = None) -> str
 
 def _refusal(answer: Answer) -> ApiError:
     """The error in the words of the specification of the command line, 9."""
-    try:
-        value = json.loads(answer.body)
-    except (ValueError, RecursionError):
-        value = None
-    title, details = (_text(value, "title"), _text(value, "details")) if isinstance(value, dict) else ("", "")
+    value = json_object(answer.body) or {}
+    title, details = _text(value, "title"), _text(value, "details")
     if not title or not details:
         return ApiError(answer.status, f"({answer.status}): {printable(answer.text())[:2000]}", False)
     causes = value.get("causes")

@@ -1,4 +1,4 @@
-"""Writing files so that nobody ever sees half of one, nor a key that others could read.
+"""Files: read within bounds, and written so that nobody ever sees half of one, nor a key that others could read.
 
 Only the standard library: even ``kumactl version`` needs this.
 """
@@ -6,7 +6,10 @@ Only the standard library: even ``kumactl version`` needs this.
 from __future__ import annotations
 
 import os
+import sys
 from contextlib import suppress
+
+from kuma_core.errors import KumaError
 
 
 def replace(path: str, data: bytes, mode: int) -> None:
@@ -49,3 +52,24 @@ def remove(path: str) -> None:
 def reason(error: OSError | ValueError) -> str:
     """Why a file could not be read or written, in the system's words."""
     return getattr(error, "strerror", None) or str(error)
+
+
+def bounded_text(path: str, what: str, limit: int, otherwise: str, stdin: bool = False) -> str:
+    """The ASCII text of a file of at most ``limit`` characters; with ``stdin``, ``-`` is standard input.
+
+    Raises KumaError that calls the file ``what``, and says ``otherwise`` of one that is no such text.
+    """
+    told = f'could not read the {what}: "{path}"'
+    try:
+        if stdin and path == "-":
+            text = sys.stdin.read(limit + 1)
+        else:
+            with open(path, encoding="ascii") as file:
+                text = file.read(limit + 1)
+    except UnicodeDecodeError:
+        raise KumaError(f"{told} {otherwise}") from None
+    except (OSError, ValueError) as error:
+        raise KumaError(f"{told}: {reason(error)}") from None
+    if len(text) > limit:
+        raise KumaError(f"{told} is larger than {limit} bytes")
+    return text

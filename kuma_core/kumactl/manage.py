@@ -42,10 +42,11 @@ def rotate(session: Session, wait: bool) -> None:
 
     Without --wait the command ends at once; `status` shows how far it is.
     """
+    from kuma_core.kumactl.client import json_object
     from kuma_core.kumactl.rotation import follow, read, roots
 
     client, path = _client(session), _rotations(session.mesh)
-    begun = read(_object(client.send("POST", path).body), client.url)
+    begun = read(json_object(client.send("POST", path).body) or {}, client.url)
     click.echo(f'began to rotate the root of the mesh "{session.mesh}"')
     if not wait:
         return
@@ -84,7 +85,12 @@ def certificates() -> None:
 @pass_session
 def add(session: Session, key_file: str, cert_file: str) -> None:
     """Give a mesh the key and the certificate with which its provided CA signs."""
-    pair = {"key": _pem(key_file, "key"), "cert": _pem(cert_file, "cert")}
+    from kuma_core.kumactl.files import bounded_text
+
+    pair = {
+        name: bounded_text(path, f"{name} file", MAX_PEM, "is not PEM")
+        for name, path in (("key", key_file), ("cert", cert_file))
+    }
     answer = _client(session).send("POST", _path(session.mesh), pair)
     try:
         entry = json.loads(answer.body)["id"]
@@ -135,31 +141,6 @@ def _rotations(mesh: str) -> str:
     from kuma_core.kumactl.client import item_path
 
     return item_path(mesh, "ca") + "/builtin/rotations"
-
-
-def _object(body: bytes) -> dict[str, Any]:
-    """The JSON object of an answer; what is none is an empty one, which nobody takes for an answer."""
-    try:
-        value = json.loads(body)
-    except (ValueError, RecursionError):
-        return {}
-    return value if isinstance(value, dict) else {}
-
-
-def _pem(path: str, what: str) -> str:
-    """The text of a PEM file. Raises KumaError: not there, too large, or not text."""
-    try:
-        with open(path, encoding="ascii") as file:
-            text = file.read(MAX_PEM + 1)
-    except UnicodeDecodeError:
-        raise KumaError(f'could not read the {what} file: "{path}" is not PEM') from None
-    except (OSError, ValueError) as error:
-        from kuma_core.kumactl.files import reason
-
-        raise KumaError(f'could not read the {what} file: "{path}": {reason(error)}') from None
-    if len(text) > MAX_PEM:
-        raise KumaError(f'could not read the {what} file: "{path}" is larger than {MAX_PEM} bytes')
-    return text
 
 
 def _safe(text: Any) -> str:

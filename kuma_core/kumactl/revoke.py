@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 import click
@@ -55,20 +54,9 @@ def _words(answer: dict[str, Any]) -> str:
 
 def _token(path: str) -> str:
     """The token in a file, without white space around it. Raises KumaError."""
-    try:
-        if path == "-":
-            text = sys.stdin.read(MAX_TOKEN + 1)
-        else:
-            with open(path, encoding="ascii") as file:
-                text = file.read(MAX_TOKEN + 1)
-    except UnicodeDecodeError:
-        raise KumaError(f'could not read the token file: "{path}" holds no token') from None
-    except (OSError, ValueError) as error:
-        from kuma_core.kumactl.files import reason
+    from kuma_core.kumactl.files import bounded_text
 
-        raise KumaError(f'could not read the token file: "{path}": {reason(error)}') from None
-    if len(text) > MAX_TOKEN:
-        raise KumaError(f'could not read the token file: "{path}" is larger than {MAX_TOKEN} bytes')
+    text = bounded_text(path, "token file", MAX_TOKEN, "holds no token", stdin=True)
     if not text.strip():
         raise KumaError(f'could not read the token file: "{path}" is empty')
     return text.strip()

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from kuma_core.errors import KumaError
-from kuma_core.kumactl.client import ApiError, known_shape
+from kuma_core.kumactl.client import ApiError, json_object, known_shape
 from kuma_core.kumactl.session import Session, warn
 
 if TYPE_CHECKING:
@@ -56,11 +55,7 @@ def _ask(session: Session, path: str, request: dict[str, Any]) -> dict[str, Any]
         if error.status == 404:
             raise KumaError("this control plane is too old to export or import secrets; upgrade it") from None
         raise
-    try:
-        value = json.loads(answer.body)
-    except (ValueError, RecursionError):
-        value = None
-    return value if isinstance(value, dict) else {}
+    return json_object(answer.body) or {}
 
 
 def _client(session: Session) -> Client:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from kuma_core.errors import KumaError
-from kuma_core.kumactl.client import ApiError, Client
+from kuma_core.kumactl.client import ApiError, Client, json_object
 from kuma_core.kumactl.session import Session
 
 REVOCATIONS = "/tokens/revocations"
@@ -38,10 +37,7 @@ def ask(
         answer = client.send(method, path, value)
     except ApiError as error:
         raise admin.refused(what, error) from None
-    try:
-        found = json.loads(answer.body)
-    except (ValueError, RecursionError):
-        found = None
-    if not isinstance(found, dict):
+    found = json_object(answer.body)
+    if found is None:
         raise KumaError(f"{what}: the admin server did not answer with a JSON object")
     return found

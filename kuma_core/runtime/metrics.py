@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
@@ -26,53 +27,44 @@ from kuma_core.xds.status import StreamBook
 OUTCOMES = {"sent": "sent to", "acknowledged": "accepted by", "rejected": "rejected by"}
 
 
-class _Collector:
-    """Reads the counters where they are kept."""
+@dataclass(frozen=True, eq=False)
+class Collector:
+    """Reads the counters where they are kept. ``secrets`` counts what was sent over SDS, by resource and outcome."""
 
-    def __init__(
-        self,
-        kinds: Kinds,
-        store: Store,
-        reconciler: Reconciler,
-        streams: StreamBook,
-        leads: Callable[[], bool],
-        secrets: Mapping[tuple[str, str], int],
-        rotations: Rotations,
-    ) -> None:
-        self._kinds = kinds
-        self._store = store
-        self._reconciler = reconciler
-        self._streams = streams
-        self._leads = leads
-        self._secrets = secrets
-        self._rotations = rotations
+    kinds: Kinds
+    store: Store
+    reconciler: Reconciler
+    streams: StreamBook
+    leads: Callable[[], bool]
+    secrets: Mapping[tuple[str, str], int]
+    rotations: Rotations
 
     def collect(self) -> Iterator[Metric]:
         """All metrics of the control plane itself."""
         yield InfoMetricFamily("kuma_build", "What is running.", value={"version": __version__})
         words = "1 on the control plane that does what one alone may do."
-        yield GaugeMetricFamily("kuma_leader", words, value=self._leads())
+        yield GaugeMetricFamily("kuma_leader", words, value=self.leads())
         yield self._resources()
-        yield GaugeMetricFamily("kuma_xds_streams", "Open ADS streams.", value=self._streams.connected())
+        yield GaugeMetricFamily("kuma_xds_streams", "Open ADS streams.", value=self.streams.connected())
         yield from self._work()
         yield from _responses(
-            "kuma_xds_responses", "Responses {} proxies, by type.", "type", self._streams.totals
+            "kuma_xds_responses", "Responses {} proxies, by type.", "type", self.streams.totals
         )
-        yield from _responses("kuma_sds_responses", "Secrets {} proxies, by name.", "resource", self._secrets)
+        yield from _responses("kuma_sds_responses", "Secrets {} proxies, by name.", "resource", self.secrets)
         yield self._stages()
 
     def _resources(self) -> Metric:
         family = GaugeMetricFamily("kuma_resources", "Stored resources by kind.", labels=["kind"])
-        for kind in self._kinds:
+        for kind in self.kinds:
             if kind.stored:
                 try:
-                    family.add_metric([kind.name], len(self._store.list(kind.name)))
+                    family.add_metric([kind.name], len(self.store.list(kind.name)))
                 except Exception:  # noqa: BLE001 - a store plugin may raise anything; /ready tells it
                     continue
         return family
 
     def _work(self) -> Iterator[Metric]:
-        work = self._reconciler.work
+        work = self.reconciler.work
         yield SummaryMetricFamily(
             "kuma_xds_generation_seconds",
             "Time from a gathered batch of changes to its snapshots.",
@@ -89,7 +81,7 @@ class _Collector:
     def _stages(self) -> Metric:
         words = "Rotations of certificate authorities that go on, by stage."
         family = GaugeMetricFamily("kuma_ca_rotations", words, labels=["stage"])
-        found = [going_on.rotation.stage for going_on in self._rotations.current().values()]
+        found = [going_on.rotation.stage for going_on in self.rotations.current().values()]
         for stage in RotationStage:
             family.add_metric([stage.value], found.count(stage))
         return family
@@ -105,19 +97,11 @@ def _responses(name: str, help_: str, label: str, counts: Mapping[tuple[str, str
         yield family
 
 
-def renderer(
-    kinds: Kinds,
-    store: Store,
-    reconciler: Reconciler,
-    streams: StreamBook,
-    leads: Callable[[], bool],
-    secrets: Mapping[tuple[str, str], int],
-    rotations: Rotations,
-) -> Callable[[], tuple[str, bytes]]:
+def renderer(own: Collector) -> Callable[[], tuple[str, bytes]]:
     """A function that returns the content type and the text of all metrics."""
     registry = CollectorRegistry()
-    own: Any = _Collector(kinds, store, reconciler, streams, leads, secrets, rotations)
-    registry.register(own)
+    collector_of_ours: Any = own  # the library asks for a base class, and needs none
+    registry.register(collector_of_ours)
     for collector in (ProcessCollector, PlatformCollector, GCCollector):
         collector(registry=registry)
     return lambda: (CONTENT_TYPE_LATEST, generate_latest(registry))

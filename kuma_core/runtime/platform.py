@@ -38,7 +38,7 @@ from kuma_core.runtime.groundwork import lay_groundwork
 from kuma_core.runtime.grpc_servers import AuthenticatorWatch, AuthorityWatch, GrpcServers
 from kuma_core.runtime.http import HttpServer, bind
 from kuma_core.runtime.leadership import LEADER, LENGTH_SECONDS, Leadership
-from kuma_core.runtime.metrics import renderer
+from kuma_core.runtime.metrics import Collector, renderer
 from kuma_core.runtime.secrets_at_rest import open_secrets
 from kuma_core.xds.bootstrap import bootstrap_yaml
 from kuma_core.xds.contract import Proxy
@@ -148,13 +148,15 @@ class Platform:
         )
         missing = _Missing(self, store, reconciler)
         metrics = renderer(
-            self.catalog.kinds,
-            store,
-            reconciler,
-            self.streams,
-            lambda: self.leadership.leads,
-            servers.secret_counts,
-            rotations,
+            Collector(
+                kinds=self.catalog.kinds,
+                store=store,
+                reconciler=reconciler,
+                streams=self.streams,
+                leads=lambda: self.leadership.leads,
+                secrets=servers.secret_counts,
+                rotations=rotations,
+            )
         )
         make_bootstrap = _BootstrapMaker(resources, servers.bootstrap)
         cors = Cors(self.config.texts("apiServer.corsAllowedDomains"))

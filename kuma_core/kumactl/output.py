@@ -23,6 +23,10 @@ _LOOKS_NUMERIC = re.compile(
 _OTHER_LINE_ENDS = frozenset("\x85\u2028\u2029")
 """Line ends to YAML, which folds them where they are not escaped; only double quotes escape."""
 
+_TAG = "{{"
+"""Where a tag of a template begins. ``kumactl apply`` takes all text as a template, what we printed too; so the
+second brace, which always stands within quotes, is written as its number."""
+
 
 def output_option(command: Any) -> Any:
     """Decorator: the flag ``-o``/``--output`` as parameter ``output``."""
@@ -50,7 +54,8 @@ def dump(value: Any, output: str) -> str:
 
 def dump_json(value: Any) -> str:
     """A value as JSON: two spaces, keys sorted, a final newline."""
-    return json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+    text = json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False)
+    return text.replace(_TAG, r"{\u007B") + "\n"
 
 
 def dump_yaml(value: Any) -> str:
@@ -68,7 +73,7 @@ def dump_yaml(value: Any) -> str:
     def represent_text(dumper: yaml.SafeDumper, data: str) -> yaml.ScalarNode:
         resolved = dumper.resolve(yaml.ScalarNode, data, (True, False))  # type: ignore[no-untyped-call]
         is_text = resolved == "tag:yaml.org,2002:str" and not _LOOKS_NUMERIC.fullmatch(data)
-        is_plain = is_text and not _OTHER_LINE_ENDS.intersection(data)
+        is_plain = is_text and not _OTHER_LINE_ENDS.intersection(data) and _TAG not in data
         style = ("|" if "\n" in data else None) if is_plain else '"'
         return dumper.represent_scalar("tag:yaml.org,2002:str", data, style=style)
 
@@ -77,4 +82,4 @@ def dump_yaml(value: Any) -> str:
         value, Dumper=Dumper, allow_unicode=True, width=sys.maxsize, default_flow_style=False
     )
     is_lone = text.endswith("\n...\n")  # a word by itself has this mark behind it; a text's line is indented
-    return text[:-4] if is_lone else text
+    return (text[:-4] if is_lone else text).replace(_TAG, r"{\x7B")

@@ -98,5 +98,8 @@ class HttpServer:
     def _close_channels(self) -> None:
         """In the loop's own thread: without an open channel the loop ends."""
         self._server.task_dispatcher.shutdown(cancel_pending=True, timeout=5)
-        for channel in list(self._server._map.values()):
-            channel.close()
+        for dispatcher in list(self._server._map.values()):
+            if isinstance(dispatcher, HTTPChannel):
+                dispatcher.handle_close()  # ends the temporary files of long answers too, which close() does not
+            else:
+                dispatcher.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,9 @@ import yaml
 
 from kuma_core.documents import load_documents
 from kuma_core.kumactl.inspect_commands import HEADER, row
-from kuma_core.kumactl.output import dump_yaml
+from kuma_core.kumactl.output import dump_json, dump_yaml
 from kuma_core.kumactl.table import layout
+from kuma_core.kumactl.template import render
 
 from .conftest import Call, FakeServer, configure
 
@@ -175,6 +177,15 @@ def test_7_4_plain_text_and_addresses_are_not_quoted() -> None:
         dump_yaml(["10.0.0.1", "127.0.0.1:1:2", "10s", "a b"])
         == "- 10.0.0.1\n- 127.0.0.1:1:2\n- 10s\n- a b\n"
     )
+
+
+@pytest.mark.parametrize("text", ["{{", "{{name}}", "a {{{b}}}", "{{{{", "\\{{", "{{\n{{=", "{ {"])
+@pytest.mark.parametrize("dumped", [dump_yaml, dump_json])
+def test_7_3_what_is_printed_is_no_template(text: str, dumped: Callable[[Any], str]) -> None:
+    value = {"a": {text: [text, {}, {"b": text}]}}
+    printed = dumped(value)
+    assert render(printed, {}, "stdin", strict=True) == printed
+    assert load_documents(printed, "stdin") == [value]
 
 
 def test_failures_of_a_list(connected: Call, server: FakeServer) -> None:

@@ -21,13 +21,17 @@ _API_TYPES = {"delta": "DELTA_GRPC", "sotw": "GRPC"}
 _TYPE = "type.googleapis.com/envoy.extensions."
 _FILE_CREDENTIALS = "envoy.grpc_credentials.file_based_metadata"
 _FILE_CREDENTIALS_TYPE = "type.googleapis.com/envoy.config.grpc_credential.v3.FileBasedMetadataConfig"
-_KEEPALIVE_ARGS = {
+_CHANNEL_ARGS = {
     "grpc.keepalive_time_ms": 15_000,
     "grpc.keepalive_timeout_ms": 10_000,
+    "grpc.http2.ping_timeout_ms": 10_000,
     "grpc.keepalive_permit_without_calls": 1,
     "grpc.initial_reconnect_backoff_ms": 500,
     "grpc.max_reconnect_backoff_ms": 5_000,
 }
+"""A control plane that is gone without a word is noticed after 25 s, and one that is back after 5 s: gRPC alone would
+wait for ever for the one, and up to two minutes for the other. Of the two time-outs for a ping's answer the longer one
+holds, and that of HTTP/2 is a minute unless it is set, too."""
 _HOST = re.compile(
     r"(?:\[(?P<ipv6>[0-9a-fA-F:.]+)\]|(?P<host>[^\s:\[\]]+))(?::(?P<port>[0-9]{1,5}))?", re.ASCII
 )
@@ -168,13 +172,14 @@ def grpc_target(hosts: tuple[tuple[str, int], ...]) -> str:
     return texts[0]
 
 
-def grpc_authority(target: str) -> str:
-    """Whose certificate a client wants of a target with several addresses: the first one's; empty for any other.
+def channel_args(target: str) -> dict[str, int | str]:
+    """How a proxy's channel to ``target`` behaves, for ADS and SDS alike: arguments of gRPC by name.
 
-    Without it gRPC takes the whole list for the name of the server, and no stream comes about.
+    ``grpc.default_authority`` says whose certificate is wanted of a target with several addresses, the first
+    one's. Without it gRPC takes the whole list for the name of the server, and no stream comes about.
     """
     first, comma, _ = target.removeprefix("ipv4:").partition(",")
-    return first if comma else ""
+    return {**_CHANNEL_ARGS, **({"grpc.default_authority": first} if comma else {})}
 
 
 def _is_ipv4(host: str) -> bool:
@@ -186,14 +191,17 @@ def _is_ipv4(host: str) -> bool:
 
 def _google_grpc(params: BootstrapParams, token_path: str) -> dict[str, Any]:
     """TLS to the control plane, with the dataplane token, if there is one, read from its file."""
+    target = grpc_target(params.hosts)
+    args = {
+        name: {"stringValue": value} if isinstance(value, str) else {"intValue": str(value)}
+        for name, value in channel_args(target).items()
+    }
     grpc: dict[str, Any] = {
-        "targetUri": grpc_target(params.hosts),
+        "targetUri": target,
         "statPrefix": "ads",
         "channelCredentials": {"sslCredentials": {"rootCerts": {"inlineString": params.root}}},
-        "channelArgs": {"args": {name: {"intValue": str(value)} for name, value in _KEEPALIVE_ARGS.items()}},
+        "channelArgs": {"args": args},
     }
-    if authority := grpc_authority(grpc["targetUri"]):
-        grpc["channelArgs"]["args"]["grpc.default_authority"] = {"stringValue": authority}
     if token_path:
         config = {"@type": _FILE_CREDENTIALS_TYPE, "secretData": {"filename": token_path}}
         plugin = {"name": _FILE_CREDENTIALS, "typedConfig": config}

@@ -35,7 +35,7 @@ from envoy_data_plane.envoy.extensions.transport_sockets.tls.v3 import (
 )
 from envoy_data_plane.envoy.type.matcher.v3 import StringMatcher
 
-from kuma_core.xds.bootstrap import grpc_authority
+from kuma_core.xds.bootstrap import channel_args
 from kuma_core.xds.contract import SecretSource
 from kuma_core.xds.drafts import FilterDraft
 from kuma_core.xds.seal import pack
@@ -98,10 +98,8 @@ def _google_grpc(name: str, source: SecretSource) -> GrpcServiceGoogleGrpc:
         target_uri=source.target,
         stat_prefix=f"sds_{name}",
         channel_credentials=GrpcServiceGoogleGrpcChannelCredentials(ssl_credentials=trusted),
+        channel_args=_channel_args(source.target),
     )
-    if authority := grpc_authority(source.target):
-        value = GrpcServiceGoogleGrpcChannelArgsValue(string_value=authority)
-        grpc.channel_args = GrpcServiceGoogleGrpcChannelArgs(args={"grpc.default_authority": value})
     if source.token_path:
         config = FileBasedMetadataConfig(secret_data=DataSource(filename=source.token_path))
         plugin = GrpcServiceGoogleGrpcCallCredentialsMetadataCredentialsFromPlugin(
@@ -110,3 +108,12 @@ def _google_grpc(name: str, source: SecretSource) -> GrpcServiceGoogleGrpc:
         grpc.credentials_factory_name = CREDENTIALS
         grpc.call_credentials = [GrpcServiceGoogleGrpcCallCredentials(from_plugin=plugin)]
     return grpc
+
+
+def _channel_args(target: str) -> GrpcServiceGoogleGrpcChannelArgs:
+    value = GrpcServiceGoogleGrpcChannelArgsValue
+    args = {
+        name: value(string_value=arg) if isinstance(arg, str) else value(int_value=arg)
+        for name, arg in channel_args(target).items()
+    }
+    return GrpcServiceGoogleGrpcChannelArgs(args=args)

@@ -26,11 +26,13 @@ SERVICE = "envoy.service.discovery.v3.AggregatedDiscoveryService"
 KEEPALIVE_OPTIONS = [
     ("grpc.keepalive_time_ms", 15_000),
     ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.http2.ping_timeout_ms", 10_000),
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),
     ("grpc.http2.max_ping_strikes", 0),
 ]
-"""Both sides ask for a sign of life every 15 s, so that a partition is noticed."""
+"""Both sides ask for a sign of life every 15 s, so that a partition is noticed after 25 s. The longer one of the two
+time-outs holds, and that of HTTP/2 is a minute unless it is set, too."""
 
 MAX_WAITING = 100_000
 """How many streams may wait to be accepted. The library's own 1 000 would turn proxies away at random when all of

@@ -28,10 +28,12 @@ _CHANNEL_ARGS = {
     "grpc.keepalive_permit_without_calls": 1,
     "grpc.initial_reconnect_backoff_ms": 500,
     "grpc.max_reconnect_backoff_ms": 5_000,
+    "grpc.max_receive_message_length": -1,
 }
 """A control plane that is gone without a word is noticed after 25 s, and one that is back after 5 s: gRPC alone would
 wait for ever for the one, and up to two minutes for the other. Of the two time-outs for a ping's answer the longer one
-holds, and that of HTTP/2 is a minute unless it is set, too."""
+holds, and that of HTTP/2 is a minute unless it is set, too. A response may be of any length: with mTLS some 2 500
+outbounds need more than the 4 MiB that gRPC takes, and a proxy would never get its configuration."""
 _HOST = re.compile(
     r"(?:\[(?P<ipv6>[0-9a-fA-F:.]+)\]|(?P<host>[^\s:\[\]]+))(?::(?P<port>[0-9]{1,5}))?", re.ASCII
 )

@@ -130,30 +130,42 @@ def _payload_encoder(proto_type: str, unwrap: Callable[[], Any] | None) -> tuple
     return _BYTES, encode
 
 
+def append(message: Message, encoded: bytes) -> None:
+    """Give a message more fields, already encoded by ``encode`` of another message of its class.
+
+    They are written after its own ones. What many messages have in common is so validated and encoded once.
+    """
+    message._unknown_fields += encoded
+
+
 @cache
 def _validator(cls: Any) -> pydantic_core.SchemaValidator:
     return pydantic_core.SchemaValidator(cls.__pydantic_core_schema__)
 
 
-def validate(message: Message, path: str = "") -> None:
+def validate(message: Message) -> None:
     """Check a live message and all below it for wrong types and for two members of one choice.
 
     The library checks only what a constructor is given, not what is assigned later. Raises ``ValueError``
     with the path of the field.
     """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # an operator may well use an old field
+        _validate(message, "")
+
+
+def _validate(message: Message, path: str) -> None:
     values = {name: getattr(message, name) for name in message._betterproto.meta_by_field_name}
     cls: Any = type(message)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # an operator may well use an old field
-            _validator(cls).validate_python(values)
+        _validator(cls).validate_python(values)
     except pydantic_core.ValidationError as error:
         first = error.errors()[0]
         where = ".".join([path, *map(str, first["loc"])]).strip(".")
         raise ValueError(f"{where or type(message).__name__}: {first['msg']}") from None
     for name, value in values.items():
         for step, child in _children(value):
-            validate(child, f"{path}.{name}{step}".lstrip("."))
+            _validate(child, f"{path}.{name}{step}".lstrip("."))
 
 
 def _children(value: Any) -> list[tuple[str, Message]]:

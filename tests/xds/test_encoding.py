@@ -25,7 +25,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kuma_core.xds.contract import CLUSTER, ENDPOINTS, LISTENER
-from kuma_core.xds.encoding import encode, validate, varint
+from kuma_core.xds.encoding import append, encode, validate, varint
 from kuma_core.xds.server.wire import delta_response, sotw_response
 
 from .simulation import cluster, endpoints, listener, local
@@ -104,6 +104,14 @@ def _unknown(message) -> list:
     from google.protobuf.unknown_fields import UnknownFieldSet
 
     return list(UnknownFieldSet(message))
+
+
+def test_what_is_appended_is_part_of_the_message():
+    cluster = Cluster(name="x", metadata=Metadata())
+    append(cluster, encode(Cluster(alt_stat_name="y")))
+    append(cluster.metadata, encode(Metadata(filter_metadata={"a": Struct()})))
+    found = Cluster.parse(encode(cluster))
+    assert (found.name, found.alt_stat_name, list(found.metadata.filter_metadata)) == ("x", "y", ["a"])
 
 
 def test_rule_12_7_what_was_assigned_is_validated_with_its_path():

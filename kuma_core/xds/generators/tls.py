@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from betterproto2 import Message
 from envoy_data_plane.envoy.config.core.v3 import (
     ApiConfigSource,
@@ -38,6 +40,7 @@ from envoy_data_plane.envoy.type.matcher.v3 import StringMatcher
 from kuma_core.xds.bootstrap import channel_args
 from kuma_core.xds.contract import SecretSource
 from kuma_core.xds.drafts import FilterDraft
+from kuma_core.xds.encoding import append, encode, validate
 from kuma_core.xds.seal import pack
 
 IDENTITY_CERT, MESH_CA = "identity_cert", "mesh_ca"
@@ -45,11 +48,15 @@ CREDENTIALS = "envoy.grpc_credentials.file_based_metadata"
 TLS_SOCKET = "envoy.transport_sockets.tls"
 RBAC_FILTER = "envoy.filters.network.rbac"
 
+REMEMBERED_SOURCES = 256
+"""Where a proxy gets its secrets is the greater part of its clusters, the same in all of them, and made once; each has
+a few kilobytes."""
+
 
 def downstream(source: SecretSource) -> TransportSocket:
     """TLS of an inbound: a client has to show a certificate of the mesh."""
-    common = _common(source)
-    common.validation_context_sds_secret_config = _secret(MESH_CA, source)
+    common = CommonTlsContext()
+    append(common, _identity(source) + _trust(source, CommonTlsContext))
     return _socket(DownstreamTlsContext(require_client_certificate=True, common_tls_context=common))
 
 
@@ -58,11 +65,12 @@ def upstream(source: SecretSource, expected: str) -> TransportSocket:
     matcher = SubjectAltNameMatcher(
         san_type=SubjectAltNameMatcherSanType.URI, matcher=StringMatcher(exact=expected)
     )
-    common = _common(source)
-    common.combined_validation_context = CommonTlsContextCombinedCertificateValidationContext(
-        default_validation_context=CertificateValidationContext(match_typed_subject_alt_names=[matcher]),
-        validation_context_sds_secret_config=_secret(MESH_CA, source),
+    combined = CommonTlsContextCombinedCertificateValidationContext(
+        default_validation_context=CertificateValidationContext(match_typed_subject_alt_names=[matcher])
     )
+    append(combined, _trust(source, CommonTlsContextCombinedCertificateValidationContext))
+    common = CommonTlsContext(combined_validation_context=combined)
+    append(common, _identity(source))
     return _socket(UpstreamTlsContext(common_tls_context=common))
 
 
@@ -76,8 +84,21 @@ def _socket(context: Message) -> TransportSocket:
     return TransportSocket(name=TLS_SOCKET, typed_config=pack(context))
 
 
-def _common(source: SecretSource) -> CommonTlsContext:
-    return CommonTlsContext(tls_certificate_sds_secret_configs=[_secret(IDENTITY_CERT, source)])
+@lru_cache(REMEMBERED_SOURCES)
+def _identity(source: SecretSource) -> bytes:
+    """Where the own certificate is, as fields of a ``CommonTlsContext``."""
+    return _encoded(CommonTlsContext(tls_certificate_sds_secret_configs=[_secret(IDENTITY_CERT, source)]))
+
+
+@lru_cache(REMEMBERED_SOURCES)
+def _trust(source: SecretSource, cls: type[Message]) -> bytes:
+    """Where the authority of the mesh is, as the field of a message that has one of that name."""
+    return _encoded(cls(validation_context_sds_secret_config=_secret(MESH_CA, source)))
+
+
+def _encoded(message: Message) -> bytes:
+    validate(message)
+    return encode(message)
 
 
 def _secret(name: str, source: SecretSource) -> SdsSecretConfig:

@@ -164,14 +164,15 @@ def _dynamic_resources(params: BootstrapParams, token_path: str) -> dict[str, An
 
 
 def grpc_target(hosts: tuple[tuple[str, int], ...]) -> str:
-    """Control planes as a target of gRPC: several addresses fail over to each other.
+    """Control planes as a target of gRPC: several addresses of one version of IP fail over to each other.
 
-    Of several host names only the first is known to the proxy, for a target names one.
+    Of any other list only the first one is known to the proxy, for such a target names one.
     """
     texts = [f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in hosts]
-    if len(hosts) > 1 and all(_is_ipv4(host) for host, _ in hosts):
-        return "ipv4:" + ",".join(texts)
-    return texts[0]
+    versions = {_ip_version(host) for host, _ in hosts}
+    if len(hosts) == 1 or len(versions) > 1 or 0 in versions:
+        return texts[0]
+    return f"ipv{versions.pop()}:" + ",".join(texts)
 
 
 def channel_args(target: str) -> dict[str, int | str]:
@@ -180,15 +181,16 @@ def channel_args(target: str) -> dict[str, int | str]:
     ``grpc.default_authority`` says whose certificate is wanted of a target with several addresses, the first
     one's. Without it gRPC takes the whole list for the name of the server, and no stream comes about.
     """
-    first, comma, _ = target.removeprefix("ipv4:").partition(",")
+    first, comma, _ = target.removeprefix("ipv4:").removeprefix("ipv6:").partition(",")
     return {**_CHANNEL_ARGS, **({"grpc.default_authority": first} if comma else {})}
 
 
-def _is_ipv4(host: str) -> bool:
+def _ip_version(host: str) -> int:
+    """4 or 6; 0 for a name."""
     try:
-        return ipaddress.ip_address(host).version == 4
+        return ipaddress.ip_address(host).version
     except ValueError:
-        return False
+        return 0
 
 
 def _google_grpc(params: BootstrapParams, token_path: str) -> dict[str, Any]:

@@ -194,15 +194,19 @@ def test_parameters(protocol: str, hosts: str, found: list[tuple[str, int]], tmp
 
 
 @pytest.mark.parametrize(
-    ("hosts", "target"),
+    ("hosts", "target", "authority"),
     [
-        ("cp.example", "cp.example:5678"),
-        ("10.0.0.1,10.0.0.2:7000", "ipv4:10.0.0.1:5678,10.0.0.2:7000"),
-        ("cp.example,10.0.0.2", "cp.example:5678"),
-        ("[::1]", "[::1]:5678"),
+        ("cp.example", "cp.example:5678", ""),
+        ("10.0.0.1,10.0.0.2:7000", "ipv4:10.0.0.1:5678,10.0.0.2:7000", "10.0.0.1:5678"),
+        ("cp.example,10.0.0.2", "cp.example:5678", ""),
+        ("[::1]", "[::1]:5678", ""),
+        ("[::1],[::2]:7000", "ipv6:[::1]:5678,[::2]:7000", "[::1]:5678"),
+        ("10.0.0.1,[::2]", "10.0.0.1:5678", ""),
     ],
 )
-def test_stance_7_a_stream_is_encrypted_and_shows_the_token(hosts: str, target: str, tmp_path: Path) -> None:
+def test_stance_7_a_stream_is_encrypted_and_shows_the_token(
+    hosts: str, target: str, authority: str, tmp_path: Path
+) -> None:
     settings = {
         "KUMA_BOOTSTRAP_SERVER_PARAMS_XDS_HOST": hosts,
         "KUMA_BOOTSTRAP_SERVER_PARAMS_XDS_PORT": "5678",
@@ -214,8 +218,8 @@ def test_stance_7_a_stream_is_encrypted_and_shows_the_token(hosts: str, target: 
         (service,) = document["dynamicResources"]["adsConfig"]["grpcServices"]
         grpc = service["googleGrpc"]
         assert grpc["targetUri"] == target
-        authority = grpc["channelArgs"]["args"].get("grpc.default_authority")
-        assert authority == ({"stringValue": "10.0.0.1:5678"} if "," in target else None)
+        wanted = grpc["channelArgs"]["args"].get("grpc.default_authority", {"stringValue": ""})
+        assert wanted == {"stringValue": authority}
         root = grpc["channelCredentials"]["sslCredentials"]["rootCerts"]["inlineString"]
         assert root.encode() == cp.trusted
         (credentials,) = grpc["callCredentials"]

@@ -29,15 +29,17 @@ NOTICED_SECONDS = 35.0
 connection on a busy machine."""
 
 
-@pytest.mark.parametrize("pinned", [False, True])
+@pytest.mark.parametrize(
+    ("loopback", "pinned"), [("127.0.0.1", False), ("127.0.0.1", True), ("[::1]", False)]
+)
 def test_12_6_where_nobody_listens_at_the_first_address_the_second_one_serves(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pinned: bool
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, loopback: str, pinned: bool
 ) -> None:
     live, dead = free_port(), free_port()
     settings = {
         **SETTINGS,
         "KUMA_XDS_SERVER_GRPC_PORT": str(live),
-        "KUMA_BOOTSTRAP_SERVER_PARAMS_XDS_HOST": f"127.0.0.1:{dead},127.0.0.1:{live}",
+        "KUMA_BOOTSTRAP_SERVER_PARAMS_XDS_HOST": f"{loopback}:{dead},{loopback}:{live}",
     }
     with running_platform(PLUGINS, settings) as cp, ExitStack() as stack:
         if pinned:

@@ -31,7 +31,7 @@ endif
 chaos: install
 	$(BIN)/python -m pytest -s -m chaos $(ARGS)
 ifndef ARGS
-	KUMA_TEST_STORE=postgres $(BIN)/python -m pytest -n 2 --dist loadfile
+	KUMA_TEST_STORE=postgres $(BIN)/python -m pytest -n 2 --dist loadfile --hypothesis-profile=random
 endif
 
 lint: install

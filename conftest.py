@@ -1,6 +1,10 @@
-"""For all tests: ``KUMA_TEST_STORE=postgres`` runs every control plane in-process on a database of its own.
+"""For all tests: which store they run on, and what hypothesis makes up.
 
-The tests stay as they are: where they name the store in memory, they get PostgreSQL, empty as that one would be.
+``KUMA_TEST_STORE=postgres`` runs every control plane in-process on a database of its own. The tests stay as they are:
+where they name the store in memory, they get PostgreSQL, empty as that one would be.
+
+What hypothesis makes up is the same in every run, so that a change is judged by what it changes; ``make chaos`` gives
+``--hypothesis-profile=random`` and looks further. No example has a deadline: machines are busy at times.
 """
 
 from __future__ import annotations
@@ -11,11 +15,16 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 from kuma_core.testing import platform
 
 if TYPE_CHECKING:
     from plugins.store_postgres.tests.server import Server
+
+settings.register_profile("same", deadline=None, database=None, derandomize=True)
+settings.register_profile("random", deadline=None, database=None, print_blob=True)
+settings.load_profile("same")
 
 STORE = os.environ.get("KUMA_TEST_STORE", "memory")
 

@@ -73,7 +73,7 @@ def test_the_golden_archive_is_what_the_page_says() -> None:
 
 
 @given(secrets)
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 def test_what_was_sealed_comes_back(found: list[ArchivedSecret]) -> None:
     assert unseal(seal(found, PASSPHRASE), PASSPHRASE) == found
 

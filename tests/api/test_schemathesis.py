@@ -20,9 +20,6 @@ from .support import assert_error
 CASES = 20
 BOUNDED = settings(
     max_examples=CASES,
-    deadline=None,
-    database=None,
-    derandomize=True,
     phases=[Phase.generate],
     suppress_health_check=list(HealthCheck),
 )

@@ -339,7 +339,6 @@ def test_any_interleaving_of_revoke_rotate_retire_and_verify(monkeypatch: pytest
         settings=settings(
             max_examples=30,
             stateful_step_count=20,
-            deadline=None,
             suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
         ),
     )

@@ -31,9 +31,6 @@ from .support import plugins
 CASES = 80
 BOUNDED = settings(
     max_examples=CASES,
-    deadline=None,
-    database=None,
-    derandomize=True,
     phases=[Phase.generate, Phase.shrink],
     suppress_health_check=list(HealthCheck),
 )

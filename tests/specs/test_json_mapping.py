@@ -333,7 +333,7 @@ def _parsed_or_refused(spec: type[Spec], raw: dict[str, Any]) -> tuple[Spec | No
     return None, []
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.sampled_from([*SPECS, Tree]), OBJECTS)
 def test_any_json_is_read_or_refused_with_paths(spec: type[Spec], raw: dict[str, Any]) -> None:
     parsed, unknown = _parsed_or_refused(spec, raw)
@@ -394,7 +394,7 @@ MESHES = message(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     st.one_of(
         st.tuples(st.just(DataplaneSpec), DATAPLANES),

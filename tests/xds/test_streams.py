@@ -289,7 +289,7 @@ def _snapshots(draw):
 
 
 @both
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(data=st.data())
 def test_whatever_happens_the_client_ends_with_the_last_snapshot_and_no_gap(variant, data):
     link = Link(variant)

@@ -85,7 +85,6 @@ def test_any_resources_come_back_byte_by_byte(pair: Pair) -> None:
     @given(documents)
     @settings(
         max_examples=EXAMPLES,
-        deadline=None,
         phases=[Phase.generate],
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
     )

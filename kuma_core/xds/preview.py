@@ -150,8 +150,8 @@ def _diff(before: list[str], after: list[str]) -> str:
 
 def readable(sealed: Sealed) -> dict[str, Any]:
     """A sealed resource as JSON data; a part whose type is not loaded stays bytes."""
-    packed = Fields(Fields(sealed.sotw).last(2) or b"")
-    message = default_message_pool.url_to_type[sealed.type_url].parse(packed.last(2) or b"")
+    body = Fields(sealed.packed).last(2) or b""
+    message = default_message_pool.url_to_type[sealed.type_url].parse(body)
     try:
         found: dict[str, Any] = message.to_dict()
     except TypeError as error:

@@ -19,17 +19,26 @@ _VERSION_BYTES = 8
 
 @dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Sealed:
-    """One Envoy resource as it goes out, shared by all proxies that have it.
+    """One Envoy resource as it goes out, shared by all proxies that have it; ``packed`` is the bytes of its ``Any``.
 
-    ``sotw`` and ``delta`` are the ready bytes of field 2 of a ``DiscoveryResponse`` and of a
-    ``DeltaDiscoveryResponse``; a response is written by concatenating them.
+    It is kept once, not once a protocol: with mTLS and tokens a proxy has clusters of its own, some 3 kB each.
     """
 
     type_url: str
     name: str
     version: str
-    sotw: bytes = field(repr=False)
-    delta: bytes = field(repr=False)
+    packed: bytes = field(repr=False)
+
+    @property
+    def sotw(self) -> bytes:
+        """Field 2 of a ``DiscoveryResponse``; responses are written by concatenating such fields."""
+        return tagged(2, self.packed)
+
+    @property
+    def delta(self) -> bytes:
+        """Field 2 of a ``DeltaDiscoveryResponse``."""
+        version, name = tagged(1, self.version.encode()), tagged(3, self.name.encode())
+        return tagged(2, version + tagged(2, self.packed) + name)
 
 
 def pack(message: Message) -> Any:
@@ -45,8 +54,7 @@ def seal(type_url: str, name: str, live: Live) -> Sealed:
     body = encode(message)
     packed = tagged(1, type_url.encode()) + tagged(2, body)
     version = blake2b(body, digest_size=_VERSION_BYTES).hexdigest()
-    resource = tagged(1, version.encode()) + tagged(2, packed) + tagged(3, name.encode())
-    return Sealed(type_url, name, version, tagged(2, packed), tagged(2, resource))
+    return Sealed(type_url, name, version, packed)
 
 
 def _packed(draft: ListenerDraft) -> Message:

@@ -12,6 +12,7 @@ import pytest
 import kuma_ca_builtin
 import kuma_store_memory
 from kuma_core.runtime import grpc_servers
+from kuma_core.testing.builders import outbound
 from kuma_core.testing.platform import RunningPlatform, running_platform
 from kuma_core.testing.ports import free_port
 from kuma_core.testing.waiting import eventually
@@ -77,13 +78,11 @@ def test_12_6_a_proxy_leaves_the_address_that_fell_silent(tmp_path: Path, stack:
     assert relay.connections == 1
     relay.fall_silent()
     began = time.monotonic()
-    cp.apply({**ledger, "networking": {**ledger["networking"], "outbound": [OUTBOUND]}})
+    late = outbound(f":{free_port()}", "late")
+    cp.apply({**ledger, "networking": {**ledger["networking"], "outbound": [late]}})
     eventually(lambda: "late" in sidecar.clusters(), 2 * NOTICED_SECONDS, "the change")
     assert time.monotonic() - began < NOTICED_SECONDS
     eventually(lambda: [stream for stream in streams(cp) if "disconnectTime" in stream], NOTICED_SECONDS)
-
-
-OUTBOUND = {"interface": f":{free_port()}", "service": "late"}
 
 
 def streams(cp: RunningPlatform) -> list[dict[str, str]]:

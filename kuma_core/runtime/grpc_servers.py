@@ -73,7 +73,6 @@ class GrpcServers:
 
     async def serve(self, stack: AsyncExitStack, hub: Hub[Proxy], streams: StreamBook) -> None:
         """Listen on both ports; raises ``ConfigError`` if one is taken."""
-        stack.callback(self._guard.close)
         ads = AdsService(hub, identify, streams.begin, self._check, self._guard)
         encrypted = self._context.config.flag("xdsServer.tlsEnabled")
         xds = ("xdsServer.grpcPort", "KUMA_XDS_SERVER_GRPC_PORT")
@@ -115,7 +114,12 @@ class GrpcServers:
         if not bound:
             raise port_error(setting, env, port, "the address is in use or not permitted")
         await server.start()
-        stack.push_async_callback(server.stop, GRACE_SECONDS)
+        stack.push_async_callback(self._stop, server)
+
+    async def _stop(self, server: grpc.aio.Server) -> None:
+        """End the streams of both servers in an orderly way, then the server, which so has nothing to cut off."""
+        self._guard.close()
+        await server.stop(GRACE_SECONDS)
 
     # -- what makes secrets be looked at again; called from other threads
 

@@ -35,6 +35,8 @@ def test_minutes_without_a_control_plane(
     machine = Machine(None, tmp_path, stack)
     sidecars = {name: machine.sidecar(name, api_url=cp.url) for name in ("echo-1", "web")}
     eventually(lambda: fetch(port))
+    for name in sidecars:
+        eventually(lambda name=name: len(cp.subscriptions(name)) == 1, 20, "a stream that is stored")  # type: ignore[misc]
     with SteadyLoad(port, PER_SECOND) as load:
         eventually(lambda: load.count > PER_SECOND)
         before = {name: _updates(sidecar) for name, sidecar in sidecars.items()}

@@ -13,7 +13,7 @@ import structlog
 from kuma_core.auth.contract import Proof, Unauthenticated
 from kuma_core.errors import KumaError, StoreUnavailable
 from kuma_core.xds.server.delta import DeltaStream
-from kuma_core.xds.server.guard import Guard, Pass
+from kuma_core.xds.server.guard import Guard, Pass, Stopping
 from kuma_core.xds.server.hub import Hub, Key, Session
 from kuma_core.xds.server.sotw import SotwStream
 from kuma_core.xds.server.stream import ProtocolError, Recorder, Stream
@@ -106,7 +106,8 @@ class AdsService(Generic[Key]):
         connection: _Connection[Key] = _Connection(session, recorder)
         reader = asyncio.create_task(self._read(requests, connection, credentials(context)))
         try:
-            await self._write(connection, context)
+            with self._guard.look_after(connection.fail):
+                await self._write(connection, context)
         except (ProtocolError, MalformedRequest, KumaError) as error:
             await context.abort(_code(error), str(error))
         finally:
@@ -218,7 +219,7 @@ def credentials(context: Any) -> tuple[str, ...]:
 
 
 def _code(error: Exception) -> grpc.StatusCode:
-    if isinstance(error, StoreUnavailable):
+    if isinstance(error, StoreUnavailable | Stopping):
         return grpc.StatusCode.UNAVAILABLE
     if isinstance(error, Unauthenticated):
         return grpc.StatusCode.UNAUTHENTICATED

@@ -1,10 +1,11 @@
-"""Ends streams whose credentials are good no longer: at the second they expire, or when they were taken back."""
+"""Ends streams: when their credentials expire or are taken back, and when the control plane stops."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TypeVar
 
@@ -23,6 +24,13 @@ EXPIRED = (
 )
 
 
+class Stopping(KumaError):
+    """The control plane stops. The proxy keeps what it has, and goes to another one, or to this one when it is back."""
+
+    def __init__(self) -> None:
+        super().__init__("the control plane is stopping; connect again")
+
+
 class Pass:
     """What a stream was let in with, and how to end it."""
 
@@ -32,10 +40,12 @@ class Pass:
 
 
 class Guard:
-    """The streams that were let in with a credential. For the event loop's thread; credentials are asked about in
-    a thread of its own, so that no crowd of streams delays it. At rest it does nothing."""
+    """All open streams, and what those were let in with that showed a credential. For the event loop's thread;
+    credentials are asked about in a thread of its own, so that no crowd of streams delays it. At rest it does
+    nothing."""
 
     def __init__(self) -> None:
+        self._ends: set[Callable[[KumaError], None]] = set()
         self._open: set[Pass] = set()
         self._hints = 0
         self._looking: asyncio.Task[None] | None = None
@@ -44,6 +54,20 @@ class Guard:
 
     def __len__(self) -> int:
         return len(self._open)
+
+    @contextmanager
+    def look_after(self, end: Callable[[KumaError], None]) -> Iterator[None]:
+        """For as long as a stream is open: have ``end`` called when the control plane stops.
+
+        Raises ``Stopping`` if it does so already.
+        """
+        if self._closed:
+            raise Stopping
+        self._ends.add(end)
+        try:
+            yield
+        finally:
+            self._ends.discard(end)
 
     async def admit(
         self, identify: Callable[[], tuple[T, Proof | None]], end: Callable[[Unauthenticated], None]
@@ -77,9 +101,11 @@ class Guard:
             self._looking = asyncio.get_running_loop().create_task(self._look())
 
     def close(self) -> None:
-        """Nobody will be asked again."""
+        """End all streams, and let no more in. Cut off by the library instead, each would leave a traceback."""
         self._closed = True
         self._thread.shutdown(wait=False, cancel_futures=True)
+        for end in list(self._ends):
+            end(Stopping())
 
     async def _look(self) -> None:
         loop, seen = asyncio.get_running_loop(), -1

@@ -21,7 +21,7 @@ from kuma_core.auth.contract import Proof
 from kuma_core.errors import KumaError
 from kuma_core.xds.seal import Sealed
 from kuma_core.xds.server.ads import credentials
-from kuma_core.xds.server.guard import Guard, Pass
+from kuma_core.xds.server.guard import Guard, Pass, Stopping
 from kuma_core.xds.server.wire import MalformedRequest, Node, SotwRequest, parse_sotw, sotw_response
 
 _log = structlog.get_logger("sds-server")
@@ -170,13 +170,13 @@ class SdsService(Generic[Key]):
         session: _Session[Key] = _Session()
         reader = asyncio.create_task(_read(requests, session))
         try:
-            while True:
-                await self._step(session, context)
+            with self._guard.look_after(session.end):
+                while True:
+                    await self._step(session, context)
         except _Ended:
             return
         except (KumaError, MalformedRequest) as error:
-            code = grpc.StatusCode.UNAUTHENTICATED if session.over else grpc.StatusCode.UNKNOWN
-            await context.abort(code, str(session.over or error))
+            await context.abort(_code(session.over, error), str(session.over or error))
         finally:
             reader.cancel()
             self._guard.release(session.admitted)
@@ -279,6 +279,12 @@ async def _read(requests: AsyncIterator[bytes], session: _Session[Any]) -> None:
         await session.inbox.put(_Ended())
     except MalformedRequest as error:
         await session.inbox.put(error)
+
+
+def _code(over: KumaError | None, error: Exception) -> grpc.StatusCode:
+    if isinstance(over or error, Stopping):
+        return grpc.StatusCode.UNAVAILABLE
+    return grpc.StatusCode.UNAUTHENTICATED if over else grpc.StatusCode.UNKNOWN
 
 
 def _is_older(nonce: str, last: int) -> bool:

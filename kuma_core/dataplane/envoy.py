@@ -13,6 +13,21 @@ FLUSH_MILLISECONDS = "500"
 """How long access logs stay in Envoy's memory; its own default of 10 seconds is too long to look on."""
 
 
+DIRECTORY = 100
+"""The descriptor by which Envoy has its directory."""
+
+_DESCRIPTORS = "/proc/self/fd"
+
+
+def inside(path: str) -> str:
+    """What Envoy calls a file in its directory: the same in every proxy, wherever the directory is (on Linux).
+
+    The path of the token stands in every cluster with mTLS. Were it another one in each proxy, the control plane
+    would have to make and keep all of them once for each.
+    """
+    return f"{_DESCRIPTORS}/{DIRECTORY}/{os.path.basename(path)}" if os.path.isdir(_DESCRIPTORS) else path
+
+
 def find(path: str) -> str:
     """The executable to run; raises ``KumaError`` with the three paths that were tried.
 
@@ -47,8 +62,9 @@ def arguments(executable: str, config_file: str, drain_seconds: int) -> list[str
     return [executable, "-c", config_file, "--drain-time-s", drain, "--disable-hot-restart", *flush]
 
 
-def become(command: list[str]) -> NoReturn:
-    """Turn this process into Envoy; its output goes where ours goes. Raises ``KumaError``."""
+def become(command: list[str], directory: str) -> NoReturn:
+    """Turn this process into Envoy, with its directory; its output goes where ours goes. Raises ``KumaError``."""
+    _hand_over(directory)
     for number in (signal.SIGPIPE, signal.SIGXFSZ):
         signal.signal(number, signal.SIG_DFL)  # Python ignores them, and exec would pass that on
     try:
@@ -57,6 +73,16 @@ def become(command: list[str]) -> NoReturn:
         raise KumaError(
             f"could not start {command[0]}: {error.strerror}. Name an Envoy for this machine with "
             "--binary-path."
+        ) from error
+
+
+def _hand_over(directory: str) -> None:
+    try:
+        opened = os.open(directory, getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY)
+        os.dup2(opened, DIRECTORY)  # which, unlike the first one, survives exec
+    except OSError as error:
+        raise KumaError(
+            f"could not open {directory} for Envoy: {error.strerror}. Start kuma-dp again."
         ) from error
 
 

@@ -50,16 +50,20 @@ def _check_preparation(child: process.Child) -> None:
 def _run_envoy(settings: Settings, directory: str, pipe: str, log: Log) -> None:
     executable = envoy.find(settings.binary_path)
     command = envoy.arguments(executable, os.path.join(directory, BOOTSTRAP_FILE), settings.drain_seconds)
+    log.info("starting Envoy", command=command)
     with token_file.followed(settings.token_file, directory, log) as each_second:
-        _supervise(executable, command, pipe, each_second, log)
+        _supervise(lambda: envoy.become(command, directory), executable, pipe, each_second, log)
 
 
 def _supervise(
-    executable: str, command: list[str], pipe: str, each_second: Callable[[], None] | None, log: Log
+    body: Callable[[], object],
+    executable: str,
+    pipe: str,
+    each_second: Callable[[], None] | None,
+    log: Log,
 ) -> None:
-    log.info("starting Envoy", command=command)
     logs = access_log.Forwarder(pipe, log) if pipe else None  # before Envoy: it opens what has a reader
-    child = process.start(lambda: envoy.become(command))
+    child = process.start(body)
     if logs:
         logs.start()  # behind: a process must not fork while it has threads
     ended = process.attend(child, each_second)
@@ -90,7 +94,7 @@ def prepare(settings: Settings, directory: str, pipe: str, log: Log) -> None:
     token = _token(settings.token_file, directory, required=bool(catalog.token_url))
     request: dict[str, object] = {"mesh": settings.mesh, "name": settings.name}
     request |= {"adminPort": port} if port else {}
-    request |= {"dataplaneTokenPath": token} if token else {}
+    request |= {"dataplaneTokenPath": envoy.inside(token)} if token else {}
     request |= {"accessLogPipe": pipe} if pipe else {}
     log.info("asking for the bootstrap configuration", url=catalog.bootstrap_url, **request)
     document = control_plane.fetch_bootstrap(catalog.bootstrap_url, request, log, tls)
@@ -117,7 +121,7 @@ _CHANGED = "If the control plane's was changed on purpose, write the new one int
 
 
 def _token(path: str, directory: str, *, required: bool) -> str | None:
-    """The path to announce. An unusable token file matters only where tokens are asked for."""
+    """The copy for Envoy. An unusable token file matters only where tokens are asked for."""
     if not path:
         return None
     try:

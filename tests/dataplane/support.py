@@ -89,6 +89,12 @@ class FakeControlPlane:
         [body] = [body for method, path, body in self.requests if (method, path) == ("POST", "/bootstrap")]
         return json.loads(body)
 
+    def token_copy(self, envoy: int) -> Path:
+        """The file of the token that was announced, as the Envoy of this process id finds it."""
+        path = self.asked_bootstrap()["dataplaneTokenPath"]
+        assert path.startswith("/proc/self/fd/")
+        return Path(path.replace("self", str(envoy), 1)).resolve(strict=True)
+
     def close(self) -> None:
         self._server.shutdown()
         self._server.server_close()

@@ -80,8 +80,7 @@ def test_scenario_61_a_token_with_a_newline_works_through_a_private_copy(
     control_plane.token_url = "http://localhost:5679"
     (tmp_path / "token").write_text("abc.def.ghi\n")
     kuma_dp(KUMA_DATAPLANE_RUNTIME_TOKEN_PATH=str(tmp_path / "token"))
-    stub_pid()
-    copy = Path(control_plane.asked_bootstrap()["dataplaneTokenPath"])
+    copy = control_plane.token_copy(stub_pid())
     assert copy.read_text() == "abc.def.ghi"
     assert stat.S_IMODE(copy.stat().st_mode) == 0o600
     assert copy.parent in temporary_directories(tmp_path)
@@ -92,8 +91,7 @@ def test_a_clean_token_is_copied_too(
 ) -> None:
     (tmp_path / "token").write_text("abc.def.ghi")
     dp = kuma_dp("--dataplane-token-file=token", "--config-dir=explicit")
-    stub_pid()
-    copy = Path(control_plane.asked_bootstrap()["dataplaneTokenPath"])
+    copy = control_plane.token_copy(stub_pid())
     assert copy == tmp_path / "explicit" / "dataplane-token"
     assert (copy.read_text(), stat.S_IMODE(copy.stat().st_mode)) == ("abc.def.ghi", 0o600)
     dp.signal(signal.SIGTERM)
@@ -108,8 +106,7 @@ def test_a_token_file_in_the_config_directory_is_left_alone(
     file = tmp_path / "explicit" / "dataplane-token"
     file.write_text("abc.def.ghi\n")
     dp = kuma_dp(f"--dataplane-token-file={file}", "--config-dir=explicit")
-    stub_pid()
-    copy = Path(control_plane.asked_bootstrap()["dataplaneTokenPath"])
+    copy = control_plane.token_copy(stub_pid())
     assert (copy.name, copy.read_text()) == ("dataplane-token-copy", "abc.def.ghi")
     dp.signal(signal.SIGTERM)
     assert dp.end(5) == 0

@@ -293,6 +293,24 @@ def test_a_client_refuses_a_server_that_is_another_service(delta):
     eventually(lambda: refused(port) and web.stat("cluster.ledger.ssl.fail_verify_san") > 0)
 
 
+def test_what_two_proxies_call_is_configured_once_for_both(delta):
+    """The token of each is in a file of its own, which has the same name for every Envoy."""
+    machine, ports = delta, (free_port(), free_port())
+    encrypt(machine)
+    machine.cp.apply(instance(machine, "ledger-1", "ledger"))
+    permit(machine, "everyone", "*", "*")
+    machine.sidecar("ledger-1")
+    versions = set()
+    for name, port in zip(("web", "till"), ports, strict=True):
+        machine.cp.apply(client(name, outbound(f":{port}", "ledger")))
+        machine.sidecar(name)
+        eventually(lambda port=port: fetch(port))
+        (proxy,) = machine.cp.get(f"/meshes/default/dataplanes/{name}/xds").body["proxies"]
+        (cluster,) = [item for item in proxy["types"]["cds"]["resources"] if item["name"] == "ledger"]
+        versions.add(cluster["version"])
+    assert len(versions) == 1
+
+
 def test_the_mesh_is_closed_without_the_policy_plugin_stance_6(tmp_path):
     with running_platform([kuma_store_memory, kuma_ca_builtin], SETTINGS) as cp, ExitStack() as stack:
         machine, port = Machine(cp, tmp_path, stack), free_port()

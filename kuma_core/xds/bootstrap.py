@@ -13,27 +13,24 @@ from kuma_core.config import Config
 from kuma_core.errors import ConfigError
 from kuma_core.specs.dataplane import DataplaneSpec
 from kuma_core.xds.contract import Proxy
+from kuma_core.xds.keepalive import KEEPALIVE
 from kuma_core.xds.proxy import ADMIN_PORT, LOG_PIPE, TOKEN_PATH
 
 ADS_CLUSTER = "ads_cluster"
-KEEPALIVE = {"interval": "15s", "timeout": "10s"}
+_PLAIN_KEEPALIVE = {"interval": "15s", "timeout": "10s"}
 _API_TYPES = {"delta": "DELTA_GRPC", "sotw": "GRPC"}
 _TYPE = "type.googleapis.com/envoy.extensions."
 _FILE_CREDENTIALS = "envoy.grpc_credentials.file_based_metadata"
 _FILE_CREDENTIALS_TYPE = "type.googleapis.com/envoy.config.grpc_credential.v3.FileBasedMetadataConfig"
 _CHANNEL_ARGS = {
-    "grpc.keepalive_time_ms": 15_000,
-    "grpc.keepalive_timeout_ms": 10_000,
-    "grpc.http2.ping_timeout_ms": 10_000,
-    "grpc.keepalive_permit_without_calls": 1,
+    **KEEPALIVE,
     "grpc.initial_reconnect_backoff_ms": 500,
     "grpc.max_reconnect_backoff_ms": 5_000,
     "grpc.max_receive_message_length": -1,
 }
-"""A control plane that is gone without a word is noticed after 25 s, and one that is back after 5 s: gRPC alone would
-wait for ever for the one, and up to two minutes for the other. Of the two time-outs for a ping's answer the longer one
-holds, and that of HTTP/2 is a minute unless it is set, too. A response may be of any length: with mTLS some 2 500
-outbounds need more than the 4 MiB that gRPC takes, and a proxy would never get its configuration."""
+"""A control plane that is back is noticed after 5 s, where gRPC alone would wait up to two minutes. A response may
+be of any length: with mTLS some 2 500 outbounds need more than the 4 MiB that gRPC takes, and a proxy would never get
+its configuration."""
 _HOST = re.compile(
     r"(?:\[(?P<ipv6>[0-9a-fA-F:.]+)\]|(?P<host>[^\s:\[\]]+))(?::(?P<port>[0-9]{1,5}))?", re.ASCII
 )
@@ -221,7 +218,7 @@ def _ads_cluster(params: BootstrapParams) -> dict[str, Any]:
     http = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
     http2 = {
         "@type": f"type.googleapis.com/{http}",
-        "explicitHttpConfig": {"http2ProtocolOptions": {"connectionKeepalive": dict(KEEPALIVE)}},
+        "explicitHttpConfig": {"http2ProtocolOptions": {"connectionKeepalive": dict(_PLAIN_KEEPALIVE)}},
     }
     timeout = {"connectTimeout": params.connect_timeout} if params.connect_timeout != "0s" else {}
     return {

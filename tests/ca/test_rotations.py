@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 
 import pytest
 import structlog
@@ -17,18 +16,9 @@ from kuma_core.testing.waiting import eventually
 
 from .remote_ca import Remote, RemoteCa
 from .rotations import WEB, begin, control_plane, settled
-from .support import builtin_ca, proxy, shorten, stage, stays
+from .support import builtin_ca, proxy, stage, stays
 
-
-@pytest.fixture(autouse=True)
-def short(monkeypatch: pytest.MonkeyPatch) -> None:
-    shorten(monkeypatch)
-
-
-@pytest.fixture
-def cp() -> Iterator[RunningPlatform]:
-    with control_plane() as platform:
-        yield platform
+pytestmark = pytest.mark.usefixtures("short")
 
 
 def test_each_stage_reaches_every_proxy_and_the_old_root_goes(cp: RunningPlatform) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -19,18 +18,9 @@ from kuma_core.testing.waiting import eventually
 from kuma_store_memory.store import MemoryStore
 
 from .rotations import begin, control_plane
-from .support import builtin_ca, proxy, shorten, stage
+from .support import builtin_ca, proxy, stage
 
-
-@pytest.fixture(autouse=True)
-def short(monkeypatch: pytest.MonkeyPatch) -> None:
-    shorten(monkeypatch)
-
-
-@pytest.fixture
-def cp() -> Iterator[RunningPlatform]:
-    with control_plane() as platform:
-        yield platform
+pytestmark = pytest.mark.usefixtures("short")
 
 
 class Asked:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any
 
@@ -20,18 +19,9 @@ from kuma_core.testing.waiting import eventually
 from kuma_store_memory.store import MemoryStore
 
 from .rotations import begin, control_plane, settled
-from .support import builtin_ca, proxy, rotation, shorten, stage, stays
+from .support import builtin_ca, proxy, rotation, stage, stays
 
-
-@pytest.fixture(autouse=True)
-def short(monkeypatch: pytest.MonkeyPatch) -> None:
-    shorten(monkeypatch)
-
-
-@pytest.fixture
-def cp() -> Iterator[RunningPlatform]:
-    with control_plane() as platform:
-        yield platform
+pytestmark = pytest.mark.usefixtures("short")
 
 
 def test_two_control_planes_each_wait_for_the_proxies_of_the_other() -> None:

@@ -5,18 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import kuma_ca_builtin
 import kuma_ca_provided
 import kuma_policy_traffic
 import kuma_store_memory
-from kuma_core.config import Config
 from kuma_core.model import ResourceKey
-from kuma_core.resources.contract import Store
-from kuma_core.sdk import StoreFactory, hookimpl
 from kuma_core.testing.platform import RunningPlatform, running_platform
+from kuma_core.testing.several import SharedStore
+from kuma_store_memory.store import MemoryStore
 
 from .conftest import Call, Result, configure
 from .test_real_control_plane import greeter
@@ -25,26 +23,10 @@ PLUGINS = [kuma_policy_traffic, kuma_ca_builtin, kuma_ca_provided, greeter()]
 PASSPHRASE = "correct horse battery"
 
 
-@contextmanager
-def lasting() -> Iterator[Callable[[], Any]]:
+def lasting() -> Callable[[], Any]:
     """A store that outlives control planes; starts one of them over it at each call."""
-    (factory,) = kuma_store_memory.kuma_register_stores()
-    with factory.open(Config([], {}, {})) as store:
-        yield lambda: running_platform([*PLUGINS, plugin(store)], {"KUMA_STORE_TYPE": "lasting"})
-
-
-def plugin(store: Store) -> ModuleType:
-    """A plugin that brings a store which is open already."""
-
-    @contextmanager
-    def opened(config: Config) -> Iterator[Store]:
-        yield store
-
-    made: Any = ModuleType("lasting")
-    made.kuma_register_stores = hookimpl(
-        lambda: [StoreFactory("lasting", opened)], specname="kuma_register_stores"
-    )
-    return made  # type: ignore[no-any-return]
+    store = SharedStore(MemoryStore())
+    return lambda: running_platform([*PLUGINS, store])
 
 
 class Places:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import stat
 from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -182,9 +181,8 @@ def verifier(cp: RunningPlatform) -> TokenVerifier:
 
 
 def test_a_mesh_that_was_moved_keeps_its_trust_and_its_tokens(kumactl: Call, home: Path) -> None:
-    with ExitStack() as stack:
-        old = stack.enter_context(running_platform([kuma_store_memory, *PLUGINS]))
-        start_new = stack.enter_context(lasting())
+    start_new = lasting()
+    with running_platform([kuma_store_memory, *PLUGINS]) as old:
         with start_new() as new:
             places = Places(kumactl, home, old, new)
             cert, key = (pem.decode() for pem in new_root("cellar"))

@@ -12,6 +12,7 @@ import structlog
 
 from kuma_core.auth.contract import Proof, Unauthenticated
 from kuma_core.errors import KumaError, StoreUnavailable
+from kuma_core.xds.keepalive import KEEPALIVE
 from kuma_core.xds.server.delta import DeltaStream
 from kuma_core.xds.server.guard import Guard, Pass, Stopping
 from kuma_core.xds.server.hub import Hub, Key, Session
@@ -23,23 +24,14 @@ _log = structlog.get_logger("xds-server")
 
 SERVICE = "envoy.service.discovery.v3.AggregatedDiscoveryService"
 
-KEEPALIVE_OPTIONS = [
-    ("grpc.keepalive_time_ms", 15_000),
-    ("grpc.keepalive_timeout_ms", 10_000),
-    ("grpc.http2.ping_timeout_ms", 10_000),
-    ("grpc.keepalive_permit_without_calls", 1),
-    ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),
-    ("grpc.http2.max_ping_strikes", 0),
-]
-"""Both sides ask for a sign of life every 15 s, so that a partition is noticed after 25 s. The longer one of the two
-time-outs holds, and that of HTTP/2 is a minute unless it is set, too."""
-
 MAX_WAITING = 100_000
 """How many streams may wait to be accepted. The library's own 1 000 would turn proxies away at random when all of
 them come back at once."""
 
 SERVER_OPTIONS = [
-    *KEEPALIVE_OPTIONS,
+    *KEEPALIVE.items(),
+    ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),
+    ("grpc.http2.max_ping_strikes", 0),
     ("grpc.so_reuseport", 0),
     ("grpc.max_concurrent_streams", 1_000_000),
     ("grpc.server.max_pending_requests", MAX_WAITING),

@@ -9,8 +9,12 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def eventually(probe: Callable[[], T], seconds: float = 10.0, what: str = "") -> T:
-    """The first true value of ``probe``, which is called again and again; its last failure if none comes."""
+def eventually(probe: Callable[[], T], seconds: float = 30.0, what: str = "") -> T:
+    """The first true value of ``probe``, which is called again and again; its last failure if none comes.
+
+    ``seconds`` only says when to give up: enough for a machine that is busy with other things. A test names fewer
+    where the time itself is what is promised.
+    """
     deadline = time.monotonic() + seconds
     while True:
         failure: BaseException | None = None

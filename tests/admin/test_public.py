@@ -234,7 +234,7 @@ def test_large_bodies_are_answered_and_their_connections_end(cp: RunningPlatform
         found = psutil.Process().net_connections("tcp")
         return [each for each in found if each.laddr.port == port and each.raddr]
 
-    eventually(lambda: not connections(), 10, "a server without connections")
+    eventually(lambda: not connections(), what="a server without connections")
 
 
 def test_2_7_the_catalog_tells_the_public_url(cp: RunningPlatform) -> None:

@@ -50,7 +50,7 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
         shell = Shell(tmp_path_factory.mktemp("home"), stack, inside)
         shell.control_plane()
         shell.start("kuma-tcp-echo -port 9000")
-        eventually(lambda: shell.good("curl -s http://127.0.0.1:9000"), 10, "the service")
+        eventually(lambda: shell.good("curl -s http://127.0.0.1:9000"), what="the service")
         yield shell
 
 
@@ -130,7 +130,7 @@ def test_10_steps_5_to_8_and_10(newcomer: Newcomer) -> None:
         ["MESH", "NAME", "TAGS"],
         ["default", "dp-echo-1", "service=echo"],
     ]
-    eventually(lambda: int(newcomer.row("dp-echo-1")[-2]) > 0, 10, "updates that were counted")
+    eventually(lambda: int(newcomer.row("dp-echo-1")[-2]) > 0, what="updates that were counted")
     assert newcomer.row("dp-echo-1")[-1] == "0"
 
     newcomer.apply(WEB)
@@ -192,7 +192,7 @@ def test_10_step_14_a_sidecar_that_ends(newcomer: Newcomer) -> None:
     process = newcomer.sidecar("dp-echo-1")
     process.terminate()
     assert process.wait(timeout=20) == 0
-    eventually(lambda: newcomer.row("dp-echo-1")[3] == "Offline", 10, "offline")
+    eventually(lambda: newcomer.row("dp-echo-1")[3] == "Offline", what="offline")
 
 
 HOST = "cp.example.com"

@@ -22,7 +22,11 @@ def control_plane() -> Iterator[FakeControlPlane]:
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Callable[..., Program]]:
-    """Start a program with only the given ``KUMA_…`` variables; TMPDIR is ``tmp_path / "tmp"``."""
+    """Start a program with only the given ``KUMA_…`` variables; TMPDIR is ``tmp_path / "tmp"``.
+
+    It heeds a hangup also where these tests run under ``nohup``, which a program inherits.
+    """
+    hangup = signal.signal(signal.SIGHUP, signal.SIG_DFL)
     programs: list[Program] = []
     (tmp_path / "tmp").mkdir()
 
@@ -32,6 +36,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Program]]:
         return programs[-1]
 
     yield start_program
+    signal.signal(signal.SIGHUP, hangup)
     for program in programs:
         program.process.kill()
         program.process.wait(10)

@@ -22,7 +22,7 @@ KUMA_TCP_ECHO = str(BIN / "kuma-tcp-echo")
 REAL_ENVOY = str(BIN / "envoy")
 
 
-def wait_for(condition: Callable[[], Any], what: str, seconds: float = 15.0) -> Any:
+def wait_for(condition: Callable[[], Any], what: str, seconds: float = 30.0) -> Any:
     """Ask until the answer is true, and give it; fail with ``what`` after the deadline."""
     deadline = time.monotonic() + seconds
     while not (answer := condition()):

@@ -160,7 +160,7 @@ def test_the_page_works_as_written_and_a_proxy_outlives_a_control_plane(
 
         site.bash(FOR_A_PROXY, machines[0])
         site.bash(AT_A_PROXY)
-        eventually(lambda: copy.read_text() == token.read_text(), 5, "the new token")
+        eventually(lambda: copy.read_text() == token.read_text(), what="the new token")
 
         running[0].terminate()
         assert running[0].wait(30) == 0

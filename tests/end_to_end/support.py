@@ -96,7 +96,7 @@ class Sidecar:
 
     def config(self) -> dict[str, Any]:
         """Envoy's own view of its configuration, endpoints included, by section."""
-        dump = json.loads(fetch(self.admin_port, "/config_dump?include_eds"))
+        dump = json.loads(fetch(self.admin_port, "/config_dump?include_eds", timeout=30))
         return {item["@type"].rpartition(".")[2]: item for item in dump["configs"]}
 
     def listeners(self) -> set[str]:

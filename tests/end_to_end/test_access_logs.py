@@ -147,7 +147,7 @@ def connections(orders: Sidecar) -> int:
 
 def logged_requests(orders: Sidecar, port: int, log: Callable[[], list[str]], count: int = 1) -> list[str]:
     """The lines of so many requests, where every connection so far has one."""
-    eventually(lambda: len(log()) == connections(orders), 10, "a record for every connection")
+    eventually(lambda: len(log()) == connections(orders), what="a record for every connection")
     before = len(log())
     for _ in range(count):
         fetch(port)
@@ -202,7 +202,7 @@ def test_scenario_67_later_lines_arrive_when_a_server_comes_back_and_no_request_
         eventually(lambda: sum(load.answers.values()) > 50)
         for _ in range(2):
             with collector(sink_port) as sink:
-                eventually(lambda sink=sink: len(sink.lines()) > 20, 10, "lines after an outage")
+                eventually(lambda sink=sink: len(sink.lines()) > 20, what="lines after an outage")
             seen = sum(load.answers.values())
             eventually(lambda seen=seen: sum(load.answers.values()) > seen + 50)
     assert load.failures == []
@@ -219,7 +219,7 @@ def test_scenario_67_a_server_that_accepts_and_never_reads_costs_no_request_and_
             eventually(lambda: sum(load.answers["ledger-1"] for load in loads) > 1500, 60)
         assert [load.failures for load in loads] == [[], []]
         machine.cp.apply(traffic_log("t"))
-        eventually(lambda: fetch(port) and healthy.lines(), 5, "a line in another server")
+        eventually(lambda: fetch(port) and healthy.lines(), what="a line in another server")
         assert _resident(orders.process.pid) < 30_000
 
 
@@ -251,7 +251,7 @@ def test_scenario_68_an_unknown_backend_means_no_log(machine):
             fetch(port)
         unlogged = connections(orders)
         machine.cp.apply(traffic_log("t"))
-        eventually(lambda: fetch(port) and sink.lines(), 10, "a line, now that the backend is known")
+        eventually(lambda: fetch(port) and sink.lines(), what="a line, now that the backend is known")
         assert len(sink.lines()) <= connections(orders) - unlogged
     assert accepted(machine)
 

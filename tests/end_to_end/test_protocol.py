@@ -136,7 +136,7 @@ def test_scenario_47_a_deleted_dataplane_empties_its_proxy_and_comes_back(machin
 def test_scenario_52_a_gateway_without_outbounds_is_live_at_once(machine):
     machine.cp.apply(dataplane("edge", gateway={"service": "edge"}))
     sidecar = machine.sidecar("edge", wait=False)
-    eventually(sidecar.is_live, 5, "a live Envoy that has nothing to do")
+    eventually(sidecar.is_live, WARMING_TIMEOUT - 1, "a live Envoy that has nothing to do")
 
 
 def test_rules_12_1_and_12_2_a_changed_cluster_is_warm_at_once_and_listeners_follow(machine):
@@ -175,7 +175,7 @@ def test_rule_12_3_and_scenario_45_a_refused_response_is_told_once_and_heals_wit
         "the same content must not be sent again"
     )
     machine.cp.apply(tagged(web))
-    eventually(lambda: fetch(port), 10, "traffic after the bad cluster is gone")
+    eventually(lambda: fetch(port), what="traffic after the bad cluster is gone")
     eventually(lambda: "lastRejection" not in status(machine.cp, "web"))
 
 

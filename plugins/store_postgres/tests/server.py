@@ -146,17 +146,36 @@ class OwnServer(Server):
         subprocess.run(command, check=True, capture_output=True, cwd=self._folder, **self._as)
 
     def start(self) -> None:
-        """Start the server and wait until it lets clients in."""
+        """Start the server and wait until it lets clients in; one that ends at once is started again.
+
+        After a ``kill -9`` PostgreSQL refuses to start while a process of before still holds its memory, and a busy
+        machine takes its time to end one, and for the recovery.
+        """
+        try:
+            eventually(self._serves, 60)
+        except AssertionError as error:
+            status = self._process.poll() if self._process else None
+            log = (self._folder / "log").read_text(encoding="utf-8", errors="replace")[-2000:]
+            raise AssertionError(
+                f"PostgreSQL did not start (exit status {status}); its log ends: {log}"
+            ) from error
+
+    def _serves(self) -> bool:
+        if self._process is None or self._process.poll() is not None:
+            time.sleep(0.2 if self._process else 0)
+            self._process = self._begin()
+        return self._answers()
+
+    def _begin(self) -> subprocess.Popen[bytes]:
         options = {"port": self.port, "listen_addresses": self.host, "unix_socket_directories": self.socket}
         options |= {"max_connections": 200, "shared_memory_type": "mmap", "log_line_prefix": "%d> "}
         command = [*self._inside, str(_folder() / "postgres"), "-D", str(self._folder / "data")]
         for name, value in options.items():
             command += ["-c", f"{name}={value}"]
         with (self._folder / "log").open("ab") as log:
-            self._process = subprocess.Popen(
+            return subprocess.Popen(
                 command, stdout=log, stderr=log, cwd=self._folder, start_new_session=True, **self._as
             )
-        eventually(self._answers, what=f"a PostgreSQL that answers; its log: {self._folder / 'log'}")
 
     def _answers(self) -> bool:
         try:

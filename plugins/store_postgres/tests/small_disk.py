@@ -65,8 +65,8 @@ def small_disk_server() -> Iterator[SmallDiskServer]:
                     pytest.skip("a disk that can be filled up needs the right to mount one (CAP_SYS_ADMIN)")
                 server = SmallDiskServer(Path(folder), holder.pid)
                 server.prepare()
-                server.start()
                 try:
+                    server.start()
                     yield server
                 finally:
                     server.kill()

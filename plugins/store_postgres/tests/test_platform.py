@@ -79,7 +79,7 @@ def test_a_restart_of_the_database_is_survived(mortal_server: OwnServer, mortal_
         eventually(lambda: ready(cp) == 200, 30, "a control plane that is ready again")
         assert cp.get("/meshes/default/dataplanes/orders-1").status == 200
         cp.apply(dataplane("orders-1", inbound("10.0.0.9:80:80", "orders")))
-        eventually(lambda: _sees(envoy.client, "10.0.0.9"), 15, "a change after the restart")
+        eventually(lambda: _sees(envoy.client, "10.0.0.9"), what="a change after the restart")
 
 
 def test_a_database_that_hangs_starves_no_stream(mortal_server: OwnServer, mortal_database: str) -> None:
@@ -109,7 +109,7 @@ def test_a_database_that_hangs_starves_no_stream(mortal_server: OwnServer, morta
             mortal_server.pause(signal.SIGCONT)
         cp.apply(dataplane("orders-1", inbound("10.0.0.9:80:80", "orders")))
         for client in (envoy.client, late.client):
-            eventually(lambda client=client: _sees(client, "10.0.0.9"), 15)  # type: ignore[misc]
+            eventually(lambda client=client: _sees(client, "10.0.0.9"))  # type: ignore[misc]
 
 
 def test_a_dataplane_written_on_one_reaches_an_envoy_on_the_other(server: Server, database: str) -> None:
@@ -121,8 +121,8 @@ def test_a_dataplane_written_on_one_reaches_an_envoy_on_the_other(server: Server
             eventually(lambda: _sees(envoy.client, "10.0.0.1"))
             begun = time.monotonic()
             one.apply(dataplane("orders-1", inbound("10.0.0.7:80:80", "orders")))
-            eventually(lambda: _sees(envoy.client, "10.0.0.7"), 5)
-            assert time.monotonic() - begun < 3
+            eventually(lambda: _sees(envoy.client, "10.0.0.7"))
+            assert time.monotonic() - begun < 10, "told, not found by the look of every minute"
             insights = "/meshes/default/dataplanes+insights/web-1"
             eventually(lambda: one.get(insights).body["dataplaneInsight"]["subscriptions"])
 

@@ -29,7 +29,7 @@ from ..end_to_end.support import BIN
 SDS = f"/{sds.SERVICE}/StreamSecrets"
 SOTW = f"/{ads.SERVICE}/StreamAggregatedResources"
 DELTA = f"/{ads.SERVICE}/DeltaAggregatedResources"
-SECONDS = 20
+SECONDS = 60
 NODE = "default.web-1"
 
 
@@ -86,7 +86,8 @@ def stream(cp: RunningPlatform, method: str, *tokens: str, port: int = 0) -> Ite
     """A stream to 5677 or 5678, whichever serves the method, over TLS."""
     port = port or (cp.sds_port if method == SDS else cp.xds_port)
     trusted = grpc.ssl_channel_credentials(cp.trusted)
-    with grpc.secure_channel(f"127.0.0.1:{port}", trusted) as channel:
+    unbounded = [("grpc.max_receive_message_length", -1)]
+    with grpc.secure_channel(f"127.0.0.1:{port}", trusted, unbounded) as channel:
         opened = RawStream(channel, method, tokens)
         try:
             yield opened

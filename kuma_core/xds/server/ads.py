@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from contextlib import ExitStack
 from functools import partial
 from typing import Any, Generic, Protocol
 
@@ -95,7 +96,7 @@ class AdsService(Generic[Key]):
         """Read in a task of its own and write here, until the client leaves or breaks the protocol."""
         recorder = _LateRecorder()
         session = Session(variant(recorder), recorder.known)
-        connection: _Connection[Key] = _Connection(session, recorder)
+        connection = _Connection(self._hub, session, recorder)
         reader = asyncio.create_task(self._read(requests, connection, credentials(context)))
         try:
             with self._guard.look_after(connection.fail):
@@ -105,9 +106,7 @@ class AdsService(Generic[Key]):
         finally:
             reader.cancel()
             self._guard.release(connection.admitted)
-            if connection.key is not None:
-                self._hub.close(connection.key, session)
-            recorder.close()
+            connection.close()
 
     async def _read(
         self, requests: AsyncIterator[bytes], connection: _Connection[Key], shown: tuple[str, ...]
@@ -121,7 +120,7 @@ class AdsService(Generic[Key]):
                 self._hub.answered(session)
                 session.bell.set()
         except (ProtocolError, MalformedRequest, KumaError) as error:
-            connection.failure = error
+            connection.fail(error)
         finally:
             connection.finished = True
             session.bell.set()
@@ -138,9 +137,8 @@ class AdsService(Generic[Key]):
             _log.warning("a stream is left unanswered", node_id=node.id[:200], problem=str(error))
             return
         prove = partial(self._prove, key, shown)
-        connection.key, connection.admitted = await self._guard.admit(prove, connection.fail)
-        connection.recorder.begin(self._record(key))
-        self._hub.open(key, connection.session)
+        _, connection.admitted = await self._guard.admit(prove, connection.fail)
+        connection.open(key, self._record)
 
     def _prove(self, key: Key, shown: tuple[str, ...]) -> tuple[Key, Proof | None]:
         return key, self._authenticate(key, shown)
@@ -163,19 +161,36 @@ class AdsService(Generic[Key]):
 class _Connection(Generic[Key]):
     """What reader and writer of a stream share."""
 
-    def __init__(self, session: Session, recorder: _LateRecorder) -> None:
+    def __init__(self, hub: Hub[Key], session: Session, recorder: _LateRecorder) -> None:
         self.session = session
-        self.recorder = recorder
         self.key: Key | None = None
         self.admitted: Pass | None = None
         self.refused: Node | None = None
         self.failure: ProtocolError | MalformedRequest | KumaError | None = None
         self.finished = False
+        self._hub = hub
+        self._recorder = recorder
+        self._end = ExitStack()
 
-    def fail(self, error: KumaError) -> None:
-        """Have the writer end the stream."""
+    def open(self, key: Key, record: Callable[[Key], StreamRecorder]) -> None:
+        """It is known whose stream it is, who gets what is meant for him, unless it is to end already."""
+        self.key = key
+        if self.failure is None:
+            self._recorder.begin(record(key))
+            self._end.callback(self._recorder.close)
+            self._hub.open(key, self.session)
+            self._end.callback(self._hub.close, key, self.session)
+
+    def close(self) -> None:
+        """From here on nothing is sent, and nobody waits for an answer; once more does nothing."""
+        self._end.close()
+
+    def fail(self, error: ProtocolError | MalformedRequest | KumaError) -> None:
+        """Have the writer end the stream. It is over at once, for the writer of a client that reads nothing gets to
+        know only when that one reads again."""
         self.failure = error
         self.session.bell.set()
+        self.close()
 
 
 class _LateRecorder:
@@ -202,6 +217,7 @@ class _LateRecorder:
     def close(self) -> None:
         if self._recorder:
             self._recorder.close()
+        self._recorder = None
 
 
 def credentials(context: Any) -> tuple[str, ...]:

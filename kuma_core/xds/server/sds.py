@@ -100,6 +100,7 @@ class SdsHub(Generic[Key]):
             if session.key is not None
             and concerns(session.key)
             and session.wanted
+            and not session.over
             and session.holds != in_force.get(session.resource, session.holds)
         ]
 
@@ -136,7 +137,7 @@ class _Session(Generic[Key]):
         self._wake()
 
     def end(self, error: KumaError) -> None:
-        """Nothing is to go out any more, whatever waits in the inbox."""
+        """Nothing is to go out any more, whatever waits in the inbox, and nobody is to wait for an answer."""
         self.over = error
         self._wake()
 

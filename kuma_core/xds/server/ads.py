@@ -173,7 +173,7 @@ class _Connection(Generic[Key]):
         self._end = ExitStack()
 
     def open(self, key: Key, record: Callable[[Key], StreamRecorder]) -> None:
-        """It is known whose stream it is, who gets what is meant for him, unless it is to end already."""
+        """Its owner is known, and gets what is meant for it unless the stream is to end already."""
         self.key = key
         if self.failure is None:
             self._recorder.begin(record(key))

@@ -15,6 +15,7 @@ import kuma_store_memory
 from kuma_core.runtime import grpc_servers
 from kuma_core.testing.builders import dataplane, inbound, mesh
 from kuma_core.testing.platform import running_platform
+from kuma_core.testing.waiting import eventually
 
 from .support import (
     DELTA,
@@ -52,6 +53,8 @@ def test_all_streams_end_with_a_word_when_the_control_plane_stops(
                 ask(streams[-1])
                 assert streams[-1].receive()
             streams += [clients.enter_context(stream(cp, method)) for method in (DELTA, SDS)]
+            arrived = cp.platform.servers._guard._ends
+            eventually(lambda: len(arrived) == len(streams), what="every stream at the control plane")
             began = time.monotonic()
         assert time.monotonic() - began < 30
         for opened in streams:

@@ -6,6 +6,7 @@ import signal
 import threading
 import time
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import grpc
@@ -109,7 +110,7 @@ def test_a_database_that_hangs_starves_no_stream(mortal_server: OwnServer, morta
             mortal_server.pause(signal.SIGCONT)
         cp.apply(dataplane("orders-1", inbound("10.0.0.9:80:80", "orders")))
         for client in (envoy.client, late.client):
-            eventually(lambda client=client: _sees(client, "10.0.0.9"))  # type: ignore[misc]
+            eventually(partial(_sees, client, "10.0.0.9"))
 
 
 def test_a_dataplane_written_on_one_reaches_an_envoy_on_the_other(server: Server, database: str) -> None:

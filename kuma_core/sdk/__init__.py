@@ -58,6 +58,7 @@ from kuma_core.specs.base import (
     parse_spec,
     to_document,
 )
+from kuma_core.specs.bounds import PERIOD, PORT, Between, out_of_bounds, plain_duration
 from kuma_core.specs.tags import TagPairs, sorted_tags
 from kuma_core.xds.contract import CLUSTER, ENDPOINTS, LISTENER, ROUTES, Draft, Generator, Proxy
 
@@ -68,11 +69,14 @@ __all__ = [
     "FLAG",
     "LISTENER",
     "NUMBER",
+    "PERIOD",
+    "PORT",
     "ROUTES",
     "TEXT",
     "TEXTS",
     "AlreadyExists",
     "Authenticator",
+    "Between",
     "CaProvider",
     "CaProviderFactory",
     "CellFormat",
@@ -135,8 +139,10 @@ __all__ = [
     "hookimpl",
     "load_documents",
     "not_found",
+    "out_of_bounds",
     "parse_duration",
     "parse_spec",
+    "plain_duration",
     "sorted_tags",
     "to_document",
 ]

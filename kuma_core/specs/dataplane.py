@@ -10,13 +10,14 @@ from pydantic import Field
 
 from kuma_core.errors import Violation
 from kuma_core.specs.base import Spec, Tags, UInt32
+from kuma_core.specs.bounds import PORT, out_of_bounds
 from kuma_core.specs.interfaces import (
     InboundInterface,
     OutboundInterface,
     parse_inbound,
     parse_outbound,
 )
-from kuma_core.specs.metrics import HIGHEST_PORT, Metrics, metrics_problems
+from kuma_core.specs.metrics import Metrics, metrics_problems
 
 SERVICE = "service"
 NO_TAGS: Mapping[str, str] = MappingProxyType({})
@@ -56,7 +57,7 @@ class Gateway(Spec):
 class TransparentProxying(Spec):
     """Where redirected traffic arrives; written by the Kubernetes side."""
 
-    redirect_port: UInt32 = 0
+    redirect_port: Annotated[UInt32, PORT] = 0
 
 
 class Networking(Spec):
@@ -104,8 +105,8 @@ class DataplaneSpec(Spec):
             yield from _inbound_problems(f"networking.inbound[{index}]", inbound)
         for index, outbound in enumerate(networking.outbound):
             yield from _outbound_problems(f"networking.outbound[{index}]", outbound)
-        if self.redirect_port > HIGHEST_PORT:
-            yield Violation("networking.transparentProxying.redirectPort", "has to be in range of [0, 65535]")
+        if networking.transparent_proxying:
+            yield from out_of_bounds(networking.transparent_proxying, "networking.transparentProxying")
         yield from metrics_problems(self.metrics)
 
 

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Annotated
 
 from kuma_core.errors import Violation
 from kuma_core.specs.base import Spec, UInt32
+from kuma_core.specs.bounds import PORT, out_of_bounds
 
 DEFAULT_PORT = 5670
 DEFAULT_PATH = "/metrics"
-HIGHEST_PORT = 65535
 
 
 class Prometheus(Spec):
     """A port on every address of the proxy, and the path there; 0 and ``""`` leave it to somebody else."""
 
-    port: UInt32 = 0
+    port: Annotated[UInt32, PORT] = 0
     path: str = ""
 
     def or_else(self, port: int, path: str) -> Prometheus:
@@ -32,8 +33,7 @@ class Metrics(Spec):
 def metrics_problems(metrics: Metrics | None) -> Iterator[Violation]:
     """What an Envoy would refuse, or never answer."""
     prometheus = (metrics and metrics.prometheus) or Prometheus()
-    if prometheus.port > HIGHEST_PORT:
-        yield Violation("metrics.prometheus.port", "has to be in range of [0, 65535]")
+    yield from out_of_bounds(prometheus, "metrics.prometheus")
     if prometheus.path and not prometheus.path.startswith("/"):
         yield Violation("metrics.prometheus.path", "has to begin with /")
 

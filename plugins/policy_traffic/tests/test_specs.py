@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kuma_core.sdk import MalformedResource, Spec, parse_spec, to_document
+from kuma_core.sdk import MalformedResource, Severity, Spec, parse_spec, to_document
 from kuma_policy_traffic.health_check.spec import HealthCheckSpec
 from kuma_policy_traffic.kinds import KINDS
 from kuma_policy_traffic.proxy_template.spec import ProxyTemplateSpec
@@ -182,6 +182,30 @@ def test_every_amount_of_a_check_must_be_positive_in_order() -> None:
         ("conf.passiveChecks.penaltyInterval", POSITIVE),
     ]
     assert problems(HealthCheckSpec, {**ENDS, "conf": {"activeChecks": ACTIVE}}) == []
+
+
+def checks_of(field: str, value: str) -> dict[str, Any]:
+    passive = {"unhealthyThreshold": 3, "penaltyInterval": "5s"}
+    conf = {"activeChecks": ACTIVE, "passiveChecks": passive}
+    changed = "activeChecks" if field in ACTIVE else "passiveChecks"
+    return {**ENDS, "conf": {**conf, changed: {**conf[changed], field: value}}}
+
+
+@pytest.mark.parametrize("value", ["1ns", "999us", "8760h0m1s", "9223372036s"])
+@pytest.mark.parametrize("field", ["interval", "timeout", "penaltyInterval"])
+def test_a_duration_that_envoy_would_refuse_or_never_rest_of(field: str, value: str) -> None:
+    ((path, message),) = problems(HealthCheckSpec, checks_of(field, value))
+    assert path.endswith(f".{field}")
+    assert message == "has to be in range of [1ms, 8760h]"
+
+
+@pytest.mark.parametrize(("field", "warned"), [("interval", True), ("penaltyInterval", True), ("timeout", False)])
+def test_what_keeps_a_proxy_busy_is_accepted_with_a_warning(field: str, warned: bool) -> None:
+    spec, _ = parse_spec(HealthCheckSpec, checks_of(field, "99ms"))
+    found = list(spec.violations())
+    assert [item.severity for item in found] == [Severity.WARNING] * warned
+    assert all("99ms keeps every proxy busy" in item.message for item in found)
+    assert problems(HealthCheckSpec, checks_of(field, "100ms")) == []
 
 
 @pytest.mark.parametrize("conf", [None, {}, {"imports": []}, {"imports": ["default-proxy"], "resources": []}])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
-from kuma_core.sdk import Match, Subject
+from kuma_core.sdk import PERIOD, Match, Subject
 from kuma_policy_traffic.health_check.spec import ActiveChecks, PassiveChecks
 
 NANOSECONDS_PER_MICROSECOND = 1000
@@ -71,5 +71,5 @@ def apply(cluster: object, conf: Checks) -> None:
 
 
 def _duration(nanoseconds: int) -> timedelta:
-    """At least one microsecond: Envoy's messages know nothing shorter here, and zero would be refused."""
-    return timedelta(microseconds=max(1, nanoseconds // NANOSECONDS_PER_MICROSECOND))
+    """Within bounds, also if an earlier version stored what this one refuses."""
+    return timedelta(microseconds=PERIOD.clamp(nanoseconds) // NANOSECONDS_PER_MICROSECOND)

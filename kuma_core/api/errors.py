@@ -9,6 +9,7 @@ from typing import Any
 import falcon
 import structlog
 
+from kuma_core.api.warning_headers import add_warnings, told_if_refused
 from kuma_core.errors import (
     AlreadyExists,
     Busy,
@@ -65,6 +66,7 @@ def register(app: falcon.App[Any, Any], hint: str = "") -> None:
 
 def _known(req: falcon.Request, resp: falcon.Response, error: KumaError, params: object) -> None:
     title = _title(req)
+    add_warnings(resp, told_if_refused(req))
     if isinstance(error, InvalidResource):
         causes = [cause for cause in error.violations if cause.field]
         _answer(resp, 400, error_body(title, error.details, causes))

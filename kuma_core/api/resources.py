@@ -13,12 +13,13 @@ import falcon
 from kuma_core.api.contract import Route
 from kuma_core.api.exchange import answer_json, begin, read_body
 from kuma_core.api.paging import answer_page, read_page
+from kuma_core.api.warning_headers import add_warnings, tell_if_refused, warning_texts
 from kuma_core.api.xds import VALIDATE, answer_dry_run, dry_run_of
 from kuma_core.errors import InvalidResource, Violation
 from kuma_core.model import Resource, ResourceKey, ResourceType, Scope
 from kuma_core.resources import codec
 from kuma_core.resources.manager import ResourceManager, Result
-from kuma_core.specs.base import parse_spec
+from kuma_core.specs.base import Spec, parse_spec
 from kuma_core.xds.contract import Previewer
 
 _NAME = re.compile(r"[0-9a-z_-]*", re.ASCII)
@@ -26,8 +27,6 @@ _BAD_NAME = "invalid characters. Valid characters are numbers, lowercase latin l
 
 RESULT_HEADER = "Kuma-Result"
 MAX_NAME = 253
-MAX_WARNINGS = 20
-MAX_WARNING_LENGTH = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,16 +92,14 @@ class Item:
         begin(req, "Could not process a resource")
         self._require_writable()
         key = self._kind.key(mesh, name or mesh)
-        item = codec.read_json(read_body(req, self._limits.body_bytes, "apiServer.maxBodyBytes"))
-        self._check_request(item, key)
-        spec, unknown = parse_spec(self._kind.spec, codec.spec_part(item))
+        spec, unknown = self._read(req, key)
         req.context.title = "Could not find a resource"
         current = self._resources.find(key)
         req.context.title = f"Could not {'update' if current else 'create'} a resource"
         if dry_run := dry_run_of(req):
             alone = dry_run == VALIDATE
             resource, warnings = self._resources.examine(Resource(key, spec), alone)
-            told = _warnings(unknown, warnings)
+            told = warning_texts(unknown, warnings)
             if alone:
                 answer_json(resp, {"result": _result(resource, current), "warnings": told})
             else:
@@ -111,7 +108,7 @@ class Item:
         written = self._resources.put(Resource(key, spec))
         resp.status = 201 if written.result is Result.CREATED else 200
         resp.set_header(RESULT_HEADER, written.result.value)
-        _warn(resp, unknown, written.warnings)
+        add_warnings(resp, warning_texts(unknown, written.warnings))
 
     def on_delete(self, req: falcon.Request, resp: falcon.Response, mesh: str, name: str = "") -> None:
         """Delete the resource (200, empty), or 404."""
@@ -119,13 +116,13 @@ class Item:
         self._require_writable()
         key = self._kind.key(mesh, name or mesh)
         if dry_run := dry_run_of(req):
-            told = _warnings([], self._resources.examine_deletion(key))
+            told = warning_texts([], self._resources.examine_deletion(key))
             if dry_run == VALIDATE:
                 answer_json(resp, {"result": "deleted", "warnings": told})
             else:
                 answer_dry_run(resp, self._previewer, key, None, told)
             return
-        _warn(resp, [], self._resources.delete(key))
+        add_warnings(resp, warning_texts([], self._resources.delete(key)))
 
     def _require_writable(self) -> None:
         if self._limits.read_only or self._kind.read_only:
@@ -135,6 +132,20 @@ class Item:
                 else f"{self._kind.name} is written by the control plane alone"
             )
             raise falcon.HTTPMethodNotAllowed(["GET"], description=f"Nothing can be written here: {why}")
+
+    def _read(self, req: falcon.Request, key: ResourceKey) -> tuple[Spec, list[str]]:
+        """The spec in the body, and the paths of what nobody knows in it; these are told in any case."""
+        item = codec.read_json(read_body(req, self._limits.body_bytes, "apiServer.maxBodyBytes"))
+        given, model = codec.spec_part(item), self._kind.spec
+        misread = list(model.misread(given))
+        refused = {violation.field for violation in misread}
+        unknown = [path for path in model.unknown_fields(given, "") if path not in refused]
+        tell_if_refused(req, warning_texts(unknown))
+        self._check_request(item, key)
+        spec, _ = parse_spec(model, given)
+        if misread:
+            raise InvalidResource(misread)
+        return spec, unknown
 
     def _check_request(self, item: Mapping[str, Any], key: ResourceKey) -> None:
         """Section 4.2: what the URL says and what the body says must be the same."""
@@ -165,26 +176,3 @@ def _result(resource: Resource, current: Resource | None) -> str:
     else:
         result = Result.UPDATED
     return str(result.value)
-
-
-def _warnings(unknown: list[str], warnings: Iterable[Violation]) -> list[str]:
-    return [f'unknown field "{path}" is ignored' for path in unknown] + [
-        f"{warning.field}: {warning.message}" for warning in warnings
-    ]
-
-
-def _warn(resp: falcon.Response, unknown: list[str], warnings: Iterable[Violation]) -> None:
-    """Tell what was dropped and what the rules warn of, in at most ``MAX_WARNINGS`` warnings."""
-    texts = _warnings(unknown, warnings)
-    if len(texts) > MAX_WARNINGS:
-        more = len(texts) - MAX_WARNINGS + 1
-        texts = [*texts[: MAX_WARNINGS - 1], f"and {more} more warnings"]
-    for text in texts:
-        resp.append_header("Warning", f'299 - "{_quotable(text)}"')
-
-
-def _quotable(text: str) -> str:
-    """Text that may stand in a header between quotes."""
-    printable = "".join(character if character.isprintable() else "?" for character in text)
-    plain = printable.encode("ascii", "backslashreplace").decode("ascii")
-    return plain[:MAX_WARNING_LENGTH].replace("\\", "\\\\").replace('"', '\\"')

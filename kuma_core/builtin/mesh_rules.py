@@ -11,6 +11,10 @@ from kuma_core.resources.manager import MESH
 from kuma_core.specs.mesh import BUILTIN_CA, MeshSpec
 
 _CHANGED = "Changing CA when mTLS is enabled is forbidden. Disable mTLS first and then change the CA"
+_TURNED_OFF = (
+    "this write turns mutual TLS off: the proxies of the mesh talk in plain text, whoever reaches a proxy may "
+    "call it, and TrafficPermissions have no effect"
+)
 
 
 def mesh_violations(
@@ -39,6 +43,8 @@ def _violations(
         yield from authority.validate(resource.name, spec.mtls.ca[authority.name])
     elif _needs_plugin(spec):
         yield _missing_plugin(spec.authority())
+    if previous and previous.is_encrypted() and not spec.is_encrypted():
+        yield Violation("mtls.enabled", _TURNED_OFF, Severity.WARNING)
 
 
 def _needs_plugin(spec: MeshSpec) -> bool:

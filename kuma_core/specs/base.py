@@ -60,6 +60,11 @@ class Spec(BaseModel):
         """The paths, below ``path``, of what is dropped because nobody knows it."""
         return _unknown(cls, raw, path)
 
+    @classmethod
+    def misread(cls, raw: Mapping[str, Any]) -> Iterator[Violation]:
+        """What would be dropped of a written document although it decides what the rest means."""
+        return iter(())
+
     def with_defaults(self) -> Self:
         """The spec as it is stored, with what the system fills in."""
         return self

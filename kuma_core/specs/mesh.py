@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Annotated, Any, Self
@@ -13,6 +14,7 @@ from kuma_core.specs.base import Spec
 from kuma_core.specs.metrics import Metrics, metrics_problems, metrics_with_defaults
 
 BUILTIN_CA = "builtin"
+ENABLED = "enabled"
 
 WITHOUT_CONTENT = (BUILTIN_CA, "provided")
 """Members of ``mtls.ca`` that are empty objects (1.4). What others hold is their plugin's affair."""
@@ -46,9 +48,9 @@ class Mtls(Spec):
     def unknown_fields(cls, raw: Mapping[str, Any], path: str) -> Iterator[str]:
         """Also what was dropped from the members that have no content."""
         yield from super().unknown_fields(raw, path)
-        ca = raw.get("ca") or {}
+        ca = _mapping(raw.get("ca"))
         for name in WITHOUT_CONTENT:
-            yield from (f"{path}ca.{name}.{key}" for key in ca.get(name) or ())
+            yield from (f"{path}ca.{name}.{key}" for key in _mapping(ca.get(name)))
 
 
 class Zipkin(Spec):
@@ -114,6 +116,17 @@ class MeshSpec(Spec):
     logging: Logging | None = None
     metrics: Metrics | None = None
 
+    @classmethod
+    def misread(cls, raw: Mapping[str, Any]) -> Iterator[Violation]:
+        """Fields of ``mtls`` that nobody knows, unless the document says ``enabled`` itself.
+
+        Later formats, and slips of the pen, say by them that mutual TLS is on; without them it would be off.
+        """
+        said = [key for key, value in _mapping(raw.get("mtls")).items() if value is not None]
+        if ENABLED not in said:
+            unknown = (key for key in said if key not in Mtls.model_fields)
+            yield from (Violation(f"mtls.{key}", _unknown_in_mtls(key)) for key in unknown)
+
     def with_defaults(self) -> Self:
         """The builtin authority is selected where none is, on every write (1.4); so for metrics."""
         update: dict[str, Any] = {}
@@ -156,6 +169,19 @@ class MeshSpec(Spec):
 
 
 _BUILTIN: Mapping[str, Mapping[str, Any]] = MappingProxyType({BUILTIN_CA: MappingProxyType({})})
+
+
+def _unknown_in_mtls(key: str) -> str:
+    meant = f' (did you mean "{ENABLED}"?)' if difflib.get_close_matches(key, [ENABLED]) else ""
+    return (
+        f"unknown field{meant}; as it says nothing here, mTLS would be off: "
+        f'write "{ENABLED}: true" or "{ENABLED}: false", too'
+    )
+
+
+def _mapping(raw: Any) -> Mapping[str, Any]:
+    """A value of a document if it is an object, else an empty one."""
+    return raw if isinstance(raw, Mapping) else {}
 
 
 def _is_host_port(text: str) -> bool:

@@ -7,9 +7,10 @@ knows what the documents mean.
 
 from __future__ import annotations
 
+import json
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -39,33 +40,86 @@ class DocumentError(KumaError):
         self.source, self.line, self.column, self.problem = source, line, column, problem
 
 
-def load_documents(text: str, source: str) -> list[Any]:
+MAX_SHOWN = 40
+"""Characters of a value that is shown in a message."""
+
+
+class WrittenNumber(float):
+    """A number with a point or an exponent that knows how it was written: ``1e3`` is no more than 1000.0 else."""
+
+    text: str
+
+    def __new__(cls, text: str) -> WrittenNumber:
+        """From JSON's notation."""
+        number = super().__new__(cls, text)
+        number.text = text
+        return number
+
+
+def shown(value: object) -> str:
+    """A value as people write it, for messages: ``"text"``, ``true``, ``null``, ``1e3``; no more than its kind
+    if it is a list or a mapping, and its beginning if it is long."""
+    if isinstance(value, Mapping):
+        return "a mapping"
+    if isinstance(value, list | tuple):
+        return "a list"
+    text = _shown_text(value) if isinstance(value, str) else _shown_scalar(value)
+    return text if len(text) <= MAX_SHOWN else text[:MAX_SHOWN] + "…"
+
+
+def _shown_scalar(value: object) -> str:
+    if value is None or isinstance(value, bool):
+        return "null" if value is None else str(value).lower()
+    return value.text if isinstance(value, WrittenNumber) else str(value)
+
+
+def _shown_text(text: str) -> str:
+    """In quotes, with what cannot be seen escaped as JSON does it."""
+    quoted = (json.dumps(c)[1:-1] if not c.isprintable() or c in '"\\' else c for c in text[:MAX_SHOWN])
+    return '"' + "".join(quoted) + '"' * (len(text) <= MAX_SHOWN)
+
+
+def to_json(value: Any) -> str:
+    """What ``load_documents`` gave as JSON, with every number as it was written."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{json.dumps(key)}: {to_json(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(to_json, value)) + "]"
+    return value.text if isinstance(value, WrittenNumber) else json.dumps(value)
+
+
+def load_documents(text: str, source: str, *, as_written: bool = False) -> list[Any]:
     """The values of all documents of a YAML or JSON ``text``, in order, without the empty ones.
 
-    ``source`` is what the text is called in errors, a file's name for example. Plain words are what JSON
-    would make of them: only ``true``, ``false``, ``null`` and JSON's numbers are not text, so that
-    ``2020-01-01``, ``on`` and ``0755`` stay what was written. Lists and mappings that an alias repeats are
+    ``source`` is what the text is called in errors, a file's name for example. With ``as_written`` a number with
+    a point or an exponent is a ``WrittenNumber``. Plain words are what JSON would make of them: only ``true``,
+    ``false``, ``null`` and JSON's numbers are not text, so that ``2020-01-01``, ``on`` and ``0755`` stay what was
+    written. Lists and mappings that an alias repeats are
     one object, so treat the result as frozen.
 
     Raises DocumentError: malformed text, a key twice in a mapping or not text, a tag of another language,
     more than MAX_DEPTH levels, more than MAX_NODES values.
     """
+    number = WrittenNumber if as_written else float
     if text.lstrip("\ufeff \t\r\n")[:1] in ("{", "["):
-        value = _json_or(_NOT_JSON, text)
+        value = _json_or(_NOT_JSON, text, number)
         if value is not _NOT_JSON:
             return [value]
-    return [value for value in _Reader(source).documents(text) if value is not None]
+    return [value for value in _Reader(source, number).documents(text) if value is not None]
 
 
 _NOT_JSON = object()
 
 
-def _json_or(default: object, text: str) -> Any:
+def _json_or(default: object, text: str, number: type[float]) -> Any:
     """The value of a JSON text; ``default`` if it is anything but flawless, for YAML's reader tells where."""
-    import json
-
     try:
-        value = json.loads(text.lstrip("\ufeff"), object_pairs_hook=_unique, parse_constant=_refuse)
+        value = json.loads(
+            text.lstrip("\ufeff"),
+            object_pairs_hook=_unique,
+            parse_constant=_refuse,
+            parse_float=number,
+        )
     except (ValueError, RecursionError):
         return default
     return value if _is_plain(value) else default
@@ -139,8 +193,9 @@ _MERGE = object()
 class _Reader:
     """Builds values out of YAML's events, without recursion: depth costs no stack of ours."""
 
-    def __init__(self, source: str) -> None:
+    def __init__(self, source: str, number: type[float]) -> None:
         self._source = source
+        self._float = number
         self._nodes = 0
         self._frames: list[_Frame] = []
         self._anchors: dict[str, _Anchor | None] = {}
@@ -295,7 +350,7 @@ class _Reader:
 
     def _number(self, text: str, event: Any) -> int | float:
         try:
-            number: int | float = float(text) if any(c in ".eE" for c in text) else int(text)
+            number: int | float = self._float(text) if any(c in ".eE" for c in text) else int(text)
         except ValueError:  # Python refuses integers of thousands of digits
             number = math.inf
         if isinstance(number, float) and not math.isfinite(number):

@@ -12,7 +12,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kuma_core.documents import MAX_DEPTH, DocumentError, load_documents
+from kuma_core.documents import MAX_DEPTH, DocumentError, load_documents, shown, to_json
 
 JSON_VALUES = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**63), 2**64)
@@ -205,3 +205,36 @@ def test_flawless_json_does_not_pay_for_yaml(monkeypatch: pytest.MonkeyPatch) ->
 
     monkeypatch.setattr(builtins, "__import__", without_yaml)
     assert load_documents('\n {"a": 1}', "x") == [{"a": 1}]
+
+
+@pytest.mark.usefixtures("parser")
+@pytest.mark.parametrize("number", ["1e3", "1.0", "-2.5E-1", "0.10", "1E+2"])
+@pytest.mark.parametrize("form", ["a: {}\nb: [true, x]\n", '{{"a": {}, "b": [true, "x"]}}'])
+def test_numbers_stay_as_they_were_written_for_who_asks(number: str, form: str) -> None:
+    (read,) = load_documents(form.format(number), "x", as_written=True)
+    assert (read["a"], shown(read["a"])) == (float(number), number)
+    assert to_json(read) == f'{{"a": {number}, "b": [true, "x"]}}'
+    assert type(load_documents(form.format(number), "x")[0]["a"]) is float
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (True, "true"),
+        (False, "false"),
+        (None, "null"),
+        (7, "7"),
+        (0.5, "0.5"),
+        ("it's", '"it\'s"'),
+        ('a "b" \\', '"a \\"b\\" \\\\"'),
+        ("caf\u00e9", '"caf\u00e9"'),
+        ("\u200b\n", '"\\u200b\\n"'),
+        ("x" * 38, f'"{"x" * 38}"'),
+        ("x" * 39, f'"{"x" * 39}\u2026'),
+        (10**50, "1" + "0" * 39 + "\u2026"),
+        ({}, "a mapping"),
+        ([1], "a list"),
+    ],
+)
+def test_a_value_is_shown_as_people_write_it(value: object, text: str) -> None:
+    assert shown(value) == text

@@ -10,6 +10,7 @@ from typing import Any
 import falcon
 
 from kuma_core.api.errors import JSON
+from kuma_core.documents import shown
 from kuma_core.errors import MalformedResource, Violation
 
 _ZLIB_FORMATS = {"gzip": (31,), "x-gzip": (31,), "deflate": (zlib.MAX_WBITS, -zlib.MAX_WBITS)}
@@ -55,7 +56,7 @@ def read_body(req: falcon.Request, limit: int, setting: str = "") -> bytes:
     if encoding not in _ZLIB_FORMATS and encoding != "identity":
         raise falcon.HTTPUnsupportedMediaType(
             title=_title(req),
-            description=f"The Content-Encoding {encoding!r:.40} is not known; send gzip, deflate or none",
+            description=f"The Content-Encoding {shown(encoding)} is not known; send gzip, deflate or none",
         )
     body = b"" if (req.content_length or 0) > limit else bytes(req.bounded_stream.read(limit + 1))
     if (req.content_length or 0) > limit or len(body) > limit:

@@ -115,7 +115,8 @@ def kuma_register_components(context: Context) -> Iterable[Component]:
 def kuma_admit(
     resource: Resource | None, previous: Resource | None, authorities: Authorities
 ) -> Iterable[Violation]:
-    """What a mesh may say of its certificate authority."""
+    """What a mesh may say of its certificate authority, and whether certificates can hold a dataplane's services."""
+    from kuma_core.builtin.dataplane_rules import dataplane_violations
     from kuma_core.builtin.mesh_rules import mesh_violations
 
-    return mesh_violations(resource, previous, authorities)
+    return mesh_violations(resource, previous, authorities) + dataplane_violations(resource)

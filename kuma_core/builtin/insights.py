@@ -12,18 +12,27 @@ from kuma_core.lifecycle import Stop
 from kuma_core.model import ResourceKey
 from kuma_core.resources.manager import DATAPLANE, INSIGHT
 from kuma_core.runtime.contract import Context
-from kuma_core.specs.insight import InsightSpec, ResponseStats, Subscription, SubscriptionStatus
+from kuma_core.specs.insight import (
+    CertificateStatus,
+    InsightSpec,
+    ResponseStats,
+    Subscription,
+    SubscriptionStatus,
+)
 from kuma_core.xds.contract import (
     CLUSTER,
     ENDPOINTS,
     LISTENER,
     ROUTES,
     SHORT_NAMES,
+    CertificateTrouble,
     Counts,
     StreamReport,
 )
 
 _log = structlog.get_logger("dataplane-insights")
+
+NO_TROUBLE = CertificateTrouble()
 
 HISTORY = 10
 """How many streams an insight remembers; the oldest closed ones go first."""
@@ -78,11 +87,20 @@ class InsightWriter:
             return
         news = [subscription(report, self._instance_id) for report in reports]
         key, problem = ResourceKey(INSIGHT, mesh, name), self._streams.problem(mesh, name)
-        self._resources.amend(key, lambda spec: merged(spec or InsightSpec(), news, problem))
+        trouble = self._streams.refusals(mesh, name)
+        self._resources.amend(key, lambda spec: merged(spec or InsightSpec(), news, problem, trouble))
 
 
-def merged(spec: InsightSpec, news: Iterable[Subscription], problem: str = "") -> InsightSpec:
-    """The insight with subscriptions replaced by id or appended, cut to the last ``HISTORY``."""
+def merged(
+    spec: InsightSpec,
+    news: Iterable[Subscription],
+    problem: str = "",
+    trouble: CertificateTrouble = NO_TROUBLE,
+) -> InsightSpec:
+    """The insight with subscriptions replaced by id or appended, cut to the last ``HISTORY``.
+
+    What another control plane had to tell of certificates stays until this one has.
+    """
     by_id = {item.id: item for item in spec.subscriptions}
     for item in news:
         by_id[item.id] = item
@@ -90,7 +108,10 @@ def merged(spec: InsightSpec, news: Iterable[Subscription], problem: str = "") -
     closed = [item for item in items if item.disconnect_time]
     excess = {item.id for item in closed[: max(0, len(items) - HISTORY)]}
     kept = tuple(item for item in items if item.id not in excess)
-    return InsightSpec(problem=problem, subscriptions=kept)
+    certificates = spec.certificates
+    if trouble.refused:
+        certificates = CertificateStatus(refused=trouble.refused, problem=trouble.problem)
+    return InsightSpec(problem=problem, certificates=certificates, subscriptions=kept)
 
 
 def subscription(report: StreamReport, instance_id: str) -> Subscription:

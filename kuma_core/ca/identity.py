@@ -11,8 +11,10 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from kuma_core.ca.authorities import Authorities, Authority
+from kuma_core.documents import shown
 from kuma_core.errors import KumaError
 from kuma_core.specs.mesh import MeshSpec
+from kuma_core.specs.spiffe import id_problem, spiffe_id
 
 IDENTITY_CERT = "identity_cert"
 MESH_CA = "mesh_ca"
@@ -20,17 +22,16 @@ MESH_CA = "mesh_ca"
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """A certificate chain and its key, both in PEM, and when the certificate was made and ends."""
+    """A certificate chain and its key, both in PEM, and when the certificate was made and ends.
+
+    ``problem`` says why it lacks a service; empty if it has all.
+    """
 
     chain: str
     key: str = field(repr=False)
     issued: datetime
     expires: datetime
-
-
-def spiffe_ids(mesh: str, services: Iterable[str]) -> tuple[str, ...]:
-    """One URI for each service, sorted: a permission from any of them then holds (architecture, 11)."""
-    return tuple(f"spiffe://{mesh}/{service}" for service in sorted(services))
+    problem: str = ""
 
 
 class IdentityIssuer:
@@ -47,11 +48,25 @@ class IdentityIssuer:
         """
         anchors = sorted(anchor.strip() for anchor in self._authority(mesh, spec).trust_anchors(mesh))
         if not anchors:
-            raise KumaError(f'Mesh "{mesh}" has no certificate of its authority yet')
+            raise KumaError(
+                f'Mesh "{mesh}" has no certificate of its authority yet; '
+                f"bring one, as `kumactl manage ca {spec.authority()} --help` shows"
+            )
         return "\n".join(anchors) + "\n"
 
     def issue(self, mesh: str, spec: MeshSpec, services: Iterable[str]) -> Identity:
-        """A new identity; raises ``KumaError`` if the mesh has nothing to sign with."""
+        """A new identity, with one URI for each service: a permission from any of them then holds.
+
+        A service that no certificate can hold takes no other along. Raises ``KumaError`` if there is no service
+        left, or the mesh has nothing to sign with.
+        """
+        problems = {service: id_problem(mesh, service) for service in sorted(services)}
+        uris = [spiffe_id(mesh, service) for service, problem in problems.items() if not problem]
+        told = "; ".join(
+            f"the service {shown(name)} {problem}" for name, problem in problems.items() if problem
+        )
+        if not uris:
+            raise KumaError(told)
         key = ec.generate_private_key(ec.SECP256R1())
         public = key.public_key().public_bytes(
             serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
@@ -59,10 +74,9 @@ class IdentityIssuer:
         private = key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
-        uris = spiffe_ids(mesh, services)
         chain = self._authority(mesh, spec).issue(mesh, public.decode(), uris, self._lifetime)
         leaf = x509.load_pem_x509_certificates(chain.encode())[0]
-        return Identity(chain, private.decode(), leaf.not_valid_before_utc, leaf.not_valid_after_utc)
+        return Identity(chain, private.decode(), leaf.not_valid_before_utc, leaf.not_valid_after_utc, told)
 
     def signer(self, mesh: str, spec: MeshSpec) -> str:
         """Who signs in a mesh now: the kind of authority, and its certificate, or all that are trusted if it does

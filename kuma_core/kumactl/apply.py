@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from kuma_core.documents import shown
 from kuma_core.errors import KumaError
 from kuma_core.kumactl.dry_run import VALIDATE, XDS, DryRunCommand, Report, check_output, dry_run_option
 from kuma_core.kumactl.output import output_option
@@ -131,7 +132,7 @@ def _documents(text: str, name: str, variables: Mapping[str, str], strict: bool)
     from kuma_core.documents import load_documents
     from kuma_core.kumactl import template
 
-    values = load_documents(template.render(text, variables, name, strict), name)
+    values = load_documents(template.render(text, variables, name, strict), name, as_written=True)
     return [Document(value, f"document {number} of {name}") for number, value in enumerate(values, start=1)]
 
 
@@ -196,7 +197,7 @@ def _described(value: Any) -> str:
         return "a mapping" if isinstance(value, dict) else "a list"
     if isinstance(value, bool):
         return "true" if value else "false"
-    return f"the number {value}" if isinstance(value, int | float) else "text"
+    return f"the number {shown(value)}" if isinstance(value, int | float) else "text"
 
 
 def _send(planned: Sequence[Planned], client: Client, say: Callable[[str], Any]) -> None:

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
+from kuma_core.documents import to_json
 from kuma_core.errors import KumaError
 from kuma_core.kumactl.http import Answer, HttpFailure, exchange, printable
 
@@ -85,7 +86,7 @@ class Client:
 
         A server that does not say so by ``Kuma-Result`` is judged by its status, 201 or 200.
         """
-        answer = self._checked(self._send("PUT", path, json.dumps(value).encode()))
+        answer = self._checked(self._send("PUT", path, to_json(value).encode()))
         result = (answer.header("Kuma-Result") or "").strip()
         if result in ("created", "updated", "unchanged"):
             return result
@@ -102,7 +103,7 @@ class Client:
 
     def send(self, method: str, path: str, value: dict[str, Any] | None = None) -> Answer:
         """The answer to any request, if it is a good one. Raises as ``get`` does."""
-        body = None if value is None else json.dumps(value).encode()
+        body = None if value is None else to_json(value).encode()
         return self._checked(self._send(method, path, body))
 
     def _send(self, method: str, path: str, body: bytes | None = None) -> Answer:

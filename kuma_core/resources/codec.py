@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 
+from kuma_core.documents import WrittenNumber, shown
 from kuma_core.errors import MalformedResource, UnreadableResource, Violation
 from kuma_core.model import Resource, ResourceType, Scope
 from kuma_core.resources.contract import Record
@@ -100,7 +101,7 @@ _JSON_TYPES = {
     list: "a list",
     str: "a text",
     int: "a number",
-    float: "a number",
+    WrittenNumber: "a number",
     bool: "a flag",
     type(None): "null",
 }
@@ -114,7 +115,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key, value in pairs:
         if key in found:
-            raise ValueError(f"the key {key!r:.80} is given twice in one object")
+            raise ValueError(f"the key {shown(key)} is given twice in one object")
         found[key] = value
     return found
 
@@ -126,7 +127,7 @@ def _whole_number(text: str) -> int:
 
 
 def _fraction(text: str) -> float:
-    value = float(text)
+    value = WrittenNumber(text)
     if not math.isfinite(value):
         raise ValueError(f"the number {text:.40} is too large")
     return value

@@ -48,7 +48,7 @@ def _default_mesh(kinds: Kinds) -> Check:
 
 def _mesh_problem(text: str, kinds: Kinds) -> str:
     """Why ``text`` is no Mesh, or ``""``. What needs other resources is found when the mesh is created."""
-    from kuma_core.documents import load_documents
+    from kuma_core.documents import load_documents, shown
     from kuma_core.resources.codec import spec_part
     from kuma_core.resources.manager import MESH
     from kuma_core.specs.base import parse_spec
@@ -59,7 +59,7 @@ def _mesh_problem(text: str, kinds: Kinds) -> str:
         if len(documents) > 1 or not isinstance(document, dict):
             return "expected one YAML mapping"
         if document.get("type", MESH) != MESH:
-            return f"its type is {document['type']!r}"
+            return f"its type is {shown(document['type'])}"
         parse_spec(kinds[MESH].spec, spec_part(document))
     except KumaError as error:
         return str(error)

@@ -21,6 +21,7 @@ from kuma_core.resources.secrets import SECRET
 from kuma_core.runtime.contract import Context
 from kuma_core.runtime.http import port_error
 from kuma_core.xds.bootstrap import BootstrapParams, bootstrap_params, grpc_target
+from kuma_core.xds.certificates import CertificateTroubles
 from kuma_core.xds.contract import Proxy, SecretServer
 from kuma_core.xds.identities import ProxySecrets, authenticate
 from kuma_core.xds.proxy import identify
@@ -36,7 +37,9 @@ GRACE_SECONDS = 1.0
 class GrpcServers:
     """Prepared by the constructor, which reads TLS material; listening after ``serve``."""
 
-    def __init__(self, context: Context, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, context: Context, loop: asyncio.AbstractEventLoop, troubles: CertificateTroubles
+    ) -> None:
         self._context, self._loop = context, loop
         config = context.config
         hosts = [host for host, _ in bootstrap_params(config).hosts]
@@ -51,7 +54,7 @@ class GrpcServers:
         issuer = IdentityIssuer(
             context.authorities, timedelta(seconds=config.seconds("caDefaults.leafLifetime"))
         )
-        self._maker = ProxySecrets(context.resources, issuer, self._authenticator)
+        self._maker = ProxySecrets(context.resources, issuer, self._authenticator, troubles)
 
     @property
     def bootstrap(self) -> BootstrapParams:

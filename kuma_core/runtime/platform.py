@@ -114,7 +114,7 @@ class Platform:
         self.context = context = self._context(store, open_secrets(store, keyring))
         resources, reconciler = context.resources, self.reconciler
         lay_groundwork(context)
-        self.servers = servers = GrpcServers(context, asyncio.get_running_loop())
+        self.servers = servers = GrpcServers(context, asyncio.get_running_loop(), self.streams.certificates)
         reconciler.secret_server = servers.secret_server
         hub: Hub[Proxy] = Hub(reconciler)
         self._hub = hub

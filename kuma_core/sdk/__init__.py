@@ -14,7 +14,7 @@ from kuma_core.auth.contract import (
 )
 from kuma_core.ca.contract import CaProvider, CaProviderFactory, Rotation, RotationStage
 from kuma_core.config import DURATION, FLAG, NUMBER, TEXT, TEXTS, Config, Setting
-from kuma_core.documents import DocumentError, load_documents
+from kuma_core.documents import DocumentError, load_documents, shown
 from kuma_core.durations import parse_duration
 from kuma_core.errors import (
     AlreadyExists,
@@ -59,7 +59,8 @@ from kuma_core.specs.base import (
     to_document,
 )
 from kuma_core.specs.bounds import PERIOD, PORT, Between, out_of_bounds, plain_duration
-from kuma_core.specs.tags import TagPairs, sorted_tags
+from kuma_core.specs.spiffe import spiffe_id, trust_domain_id
+from kuma_core.specs.tags import TagPairs, odd_text, sorted_tags
 from kuma_core.xds.contract import CLUSTER, ENDPOINTS, LISTENER, ROUTES, Draft, Generator, Proxy
 
 __all__ = [
@@ -139,10 +140,14 @@ __all__ = [
     "hookimpl",
     "load_documents",
     "not_found",
+    "odd_text",
     "out_of_bounds",
     "parse_duration",
     "parse_spec",
     "plain_duration",
+    "shown",
     "sorted_tags",
+    "spiffe_id",
     "to_document",
+    "trust_domain_id",
 ]

@@ -24,6 +24,7 @@ from pydantic import (
 )
 from pydantic.alias_generators import to_camel
 
+from kuma_core.documents import shown
 from kuma_core.durations import SECOND, parse_duration
 from kuma_core.errors import MalformedResource, Violation
 
@@ -165,7 +166,7 @@ def _violation(spec: type[Spec], error: Any) -> Violation:
     if given is None:
         message += ", got null"
     elif not isinstance(given, Mapping | list | tuple):
-        message += f", got {given!r:.40}"
+        message += f", got {shown(given)}"
     if error["type"] == "string_type" and isinstance(given, int | float):
         message += " (put it in quotes)"
     return Violation(_path(spec, error["loc"]), message)

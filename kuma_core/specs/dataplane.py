@@ -18,6 +18,7 @@ from kuma_core.specs.interfaces import (
     parse_outbound,
 )
 from kuma_core.specs.metrics import Metrics, metrics_problems
+from kuma_core.specs.tags import odd_text
 
 SERVICE = "service"
 NO_TAGS: Mapping[str, str] = MappingProxyType({})
@@ -125,6 +126,7 @@ def _outbound_problems(path: str, outbound: Outbound) -> Iterator[Violation]:
         yield Violation(f"{path}.interface", str(error))
     if not outbound.service:
         yield Violation(f"{path}.service", "cannot be empty")
+    yield from odd_text(f"{path}.service", outbound.service)
 
 
 def _tag_problems(path: str, tags: Mapping[str, str]) -> Iterator[Violation]:
@@ -133,3 +135,4 @@ def _tag_problems(path: str, tags: Mapping[str, str]) -> Iterator[Violation]:
     for key in sorted(tags):
         if not tags[key]:
             yield Violation(f'{path}["{key}"]', "tag value cannot be empty")
+        yield from odd_text(f'{path}["{key}"]', tags[key])

@@ -40,10 +40,18 @@ class Subscription(Spec):
     status: SubscriptionStatus = SubscriptionStatus()
 
 
+class CertificateStatus(Spec):
+    """How often no certificate could be issued, and why the last one was not, or lacks a name; empty if all is well."""
+
+    refused: UInt64 = 0
+    problem: str = ""
+
+
 class InsightSpec(Spec):
     """The streams of a proxy, oldest first, and why it still has an older configuration, if it has."""
 
     problem: str = ""
+    certificates: CertificateStatus | None = None
     subscriptions: Annotated[tuple[Subscription, ...], Field(strict=False)] = ()
 
     def is_online(self) -> bool:

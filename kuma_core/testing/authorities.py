@@ -18,6 +18,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from kuma_core.ca.contract import CaProvider, RotatableCaProvider, RotationStage
 from kuma_core.ca.pki import key_usage
 from kuma_core.errors import InvalidResource, KumaError, NotFound
+from kuma_core.specs.spiffe import trust_domain_id
 
 MESH = "suite"
 HOUR = timedelta(hours=1)
@@ -48,7 +49,8 @@ def root_without_key_id(mesh: str) -> tuple[bytes, bytes]:
         .not_valid_before(now - timedelta(seconds=10))
         .not_valid_after(now + timedelta(days=3650))
         .add_extension(
-            x509.SubjectAlternativeName([x509.UniformResourceIdentifier(f"spiffe://{mesh}")]), critical=False
+            x509.SubjectAlternativeName([x509.UniformResourceIdentifier(trust_domain_id(mesh))]),
+            critical=False,
         )
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .add_extension(key_usage("key_cert_sign", "crl_sign"), critical=True)

@@ -118,6 +118,14 @@ class StreamReport:
     rejections: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class CertificateTrouble:
+    """How often a certificate could not be issued, and why the last one was not; empty once one was."""
+
+    refused: int = 0
+    problem: str = ""
+
+
 class Previewer(Protocol):
     """Tells what the control plane would send. Safe to use from any thread."""
 
@@ -155,6 +163,10 @@ class Streams(Protocol):
 
     def problem(self, mesh: str, name: str) -> str:
         """Why a proxy of a Dataplane still has an older configuration; empty if all is well."""
+        ...
+
+    def refusals(self, mesh: str, name: str) -> CertificateTrouble:
+        """Whether a Dataplane's proxies get their certificates."""
         ...
 
     def connected(self) -> int:

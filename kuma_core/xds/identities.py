@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from hashlib import blake2b
 
@@ -13,11 +14,12 @@ from envoy_data_plane.envoy.extensions.transport_sockets.tls.v3 import (
 )
 
 from kuma_core.auth.contract import Proof, ProxyAuthenticator, Unauthenticated
-from kuma_core.ca.identity import IDENTITY_CERT, MESH_CA, IdentityIssuer
-from kuma_core.errors import KumaError
+from kuma_core.ca.identity import IDENTITY_CERT, MESH_CA, Identity, IdentityIssuer
+from kuma_core.errors import KumaError, StoreUnavailable
 from kuma_core.model import ResourceKey
 from kuma_core.resources.manager import DATAPLANE, MESH, ResourceManager
 from kuma_core.specs.mesh import MeshSpec
+from kuma_core.xds.certificates import CertificateTroubles
 from kuma_core.xds.contract import Proxy
 from kuma_core.xds.proxy import identify
 from kuma_core.xds.seal import Sealed, seal
@@ -36,10 +38,12 @@ class ProxySecrets:
         resources: ResourceManager,
         issuer: IdentityIssuer,
         authenticator: ProxyAuthenticator | None,
+        troubles: CertificateTroubles,
     ) -> None:
         self._resources = resources
         self._issuer = issuer
         self._authenticator = authenticator
+        self._troubles = troubles
 
     def identify(self, node: Node, resource: str, credentials: tuple[str, ...]) -> tuple[Proxy, Proof | None]:
         """The proxy that asks. Whom to trust everybody may know; an identity is for its owner alone."""
@@ -81,12 +85,27 @@ class ProxySecrets:
         return MadeSecret(_trust(bundle), _digest(authority), authority=authority)
 
     def _made_identity(self, key: Proxy, spec: MeshSpec) -> MadeSecret:
-        authority = _digest(self._issuer.signer(key.mesh, spec))
         services = self._services(key)
-        identity = self._issuer.issue(key.mesh, spec, services)
+        authority, identity = self._issued(key, spec, services)
         life = (identity.expires - datetime.now(UTC)).total_seconds()
         sealed = _identity(identity.chain, identity.key)
         return MadeSecret(sealed, _digest(authority, *services), max(1.0, life * RENEWAL), authority)
+
+    def _issued(self, key: Proxy, spec: MeshSpec, services: Sequence[str]) -> tuple[str, Identity]:
+        """Who signs, asked before it does, and a new identity. What goes wrong is told beside being raised."""
+        try:
+            authority = _digest(self._issuer.signer(key.mesh, spec))
+            identity = self._issuer.issue(key.mesh, spec, services)
+        except StoreUnavailable:
+            raise
+        except KumaError as error:
+            self._troubles.refused(key, str(error))
+            raise
+        if identity.problem:
+            self._troubles.refused(key, identity.problem)
+        else:
+            self._troubles.issued(key)
+        return authority, identity
 
     def _services(self, proxy: Proxy) -> tuple[str, ...]:
         dataplane = self._resources.find(ResourceKey(DATAPLANE, *proxy.id))

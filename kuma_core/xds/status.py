@@ -14,7 +14,8 @@ from datetime import UTC, datetime
 
 import structlog
 
-from kuma_core.xds.contract import SHORT_NAMES, Counts, Proxy, StreamReport
+from kuma_core.xds.certificates import CertificateTroubles
+from kuma_core.xds.contract import SHORT_NAMES, CertificateTrouble, Counts, Proxy, StreamReport
 
 _log = structlog.get_logger("xds-status")
 
@@ -31,6 +32,7 @@ class StreamBook:
         self._changed: dict[str, StreamReport] = {}
         self._bell = threading.Event()
         self._problems: dict[Proxy, str] = {}
+        self.certificates = CertificateTroubles(self._count_as_changed)
         self.totals: Counter[tuple[str, str]] = Counter()
 
     def begin(self, proxy: Proxy) -> StreamEntry:
@@ -76,7 +78,11 @@ class StreamBook:
             self._problems.pop(proxy, None)
             if problem:
                 self._problems[proxy] = problem
-            mine = {report.id: report for report in self._open.values() if report.proxy == proxy}
+        self._count_as_changed(proxy)
+
+    def _count_as_changed(self, proxy: Proxy) -> None:
+        with self._lock:
+            mine = {report.id: report for report in self._open.values() if report.proxy.id == proxy.id}
             self._changed |= mine
             if mine:
                 self._bell.set()
@@ -85,6 +91,10 @@ class StreamBook:
         """Why a proxy of a Dataplane still has an older configuration; empty if all is well."""
         with self._lock:
             return next((text for proxy, text in self._problems.items() if proxy.id == (mesh, name)), "")
+
+    def refusals(self, mesh: str, name: str) -> CertificateTrouble:
+        """Whether a Dataplane's proxies get their certificates."""
+        return self.certificates.of(mesh, name)
 
     def reports(self, mesh: str, name: str) -> list[StreamReport]:
         """The open streams of one Dataplane."""

@@ -12,6 +12,7 @@ from kuma_core.policy.contract import Destination, Edit, Match, Policy, Scope, S
 from kuma_core.policy.matching import MeshPolicies, destination_tags
 from kuma_core.specs.dataplane import DataplaneSpec
 from kuma_core.specs.mesh import MeshSpec
+from kuma_core.specs.spiffe import spiffe_id
 from kuma_core.specs.tags import TagPairs, sorted_tags
 from kuma_core.xds.contract import Proxy, SecretServer, SecretSource
 from kuma_core.xds.proxy import TOKEN_PATH
@@ -77,7 +78,7 @@ class ProxyView:
 
     def spiffe_id(self, service: str) -> str:
         """The identity of a service of the mesh."""
-        return f"spiffe://{self.proxy.mesh}/{service}"
+        return spiffe_id(self.proxy.mesh, service)
 
     def endpoints(self, selector: Mapping[str, str]) -> EndpointSet:
         """The endpoints of the destination that the tags select; one of the tags is ``service``."""

@@ -59,7 +59,7 @@ def text_of(shop: str, **changes: Any) -> str:
         (b'{"a": -Infinity}', "-Infinity is not a JSON value"),
         (b'{"a": 1e999}', "1e999 is too large"),
         (b'{"a": ' + b"9" * 5000 + b"}", "more than 100 digits"),
-        (b'{"a": 1, "b": {"c": 1, "c": 2}}', "the key 'c' is given twice"),
+        (b'{"a": 1, "b": {"c": 1, "c": 2}}', 'the key "c" is given twice'),
         (b'{"a": "\xff"}', "not UTF-8 (byte 7)"),
         (b"\xef\xbb\xbf\x00{}", "not valid JSON"),
         (b'{"a": "\x00"}', "not valid JSON"),

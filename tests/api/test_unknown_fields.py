@@ -111,8 +111,9 @@ def test_inside_mtls_they_are_refused_on_create_and_update(
 ) -> None:
     answer = put_mtls(cp, mtls, query, name)
     assert answer.status == 400
-    assert [cause["field"] for cause in answer.body["causes"]][0] == field
-    assert 'write "enabled: true" or "enabled: false", too' in answer.body["causes"][0]["message"]
+    cause = answer.body["causes"][0]
+    assert cause["field"] == field
+    assert 'write "enabled: true" or "enabled: false", too' in cause["message"]
     assert field not in answer.headers.get("Warning", "")
     assert is_encrypted(cp)
     assert cp.get("/meshes/a-new-one").status == 404

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import kuma_store_memory
-from kuma_core.api import cors, errors, paging, resources
+from kuma_core.api import cors, errors, paging, resources, warning_headers
 from kuma_core.api.contract import Route
 from kuma_core.resources import codec
 from kuma_core.resources.manager import ResourceManager, Result
@@ -59,7 +59,7 @@ def test_headers() -> None:
     assert {resources.RESULT_HEADER, "Warning", "Allow", "Location", "Vary"} <= documented
     assert set(cors.EXPOSED.split(", ")) <= documented
     assert all(f"`{result.value}`" in SECTIONS["Writing"] for result in Result)
-    assert f"At most {resources.MAX_WARNINGS};" in SECTIONS["Writing"]
+    assert f"At most {warning_headers.MAX_WARNINGS};" in SECTIONS["Writing"]
     assert f"`Access-Control-Max-Age: {cors.MAX_AGE_SECONDS}`" in SECTIONS["Browsers"]
 
 

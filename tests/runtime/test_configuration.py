@@ -96,7 +96,7 @@ RULES: list[tuple[Mapping[str, str], str]] = [
         "Defaults validation failed: Mesh is not valid: mtls: expected an object",
     ),
     ({"DEFAULTS_MESH": "- a"}, "Mesh is not valid: expected one YAML mapping"),
-    ({"DEFAULTS_MESH": "type: Dataplane"}, "Mesh is not valid: its type is 'Dataplane'"),
+    ({"DEFAULTS_MESH": "type: Dataplane"}, 'Mesh is not valid: its type is "Dataplane"'),
     ({"DEFAULTS_MESH": "a: ["}, "Mesh is not valid: defaults.mesh, line "),
 ]
 

@@ -144,6 +144,6 @@ def ask_sotw(opened: RawStream) -> None:
     opened.send(bytes(DiscoveryRequest(node=Node(id=NODE), type_url=CLUSTER)))
 
 
-def ask_delta(opened: RawStream) -> None:
+def ask_delta(opened: RawStream, node: str = NODE) -> None:
     """Ask for its clusters, incrementally."""
-    opened.send(bytes(DeltaDiscoveryRequest(node=Node(id=NODE), type_url=CLUSTER)))
+    opened.send(bytes(DeltaDiscoveryRequest(node=Node(id=node), type_url=CLUSTER)))

@@ -65,6 +65,8 @@ def test_the_nearest_value_within() -> None:
     ]
 
 
-@pytest.mark.parametrize("text", ["8760h", "1h30m", "1h0m5s", "10m", "10s", "1.5s", "100ms", "0s", "1ns", "20h"])
+@pytest.mark.parametrize(
+    "text", ["8760h", "1h30m", "1h0m5s", "10m", "10s", "1.5s", "100ms", "0s", "1ns", "20h"]
+)
 def test_a_duration_without_trailing_zeros(text: str) -> None:
     assert plain_duration(parse_duration(text)) == text

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import Field
 
+from kuma_core.documents import WrittenNumber
 from kuma_core.errors import MalformedResource, Violation
 from kuma_core.specs.base import (
     Spec,
@@ -221,21 +222,26 @@ def test_a_timestamp_is_read_back_to_the_microsecond(moment: datetime) -> None:
 @pytest.mark.parametrize(
     ("raw", "field", "message"),
     [
-        ({"isGreen": "true"}, "isGreen", "expected true or false, got 'true'"),
+        ({"isGreen": "true"}, "isGreen", 'expected true or false, got "true"'),
         ({"isGreen": 1}, "isGreen", "expected true or false, got 1"),
         ({"name": 5}, "name", "expected text, got 5 (put it in quotes)"),
         ({"name": {}}, "name", "expected text"),
         ({"tags": []}, "tags", "expected an object"),
         ({"tags": {"version": 1}}, 'tags["version"]', "expected text, got 1 (put it in quotes)"),
-        ({"tags": {"a.b": True}}, 'tags["a.b"]', "expected text, got True (put it in quotes)"),
+        ({"leafCount": WrittenNumber("1e3")}, "leafCount", "expected a whole number, got 1e3"),
+        ({"leafCount": WrittenNumber("7.0")}, "leafCount", "expected a whole number, got 7.0"),
+        ({"name": WrittenNumber("1E+2")}, "name", "expected text, got 1E+2 (put it in quotes)"),
+        ({"name": "x", "isGreen": "\u202etrue\n"}, "isGreen", 'expected true or false, got "\\u202etrue\\n"'),
+        ({"isGreen": "x" * 60}, "isGreen", f'expected true or false, got "{"x" * 39}…'),
+        ({"tags": {"a.b": True}}, 'tags["a.b"]', "expected text, got true (put it in quotes)"),
         ({"firstLeaf": []}, "firstLeaf", "expected an object"),
-        ({"firstLeaf": "x"}, "firstLeaf", "expected an object, got 'x'"),
+        ({"firstLeaf": "x"}, "firstLeaf", 'expected an object, got "x"'),
         ({"leaves": {}}, "leaves", "expected a list"),
-        ({"leaves": "x"}, "leaves", "expected a list, got 'x'"),
+        ({"leaves": "x"}, "leaves", 'expected a list, got "x"'),
         (
             {"leaves": [{}, {"sizeInMetres": "x"}]},
             "leaves[1].sizeInMetres",
-            "expected a whole number, got 'x'",
+            'expected a whole number, got "x"',
         ),
         ({"leaves": [{}, {"size_in_metres": []}]}, "leaves[1].size_in_metres", "expected a whole number"),
     ],

@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import NameOID
 
+from kuma_core.sdk import trust_domain_id
 from kuma_core.sdk.pki import BACKDATED, key_usage
 
 BITS = 2048
@@ -51,7 +52,7 @@ def _builder(mesh: str, qualifier: str, key: rsa.RSAPublicKey) -> x509.Certifica
     }
     name = x509.Name([x509.NameAttribute(oid, text) for oid, text in texts.items() if text])
     now = datetime.now(UTC)
-    identity = x509.SubjectAlternativeName([x509.UniformResourceIdentifier(f"spiffe://{mesh}")])
+    identity = x509.SubjectAlternativeName([x509.UniformResourceIdentifier(trust_domain_id(mesh))])
     return (
         x509.CertificateBuilder()
         .subject_name(name)

@@ -9,7 +9,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from kuma_core.sdk import Spec, Tags, Violation
+from kuma_core.sdk import Spec, Tags, Violation, odd_text
 
 SERVICE = "service"
 NO_TAGS: Mapping[str, str] = MappingProxyType({})
@@ -68,3 +68,4 @@ def _tag_problems(path: str, key: str, value: str, service_only: bool) -> Iterat
         yield Violation(where, f'tag "{key}" is not allowed')
     if not value:
         yield Violation(where, "tag value must be non-empty")
+    yield from odd_text(where, value)

@@ -99,7 +99,7 @@ def test_a_tls_context_becomes_a_transport_socket_scenario_56() -> None:
         (f"'@type': {PREFIX}envoy.config.cluster.v3..Cluster", "unknown message type"),
         (f"'@type': {PREFIX}envoy.config.trace.v2.OpenCensusConfig", "(Envoy v3 no longer has it)"),
         ("'@type': [", "this is neither YAML nor JSON"),
-        ("just text", "expected a mapping with an \"@type\", got 'just text'"),
+        ("just text", 'expected a mapping with an "@type", got "just text"'),
         ("# nothing", "expected one YAML or JSON document, got none"),
         (V3_CLUSTER + "---\n" + V3_CLUSTER, "expected one YAML or JSON document, got 2"),
         (V2_CLUSTER + "name: ''", "invalid Cluster.Name: value length must be at least 1 bytes"),
@@ -128,8 +128,8 @@ def test_what_is_no_resource_is_refused_scenario_57(text: str, expected: str) ->
         ("name: 5", 'field "name": expected text, got 5 (put it in quotes)'),
         ("name: [a, b]", 'field "name": expected text, got a list'),
         ("connectTimeout: 5", 'field "connectTimeout": expected a duration in quotes such as 5s, got 5'),
-        ("connectTimeout: -5s", "expected a duration that is not negative, got '-5s'"),
-        ("connectTimeout: 1ns", "expected a duration of whole microseconds, got '1ns'"),
+        ("connectTimeout: -5s", 'expected a duration that is not negative, got "-5s"'),
+        ("connectTimeout: 1ns", 'expected a duration of whole microseconds, got "1ns"'),
         ("connectTimeout: soon", 'field "connectTimeout": "soon" is not a duration'),
         (
             "type: STATIK",
@@ -157,7 +157,7 @@ def test_what_is_no_resource_is_refused_scenario_57(text: str, expected: str) ->
         ("health_checks: [null]", 'field "health_checks[0]": expected a mapping, got null'),
         (
             "health_checks: {tcp_health_check: {send: {binary: '%'}}}",
-            "field \"health_checks.tcp_health_check.send.binary\": expected base64 text, got '%'",
+            'field "health_checks.tcp_health_check.send.binary": expected base64 text, got "%"',
         ),
         (
             "typed_extension_protocol_options: {h: {}}",

@@ -199,7 +199,9 @@ def test_a_duration_that_envoy_would_refuse_or_never_rest_of(field: str, value: 
     assert message == "has to be in range of [1ms, 8760h]"
 
 
-@pytest.mark.parametrize(("field", "warned"), [("interval", True), ("penaltyInterval", True), ("timeout", False)])
+@pytest.mark.parametrize(
+    ("field", "warned"), [("interval", True), ("penaltyInterval", True), ("timeout", False)]
+)
 def test_what_keeps_a_proxy_busy_is_accepted_with_a_warning(field: str, warned: bool) -> None:
     spec, _ = parse_spec(HealthCheckSpec, checks_of(field, "99ms"))
     found = list(spec.violations())

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from kuma_core.sdk import DocumentError, load_documents
+from kuma_core.sdk import DocumentError, load_documents, shown
 from kuma_core.sdk.envoy import Message
-from kuma_policy_traffic.proxy_template.given import Given, Where, mapping_of, shown
+from kuma_policy_traffic.proxy_template.given import Given, Where, mapping_of
 from kuma_policy_traffic.proxy_template.messages import PREFIX, name_of
 from kuma_policy_traffic.proxy_template.reader import Budget, Reader
 
@@ -49,7 +49,7 @@ def read_resource(text: str, budget: Budget | None = None) -> NativeResource:
 
 def _document(text: str) -> dict[str, object]:
     try:
-        documents = load_documents(text, "the text")
+        documents = load_documents(text, "the text", as_written=True)
     except DocumentError as error:
         raise ValueError(str(error)) from None
     if len(documents) != 1:

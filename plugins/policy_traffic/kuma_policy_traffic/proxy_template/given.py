@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from kuma_core.sdk import shown
+
 
 @dataclass(frozen=True, slots=True)
 class Given:
@@ -77,15 +79,3 @@ def mapping_of(given: Given) -> dict[str, Any]:
     if not isinstance(given.value, dict):
         raise problem(given.path, f"expected a mapping, got {shown(given.value)}")
     return given.value
-
-
-def shown(value: Any) -> str:
-    """A wrong value as errors show it: short, and only its kind if it is large."""
-    if isinstance(value, dict):
-        return "a mapping"
-    if isinstance(value, list):
-        return "a list"
-    if value is None:
-        return "null"
-    text = f"{value!r:.41}" if not isinstance(value, bool) else str(value).lower()
-    return text if len(text) <= 40 else text[:40] + "…"

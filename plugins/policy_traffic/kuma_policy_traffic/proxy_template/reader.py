@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
+from kuma_core.sdk import shown
 from kuma_core.sdk.envoy import Any as AnyMessage
 from kuma_core.sdk.envoy import ApiVersion, ListValue, Message, NullValue, Struct, Value, encode
 from kuma_policy_traffic.proxy_template.envoy_rules import check_rules
@@ -23,7 +24,6 @@ from kuma_policy_traffic.proxy_template.given import (
     mapping_of,
     no_equivalent,
     problem,
-    shown,
 )
 from kuma_policy_traffic.proxy_template.messages import (
     PREFIX,

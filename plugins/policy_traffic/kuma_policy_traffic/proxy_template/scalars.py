@@ -12,8 +12,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from kuma_core.sdk import parse_duration
-from kuma_policy_traffic.proxy_template.given import shown
+from kuma_core.sdk import parse_duration, shown
 
 _RANGES = {
     **dict.fromkeys(("int32", "sint32", "sfixed32"), (-(2**31), 2**31 - 1)),

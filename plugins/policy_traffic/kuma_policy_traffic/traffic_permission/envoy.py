@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from kuma_core.sdk import Match, Subject
+from kuma_core.sdk import Match, Subject, spiffe_id
 
 ANY = "*"
 
@@ -22,7 +22,7 @@ def resolve(matches: tuple[Match, ...], subject: Subject) -> Permissions | None:
 
 def _principals(match: Match, mesh: str) -> tuple[str, ...]:
     services = (selector.match.get("service", "") for selector in match.spec.sources)
-    return tuple(ANY if service == ANY else f"spiffe://{mesh}/{service}" for service in services if service)
+    return tuple(ANY if service == ANY else spiffe_id(mesh, service) for service in services if service)
 
 
 def apply(draft: Any, conf: Permissions) -> None:

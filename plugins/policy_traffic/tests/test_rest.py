@@ -14,6 +14,7 @@ import pytest
 import kuma_policy_traffic
 import kuma_store_memory
 from kuma_core.testing.platform import RunningPlatform, running_platform
+from kuma_policy_traffic.traffic_route.spec import NOWHERE
 
 KUMACTL = Path(sys.executable).with_name("kumactl")
 ENDS = {"sources": [{"match": {"service": "web"}}], "destinations": [{"match": {"service": "db"}}]}
@@ -114,6 +115,19 @@ def test_unknown_fields_are_told_and_dropped(control_plane: RunningPlatform) -> 
     assert "conf.colour" in answer.headers["Warning"]
     assert control_plane.get("/meshes/default/traffic-logs/odd").body["conf"] == {"backend": "a"}
     control_plane.delete("/meshes/default/traffic-logs/odd")
+
+
+@pytest.mark.parametrize("query", ["", "?dry-run=validate", "?dry-run=xds"])
+def test_what_takes_a_service_off_the_air_is_warned_of_at_apply_and_in_dry_runs(
+    control_plane: RunningPlatform, query: str
+) -> None:
+    item = document("TrafficRoute", "off", **ENDS, conf=[{"destination": {"service": "db"}}])
+    answer = control_plane.put(f"/meshes/default/traffic-routes/off{query}", item)
+    assert answer.status in (200, 201)
+    told = str(answer.body["warnings"] if query else answer.headers["Warning"])
+    assert f"conf: {NOWHERE}" in told
+    if not query:
+        control_plane.delete("/meshes/default/traffic-routes/off")
 
 
 def kumactl(directory: Path, *arguments: str) -> str:

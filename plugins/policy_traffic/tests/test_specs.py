@@ -16,7 +16,7 @@ from kuma_policy_traffic.kinds import KINDS
 from kuma_policy_traffic.proxy_template.spec import ProxyTemplateSpec
 from kuma_policy_traffic.traffic_log.spec import TrafficLogSpec
 from kuma_policy_traffic.traffic_permission.spec import TrafficPermissionSpec
-from kuma_policy_traffic.traffic_route.spec import TrafficRouteSpec
+from kuma_policy_traffic.traffic_route.spec import LEFT_OUT, NOWHERE, TrafficRouteSpec
 
 WEB = {"match": {"service": "web"}}
 DB = {"match": {"service": "db"}}
@@ -99,6 +99,28 @@ def test_a_route_needs_a_destination_and_any_weight_will_do() -> None:
     assert problems(TrafficRouteSpec, ENDS) == [("conf", "must have at least one element")]
     conf = [{"weight": weight, "destination": {"service": "db", "version": "1"}} for weight in (0, 2**32 - 1)]
     assert problems(TrafficRouteSpec, {**ENDS, "conf": conf}) == []
+
+
+@pytest.mark.parametrize(
+    ("weights", "warned"),
+    [
+        ([{}], [("conf", NOWHERE)]),
+        ([{"weight": None}], [("conf", NOWHERE)]),
+        ([{"weight": 0}, {}], [("conf", NOWHERE)]),
+        ([{"weigth": 100}], [("conf", NOWHERE)]),
+        (
+            [{"weight": 100}, {}, {"weight": None}],
+            [("conf[1].weight", LEFT_OUT), ("conf[2].weight", LEFT_OUT)],
+        ),
+        ([{"weight": 100}, {"weight": 0}], []),
+        ([{"weight": "1"}], []),
+    ],
+)
+def test_a_weight_that_takes_a_service_off_the_air_is_warned_of(weights: Any, warned: Any) -> None:
+    conf = [{**share, "destination": {"service": "db", "version": "1"}} for share in weights]
+    found = list(parse_spec(TrafficRouteSpec, {**ENDS, "conf": conf})[0].violations())
+    assert [(item.field, item.message) for item in found] == warned
+    assert all(item.severity is Severity.WARNING for item in found)
 
 
 @pytest.mark.parametrize("weight", [-1, 2**32, 1.5, "x", True])

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from kuma_core.sdk import Spec, Tags, UInt32, Violation
+from kuma_core.sdk import Severity, Spec, Tags, UInt32, Violation
 from kuma_policy_traffic.selectors import (
     NO_TAGS,
     Selectors,
@@ -15,6 +15,9 @@ from kuma_policy_traffic.selectors import (
     list_problems,
     tag_problems,
 )
+
+NOWHERE = "no share has a weight above 0, so that connections to the destinations are closed at once"
+LEFT_OUT = "is left out and counts as 0, so that no connection goes to this destination"
 
 
 class WeightedDestination(Spec):
@@ -32,8 +35,17 @@ class TrafficRouteSpec(Spec):
     conf: Annotated[tuple[WeightedDestination, ...], Field(strict=False)] = ()
 
     def violations(self) -> Iterator[Violation]:
-        """Weights are not checked: Envoy takes any of 32 bits, and no total is asked for."""
+        """Any weight will do, as Envoy takes all of 32 bits; one that takes a service off the air is warned of."""
         yield from connection_problems(self.sources, self.destinations)
         yield from list_problems("conf", self.conf)
         for index, share in enumerate(self.conf):
             yield from tag_problems(f"conf[{index}].destination", share.destination)
+        yield from self._weight_warnings()
+
+    def _weight_warnings(self) -> Iterator[Violation]:
+        if self.conf and not any(share.weight for share in self.conf):
+            yield Violation("conf", NOWHERE, Severity.WARNING)
+            return
+        for index, share in enumerate(self.conf):
+            if "weight" not in share.model_fields_set:
+                yield Violation(f"conf[{index}].weight", LEFT_OUT, Severity.WARNING)

@@ -1,14 +1,18 @@
-"""The interface strings of a Dataplane (data plane, 2.1): ``IP:PORT:WORKLOADPORT`` and ``[IP]:PORT``."""
+"""The interface strings of a Dataplane (data plane, 2.1): ``IP:PORT:WORKLOADPORT``, and ``IP:PORT`` or ``:PORT``.
+
+An IPv6 address stands in brackets, as in ``[::1]:8000:8080``.
+"""
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from dataclasses import dataclass
 from functools import lru_cache
 
 LOOPBACK = "127.0.0.1"
 
-_IP = r"(\d{1,3}(?:\.\d{1,3}){3})"
+_IP = r"(\d{1,3}(?:\.\d{1,3}){3}|\[[0-9A-Fa-f:.]{2,45}\])"
 _PORT = r"(\d{1,5})"
 _INBOUND = re.compile(rf"{_IP}:{_PORT}:{_PORT}", re.ASCII)
 _OUTBOUND = re.compile(rf"{_IP}?:{_PORT}", re.ASCII)
@@ -30,6 +34,11 @@ class InboundInterface:
     port: int
     workload_port: int
 
+    @property
+    def host(self) -> str:
+        """The IP as it stands before a colon and a port."""
+        return before_a_port(self.ip)
+
 
 @dataclass(frozen=True, slots=True)
 class OutboundInterface:
@@ -38,6 +47,11 @@ class OutboundInterface:
     ip: str
     port: int
 
+    @property
+    def host(self) -> str:
+        """The IP as it stands before a colon and a port."""
+        return before_a_port(self.ip)
+
 
 @lru_cache(maxsize=65536)
 def parse_inbound(text: str) -> InboundInterface:
@@ -45,10 +59,10 @@ def parse_inbound(text: str) -> InboundInterface:
     match = _INBOUND.fullmatch(text)
     if not match:
         raise ValueError(INBOUND_FORMAT)
-    ip, port, workload = match.groups()
-    if not (_is_ip(ip) and _is_port(port) and _is_port(workload)):
+    ip, port, workload = _canonical(match[1]), match[2], match[3]
+    if not (ip and _is_port(port) and _is_port(workload)):
         raise ValueError(INBOUND_FORMAT)
-    return InboundInterface(_canonical(ip), int(port), int(workload))
+    return InboundInterface(ip, int(port), int(workload))
 
 
 @lru_cache(maxsize=65536)
@@ -57,14 +71,10 @@ def parse_outbound(text: str) -> OutboundInterface:
     match = _OUTBOUND.fullmatch(text)
     if not match:
         raise ValueError(OUTBOUND_FORMAT)
-    ip, port = match.groups()
-    if not (_is_port(port) and (ip is None or _is_ip(ip))):
+    ip, port = _canonical(match[1]) if match[1] else LOOPBACK, match[2]
+    if not (ip and _is_port(port)):
         raise ValueError(OUTBOUND_FORMAT)
-    return OutboundInterface(_canonical(ip) if ip else LOOPBACK, int(port))
-
-
-def _is_ip(text: str) -> bool:
-    return all(int(octet) <= 255 for octet in text.split("."))
+    return OutboundInterface(ip, int(port))
 
 
 def _is_port(text: str) -> bool:
@@ -72,5 +82,14 @@ def _is_port(text: str) -> bool:
 
 
 def _canonical(ip: str) -> str:
-    """Without leading zeros: the grammar tolerates them, Envoy does not."""
-    return ".".join(str(int(octet)) for octet in ip.split("."))
+    """The IP in its one form, or ``""`` if it is none. IPv4 may have leading zeros, which Envoy does not take."""
+    plain = ip.strip("[]") if ip[0] == "[" else ".".join(str(int(octet)) for octet in ip.split("."))
+    try:
+        return str(ipaddress.ip_address(plain)) if (":" in plain) == (ip[0] == "[") else ""
+    except ValueError:
+        return ""
+
+
+def before_a_port(ip: str) -> str:
+    """An IP as it stands before a colon and a port: IPv6 in brackets."""
+    return f"[{ip}]" if ":" in ip else ip

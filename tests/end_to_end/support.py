@@ -58,9 +58,9 @@ def service(name: str) -> Iterator[int]:
             thread.join(timeout=5)
 
 
-def fetch(port: int, path: str = "/", timeout: float = 5.0) -> str:
+def fetch(port: int, path: str = "/", timeout: float = 5.0, host: str = "127.0.0.1") -> str:
     """The body of a GET on loopback; raises ``OSError`` for anything that is not a 200."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
+    connection = http.client.HTTPConnection(host, port, timeout=timeout)
     try:
         connection.request("GET", path)
         response = connection.getresponse()

@@ -128,3 +128,15 @@ def _targeting(document: dict, service: str) -> dict:
     tags = {**inbounds[0]["tags"], "target": service}
     networking = {**document["networking"], "inbound": [{**inbounds[0], "tags": tags}]}
     return {**document, "networking": networking}
+
+
+def test_addresses_may_be_ipv6(machine):
+    """Caller and service listen on ``[::1]``; a second instance of the service is on IPv4."""
+    port, addresses = free_port(), {"echo-1": "[::1]", "echo-2": "127.0.0.1"}
+    for name, ip in addresses.items():
+        interface = f"{ip}:{free_port()}:{machine.service(name)}"
+        machine.cp.apply(dataplane(name, inbound(interface, "echo")))
+    machine.cp.apply(client("web", outbound(f"[::1]:{port}", "echo")))
+    for name in (*addresses, "web"):
+        machine.sidecar(name)
+    assert eventually(lambda: {fetch(port, host="::1") for _ in range(20)} == set(addresses))

@@ -22,6 +22,9 @@ from kuma_core.specs.interfaces import (
         ("192.168.0.1:9090:8080", InboundInterface("192.168.0.1", 9090, 8080)),
         ("0.0.0.0:1:65535", InboundInterface("0.0.0.0", 1, 65535)),
         ("010.001.000.255:00080:00001", InboundInterface("10.1.0.255", 80, 1)),
+        ("[::1]:8000:8080", InboundInterface("::1", 8000, 8080)),
+        ("[2001:0DB8:0:0::A]:1:2", InboundInterface("2001:db8::a", 1, 2)),
+        ("[::]:80:80", InboundInterface("::", 80, 80)),
     ],
 )
 def test_inbounds(text: str, parsed: InboundInterface) -> None:
@@ -41,7 +44,14 @@ def test_inbounds(text: str, parsed: InboundInterface) -> None:
         "192.168.0.1:000001:1",
         "192.168.0.1:-1:1",
         "till.local:8080:80",
-        "[::1]:80:80",
+        "[::1]:80",
+        "[::1]80:80",
+        "[::1:80:80",
+        "[1.2.3.4]:80:80",
+        "[fe80::1%eth0]:80:80",
+        "[:::1]:80:80",
+        "[web]:80:80",
+        "[]:80:80",
         "::1:80:80",
         " 192.168.0.1:1:1",
         "192.168.0.1:1:1\n",
@@ -61,6 +71,7 @@ def test_what_is_no_inbound(text: str) -> None:
         (":9090", OutboundInterface("127.0.0.1", 9090)),
         ("10.0.0.1:9090", OutboundInterface("10.0.0.1", 9090)),
         ("0.0.0.0:65535", OutboundInterface("0.0.0.0", 65535)),
+        ("[::1]:9090", OutboundInterface("::1", 9090)),
     ],
 )
 def test_outbounds(text: str, parsed: OutboundInterface) -> None:
@@ -68,7 +79,20 @@ def test_outbounds(text: str, parsed: OutboundInterface) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "9090", ":", ":0", ":70000", "10.0.0.1", "10.0.0.1:", "host:80", "10.0.0.1:80:80", ":80\n"]
+    "text",
+    [
+        "",
+        "9090",
+        ":",
+        ":0",
+        ":70000",
+        "10.0.0.1",
+        "10.0.0.1:",
+        "host:80",
+        "10.0.0.1:80:80",
+        ":80\n",
+        "::1:80",
+    ],
 )
 def test_what_is_no_outbound(text: str) -> None:
     with pytest.raises(ValueError, match=OUTBOUND_FORMAT.split(" ex.")[0].split("IP_ADDRESS is")[0]):
@@ -95,3 +119,11 @@ def test_whatever_else_is_refused_in_one_sentence(text: str) -> None:
         else:
             continue
         assert sentence.startswith("invalid format: expected format is ")
+
+
+@given(st.ip_addresses(v=6), PORT, PORT)
+def test_every_ipv6_address_is_read_and_written_in_brackets(ip: object, port: int, workload: int) -> None:
+    inbound, outbound = parse_inbound(f"[{ip}]:{port}:{workload}"), parse_outbound(f"[{ip}]:{port}")
+    assert (inbound.ip, outbound.ip) == (str(ip), str(ip))
+    assert (inbound.host, outbound.host) == (f"[{ip}]", f"[{ip}]")
+    assert parse_inbound(f"10.0.0.1:{port}:{workload}").host == "10.0.0.1"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from envoy_data_plane.envoy.config.cluster.v3 import Cluster
 
+from kuma_core.specs.interfaces import before_a_port
 from kuma_core.xds.contract import CLUSTER, LISTENER, Draft, SecretSource
 from kuma_core.xds.drafts import ListenerDraft
 from kuma_core.xds.generators import tls
@@ -38,8 +39,8 @@ class InboundListener:
 
     @property
     def name(self) -> str:
-        """``inbound:<ip>:<port>``."""
-        return f"inbound:{self.ip}:{self.port}"
+        """``inbound:<ip>:<port>``; an IPv6 address is in brackets."""
+        return f"inbound:{before_a_port(self.ip)}:{self.port}"
 
 
 def generate_inbound(view: ProxyView) -> Iterable[Draft]:

@@ -28,6 +28,7 @@ from envoy_data_plane.google.protobuf import Struct, Value
 from kuma_core.mesh import topology
 from kuma_core.policy.contract import Destination
 from kuma_core.specs.dataplane import SERVICE
+from kuma_core.specs.interfaces import before_a_port
 from kuma_core.specs.tags import TagPairs
 from kuma_core.xds.contract import CLUSTER, ENDPOINTS, LISTENER, Draft, SecretSource
 from kuma_core.xds.drafts import ListenerDraft
@@ -72,8 +73,8 @@ class OutboundListener:
 
     @property
     def name(self) -> str:
-        """``outbound:<ip>:<port>``."""
-        return f"outbound:{self.ip}:{self.port}"
+        """``outbound:<ip>:<port>``; an IPv6 address is in brackets."""
+        return f"outbound:{before_a_port(self.ip)}:{self.port}"
 
 
 def cluster_name(tags: TagPairs) -> str:

@@ -56,14 +56,14 @@ def _values(subject: Subject) -> dict[str, str]:
     return {
         "KUMA_SOURCE_SERVICE": source,
         "KUMA_DESTINATION_SERVICE": subject.service,
-        "KUMA_SOURCE_ADDRESS": f"{_source_ip(subject, source)}:0",
+        "KUMA_SOURCE_ADDRESS": f"{_source_host(subject, source)}:0",
     }
 
 
-def _source_ip(subject: Subject, service: str) -> str:
+def _source_host(subject: Subject, service: str) -> str:
     """The IP of the first inbound of the source's service; empty for a gateway."""
     inbounds = subject.dataplane.networking.inbound
-    return next((item.address.ip for item in inbounds if item.tags.get("service") == service), "")
+    return next((item.address.host for item in inbounds if item.tags.get("service") == service), "")
 
 
 def apply(draft: Any, conf: FileLog) -> None:

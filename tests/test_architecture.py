@@ -20,6 +20,7 @@ ROWS: dict[str, int] = {
     "config": 0,
     "lifecycle": 0,
     "durations": 0,
+    "clocks": 0,
     "documents": 0,
     "commandline": 0,
     "specs": 1,

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import falcon
+import structlog
 
 from kuma_core.api.exchange import read_body
+from kuma_core.clocks import difference
 from kuma_core.errors import InvalidResource, NotFound, Violation
 from kuma_core.resources.codec import read_json
+
+_log = structlog.get_logger("bootstrap-server")
 
 MAX_BODY_BYTES = 64 * 1024
 YAML = "text/x-yaml"
@@ -41,6 +46,7 @@ class Bootstrap:
         """The bootstrap configuration; 400 for a bad request, 404 for a Dataplane that does not exist."""
         req.context.title = "Could not generate a bootstrap configuration"
         request = parse_request(read_json(read_body(req, MAX_BODY_BYTES)))
+        _look_at_clock(req, request)
         try:
             resp.text = self._make(request)
         except NotFound:
@@ -49,6 +55,14 @@ class Bootstrap:
         resp.content_type = YAML
 
     on_get = on_head = on_put = on_patch = on_delete = on_options = on_post
+
+
+def _look_at_clock(req: falcon.Request, request: BootstrapRequest) -> None:
+    """Warn of a machine that will not believe our certificates, or whose tokens we shall not believe."""
+    clock = difference(req.get_header("Date"), time.time())
+    if clock:
+        proxy = f"{request.mesh}.{request.name}"
+        _log.warning("the clock of a proxy's machine differs from ours", proxy=proxy, clock=clock)
 
 
 def parse_request(body: Any) -> BootstrapRequest:

@@ -15,7 +15,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from kuma_core.errors import KumaError
 
-BACKDATED = timedelta(seconds=10)
+BACKDATED = timedelta(hours=1)
 """How far before its making a certificate begins, for clocks that are behind ours."""
 
 SigningKey = RSAPrivateKey | EllipticCurvePrivateKey
@@ -86,15 +86,17 @@ def key_usage(*names: str) -> x509.KeyUsage:
 def sign_leaf(issuer: Issuer, public_key: str, uris: Sequence[str], ttl: timedelta) -> str:
     """A certificate for a workload, in PEM: no subject, its names as URI SANs, for TLS on both sides.
 
-    ``public_key`` is a SubjectPublicKeyInfo in PEM. The leaf ends no later than its issuer. Raises ``KumaError``.
+    ``public_key`` is a SubjectPublicKeyInfo in PEM. The leaf begins ``BACKDATED`` ago, but no earlier than its issuer,
+    and ends no later. Raises ``KumaError``.
     """
     if not uris:
         raise KumaError("a certificate needs at least one URI")
     now = datetime.now(UTC)
+    start = max(now - BACKDATED, issuer.certificate.not_valid_before_utc)
     end = min(now + ttl, issuer.certificate.not_valid_after_utc)
     if end <= now:
         raise KumaError("the authority's certificate has expired")
-    certificate = _builder(issuer, public_key, uris, now - BACKDATED, end).sign(issuer.key, hashes.SHA256())
+    certificate = _builder(issuer, public_key, uris, start, end).sign(issuer.key, hashes.SHA256())
     return certificate.public_bytes(serialization.Encoding.PEM).decode("ascii")
 
 

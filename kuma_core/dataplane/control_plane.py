@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urlsplit
 
 from kuma_core import __version__
+from kuma_core.clocks import difference, http_date
 from kuma_core.dataplane.log import Log
 from kuma_core.dataplane.settings import is_absolute_url
 from kuma_core.errors import KumaError
@@ -30,10 +31,11 @@ DEEPEST = 100
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An HTTP status and the whole body."""
+    """An HTTP status, the whole body, and how far the clock over there is from ours, in words, if it matters."""
 
     status: int
     body: bytes
+    clock: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +124,12 @@ def fetch_bootstrap(
         raise _bootstrap_error(
             f"unexpected status code: {answer.status} from {url}. {_explained(answer.body)}"
             "The log of kuma-cp may say more."
+        )
+    if answer.clock:
+        log.info(
+            f"the clock of the control plane is {answer.clock} of this machine's: certificates and tokens "
+            "may count as expired, or not valid yet. Have both follow a time server",
+            url=url,
         )
     _check_bootstrap(url, answer.body)
     return answer.body
@@ -232,12 +240,14 @@ def _connection(url: SplitResult, tls: SSLContext | None) -> HTTPConnection:
 
 def _talk(connection: HTTPConnection, method: str, url: str, body: bytes | None) -> Answer:
     path = urlsplit(url)._replace(scheme="", netloc="", fragment="").geturl()
-    headers = {"User-Agent": f"kuma-dp/{__version__}", "Connection": "close"}
+    now = time.time()
+    headers = {"User-Agent": f"kuma-dp/{__version__}", "Connection": "close", "Date": http_date(now)}
     if body is not None:
         headers["Content-Type"] = "application/json"
     connection.request(method, path, body, headers)
     with connection.getresponse() as response:
-        return Answer(response.status, _read(response))
+        clock = difference(response.getheader("Date"), now)
+        return Answer(response.status, _read(response), clock)
 
 
 def _read(response: HTTPResponse) -> bytes:

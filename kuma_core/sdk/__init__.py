@@ -13,6 +13,7 @@ from kuma_core.auth.contract import (
     WatchedProxyAuthenticator,
 )
 from kuma_core.ca.contract import CaProvider, CaProviderFactory, Rotation, RotationStage
+from kuma_core.clocks import apart
 from kuma_core.config import DURATION, FLAG, NUMBER, TEXT, TEXTS, Config, Setting
 from kuma_core.documents import DocumentError, load_documents, shown
 from kuma_core.durations import parse_duration
@@ -137,6 +138,7 @@ __all__ = [
     "Unauthenticated",
     "Violation",
     "WatchedProxyAuthenticator",
+    "apart",
     "hookimpl",
     "load_documents",
     "not_found",

@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 import yaml
 
 from kuma_core.documents import load_documents
+from kuma_core.errors import Severity
 from kuma_core.mesh.context import build_context
 from kuma_core.plugin.catalog import Catalog
 from kuma_core.policy.matching import MeshPolicies, PolicyIndex, entries
@@ -101,7 +102,8 @@ def _spec(catalog: Catalog, document: Mapping[str, Any]) -> Any:
     kind = catalog.kinds[document["type"]]
     spec, unknown = parse_spec(kind.spec, spec_part(document))
     spec = spec.with_defaults()
-    problems = [f"{item.field}: {item.message}" for item in spec.violations()]
+    errors = [item for item in spec.violations() if item.severity is Severity.ERROR]
+    problems = [f"{item.field}: {item.message}" for item in errors]
     wrong = [*unknown, *problems]
     assert not wrong, f"{document['type']} {document['name']}: {wrong}"
     return spec

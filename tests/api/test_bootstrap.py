@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 import yaml
 
 import kuma_store_memory
+from kuma_core.clocks import http_date
 from kuma_core.errors import ConfigError
 from kuma_core.testing.builders import dataplane, inbound, mesh
 from kuma_core.testing.platform import RunningPlatform, running_platform
@@ -277,3 +280,16 @@ def test_the_real_envoy_does_refuse_what_is_wrong(tmp_path: Path) -> None:
 def test_a_dataplane_of_a_gateway(cp: RunningPlatform) -> None:
     cp.apply(dataplane("edge-1", mesh="shop", gateway={"service": "edge"}))
     assert bootstrap(cp, name="edge-1")["node"] == {"id": "shop.edge-1", "cluster": "edge"}
+
+
+@pytest.mark.parametrize(("seconds", "said"), [(7201.5, "2h0m"), (-7200, "behind"), (30, ""), (None, "")])
+def test_the_clock_of_a_proxys_machine_is_warned_of(
+    cp: RunningPlatform, seconds: float | None, said: str
+) -> None:
+    date = {} if seconds is None else {"Date": http_date(time.time() + seconds)}
+    with structlog.testing.capture_logs() as logs:
+        request = {"mesh": "shop", "name": "orders-1"}
+        assert cp.request("POST", "/bootstrap", request, cp.bootstrap, **date).status == 200
+    told = [entry for entry in logs if entry["event"] == "the clock of a proxy's machine differs from ours"]
+    assert len(told) == bool(said)
+    assert all(entry["proxy"] == "shop.orders-1" and said in entry["clock"] for entry in told)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 
 import pytest
 
@@ -200,3 +202,23 @@ def wait_until_closed(client: socket.socket) -> None:
 def test_an_impossible_host_is_a_sentence_and_no_traceback(url: str) -> None:
     with pytest.raises(KumaError, match="could retrieve catalog"):
         subject.fetch_catalog(url, LOG)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"), [(-7200, "2h0m0s ahead"), (7200, "2h0m0s behind"), (30, ""), (-30, "")]
+)
+def test_a_control_plane_with_another_time_is_warned_of(
+    control_plane: FakeControlPlane,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    seconds: float,
+    said: str,
+) -> None:
+    """The control plane's clock is right, ours is not."""
+    now = time.time() + seconds
+    monkeypatch.setattr(subject, "time", SimpleNamespace(time=lambda: now, monotonic=time.monotonic))
+    subject.fetch_bootstrap(control_plane.url, REQUEST, Log("info"))
+    lines = capsys.readouterr().err.splitlines()
+    assert [f"the clock of the control plane is {said} of this machine's" in line for line in lines] == [
+        True
+    ] * bool(said)

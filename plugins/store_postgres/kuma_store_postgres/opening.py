@@ -9,11 +9,11 @@ from contextlib import contextmanager
 import psycopg
 import structlog
 
-from kuma_core.sdk import Config, ConfigError
+from kuma_core.sdk import Config, ConfigError, apart
 from kuma_store_postgres.database import Database
 from kuma_store_postgres.patience import PatientConnection
 from kuma_store_postgres.problems import refusal, said, sentence
-from kuma_store_postgres.status import require_encoding, require_schema
+from kuma_store_postgres.status import require_encoding, require_schema, seconds
 from kuma_store_postgres.store import PostgresStore
 
 _log = structlog.get_logger("store-postgres")
@@ -32,11 +32,19 @@ def open_store(config: Config) -> Iterator[PostgresStore]:
     with database.explained(), first_connection(database) as connection:
         require_encoding(connection, str(database))
         require_schema(connection, str(database))
+        _look_at_clock(connection, database)
     store = PostgresStore(database)
     try:
         yield store
     finally:
         store.close()
+
+
+def _look_at_clock(connection: PatientConnection, database: Database) -> None:
+    """Warn if the machines disagree on the time: then proxies will, too, on what a certificate's times mean."""
+    clock = apart(seconds(connection), time.time())
+    if clock:
+        _log.warning(f"the clock of {database} differs from ours", clock=clock)
 
 
 def first_connection(database: Database) -> PatientConnection:

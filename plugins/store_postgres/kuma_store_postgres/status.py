@@ -50,6 +50,11 @@ def require_encoding(connection: psycopg.Connection, where: str) -> None:
         )
 
 
+def seconds(connection: psycopg.Connection) -> float:
+    """What the clock of the database shows, in seconds since 1970."""
+    return float(_value(connection, "SELECT extract(epoch FROM clock_timestamp())"))
+
+
 def _value(connection: psycopg.Connection, query: str) -> Any:
     row = connection.execute(query.encode()).fetchone()
     return row[0] if row else None

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+import structlog
 
 import kuma_store_postgres
 from kuma_core.config import build_config
 from kuma_core.sdk import Config, ConfigError, InvalidResource, KumaError, NotFound, ResourceKey
 from kuma_core.testing.platform import make_catalog
+from kuma_store_postgres import opening
 from kuma_store_postgres.database import TLS_MODES, Database
 from kuma_store_postgres.opening import open_store
 from kuma_store_postgres.store import PostgresStore
@@ -267,3 +271,17 @@ def test_the_settings_can_come_from_a_file() -> None:
     config = build_config(make_catalog([kuma_store_postgres]).settings, document, "file", {})
     database = Database.of(config)
     assert (database.connections, database.statement_seconds) == (7, 60.0)
+
+
+@pytest.mark.parametrize(("seconds", "said"), [(-7200, "ahead"), (7200, "behind"), (30, "")])
+def test_a_database_with_another_time_is_warned_of(
+    environ: dict[str, str], monkeypatch: pytest.MonkeyPatch, seconds: float, said: str
+) -> None:
+    """The database's clock is right, ours is not."""
+    shifted = SimpleNamespace(time=lambda: time.time() + seconds, monotonic=time.monotonic, sleep=time.sleep)
+    monkeypatch.setattr(opening, "time", shifted)
+    with structlog.testing.capture_logs() as logs:
+        assert opens(environ)
+    told = [entry for entry in logs if "differs from ours" in entry["event"]]
+    assert len(told) == bool(said)
+    assert all(entry["clock"].endswith(said) and "the database" in entry["event"] for entry in told)

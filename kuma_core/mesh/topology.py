@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from kuma_core.specs.dataplane import SERVICE, DataplaneSpec
+from kuma_core.specs.interfaces import ANY_ADDRESSES
 from kuma_core.specs.tags import TagPairs, sorted_tags
 
 
@@ -36,9 +37,17 @@ EMPTY = EndpointSet(())
 
 
 def endpoints_of(dataplane: DataplaneSpec) -> Iterable[tuple[str, Endpoint]]:
-    """Every inbound as ``(service, endpoint)``. A gateway offers nothing (data plane, 1.3)."""
+    """Every inbound as ``(service, endpoint)``. A gateway offers nothing (data plane, 1.3).
+
+    Nor does an inbound that others cannot reach: one on 0.0.0.0 or ::, where they would find their own machine, and
+    one at the place of an earlier one with another service behind it, which would answer.
+    """
+    served: dict[tuple[str, int], int] = {}
     for inbound in dataplane.networking.inbound:
         address = inbound.address
+        behind = served.setdefault((address.ip, address.port), address.workload_port)
+        if address.ip in ANY_ADDRESSES or behind != address.workload_port:
+            continue
         yield inbound.tags[SERVICE], Endpoint(address.ip, address.port, sorted_tags(inbound.tags))
 
 

@@ -38,6 +38,7 @@ from envoy_data_plane.message_pool import default_message_pool
 from kuma_core.xds.drafts import FilterDraft, ListenerDraft
 from kuma_core.xds.encoding import encode
 from kuma_core.xds.generators.common import access_log
+from kuma_core.xds.reserved import check_names
 from kuma_core.xds.view import ProxyView
 
 __all__ = [
@@ -76,6 +77,7 @@ __all__ = [
     "TcpProxy",
     "Value",
     "access_log",
+    "check_names",
     "default_message_pool",
     "encode",
 ]

@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 LOOPBACK = "127.0.0.1"
+ANY_ADDRESS = "0.0.0.0"
+ANY_ADDRESSES = (ANY_ADDRESS, "::")
+"""Every address of the machine, of a family, for who listens; for who connects they are none."""
 
 _IP = r"(\d{1,3}(?:\.\d{1,3}){3}|\[[0-9A-Fa-f:.]{2,45}\])"
 _PORT = r"(\d{1,5})"

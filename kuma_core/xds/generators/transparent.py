@@ -12,6 +12,7 @@ from envoy_data_plane.envoy.config.cluster.v3 import (
     ClusterLbPolicy,
 )
 
+from kuma_core.specs.interfaces import ANY_ADDRESS
 from kuma_core.xds.contract import CLUSTER, LISTENER, Draft
 from kuma_core.xds.drafts import ListenerDraft
 from kuma_core.xds.generators.common import CONNECT_TIMEOUT_SECONDS, tcp_listener
@@ -19,7 +20,6 @@ from kuma_core.xds.view import ProxyView
 
 CATCH_ALL = "catch_all"
 PASS_THROUGH = "pass_through"
-ANY_ADDRESS = "0.0.0.0"
 
 
 @dataclass(frozen=True, slots=True)

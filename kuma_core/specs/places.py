@@ -92,6 +92,8 @@ def address_problems(place: Place, written: str) -> Iterator[Violation]:
         message = f"{place.ip} is {kind} address, to which nobody can connect; name an address of the machine"
         yield Violation(place.field, message)
     if isinstance(address, ipaddress.IPv6Address):
+        if address.is_link_local:
+            yield Violation(place.field, f"{place.ip} {_LINK_LOCAL}")
         if address.ipv4_mapped:
             yield Violation(place.field, f"{place.ip} stands for {address.ipv4_mapped}; write it so")
     elif text not in ("", place.ip):
@@ -99,4 +101,5 @@ def address_problems(place: Place, written: str) -> Iterator[Violation]:
         yield Violation(place.field, message, Severity.WARNING)
 
 
+_LINK_LOCAL = "is of one network of the machine, which cannot be named here; name another of its addresses"
 _BROADCAST = ipaddress.IPv4Address("255.255.255.255")

@@ -24,7 +24,7 @@ from kuma_core.specs.base import parse_spec
 from kuma_core.specs.mesh import MeshSpec
 from kuma_core.testing.platform import make_catalog
 from kuma_core.xds.assembly import assemble
-from kuma_core.xds.contract import SHORT_NAMES, Proxy
+from kuma_core.xds.contract import SHORT_NAMES, Proxy, SecretServer
 from kuma_core.xds.memo import Memo
 from kuma_core.xds.preview import readable
 from kuma_core.xds.snapshot import TYPES, Snapshot
@@ -82,9 +82,13 @@ def snapshot_of(
     dataplanes: Iterable[Mapping[str, Any]],
     others: Iterable[Mapping[str, Any]] = (),
     metadata: Mapping[str, str] | None = None,
+    secrets: SecretServer | None = None,
 ) -> Snapshot:
-    """What the first of some Dataplanes gets in a mesh of them all, with these policies; no store is needed."""
-    return view_of(catalog, dataplanes, others, metadata)[0]
+    """What the first of some Dataplanes gets in a mesh of them all, with these policies; no store is needed.
+
+    ``secrets`` is where its certificates come from, if the mesh is encrypted and they are to come.
+    """
+    return view_of(catalog, dataplanes, others, metadata, secrets)[0]
 
 
 def view_of(
@@ -92,6 +96,7 @@ def view_of(
     dataplanes: Iterable[Mapping[str, Any]],
     others: Iterable[Mapping[str, Any]] = (),
     metadata: Mapping[str, str] | None = None,
+    secrets: SecretServer | None = None,
 ) -> tuple[Snapshot, ProxyView]:
     """The same, with the view that it was made from, which holds the warnings."""
     specs = [(item["name"], _spec(catalog, item)) for item in dataplanes]
@@ -104,7 +109,7 @@ def view_of(
     name, spec = specs[0]
     proxy = Proxy("default", name, tuple(sorted((metadata or {}).items())))
     context = build_context("default", mesh, specs)
-    view = ProxyView(proxy, spec, mesh, context, MeshPolicies(indexes), catalog.policies)
+    view = ProxyView(proxy, spec, mesh, context, MeshPolicies(indexes), catalog.policies, secrets)
     return assemble(view, catalog.generators, Memo()), view
 
 

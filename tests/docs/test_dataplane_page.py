@@ -22,6 +22,7 @@ REFUSED: list[dict[str, Any]] = [
     {"inbound": [("255.255.255.255:80:1", "a")]},
     {"inbound": [("10.0.0.1:80:1", "*")]},
     {"inbound": [("[::ffff:10.0.0.1]:80:1", "a")]},
+    {"inbound": [("[fe80::1]:80:1", "a")]},
 ]
 WARNED: list[dict[str, Any]] = [
     {"inbound": [("0.0.0.0:80:1", "a")]},

@@ -223,6 +223,7 @@ def test_ipv6_and_ipv4_share_a_port() -> None:
     ("address", "message"),
     [
         ("[ff02::1]", "ff02::1 is a multicast address, to which nobody can connect"),
+        ("[fe80::1]", "fe80::1 is of one network of the machine, which cannot be named here"),
         ("[::ffff:10.0.0.1]", "stands for 10.0.0.1; write it so"),
     ],
 )

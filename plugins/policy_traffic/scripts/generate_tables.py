@@ -19,6 +19,8 @@ TARGET = Path(__file__).parents[1] / "kuma_policy_traffic" / "proxy_template"
 PACKAGES = ("envoy.api.v2.", "envoy.config.", "envoy.type.")
 """Where types live that a resource of a proxy may hold; admin and data types may not occur in one."""
 SERVICES = "envoy.service."
+HEADERS = {1: "header_name", 2: "header_value"}
+"""What the two well-known expressions are for; where a rule is not strict, they are one."""
 
 WRONG_OPTIONS = {
     "envoy.extensions.filters.http.ext_authz.v3.ExtAuthz": "envoy.config.filter.http.ext_authz.v2.ExtAuthz",
@@ -127,7 +129,15 @@ def _rules_of(field: Any) -> Iterator[tuple[str, int | float]]:
         yield "required", 1
     if limits is None or getattr(limits, "ignore_empty", False):
         return
-    for name in ("min_len", "min_items", "gt", "gte", "lt", "lte"):
+    if kind == "repeated" and (items := limits.items.WhichOneof("type")):
+        yield from ((f"each {name}", limit) for name, limit in _limits(items, getattr(limits.items, items)))
+    yield from _limits(kind, limits)
+
+
+def _limits(kind: str, limits: Any) -> Iterator[tuple[str, int | float]]:
+    if getattr(limits, "well_known_regex", 0):
+        yield HEADERS[limits.well_known_regex] if limits.strict else "header_text", 1
+    for name in ("min_len", "max_len", "max_bytes", "min_items", "max_items", "gt", "gte", "lt", "lte"):
         if hasattr(limits, name) and limits.HasField(name):
             value = getattr(limits, name)
             yield name, value.ToMicroseconds() if kind == "duration" else value

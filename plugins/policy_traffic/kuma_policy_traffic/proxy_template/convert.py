@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from kuma_core.sdk import DocumentError, load_documents, shown
 from kuma_core.sdk.envoy import Message
+from kuma_policy_traffic.proxy_template.envoy_checks import check_endpoints
 from kuma_policy_traffic.proxy_template.given import Given, Where, mapping_of
 from kuma_policy_traffic.proxy_template.messages import PREFIX, name_of
 from kuma_policy_traffic.proxy_template.reader import Budget, Reader
@@ -28,19 +29,24 @@ class NativeResource(NamedTuple):
     message: Message
 
 
-def read_resource(text: str, budget: Budget | None = None) -> NativeResource:
+def read_resource(text: str, budget: Budget | None = None, thorough: bool = False) -> NativeResource:
     """Read one resource from YAML or JSON text with an ``@type`` of Envoy's v2 or v3 API.
 
     Fields may be written in snake_case or lowerCamelCase. Resources that share a ``budget`` may hold only so
-    many values together. Raises ``ValueError`` with the reason, and with the field where there is one.
+    many values together. A ``thorough`` reading is for the write: a stored resource that an earlier version took
+    must not keep a proxy from everything else.
+
+    Raises ``ValueError`` with the reason, and with the field where there is one.
     """
-    reader = Reader(budget or Budget())
+    reader = Reader(budget or Budget(), thorough)
     cls, old, body = reader.resolve(Given(_document(text), ""))
     type_name = name_of(cls)
     if type_name not in KEPT:
         kept = ", ".join(sorted(name.rpartition(".")[2] for name in KEPT))
         raise ValueError(f"a proxy does not ask for resources of type {type_name}; it asks for {kept}")
     message = reader.message(cls, body, Where("", old))
+    if thorough:
+        check_endpoints(type_name, message)
     name: str = getattr(message, KEPT[type_name])
     if not name:
         raise ValueError(_nameless(type_name))

@@ -13,6 +13,7 @@ from typing import Any
 from kuma_core.sdk import shown
 from kuma_core.sdk.envoy import Any as AnyMessage
 from kuma_core.sdk.envoy import ApiVersion, ListValue, Message, NullValue, Struct, Value, encode
+from kuma_policy_traffic.proxy_template.envoy_checks import check_whole
 from kuma_policy_traffic.proxy_template.envoy_rules import check_rules
 from kuma_policy_traffic.proxy_template.given import (
     Fields,
@@ -57,10 +58,14 @@ class Budget:
 
 
 class Reader:
-    """Reads messages; the budget is shared by all that one ProxyTemplate holds."""
+    """Reads messages; the budget is shared by all that one ProxyTemplate holds.
 
-    def __init__(self, budget: Budget) -> None:
+    A ``thorough`` one also refuses what Envoy would, once it has read a message as a whole.
+    """
+
+    def __init__(self, budget: Budget, thorough: bool = False) -> None:
         self._budget = budget
+        self._thorough = thorough
         self._special: Mapping[type[Message], Callable[[Given, Where], Any]] = {
             AnyMessage: self.any,
             Struct: self._struct,
@@ -119,6 +124,8 @@ class Reader:
         for key, item in fields.items():
             setattr(message, key, self._field(known[key], item, inner))
         check_rules(name, message, given.path)
+        if self._thorough:
+            check_whole(name, message, given.path)
         return _set_api_version(message)
 
     def _fields(self, message: str, given: Given, old: bool) -> Fields:

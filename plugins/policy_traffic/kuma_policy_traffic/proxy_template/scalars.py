@@ -100,6 +100,8 @@ def _duration(value: Any) -> timedelta:
         raise _wrong("a duration that is not negative", value)
     if nanoseconds % 1000:
         raise _wrong("a duration of whole microseconds", value)
+    if nanoseconds >= _TOO_LONG:
+        raise _wrong("a duration below 9223372036s", value)
     return timedelta(microseconds=nanoseconds // 1000)
 
 
@@ -113,6 +115,8 @@ def _timestamp(value: Any) -> datetime:
     return moment
 
 
+_TOO_LONG = 9_223_372_036 * 10**9
+"""Nanoseconds; Envoy counts them in 63 bits."""
 _LARGEST_DOUBLE = 1.7976931348623157e308
 _READERS: Mapping[str, Callable[[Any], Any]] = {
     "double": _double,

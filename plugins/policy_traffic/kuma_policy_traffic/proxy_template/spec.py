@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from typing import Annotated
 
 from pydantic import Field
@@ -45,10 +45,11 @@ class ProxyTemplateConf(Spec):
 
     def _resource_problems(self) -> Iterator[Violation]:
         from kuma_core.sdk.envoy import check_names
+        from kuma_policy_traffic.proxy_template.addresses import check_place
         from kuma_policy_traffic.proxy_template.convert import read_resource
         from kuma_policy_traffic.proxy_template.reader import Budget
 
-        budget = Budget()
+        budget, listening = Budget(), dict[Hashable, str]()
         for index, raw in enumerate(self.resources):
             path = f"conf.resources[{index}]"
             for field in ("name", "version", "resource"):
@@ -56,8 +57,9 @@ class ProxyTemplateConf(Spec):
                     yield Violation(f"{path}.{field}", EMPTY)
             if raw.resource:
                 try:
-                    found = read_resource(raw.resource, budget)
+                    found = read_resource(raw.resource, budget, thorough=True)
                     check_names(found.name, found.message)
+                    check_place(found.name, found.message, listening)
                 except ValueError as error:
                     reason = f"{error!s:.{MAX_REASON}}"
                     yield Violation(f"{path}.resource", f"native Envoy resource is not valid: {reason}")

@@ -57,7 +57,7 @@ def ask_in_vain(cp: RunningPlatform, name: str) -> str:
 def test_a_provided_authority_without_a_certificate(cp: RunningPlatform) -> None:
     """Two proxies of the mesh ask three times: one line in the log, which says what to do, and each is counted."""
     encrypt(cp, "provided")
-    cp.apply(*(dataplane(name, inbound("127.0.0.1:80:80", name)) for name in ("web-1", "web-2")))
+    cp.apply(*(dataplane(name, inbound("127.0.0.1:80:8080", name)) for name in ("web-1", "web-2")))
     with (
         structlog.testing.capture_logs() as logs,
         stream(cp, DELTA, cp.token("web-1")) as first,
@@ -79,7 +79,7 @@ def test_a_provided_authority_without_a_certificate(cp: RunningPlatform) -> None
 def test_a_service_that_fits_no_certificate_takes_no_other_along(cp: RunningPlatform) -> None:
     """It was stored before there was a rule against it."""
     encrypt(cp, "builtin")
-    inbounds = [inbound("127.0.0.1:80:80", TOO_LONG), inbound("127.0.0.1:81:80", "caf\u00e9")]
+    inbounds = [inbound("127.0.0.1:80:8080", TOO_LONG), inbound("127.0.0.1:81:8081", "caf\u00e9")]
     spec = {"networking": {"inbound": inbounds}}
     cp.platform.store.create(ResourceKey("Dataplane", "default", "web-1"), json.dumps(spec))
     with structlog.testing.capture_logs() as logs, stream(cp, DELTA, cp.token("web-1")) as opened:
@@ -97,7 +97,7 @@ def test_a_service_that_fits_no_certificate_takes_no_other_along(cp: RunningPlat
 
 def test_a_dataplane_of_such_a_service_is_refused(cp: RunningPlatform) -> None:
     for document, field in (
-        (dataplane("web-1", inbound("127.0.0.1:80:80", TOO_LONG)), "networking.inbound[0].tags"),
+        (dataplane("web-1", inbound("127.0.0.1:80:8080", TOO_LONG)), "networking.inbound[0].tags"),
         (dataplane("web-1", gateway={"service": TOO_LONG}), "networking.gateway.tags"),
     ):
         answer = cp.put("/meshes/default/dataplanes/web-1", document)

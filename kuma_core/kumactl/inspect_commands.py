@@ -107,7 +107,7 @@ def control_plane_ca(session: Session) -> None:
     from kuma_core.kumactl.client import ApiError
     from kuma_core.kumactl.http import printable
 
-    client = admin.connect(session, admin.catalog(session).admin)
+    client = session.admin_client()
     try:
         answer = client.send("GET", "/control-plane-ca")
     except ApiError as error:

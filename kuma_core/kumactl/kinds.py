@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from kuma_core import packages
 from kuma_core.errors import KumaError
 from kuma_core.kumactl.client import ApiError, Client, Unreachable, check_steps, item_path, known_shape
 from kuma_core.model import CellFormat, Column, Scope
@@ -43,7 +44,7 @@ class Kind:
 
 
 class UnknownKind(KumaError):
-    """No kind has that name; the message lists the names that there are."""
+    """No kind has that name; the message lists those that there are, or says which package brings one of ours."""
 
 
 class Kinds:
@@ -65,23 +66,27 @@ class Kinds:
             for kind in self._kinds:
                 if wanted in map(_bare, names(kind)):
                     return kind
-        raise UnknownKind(f"unknown TYPE: {word}. Allowed values: {', '.join(k.path for k in self._kinds)}")
+        raise _unknown_type(word, [k.path for k in self._kinds])
 
     def find_singular(self, word: str) -> Kind:
         """As ``find``, but the error lists singulars (specification of the command line, 7.6)."""
         try:
             return self.find(word)
         except UnknownKind:
-            allowed = ", ".join(k.singular for k in self._kinds)
-            raise UnknownKind(f"unknown TYPE: {word}. Allowed values: {allowed}") from None
+            raise _unknown_type(word, [k.singular for k in self._kinds]) from None
 
     def find_type(self, word: str) -> Kind:
         """As ``find``, but the error lists the names that a document's ``type`` may have."""
         try:
             return self.find(word)
         except UnknownKind:
-            known = ", ".join(k.name for k in self._kinds)
-            raise UnknownKind(f'unknown type "{word}"; this control plane has {known}') from None
+            known = "this control plane has " + ", ".join(k.name for k in self._kinds)
+            raise UnknownKind(f'unknown type "{word}"; {packages.of_kind(word) or known}') from None
+
+
+def _unknown_type(word: str, allowed: Sequence[str]) -> UnknownKind:
+    known = "Allowed values: " + ", ".join(allowed)
+    return UnknownKind(f"unknown TYPE: {word}. {packages.of_kind(word) or known}")
 
 
 def _bare(word: str) -> str:

@@ -19,6 +19,7 @@ from kuma_core.errors import ConfigError, PluginError
 from kuma_core.model import ResourceType
 from kuma_core.plugin import hookspecs
 from kuma_core.plugin.admission import Admission
+from kuma_core.plugin.contract import Command
 from kuma_core.plugin.loader import Plugin, State
 from kuma_core.plugin.registration import register, way_out
 from kuma_core.resources.contract import StoreFactory
@@ -129,7 +130,7 @@ class Catalog:
                 "Install one, for instance: pip install kuma-store-memory (or name it in --plugins)"
             )
         raise ConfigError(
-            f'store.type is "{name}", and no loaded plugin brings that store. Install kuma-store-{name}, '
+            f'store.type is "{name}", and no loaded plugin brings that store. Install kuma-store-{name}[cp], '
             f"or choose one that is loaded: {', '.join(sorted(self.stores))}"
         )
 
@@ -160,6 +161,7 @@ def _freeze(manager: pluggy.PluginManager, plugins: tuple[Plugin, ...]) -> Catal
     ca_providers = collect(manager, "kuma_register_ca_providers", CaProviderFactory)
     generators = collect(manager, "kuma_register_generators", Generator)
     policies = collect(manager, "kuma_register_policies", Policy)
+    commands = collect(manager, "kuma_register_commands", Command)
     _refuse_clashes("configuration key", settings, lambda item: [item.path])
     _refuse_keys_inside_keys(settings)
     _refuse_clashes("environment variable", settings, lambda item: [item.env, *item.aliases])
@@ -169,6 +171,7 @@ def _freeze(manager: pluggy.PluginManager, plugins: tuple[Plugin, ...]) -> Catal
     _refuse_clashes("order of a generator", generators, lambda item: [item.order])
     _refuse_clashes("policy of the kind", policies, lambda item: [item.kind])
     _refuse_clashes("order of a policy", policies, lambda item: [item.order])
+    _refuse_clashes("command", commands, lambda item: [item.name])
     for entry in policies:
         _require_kind(entry, {kind.value.name for kind in kinds})
     return Catalog(
@@ -180,7 +183,12 @@ def _freeze(manager: pluggy.PluginManager, plugins: tuple[Plugin, ...]) -> Catal
         generators=tuple(sorted((entry.value for entry in generators), key=lambda item: item.order)),
         policies=tuple(sorted((entry.value for entry in policies), key=lambda item: item.order)),
         provides=_provides(
-            manager, kinds=kinds, stores=stores, ca_providers=ca_providers, generators=generators
+            manager,
+            kinds=kinds,
+            stores=stores,
+            ca_providers=ca_providers,
+            generators=generators,
+            commands=commands,
         ),
         _manager=manager,
     )

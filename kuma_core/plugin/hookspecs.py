@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from kuma_core.config import Setting
     from kuma_core.errors import Violation
     from kuma_core.model import Resource, ResourceType
+    from kuma_core.plugin.contract import Command
     from kuma_core.policy.contract import Policy
     from kuma_core.resources.contract import StoreFactory
     from kuma_core.resources.manager import ResourceManager
@@ -70,6 +71,12 @@ def kuma_register_generators() -> Iterable[Generator]:
 @hookspec
 def kuma_register_policies() -> Iterable[Policy]:
     """Return how resources of the plugin's policy kinds are matched, and what a match does to a proxy."""
+    raise NotImplementedError
+
+
+@hookspec
+def kuma_register_commands() -> Iterable[Command]:
+    """Return the commands that the plugin adds to ``kumactl`` and ``kuma-cp``; both ask without starting anything."""
     raise NotImplementedError
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -11,7 +12,11 @@ from typing import Any
 import pytest
 
 import kuma_store_memory
-from kuma_core.plugin import hookspecs
+from kuma_core.commandline import exit_code
+from kuma_core.kumactl.main import build
+from kuma_core.plugin import commands, hookspecs
+from kuma_core.plugin.loader import Installed
+from kuma_core.sdk import kumactl as door
 from kuma_core.testing.builders import dataplane, inbound, mesh, outbound
 from kuma_core.testing.platform import RunningPlatform, make_catalog, running_platform
 from kuma_core.testing.waiting import eventually
@@ -127,6 +132,34 @@ def test_the_example_of_policies(running: RunningPlatform) -> None:
     assert tried.status == 200, tried
     ((change,),) = [item["changes"] for item in tried.body["proxies"]]
     assert '+  "connectTimeout": "9s"' in change["diff"]
+
+
+def test_the_example_of_commands(
+    running: RunningPlatform,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    module = example("kuma_register_commands")
+    entry = Installed("shelves", "acme-shelves", "1.0", (), lambda: module)
+    monkeypatch.setattr(commands, "discover", lambda: [entry])
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    add = ("config", "control-planes", "add", "--name=test", f"--address={running.api_url}")
+    assert exit_code(build(), add) == 0
+    running.apply(dataplane("shelf", inbound("10.0.0.1:80:80", "web")))
+    count = len(running.get("/meshes/default/dataplanes").body["items"])
+    capsys.readouterr()
+    assert exit_code(build(), ["inspect", "shelves", "--mesh", "default"]) == 0
+    assert capsys.readouterr() == (f"{count} dataplanes\n", "")
+    assert exit_code(build(), ["inspect", "--help"]) == 0
+    assert "  shelves           Count the dataplanes of a mesh.\n" in capsys.readouterr().out
+
+
+def test_the_page_names_all_that_the_door_for_commands_hands_on() -> None:
+    section = SECTIONS[HOOKS["kuma_register_commands"]]
+    rows = re.findall(r"^\| (`.*?) \|", section, re.MULTILINE)
+    assert sorted(name for row in rows for name in re.findall(r"`(\w+)", row)) == sorted(door.__all__)
 
 
 def test_the_example_of_routes(running: RunningPlatform) -> None:

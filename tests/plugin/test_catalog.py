@@ -183,6 +183,6 @@ def test_a_store_that_is_not_there() -> None:
     with pytest.raises(ConfigError) as caught:
         made.store("postgres")
     assert str(caught.value) == (
-        'store.type is "postgres", and no loaded plugin brings that store. Install kuma-store-postgres, '
+        'store.type is "postgres", and no loaded plugin brings that store. Install kuma-store-postgres[cp], '
         "or choose one that is loaded: drawer, shelf"
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from kuma_core.sdk import CaProviderFactory, hookimpl
+from kuma_core.sdk import CaProviderFactory, Command, hookimpl
 
 if TYPE_CHECKING:
     from kuma_core.sdk import CaProvider, Config, Context, Route, SecretManager
@@ -23,6 +23,13 @@ def kuma_register_admin_routes(context: Context) -> Iterable[Route]:
     from kuma_ca_builtin.admin import routes
 
     return routes(context)
+
+
+@hookimpl
+def kuma_register_commands() -> Iterable[Command]:
+    """Bring ``kumactl manage ca builtin``."""
+    text = "Manage the CA whose roots the control plane makes."
+    return [Command("kumactl", ("manage", "ca", "builtin"), text, "kuma_ca_builtin.commands:builtin")]
 
 
 def _open(config: Config, secrets: SecretManager) -> CaProvider:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 import threading
 from collections.abc import Iterator
-from importlib.metadata import entry_points
 from typing import Any
 
 import pytest
@@ -208,9 +207,3 @@ def test_the_factory_brings_the_migrations() -> None:
     assert factory.migrations is not None
     assert factory.migrations.sql() == schema_sql()
     assert not schema_sql().endswith("\n")
-
-
-def test_the_schema_is_found_without_any_hook() -> None:
-    """By kumactl, which loads no plugin."""
-    (found,) = entry_points(group="kuma.database_schemas", name="postgres")
-    assert found.load()() == schema_sql()

@@ -1,4 +1,4 @@
-"""What a person wants to know of a certificate, as a row of a table (command line, 7.8)."""
+"""What a person wants to know of a certificate, as a row of a table."""
 
 from __future__ import annotations
 
@@ -6,23 +6,15 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from kuma_core.kumactl.tls_pair import needs_cryptography
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.x509.oid import NameOID
 
 HEADER = ("ID", "COMMON NAME", "SERIAL NUMBER", "NOT VALID BEFORE", "NOT VALID AFTER", "SHA-1 FINGERPRINT")
 
 
 def row(entry: Mapping[str, Any]) -> list[str]:
-    """The cells of one entry ``{"id", "cert"}``; what is no certificate is said in its row.
-
-    Raises KumaError where the library cryptography is absent.
-    """
-    try:
-        from cryptography import x509
-        from cryptography.hazmat.primitives import hashes
-        from cryptography.x509.oid import NameOID
-    except ImportError:
-        raise needs_cryptography() from None
-
+    """The cells of one entry ``{"id", "cert"}``; what is no certificate is said in its row."""
     try:
         certificate = x509.load_pem_x509_certificate(str(entry.get("cert", "")).encode())
         names = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)

@@ -13,18 +13,17 @@ import pytest
 import kuma_ca_builtin
 import kuma_ca_provided
 import kuma_store_memory
+from kuma_ca_builtin.progress import PATIENCE_SECONDS, Roots, follow, read
 from kuma_core.builtin import rotation_driver
 from kuma_core.builtin.instances import DEAD_SECONDS
 from kuma_core.kumactl.client import ApiError, Unreachable
-from kuma_core.kumactl.rotation import PATIENCE_SECONDS, Roots, follow, read
 from kuma_core.testing.builders import mesh
 from kuma_core.testing.platform import RunningPlatform, running_platform
 from kuma_core.testing.waiting import eventually
+from tests.ca.support import builtin_ca, rotation, shorten, stage
+from tests.security.support import kumactl
 
-from ..security.support import kumactl
-from .support import builtin_ca, rotation, shorten, stage
-
-GUIDE = (Path(__file__).parents[2] / "docs/how-to/rotate-a-root.md").read_text()
+GUIDE = (Path(__file__).parents[3] / "docs/how-to/rotate-a-root.md").read_text()
 BUILTIN = ("manage", "ca", "builtin")
 
 

@@ -5,13 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from kuma_core.kumactl.client import ApiError, Unreachable, known_shape
-from kuma_core.kumactl.http import printable
-
-if TYPE_CHECKING:
-    from kuma_core.kumactl.client import Client
+from kuma_core.sdk.kumactl import ApiError, Client, Unreachable, known_shape, printable
 
 HEADER = ("SHA-256 FINGERPRINT", "NOT VALID BEFORE", "NOT VALID AFTER", "SIGNS")
 

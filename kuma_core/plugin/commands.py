@@ -132,10 +132,10 @@ class _Found:
 
     def _add(self, plugin: Plugin, command: Command, first: str) -> None:
         if command.path in self._commands:
-            both = f'plugins "{first}" and "{plugin.name}" both bring'
-            who = both if first != plugin.name else f'plugin "{first}" twice brings'
-            said = f'{who} the command "{command.name}"; leave one out: {PLUGINS_ENV}=no:{plugin.name}'
-            self._refuse(command.path, "Refused, as two plugins bring it.", said)
+            both = f'plugins "{first}" and "{plugin.name}" both bring the command "{command.name}"'
+            twice = f'plugin "{first}" brings the command "{command.name}" twice'
+            said = f"{twice if first == plugin.name else both}; leave one out: {PLUGINS_ENV}=no:{plugin.name}"
+            self._refuse(command.path, "Refused, as it is brought twice.", said)
             return
 
         def load_it() -> click.Command:

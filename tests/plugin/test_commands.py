@@ -147,7 +147,9 @@ def test_a_command_of_the_program_imports_no_plugin(machine: Machine, program: s
 def test_a_mistyped_sub_command_of_kuma_cp_is_an_error(machine: Machine) -> None:
     done = machine.call("kuma-cp", "config", "vew")
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.startswith('Error: unknown command "vew" for "kuma-cp config"\n\nDid you mean this?\n\tview\n')
+    assert done.stderr.startswith(
+        'Error: unknown command "vew" for "kuma-cp config"\n\nDid you mean this?\n\tview\n'
+    )
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
@@ -239,8 +241,12 @@ def test_two_plugins_with_one_command(machine: Machine) -> None:
     said = 'Error: plugins "one" and "two" both bring the command "kumactl count"; leave one out: KUMA_PLUGINS=no:two\n'
     called = machine.call("kumactl", "count", "meshes")
     assert (called.returncode, called.stdout, called.stderr) == (1, "", said)
-    assert "\n  count       Refused, as two plugins bring it.\n" in machine.call("kumactl", "--help").stdout
+    assert "\n  count       Refused, as it is brought twice.\n" in machine.call("kumactl", "--help").stdout
     assert machine.call("kumactl", "one").stdout == "three\n"
+    machine.bring("thrice", *[("kumactl", ("thrice",), "counting:shelves")] * 3)
+    assert machine.call("kumactl", "thrice").stderr == (
+        'Error: plugin "thrice" brings the command "kumactl thrice" twice; leave one out: KUMA_PLUGINS=no:thrice\n'
+    )
     assert machine.call("kumactl", "count", "meshes", KUMA_PLUGINS="no:two").stdout == "default False\n"
 
 

@@ -10,14 +10,19 @@ from collections.abc import Callable, Mapping
 def handing_on(package: str, places: Mapping[str, str]) -> Callable[[str], object]:
     """The ``__getattr__`` of a package (PEP 562) some of whose names lie in modules that are not imported yet.
 
-    ``places`` gives for each of these modules the names in it, separated by spaces.
+    ``places`` gives for each of these modules the names in it, separated by spaces; ``a:b`` is ``a`` there, ``b`` here.
     """
-    found = {name: module for module, names in places.items() for name in names.split()}
+    found: dict[str, tuple[str, str]] = {}
+    for module, names in places.items():
+        for name in names.split():
+            there, _, here = name.partition(":")
+            found[here or there] = (module, there)
 
     def getattr_(name: str) -> object:
         if name not in found:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        value = getattr(importlib.import_module(found[name]), name)
+        module, there = found[name]
+        value = getattr(importlib.import_module(module), there)
         setattr(sys.modules[package], name, value)
         return value
 

@@ -17,7 +17,7 @@ from kuma_core import packages
 from kuma_core.commandline import Group, path_of
 from kuma_core.errors import KumaError, PluginError
 from kuma_core.plugin import hookspecs
-from kuma_core.plugin.contract import Command
+from kuma_core.plugin.command import Command
 from kuma_core.plugin.loader import PLUGINS_ENV, Plugin, State, discover, load, parse_selection
 from kuma_core.plugin.registration import register
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from kuma_core.plugin.contract import Command
+from kuma_core.plugin.command import Command
 from kuma_core.plugin.extras import advice, lacking
 
 from .support import bringing, catalog, kind, refusal

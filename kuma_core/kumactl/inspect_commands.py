@@ -107,7 +107,7 @@ def control_plane_ca(session: Session) -> None:
     from kuma_core.kumactl.client import ApiError
     from kuma_core.kumactl.http import printable
 
-    client = session.admin_client()
+    client = admin.admin_client(session)
     try:
         answer = client.send("GET", "/control-plane-ca")
     except ApiError as error:

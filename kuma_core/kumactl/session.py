@@ -67,15 +67,6 @@ class Session:
         url = self.configuration.current_control_plane.url
         return Client(url, warn, self.log, TIMEOUT if timeout is None else timeout)
 
-    def admin_client(self) -> Client:
-        """A client of the admin server of the current context, which its API server tells where to find.
-
-        Raises KumaError if it cannot be told how to reach it; the message says what to do.
-        """
-        from kuma_core.kumactl import admin
-
-        return admin.connect(self, admin.catalog(self).admin)
-
     def log(self, message: str) -> None:
         """Write a line on stderr if ``--log-level`` is info or debug; tab separated, as all our logs."""
         if self.log_level not in ("info", "debug"):

@@ -14,7 +14,8 @@ from typing import Any
 from kuma_core.auth.authenticators import Attributed
 from kuma_core.auth.contract import Proof
 from kuma_core.ca.authorities import OpenedAuthorities
-from kuma_core.ca.identity import IDENTITY_CERT, MESH_CA, IdentityIssuer
+from kuma_core.ca.contract import IDENTITY_CERT, MESH_CA
+from kuma_core.ca.identity import IdentityIssuer
 from kuma_core.ca.server_tls import ServerTls, configured_tls, own_tls
 from kuma_core.config import Config
 from kuma_core.lifecycle import Stop
@@ -25,7 +26,7 @@ from kuma_core.resources.secrets import SECRET
 from kuma_core.xds.bootstrap import BootstrapParams, bootstrap_params, grpc_target
 from kuma_core.xds.contract import SecretServer
 from kuma_core.xds.identities import ProxySecrets, authenticate
-from kuma_core.xds.mesh_views import Effects, Views
+from kuma_core.xds.mesh_views import Effects, MeshViews
 from kuma_core.xds.preview import Preview
 from kuma_core.xds.proxy import Proxy, identify
 from kuma_core.xds.reconciler import Delivery, Reconciler
@@ -56,7 +57,7 @@ class ProxyServers:
         self._authenticator: Attributed | None = None
         self._tls: ServerTls | None = None
         self.streams = StreamBook()
-        self.views = Views(resources, catalog.policies)
+        self.views = MeshViews(resources, catalog.policies)
         self.reconciler = Reconciler(
             self.views,
             catalog.generators,

@@ -4,6 +4,7 @@ Import it in the module that holds the commands, never in a plugin's ``__init__`
 """
 
 from kuma_core.commandline import Group
+from kuma_core.kumactl.admin import admin_client
 from kuma_core.kumactl.client import ApiError, Client, Unreachable, item_path, json_object, known_shape
 from kuma_core.kumactl.files import bounded_text
 from kuma_core.kumactl.http import Answer, printable
@@ -18,6 +19,7 @@ __all__ = [
     "Group",
     "Session",
     "Unreachable",
+    "admin_client",
     "bounded_text",
     "dump",
     "item_path",

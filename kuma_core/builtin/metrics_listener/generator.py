@@ -1,4 +1,4 @@
-"""The Mesh's Prometheus listener: Envoy's statistics on a port that everybody reaches (data plane, 2.7)."""
+"""The Mesh's Prometheus listener: Envoy's statistics on a port that everybody reaches."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from envoy_data_plane.envoy.extensions.filters.network.http_connection_manager.v
     HttpFilter,
 )
 
-from kuma_core.builtin.transparent.generator import ANY_ADDRESS
 from kuma_core.specs.dataplane import DataplaneSpec
+from kuma_core.specs.interfaces import ANY_ADDRESS
 from kuma_core.specs.metrics import Prometheus
 from kuma_core.xds.contract import CLUSTER, LISTENER, Draft, ProxyView
 from kuma_core.xds.drafts import FilterDraft, ListenerDraft

@@ -1,4 +1,4 @@
-"""Transparent proxying: one bound listener for all redirected connections (data plane, 2.6)."""
+"""Transparent proxying: one bound listener for all redirected connections."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from envoy_data_plane.envoy.config.cluster.v3 import (
     ClusterLbPolicy,
 )
 
+from kuma_core.specs.interfaces import ANY_ADDRESS
 from kuma_core.xds.contract import CLUSTER, LISTENER, Draft, ProxyView
 from kuma_core.xds.drafts import ListenerDraft
 from kuma_core.xds.generators.common import CONNECT_TIMEOUT_SECONDS, tcp_listener
 
 CATCH_ALL = "catch_all"
 PASS_THROUGH = "pass_through"
-ANY_ADDRESS = "0.0.0.0"
 
 
 @dataclass(frozen=True, slots=True)

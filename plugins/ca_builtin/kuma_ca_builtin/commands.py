@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from kuma_ca_builtin.progress import HEADER, follow, read, roots
-from kuma_core.sdk.kumactl import Group, Session, item_path, json_object, layout, pass_session
+from kuma_core.sdk.kumactl import Group, Session, admin_client, item_path, json_object, layout, pass_session
 
 
 @click.group("builtin", cls=Group)
@@ -21,7 +21,7 @@ def rotate(session: Session, wait: bool) -> None:
 
     Without --wait the command ends at once; `status` shows how far it is.
     """
-    client, path = session.admin_client(), _path(session.mesh)
+    client, path = admin_client(session), _path(session.mesh)
     begun = read(json_object(client.send("POST", path).body) or {}, client.url)
     click.echo(f'began to rotate the root of the mesh "{session.mesh}"')
     if not wait:
@@ -37,7 +37,7 @@ def rotate(session: Session, wait: bool) -> None:
 @pass_session
 def status(session: Session) -> None:
     """Show the roots of a mesh, and how far a rotation is; keys are never shown."""
-    found = roots(session.admin_client(), _path(session.mesh))
+    found = roots(admin_client(session), _path(session.mesh))
     click.echo(layout(HEADER, found.rows))
     click.echo(found.progress)
 

@@ -11,6 +11,7 @@ from kuma_core.sdk import KumaError
 from kuma_core.sdk.kumactl import (
     Group,
     Session,
+    admin_client,
     bounded_text,
     item_path,
     layout,
@@ -42,7 +43,7 @@ def add(session: Session, key_file: str, cert_file: str) -> None:
         name: bounded_text(path, f"{name} file", MAX_PEM, "is not PEM")
         for name, path in (("key", key_file), ("cert", cert_file))
     }
-    answer = session.admin_client().send("POST", _path(session.mesh), pair)
+    answer = admin_client(session).send("POST", _path(session.mesh), pair)
     try:
         entry = json.loads(answer.body)["id"]
     except (ValueError, TypeError, KeyError, RecursionError):
@@ -56,7 +57,7 @@ def list_(session: Session) -> None:
     """List the signing certificates of a mesh; keys are never shown."""
     from kuma_ca_provided.rows import HEADER, row
 
-    answer = session.admin_client().send("GET", _path(session.mesh))
+    answer = admin_client(session).send("GET", _path(session.mesh))
     try:
         entries = json.loads(answer.body)
     except (ValueError, RecursionError):
@@ -71,7 +72,7 @@ def list_(session: Session) -> None:
 @pass_session
 def delete(session: Session, id_: str) -> None:
     """Delete a signing certificate of a mesh."""
-    session.admin_client().send("DELETE", _path(session.mesh) + "/" + quote(id_, safe=""))
+    admin_client(session).send("DELETE", _path(session.mesh) + "/" + quote(id_, safe=""))
     click.echo(f'removed certificate "{id_}"', nl=False)
 
 

@@ -23,6 +23,7 @@ ROWS: dict[str, int] = {
     "documents": 0,
     "commandline": 0,
     "kinds": 0,
+    "hosts": 0,
     "specs": 1,
     "xds.drafts": 1,
     "xds.proxy": 1,

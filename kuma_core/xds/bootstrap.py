@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +11,7 @@ import yaml
 
 from kuma_core.config import Config
 from kuma_core.errors import ConfigError
+from kuma_core.hosts import parse_hosts
 from kuma_core.plugin.contract import BootstrapFragment, StaticCluster, StatsSink, StatsTag
 from kuma_core.specs.dataplane import DataplaneSpec
 from kuma_core.xds.keepalive import KEEPALIVE
@@ -32,9 +32,6 @@ _CHANNEL_ARGS = {
 """A control plane that is back is noticed after 5 s, where gRPC alone would wait up to two minutes. A response may
 be of any length: with mTLS some 2 500 outbounds need more than the 4 MiB that gRPC takes, and a proxy would never get
 its configuration."""
-_HOST = re.compile(
-    r"(?:\[(?P<ipv6>[0-9a-fA-F:.]+)\]|(?P<host>[^\s:\[\]]+))(?::(?P<port>[0-9]{1,5}))?", re.ASCII
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,17 +71,13 @@ def format_seconds(seconds: float) -> str:
 
 
 def _hosts(text: str, port: int) -> tuple[tuple[str, int], ...]:
-    hosts = []
-    for item in text.split(","):
-        found = _HOST.fullmatch(item.strip())
-        if not found or not 1 <= int(found["port"] or port) <= 65535:
-            raise ConfigError(
-                f"Invalid configuration: Bootstrap Server validation failed: Params validation failed: "
-                f'XdsHost "{text}" is not a list of host or host:port, separated by commas '
-                f"(bootstrapServer.params.xdsHost)"
-            )
-        hosts.append((found["ipv6"] or found["host"], int(found["port"] or port)))
-    return tuple(hosts)
+    try:
+        return parse_hosts(text, port)
+    except ValueError as error:
+        raise ConfigError(
+            f"Invalid configuration: Bootstrap Server validation failed: Params validation failed: XdsHost {error} "
+            "(bootstrapServer.params.xdsHost)"
+        ) from None
 
 
 def bootstrap_yaml(

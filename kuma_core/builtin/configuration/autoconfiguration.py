@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from kuma_core.config import Config
+from kuma_core.hosts import in_url
 
 SOURCE = "autoconfiguration"
 """The source of a value that was computed."""
@@ -74,7 +75,7 @@ def _empty_ones(config: Config) -> dict[str, Any]:
     """The settings whose empty value means that another one is taken."""
     derived = {
         "guiServer.apiServerUrl": f"http://localhost:{config.number('apiServer.port')}",
-        "bootstrapServer.params.xdsHost": config.text("general.advertisedHostname"),
+        "bootstrapServer.params.xdsHost": in_url(config.text("general.advertisedHostname")),
         "bootstrapServer.params.xdsPort": config.number("xdsServer.grpcPort"),
     }
     return {path: value for path, value in derived.items() if not config.value(path)}

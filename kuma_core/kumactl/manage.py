@@ -144,6 +144,6 @@ def _rotations(mesh: str) -> str:
 
 
 def _safe(text: Any) -> str:
-    from kuma_core.kumactl.http import printable
+    from kuma_core.http_client import printable
 
     return printable(text)

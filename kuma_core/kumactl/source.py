@@ -104,12 +104,12 @@ def _unreadable(path: str, error: OSError | ValueError) -> KumaError:
 
 
 def _url(url: str, limit: int) -> bytes:
-    from kuma_core.kumactl.http import HttpFailure, exchange, printable
+    from kuma_core.http_client import HttpFailure, Rules, exchange, printable
 
     try:
-        answer = exchange("GET", url, {}, None, URL_TIMEOUT, limit, follow_redirects=True)
+        answer = exchange("GET", url, {}, None, Rules(URL_TIMEOUT, limit, follow_redirects=True))
     except HttpFailure as error:
-        raise KumaError(f"error with GET http request: {url}: {error}") from None
+        raise KumaError(f"error with GET http request: {url}: {error.phrase}") from None
     if answer.status != 200:
         said = f"({answer.status}): {printable(answer.text())[:200]}"
         raise KumaError(f"error with GET http request: {url}: {said}")

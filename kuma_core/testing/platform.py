@@ -5,18 +5,17 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
-from kuma_core import builtin
+from kuma_core import builtin, http_client
 from kuma_core.auth.contract import tokens_enabled
 from kuma_core.builtin.autoconfiguration import autoconfigured
 from kuma_core.config import build_config
+from kuma_core.http_client import HttpFailure, Rules, exchange
 from kuma_core.plugin.catalog import Catalog, build_catalog
 from kuma_core.plugin.loader import Plugin, State
 from kuma_core.runtime.platform import Platform
@@ -31,6 +30,7 @@ PORTS = (
     "adminServer.local.port",
     "sdsServer.grpcPort",
 )
+RULES = Rules(timeout=30, limit=256 * 1024 * 1024)
 OLD_SECTION = "KUMA_DATAPLANE_TOKEN_SERVER_"
 
 
@@ -72,18 +72,8 @@ class RunningPlatform:
     def request(self, method: str, path: str, body: Any = None, port: int = 0, **headers: str) -> Answer:
         """Any request to the REST API, or to the HTTP server on another port."""
         data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
-        request = urllib.request.Request(
-            f"http://127.0.0.1:{port or self.api}{path}",
-            data=data,
-            method=method,
-            headers={"Content-Type": "application/json", **headers},
-        )
-        try:
-            with urllib.request.urlopen(request, timeout=30) as response:
-                return _answer(response.status, response.headers, response.read())
-        except urllib.error.HTTPError as error:
-            with error:
-                return _answer(error.code, error.headers, error.read())
+        url = f"http://127.0.0.1:{port or self.api}{path}"
+        return _answer(exchange(method, url, {"Content-Type": "application/json", **headers}, data, RULES))
 
     def credential(self, node_id: str) -> str:
         """The token of a proxy by its node id; empty if none is asked for, or nobody can read the id."""
@@ -113,9 +103,10 @@ class RunningPlatform:
             assert answer.status in (200, 201), answer
 
 
-def _answer(status: int, headers: Any, body: bytes) -> Answer:
-    is_json = "json" in (headers.get("Content-Type") or "") and body
-    return Answer(status, dict(headers), json.loads(body) if is_json else body.decode())
+def _answer(found: http_client.Answer) -> Answer:
+    is_json = "json" in (found.header("Content-Type") or "") and found.body
+    value = json.loads(found.body) if is_json else found.body.decode()
+    return Answer(found.status, dict(found.headers), value)
 
 
 def make_catalog(plugins: Iterable[ModuleType | Any]) -> Catalog:
@@ -170,8 +161,10 @@ def _running(plugins: list[ModuleType | Any], settings: dict[str, str]) -> Itera
 
 def _ready(platform: Platform) -> bool:
     port = platform.config.number("xdsServer.diagnosticsPort")
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/ready", timeout=5) as response:
-        return bool(response.status == 200)
+    try:
+        return exchange("GET", f"http://127.0.0.1:{port}/ready", {}, None, Rules(5, 1024)).status == 200
+    except HttpFailure:
+        return False
 
 
 class _Thread(threading.Thread):

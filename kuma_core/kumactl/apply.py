@@ -128,11 +128,26 @@ def _read(given: Sequence[str], variables: Mapping[str, str], strict: bool) -> l
 
 
 def _documents(text: str, name: str, variables: Mapping[str, str], strict: bool) -> list[Document]:
-    from kuma_core.documents import load_documents
     from kuma_core.kumactl import template
 
-    values = load_documents(template.render(text, variables, name, strict), name)
+    documents = _load(template.render(text, variables, name, strict, warn), name)
+    template.refuse_added(text, variables, name, _count)
+    return documents
+
+
+def _load(text: str, name: str) -> list[Document]:
+    from kuma_core.documents import load_documents
+
+    values = load_documents(text, name)
     return [Document(value, f"document {number} of {name}") for number, value in enumerate(values, start=1)]
+
+
+def _count(text: str) -> int | None:
+    """How many resources a text holds; None if it cannot be read."""
+    try:
+        return sum(len(list(_items(document))) for document in _load(text, ""))
+    except KumaError:
+        return None
 
 
 def _items(document: Document) -> Iterator[Document]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from kuma_core.commandline import tell
 from kuma_core.errors import KumaError
 from kuma_core.kumactl.dry_run import VALIDATE, XDS, DryRunCommand, Report, check_output, dry_run_option
 from kuma_core.kumactl.output import output_option
@@ -243,9 +244,9 @@ def _each(planned: Sequence[Planned], act: Callable[[Planned], None], done_to: s
             act(resource)
         except ApiError as error:
             failed += 1
-            click.echo(f"failed {resource}: {error}", err=True)
+            tell(f"failed {resource}: {error}")
         except Unreachable as error:
-            click.echo(f"failed {resource}: {error}", err=True)
+            tell(f"failed {resource}: {error}")
             raise KumaError(_summary(failed + len(planned) - done, len(planned), done_to)) from None
     if failed:
         raise KumaError(_summary(failed, len(planned), done_to))

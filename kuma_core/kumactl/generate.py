@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import click
@@ -24,7 +25,7 @@ def generate() -> None:
 @click.option("--valid-for", metavar="DURATION", help="How long, such as 24h. [default: for ever]")
 @pass_session
 def dataplane_token(session: Session, dataplane: str, valid_for: str | None) -> None:
-    """Print the token with which a dataplane proves its name; it ends without a newline.
+    """Print the token with which a dataplane proves its name; in a file or a pipe it ends without a newline.
 
     Neither the dataplane nor its mesh has to exist yet.
     """
@@ -40,7 +41,7 @@ def dataplane_token(session: Session, dataplane: str, valid_for: str | None) -> 
         answer = client.send("POST", "/tokens", request)
     except ApiError as error:
         raise admin.refused("failed to generate a dataplane token", error) from None
-    click.echo(printable(answer.text()), nl=False)
+    click.echo(printable(answer.text()), nl=sys.stdout.isatty())
 
 
 def _duration(text: str) -> str:

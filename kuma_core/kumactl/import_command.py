@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from kuma_core.commandline import tell
 from kuma_core.errors import KumaError
 from kuma_core.kumactl.session import Session, pass_session, warn
 from kuma_core.model import Scope
@@ -151,7 +152,7 @@ def _send(planned: Sequence[Planned], client: Client) -> Counter[str]:
         try:
             result = (quiet if resource.kind.name == MESH else client).put(resource.path, resource.value)
         except (ApiError, Unreachable) as error:
-            click.echo(f"failed {resource}: {error}", err=True)
+            tell(f"failed {resource}: {error}")
             if isinstance(error, Unreachable):
                 results["failed"] += len(planned) - done
                 return results

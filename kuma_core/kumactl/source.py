@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 
+from kuma_core.commandline import tell
 from kuma_core.errors import KumaError
 from kuma_core.kumactl.files import reason
 
@@ -87,7 +88,7 @@ def _decoded(data: bytes, name: str) -> str:
 
 def _standard_input(limit: int) -> bytes:
     if sys.stdin.isatty():
-        print("Reading from standard input; end it with Ctrl-D.", file=sys.stderr)
+        tell("Reading from standard input; end it with Ctrl-D.")
     return sys.stdin.buffer.read(limit + 1)
 
 

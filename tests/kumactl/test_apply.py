@@ -137,6 +137,7 @@ def test_folders_are_bounded(
 
 
 def test_7_4_what_get_prints_can_be_applied(connected: Call, server: FakeServer) -> None:
+    server.items["/meshes/default"] = {"type": "Mesh", "name": "default"}
     for name in "ab":
         server.items[f"/meshes/default/greetings/{name}"] = {
             "type": "Greeting",

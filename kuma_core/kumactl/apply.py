@@ -93,7 +93,7 @@ def apply(
     check_output(output, dry_run)
     documents = _read(given, variables, strict)
     client = session.client()
-    planned = _plan(documents, client)
+    planned = _plan(documents, client, dry_run)
     if session.mesh_flag and any(p.kind.scope is Scope.MESH for p in planned):
         warn("apply does not use --mesh: each document names its own mesh")
     say = _silent if quiet else click.echo
@@ -162,11 +162,13 @@ def _items(document: Document) -> Iterator[Document]:
         yield Document(item, f"items[{index}] in {document.where}")
 
 
-def _plan(documents: Sequence[Document], client: Client) -> list[Planned]:
+def _plan(documents: Sequence[Document], client: Client, dry_run: str) -> list[Planned]:
     """All documents checked; one error for all that is wrong with them."""
     from kuma_core.kumactl import kinds as kinds_module
 
     kinds = kinds_module.fetch(client)
+    if dry_run == XDS:
+        kinds.check_dry_run()
     planned, problems = [], []
     for document in documents:
         try:

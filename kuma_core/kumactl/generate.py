@@ -41,7 +41,25 @@ def dataplane_token(session: Session, dataplane: str, valid_for: str | None) -> 
         answer = client.send("POST", "/tokens", request)
     except ApiError as error:
         raise admin.refused("failed to generate a dataplane token", error) from None
+    if valid_for is not None and _never_ends(answer.text()):
+        raise KumaError(
+            "the control plane made a token that never ends: it does not know --valid-for. The token is not shown; "
+            "upgrade the control plane, or leave --valid-for out"
+        )
     click.echo(printable(answer.text()), nl=sys.stdout.isatty())
+
+
+def _never_ends(token: str) -> bool:
+    """Whether a token says of itself that it has no end; what is no JWT says nothing."""
+    import json
+    from base64 import urlsafe_b64decode
+
+    try:
+        payload = token.split(".")[1]
+        claims = json.loads(urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    except (IndexError, ValueError):
+        return False
+    return isinstance(claims, dict) and "exp" not in claims
 
 
 def _duration(text: str) -> str:

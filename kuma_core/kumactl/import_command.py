@@ -84,6 +84,10 @@ def _plan(content: Content, client: Client) -> list[Planned]:
     from kuma_core.kumactl.apply import plan
 
     kinds = kinds_module.fetch(client)
+    if kinds.older:
+        raise KumaError(
+            f"{kinds.older} takes no import, for it cannot check before it writes; use kumactl apply -f"
+        )
     planned: dict[str, Planned] = {}
     problems = []
     for value, where in content.documents:

@@ -70,10 +70,17 @@ class RunningPlatform:
         return self.request("DELETE", path)
 
     def request(self, method: str, path: str, body: Any = None, port: int = 0, **headers: str) -> Answer:
-        """Any request to the REST API, or to the HTTP server on another port."""
+        """Any request to the REST API, or to the HTTP server on another port.
+
+        Raises ConnectionError where no whole answer comes.
+        """
         data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
         url = f"http://127.0.0.1:{port or self.api}{path}"
-        return _answer(exchange(method, url, {"Content-Type": "application/json", **headers}, data, RULES))
+        sent = {"Content-Type": "application/json", **headers}
+        try:
+            return _answer(exchange(method, url, sent, data, RULES))
+        except HttpFailure as error:
+            raise ConnectionError(f"{method} {url}: {error}") from error
 
     def credential(self, node_id: str) -> str:
         """The token of a proxy by its node id; empty if none is asked for, or nobody can read the id."""

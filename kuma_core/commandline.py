@@ -10,7 +10,6 @@ import difflib
 import os
 import platform
 import sys
-import traceback
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, NoReturn, TextIO
@@ -206,7 +205,9 @@ def exit_code(root: click.Command, argv: Sequence[str] | None = None) -> int:
 
 def _is_of_output(error: OSError) -> bool:
     """Whether it was raised while something was printed: all that we print goes through ``click.echo``."""
-    return any(frame.f_code is click.echo.__code__ for frame, _ in traceback.walk_tb(error.__traceback__))
+    from traceback import walk_tb
+
+    return any(frame.f_code is click.echo.__code__ for frame, _ in walk_tb(error.__traceback__))
 
 
 def _drop(stream: TextIO) -> None:

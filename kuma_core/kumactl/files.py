@@ -11,6 +11,7 @@ import os
 import stat
 import sys
 from contextlib import suppress
+from typing import BinaryIO
 
 from kuma_core.errors import KumaError
 
@@ -94,9 +95,16 @@ def bounded_text(path: str, what: str, limit: int, otherwise: str, stdin: bool =
     return text
 
 
+def standard_input() -> BinaryIO:
+    """Standard input as bytes; OSError where there is none."""
+    if sys.stdin is None:
+        raise OSError(errno.EBADF, "it is closed")
+    return sys.stdin.buffer
+
+
 def _bounded(path: str, limit: int, stdin: bool) -> bytes:
     """What a file holds, or the beginning of it that is one byte longer than it may be."""
     if stdin and path == "-":
-        return sys.stdin.buffer.read(limit + 1)
+        return standard_input().read(limit + 1)
     with open(path, "rb") as file:
         return file.read(limit + 1)

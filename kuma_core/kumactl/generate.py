@@ -46,7 +46,7 @@ def dataplane_token(session: Session, dataplane: str, valid_for: str | None) -> 
             "the control plane made a token that never ends: it does not know --valid-for. The token is not shown; "
             "upgrade the control plane, or leave --valid-for out"
         )
-    click.echo(printable(answer.text()), nl=sys.stdout.isatty())
+    click.echo(printable(answer.text()), nl=bool(sys.stdout and sys.stdout.isatty()))
 
 
 def _never_ends(token: str) -> bool:

@@ -13,6 +13,7 @@ from typing import Any
 
 from kuma_core.commandline import tell
 from kuma_core.errors import KumaError
+from kuma_core.http_client import printable
 from kuma_core.kumactl import kuma_0_3
 from kuma_core.kumactl.client import ApiError, Client, Unreachable, check_steps, item_path, known_shape
 from kuma_core.model import CellFormat, Column, Scope
@@ -132,7 +133,7 @@ def _of_kuma_0_3(client: Client) -> Kinds:
     with suppress(ApiError):
         index = client.get("/")
         if index.get("tagline") == "Kuma" and kuma_0_3.is_version(index.get("version")):
-            older = f"Kuma {index['version']} at {client.url}"
+            older = printable(f"Kuma {index['version']} at {client.url}")
             tell(f"Note: {older} does not tell which kinds it has; kumactl takes those of Kuma 0.3")
             return Kinds([_kind(kind) for kind in kuma_0_3.KINDS], older)
     raise Unreachable(f"{client.url}/kinds is not there: this is not a control plane of ours")

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Iterator, Sequence
 
 from kuma_core.commandline import tell
 from kuma_core.errors import KumaError
-from kuma_core.kumactl.files import reason
+from kuma_core.kumactl.files import reason, standard_input
 
 MAX_SOURCE = 16 * 1024 * 1024
 """Bytes of a file, of standard input or of what a URL answers; more is refused."""
@@ -87,9 +86,13 @@ def _decoded(data: bytes, name: str) -> str:
 
 
 def _standard_input(limit: int) -> bytes:
-    if sys.stdin.isatty():
-        tell("Reading from standard input; end it with Ctrl-D.")
-    return sys.stdin.buffer.read(limit + 1)
+    try:
+        stream = standard_input()
+        if stream.isatty():
+            tell("Reading from standard input; end it with Ctrl-D.")
+        return stream.read(limit + 1)
+    except OSError as error:
+        raise KumaError(f"cannot read standard input: {reason(error)}") from None
 
 
 def _file(path: str, limit: int) -> bytes:

@@ -212,3 +212,27 @@ def test_on_a_terminal_a_token_ends_its_line(home: Path, cp: RunningPlatform) ->
     finally:
         os.close(ours)
         os.close(its)
+
+
+@pytest.mark.parametrize(
+    "argv", [("apply",), ("revoke", "dataplane-token", "--token-file=-"), ("import", "-f", "-")]
+)
+@pytest.mark.parametrize(("given", "reason"), [("<&-", "it is closed"), ("0>/dev/null", "Bad file descriptor")])
+def test_input_that_cannot_be_read_is_a_sentence(
+    home: Path, argv: tuple[str, ...], given: str, reason: str
+) -> None:
+    command = f'exec "$0" -c "$1" {" ".join(argv)} {given}'
+    env = {**os.environ, "HOME": str(home)}
+    done = run(
+        ["bash", "-c", command, sys.executable, KUMACTL], capture_output=True, text=True, env=env, timeout=60
+    )
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+    assert done.stderr.endswith(f": {reason}\n")
+
+
+def test_a_token_for_nobody_is_no_traceback(home: Path, cp: RunningPlatform) -> None:
+    configure(home, cp.api_url)
+    command = 'exec "$0" -c "$1" generate dataplane-token --name=x >&-'
+    env = {**os.environ, "HOME": str(home)}
+    done = run(["bash", "-c", command, sys.executable, KUMACTL], stderr=PIPE, text=True, env=env, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")

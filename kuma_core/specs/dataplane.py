@@ -18,6 +18,9 @@ from kuma_core.specs.interfaces import (
 )
 from kuma_core.specs.metrics import HIGHEST_PORT, Metrics, metrics_problems
 
+DATAPLANE = "Dataplane"
+"""The kind."""
+
 SERVICE = "service"
 NO_TAGS: Mapping[str, str] = MappingProxyType({})
 

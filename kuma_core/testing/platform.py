@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
-from kuma_core import builtin, http_client
-from kuma_core.auth.contract import tokens_enabled
-from kuma_core.builtin.autoconfiguration import autoconfigured
+from kuma_core import http_client
+from kuma_core.builtin import FEATURES
+from kuma_core.builtin.configuration.autoconfiguration import autoconfigured
+from kuma_core.builtin.tokens.contract import tokens_enabled
 from kuma_core.config import build_config
 from kuma_core.http_client import HttpFailure, Rules, exchange
 from kuma_core.plugin.catalog import Catalog, build_catalog
@@ -89,10 +90,14 @@ class RunningPlatform:
             return ""
         return self.token(name, mesh)
 
+    def offer(self, plugin: str, contract: type[Any] = object) -> Any:
+        """What a plugin of this control plane offers to others."""
+        return self.platform.core.offer(plugin, contract)
+
     @property
     def trusted(self) -> bytes:
         """The certificate to trust the gRPC servers by, in PEM; empty where the ADS port speaks no TLS."""
-        root: str = self.platform.servers.bootstrap.root
+        root: str = self.platform.core.proxies.bootstrap.root
         return root.encode()
 
     def token(self, name: str, mesh: str = "default") -> str:
@@ -122,7 +127,7 @@ def make_catalog(plugins: Iterable[ModuleType | Any]) -> Catalog:
         Plugin(getattr(module, "__name__", repr(module)), "test", "0", State.LOADED, module=module)
         for module in plugins
     ]
-    return build_catalog(builtin, loaded)
+    return build_catalog(FEATURES, loaded)
 
 
 Parts = tuple[list[ModuleType | Any], dict[str, str]]
@@ -147,7 +152,7 @@ def running_platform(
 @contextmanager
 def _running(plugins: list[ModuleType | Any], settings: dict[str, str]) -> Iterator[RunningPlatform]:
     catalog = make_catalog(plugins)
-    environ = {item.env: str(free_port()) for item in catalog.settings if item.path in PORTS}
+    environ = {item.env: str(free_port()) for item in catalog.settings if item.path in _ports(catalog)}
     if any(name.startswith(OLD_SECTION) for name in settings):  # which wins, with a port of its own
         environ[f"{OLD_SECTION}LOCAL_PORT"] = str(free_port())
     environ |= {"KUMA_API_SERVER_INTERFACE": "127.0.0.1", **settings}
@@ -164,6 +169,13 @@ def _running(plugins: list[ModuleType | Any], settings: dict[str, str]) -> Itera
         platform.stop()
         thread.join(timeout=20)
         assert not thread.is_alive(), "the control plane did not stop"
+
+
+def _ports(catalog: Catalog) -> set[str]:
+    """The settings with the ports of the kernel's servers, and of those that plugins bring."""
+    kernel = {item.path for item in make_catalog([]).settings}
+    brought = {item.path for item in catalog.settings} - kernel
+    return {*PORTS, *(path for path in brought if path.endswith(".port"))}
 
 
 def _ready(platform: Platform) -> bool:

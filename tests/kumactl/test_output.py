@@ -217,7 +217,9 @@ def test_on_a_terminal_a_token_ends_its_line(home: Path, cp: RunningPlatform) ->
 @pytest.mark.parametrize(
     "argv", [("apply",), ("revoke", "dataplane-token", "--token-file=-"), ("import", "-f", "-")]
 )
-@pytest.mark.parametrize(("given", "reason"), [("<&-", "it is closed"), ("0>/dev/null", "Bad file descriptor")])
+@pytest.mark.parametrize(
+    ("given", "reason"), [("<&-", "it is closed"), ("0>/dev/null", "Bad file descriptor")]
+)
 def test_input_that_cannot_be_read_is_a_sentence(
     home: Path, argv: tuple[str, ...], given: str, reason: str
 ) -> None:

@@ -22,6 +22,7 @@ ROWS: dict[str, int] = {
     "durations": 0,
     "documents": 0,
     "commandline": 0,
+    "http_client": 0,
     "kinds": 0,
     "hosts": 0,
     "specs": 1,

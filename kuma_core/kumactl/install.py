@@ -38,7 +38,7 @@ def install() -> None:
 def database_schema(session: Session, target: str) -> None:
     """Print the SQL that prepares a database, to be piped into psql. Running it again changes nothing."""
     session.prepare()
-    click.echo(_schema(target), nl=False)
+    click.echo(_schema(target).removesuffix("\n"))
 
 
 def _schema(target: str) -> str:

@@ -96,7 +96,7 @@ def add(session: Session, key_file: str, cert_file: str) -> None:
         entry = json.loads(answer.body)["id"]
     except (ValueError, TypeError, KeyError, RecursionError):
         raise KumaError("the admin server took the certificate, but did not answer with its id") from None
-    click.echo(f'added certificate "{_safe(str(entry))}"', nl=False)
+    click.echo(f'added certificate "{_safe(str(entry))}"')
 
 
 @certificates.command("list", short_help="List the signing certificates.")
@@ -122,7 +122,7 @@ def list_(session: Session) -> None:
 def delete(session: Session, id_: str) -> None:
     """Delete a signing certificate of a mesh."""
     _client(session).send("DELETE", _path(session.mesh) + "/" + quote(id_, safe=""))
-    click.echo(f'removed certificate "{id_}"', nl=False)
+    click.echo(f'removed certificate "{id_}"')
 
 
 def _client(session: Session) -> Client:
@@ -144,6 +144,6 @@ def _rotations(mesh: str) -> str:
 
 
 def _safe(text: Any) -> str:
-    from kuma_core.kumactl.http import printable
+    from kuma_core.http_client import printable
 
     return printable(text)

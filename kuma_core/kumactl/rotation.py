@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from kuma_core.http_client import printable
 from kuma_core.kumactl.client import ApiError, Unreachable, known_shape
-from kuma_core.kumactl.http import printable
 
 if TYPE_CHECKING:
     from kuma_core.kumactl.client import Client

@@ -335,7 +335,7 @@ def test_an_unreachable_control_plane_is_told_with_url_and_next_step(start: Star
     dp = start(KUMA_DP, "run", "--name=web-1", f"--cp-address={url}/")
     assert dp.end() == 1
     assert dp.err == (
-        f"Error: could retrieve catalog: could not execute the request: {url}/catalog: Connection refused. "
+        f"Error: could not retrieve the catalog: could not execute the request: {url}/catalog: Connection refused. "
         "Start kuma-cp, or name the URL of its API server with --cp-address.\n"
     )
 

@@ -41,7 +41,8 @@ def _admin_server(config: Config) -> Config:
     ignored = f"; ignored: {', '.join(said)}" if said else ""
     notice = (
         f"the section {DEPRECATED} is deprecated and takes the place of all of adminServer, because "
-        f"{', '.join(touched)} is set; move it to adminServer{ignored}"
+        f"{', '.join(touched)} {'is' if len(touched) == 1 else 'are'} set; move "
+        f"{'it' if len(touched) == 1 else 'them'} to adminServer{ignored}"
     )
     return config.changed(values, f"{SOURCE} ({DEPRECATED})", [notice])
 

@@ -40,6 +40,8 @@ from kuma_core.runtime.http import HttpServer, bind
 from kuma_core.runtime.leadership import LEADER, LENGTH_SECONDS, Leadership
 from kuma_core.runtime.metrics import Collector, renderer
 from kuma_core.runtime.secrets_at_rest import open_secrets
+from kuma_core.specs.dataplane import DataplaneSpec
+from kuma_core.xds.admin_port import choose_admin_port
 from kuma_core.xds.bootstrap import bootstrap_yaml
 from kuma_core.xds.contract import Proxy
 from kuma_core.xds.preview import Preview
@@ -268,5 +270,17 @@ class _BootstrapMaker:
     def __call__(self, request: BootstrapRequest) -> str:
         dataplane = self._resources.get(ResourceKey(DATAPLANE, request.mesh, request.name))
         proxy = Proxy(request.mesh, request.name)
-        paths = (request.token_path, request.log_pipe)
-        return bootstrap_yaml(proxy, dataplane.spec, self._params, request.admin_port, *paths)
+        port = self._admin_port(request, dataplane.spec)
+        told = (request.token_path, request.log_pipe, request.log_files)
+        return bootstrap_yaml(proxy, dataplane.spec, self._params, port, *told)
+
+    def _admin_port(self, request: BootstrapRequest, dataplane: DataplaneSpec) -> int:
+        mesh = self._resources.find(ResourceKey(MESH, request.mesh, request.mesh))
+        params = self._params
+        return choose_admin_port(
+            request.admin_ports,
+            params.admin_port,
+            params.admin_address,
+            dataplane,
+            mesh.spec.metrics if mesh else None,
+        )

@@ -134,6 +134,7 @@ class Machine:
         self._folder = folder
         self._stack = stack
         self.drain_seconds = 30
+        self.kuma_dp = [str(BIN / "kuma-dp")]
 
     def service(self, name: str) -> int:
         """Run a service; returns its port."""
@@ -155,7 +156,7 @@ class Machine:
         api_url = api_url or self.cp.api_url
         token = token_text or dataplane_token(api_url, name, mesh)
         command = [
-            str(BIN / "kuma-dp"),
+            *self.kuma_dp,
             "run",
             f"--name={name}",
             f"--mesh={mesh}",

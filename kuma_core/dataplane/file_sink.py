@@ -60,11 +60,20 @@ class FileSink(Sink):
 
 
 def _sentence(path: str, reason: str) -> str:
-    where = path if os.path.isabs(path) else f'"{path}", which is {os.path.abspath(path)},'
+    where = _shown(os.path.abspath(path))
+    if not os.path.isabs(path):
+        where += (
+            f' ("{path}" in the folder of kuma-dp)' if path.isprintable() else " (in the folder of kuma-dp)"
+        )
     return (
         f"could not write the access log {where}: {reason}. Traffic goes on; up to {LARGEST_QUEUE // 1024} KiB of "
         "records wait for the file, the oldest are dropped. Make its folder writable, or name another path in the Mesh."
     )
+
+
+def _shown(path: str) -> str:
+    """The path; as Python writes it if it has characters that a terminal would obey, or cannot show."""
+    return path if path.isprintable() else repr(path)
 
 
 def _stamp(file: str | int) -> tuple[int, int] | None:

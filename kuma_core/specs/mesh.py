@@ -102,7 +102,7 @@ class LoggingBackend(Spec):
 
 
 _RELATIVE = (
-    "is no absolute path: every kuma-dp begins it in the folder that it was started in, and neither ~ nor ${…} is "
+    "is no absolute path: every kuma-dp begins it in the folder that it was started in, and neither ~ nor ${HOME} is "
     "replaced; begin it with /"
 )
 

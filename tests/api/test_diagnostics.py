@@ -71,7 +71,7 @@ def test_a_store_that_fails_makes_it_unready_with_the_reason(
 def test_counters_move(cp: RunningPlatform) -> None:
     assert metric(cp, "kuma_resources", kind="Dataplane") == 0
     before = metric(cp, "kuma_xds_generated_snapshots_total")
-    cp.apply(mesh("shop"), dataplane("web-1", inbound("127.0.0.1:80:80", "web"), mesh="shop"))
+    cp.apply(mesh("shop"), dataplane("web-1", inbound("127.0.0.1:80:8080", "web"), mesh="shop"))
     assert metric(cp, "kuma_resources", kind="Dataplane") == 1
     with fleet(cp) as envoys:
         envoys.connect(DeltaClient("shop.web-1"))

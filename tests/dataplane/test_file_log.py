@@ -115,7 +115,6 @@ def test_a_missing_folder_is_told_once_and_the_log_comes_when_it_is_there(
         ("~/access.log", "No such file or directory"),
         ("${HOME}/access.log", "No such file or directory"),
         ("x" * 300, "File name too long"),
-        ("nul\0", "embedded null byte"),
         ("pipe", "No such device or address"),
     ],
 )
@@ -133,11 +132,19 @@ def test_what_cannot_be_opened_is_told_and_holds_nobody_up(
     running.write(file_record(path, "x"))
     [line] = wait_for(told.lines, "a warning")
     assert line.startswith(
-        f'Warning: could not write the access log "{path}", which is {os.path.abspath(path)},'
+        f"Warning: could not write the access log {os.path.abspath(path)} "
+        f'("{path}" in the folder of kuma-dp): {reason}. Traffic goes on'
     )
-    assert f": {reason}. Traffic goes on" in line
     running.write(file_record(tmp_path / "good", "y"))
     wait_for(is_text(tmp_path / "good", "y"), "the record for a file that can be opened")
+
+
+def test_a_path_cannot_write_to_the_terminal(running: Running, tmp_path: Path, told: Told) -> None:
+    running.write(file_record(tmp_path / "missing" / "\n\x07", "x") + b"\x1e\x1c/missing/\xff\x1fx")
+    running.write(file_record("nul\0", "x"))
+    lines = wait_for(lambda: len(found := told.lines()) == 3 and found, "three warnings")
+    assert any("embedded null byte" in line for line in lines), lines
+    assert all(line.startswith("Warning: ") and line.isprintable() for line in lines), lines
 
 
 def test_a_relative_path_begins_in_the_folder_of_kuma_dp(

@@ -232,7 +232,7 @@ def test_what_the_rule_allows(module: str, target: str) -> None:
         ("kuma_core.model", "kuma_core.resources.manager.ResourceManager"),
         ("kuma_core.resources.manager", "kuma_core.api.app"),
         ("kuma_core.api.app", "kuma_core.xds.snapshot"),
-        ("kuma_core.xds.views", "kuma_core.api.errors"),
+        ("kuma_core.xds.mesh_views", "kuma_core.api.errors"),
         ("kuma_core.resources.contract", "kuma_core.resources.manager"),
         ("kuma_core.kumactl.get", "kuma_core.plugin.loader"),
         ("kuma_core.runtime.platform", "kuma_core.testing.ports"),

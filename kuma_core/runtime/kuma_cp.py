@@ -56,7 +56,7 @@ def list_plugins(plugins: str | None, output: str) -> None:
 
 def describe(plugins: list[Plugin]) -> list[dict[str, Any]]:
     """What ``kuma-cp plugins`` shows of each plugin. One that breaks when it is asked is shown as broken."""
-    from kuma_core import builtin
+    from kuma_core.builtin import FEATURES
     from kuma_core.plugin.catalog import build_catalog
 
     rows: list[dict[str, Any]] = []
@@ -65,7 +65,7 @@ def describe(plugins: list[Plugin]) -> list[dict[str, Any]]:
         provides: tuple[str, ...] = ()
         if state is State.LOADED:
             try:
-                provides = build_catalog(builtin, [plugin]).provides[plugin.name]
+                provides = build_catalog(FEATURES, [plugin]).provides[plugin.name]
             except PluginError as error:
                 state, problem = State.BROKEN, str(error)
         rows.append(

@@ -38,8 +38,8 @@ def chosen_catalog(flag: str | None) -> Catalog:
 
 def load_catalog(plugins: list[Plugin]) -> Catalog:
     """The catalog of usable plugins; raises ``PluginError`` for the first one that is not."""
-    from kuma_core import builtin
+    from kuma_core.builtin import FEATURES
     from kuma_core.plugin.catalog import build_catalog
 
     refuse_unusable(plugins)
-    return build_catalog(builtin, plugins)
+    return build_catalog(FEATURES, plugins)

@@ -23,6 +23,9 @@ from kuma_core.specs.tags import ANY
 
 T = TypeVar("T")
 
+DATAPLANE = "Dataplane"
+"""The kind."""
+
 SERVICE = "service"
 REDIRECT_PORT = "networking.transparentProxying.redirectPort"
 NO_TAGS: Mapping[str, str] = MappingProxyType({})

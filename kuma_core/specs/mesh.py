@@ -12,6 +12,9 @@ from kuma_core.errors import Severity, Violation
 from kuma_core.specs.base import Spec
 from kuma_core.specs.metrics import Metrics, metrics_problems, metrics_with_defaults
 
+MESH = "Mesh"
+"""The kind."""
+
 BUILTIN_CA = "builtin"
 
 WITHOUT_CONTENT = (BUILTIN_CA, "provided")

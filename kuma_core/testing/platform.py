@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
-from kuma_core import builtin
-from kuma_core.auth.contract import tokens_enabled
-from kuma_core.builtin.autoconfiguration import autoconfigured
+from kuma_core.builtin import FEATURES
+from kuma_core.builtin.configuration.autoconfiguration import autoconfigured
+from kuma_core.builtin.tokens.contract import tokens_enabled
 from kuma_core.config import build_config
 from kuma_core.plugin.catalog import Catalog, build_catalog
 from kuma_core.plugin.loader import Plugin, State
@@ -92,10 +92,14 @@ class RunningPlatform:
             return ""
         return self.token(name, mesh)
 
+    def offer(self, plugin: str, contract: type[Any] = object) -> Any:
+        """What a plugin of this control plane offers to others."""
+        return self.platform.core.offer(plugin, contract)
+
     @property
     def trusted(self) -> bytes:
         """The certificate to trust the gRPC servers by, in PEM; empty where the ADS port speaks no TLS."""
-        root: str = self.platform.servers.bootstrap.root
+        root: str = self.platform.core.proxies.bootstrap.root
         return root.encode()
 
     def token(self, name: str, mesh: str = "default") -> str:
@@ -124,7 +128,7 @@ def make_catalog(plugins: Iterable[ModuleType | Any]) -> Catalog:
         Plugin(getattr(module, "__name__", repr(module)), "test", "0", State.LOADED, module=module)
         for module in plugins
     ]
-    return build_catalog(builtin, loaded)
+    return build_catalog(FEATURES, loaded)
 
 
 Parts = tuple[list[ModuleType | Any], dict[str, str]]

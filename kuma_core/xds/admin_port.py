@@ -7,8 +7,10 @@ from collections.abc import Iterable, Sequence
 from kuma_core.errors import InvalidResource, Violation
 from kuma_core.specs.dataplane import DataplaneSpec
 from kuma_core.specs.interfaces import ANY_ADDRESS
-from kuma_core.specs.metrics import Metrics, offered_metrics
+from kuma_core.specs.mesh import MeshSpec
+from kuma_core.specs.metrics import Prometheus, offered_metrics
 from kuma_core.specs.places import Place
+from kuma_core.xds.bootstrap import BootstrapParams
 
 FIELD = "adminPort"
 BY_FLAG = "name another one with --admin-port (KUMA_DATAPLANE_ADMIN_PORT)"
@@ -18,16 +20,18 @@ BY_CONFIGURATION = (
 
 
 def choose_admin_port(
-    wanted: Sequence[int], default: int, address: str, dataplane: DataplaneSpec, mesh: Metrics | None
+    wanted: Sequence[int], params: BootstrapParams, dataplane: DataplaneSpec, mesh: MeshSpec | None
 ) -> int:
-    """The first of the ports wanted, else the default, on which the API disturbs nothing; 0 for no API.
+    """The first of the ports wanted, else that of the parameters, on which the API disturbs nothing; 0 for no API.
 
     Raises ``InvalidResource`` if there is none: others would find Envoy's API where they look for the service.
     """
-    ports, advice = (wanted, BY_FLAG) if wanted else ((default,) if default else (), BY_CONFIGURATION)
+    default = (params.admin_port,) if params.admin_port else ()
+    ports, advice = (wanted, BY_FLAG) if wanted else (default, BY_CONFIGURATION)
+    metrics = offered_metrics(mesh.metrics if mesh else None, dataplane.metrics)
     problems = []
     for port in ports:
-        problem = _problem(Place(FIELD, address, port), dataplane, mesh)
+        problem = _problem(Place(FIELD, params.admin_address, port), dataplane, metrics)
         if not problem:
             return port
         problems.append(problem)
@@ -41,7 +45,7 @@ def _told(problems: Sequence[str], advice: str) -> str:
     return f"{problems[0]}{others}; {advice}"
 
 
-def _problem(admin: Place, dataplane: DataplaneSpec, mesh: Metrics | None) -> str:
+def _problem(admin: Place, dataplane: DataplaneSpec, metrics: Prometheus | None) -> str:
     """What the port is used for already; empty if nothing."""
     if found := _first(admin, dataplane.listeners()):
         return f"{admin.port} cannot be the port of Envoy's admin API, for the proxy listens at {found} ({found.field})"
@@ -50,7 +54,6 @@ def _problem(admin: Place, dataplane: DataplaneSpec, mesh: Metrics | None) -> st
             f"{admin.port} cannot be the port of Envoy's admin API, for others would reach the API instead of the "
             f"service at {found} ({found.field})"
         )
-    metrics = offered_metrics(mesh, dataplane.metrics)
     if metrics and admin.excludes(Place("metrics.prometheus.port", ANY_ADDRESS, metrics.port)):
         return (
             f"{admin.port} cannot be the port of Envoy's admin API, for the mesh has the proxy offer its metrics there "

@@ -1,9 +1,10 @@
-"""The configuration with which an Envoy starts: where the control plane is, who it is (data plane, 6.2)."""
+"""The configuration with which an Envoy starts: where the control plane is, who it is."""
 
 from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,10 +12,10 @@ import yaml
 
 from kuma_core.config import Config
 from kuma_core.errors import ConfigError
+from kuma_core.plugin.contract import BootstrapFragment, StaticCluster, StatsSink, StatsTag
 from kuma_core.specs.dataplane import DataplaneSpec
-from kuma_core.xds.contract import Proxy
 from kuma_core.xds.keepalive import KEEPALIVE
-from kuma_core.xds.proxy import ADMIN_PORT, LOG_FILES, LOG_PIPE, TOKEN_PATH
+from kuma_core.xds.proxy import ADMIN_PORT, LOG_FILES, LOG_PIPE, TOKEN_PATH, Proxy
 
 ADS_CLUSTER = "ads_cluster"
 _PLAIN_KEEPALIVE = {"interval": "15s", "timeout": "10s"}
@@ -94,8 +95,12 @@ def bootstrap_yaml(
     token_path: str,
     log_pipe: str,
     log_files: bool = False,
+    fragments: Iterable[BootstrapFragment] = (),
 ) -> str:
-    """The bootstrap of one proxy, as YAML with camelCase keys. ``admin_port`` 0: as the parameters say."""
+    """The bootstrap of one proxy, as YAML with camelCase keys. ``admin_port`` 0: as the parameters say.
+
+    ``fragments`` are what plugins add, each by a name of its own.
+    """
     port = admin_port or params.admin_port
     told: dict[str, str | int] = {
         ADMIN_PORT: port,
@@ -107,8 +112,7 @@ def bootstrap_yaml(
         "node": _node(proxy, dataplane, told),
         "dynamicResources": _dynamic_resources(params, token_path),
     }
-    if not params.root:
-        document["staticResources"] = {"clusters": [_ads_cluster(params)]}
+    document |= _merged(list(fragments))
     if port:
         document["admin"] = _admin(params, port)
     return yaml.dump(_quoted(document), Dumper=_Dumper, width=2**31, allow_unicode=False)
@@ -217,7 +221,29 @@ def _google_grpc(params: BootstrapParams, token_path: str) -> dict[str, Any]:
     return grpc
 
 
-def _ads_cluster(params: BootstrapParams) -> dict[str, Any]:
+def _merged(fragments: list[BootstrapFragment]) -> dict[str, Any]:
+    """The parts of the bootstrap that plugins add to; those that nobody adds to are left out."""
+    clusters = [{"name": part.name, **part.config} for part in fragments if isinstance(part, StaticCluster)]
+    sinks = [
+        {"name": part.name, "typedConfig": dict(part.config)}
+        for part in fragments
+        if isinstance(part, StatsSink)
+    ]
+    tags = [_stats_tag(part) for part in fragments if isinstance(part, StatsTag)]
+    return {
+        **({"staticResources": {"clusters": clusters}} if clusters else {}),
+        **({"statsSinks": sinks} if sinks else {}),
+        **({"statsConfig": {"statsTags": tags}} if tags else {}),
+    }
+
+
+def _stats_tag(tag: StatsTag) -> dict[str, Any]:
+    said = {"regex": tag.regex} if tag.regex else {"fixedValue": tag.fixed_value}
+    return {"tagName": tag.name, **said}
+
+
+def ads_cluster(params: BootstrapParams) -> StaticCluster:
+    """The control planes as a cluster of their own, for an Envoy that speaks with them without TLS."""
     endpoints = [
         {"endpoint": {"address": {"socketAddress": {"address": host, "portValue": port}}}}
         for host, port in params.hosts
@@ -228,8 +254,7 @@ def _ads_cluster(params: BootstrapParams) -> dict[str, Any]:
         "explicitHttpConfig": {"http2ProtocolOptions": {"connectionKeepalive": dict(_PLAIN_KEEPALIVE)}},
     }
     timeout = {"connectTimeout": params.connect_timeout} if params.connect_timeout != "0s" else {}
-    return {
-        "name": ADS_CLUSTER,
+    config: dict[str, Any] = {
         "type": "STRICT_DNS",
         "dnsLookupFamily": "ALL",
         **timeout,  # Envoy takes no zero; without one it waits for 5 s
@@ -237,3 +262,4 @@ def _ads_cluster(params: BootstrapParams) -> dict[str, Any]:
         "upstreamConnectionOptions": {"tcpKeepalive": {}},
         "loadAssignment": {"clusterName": ADS_CLUSTER, "endpoints": [{"lbEndpoints": endpoints}]},
     }
+    return StaticCluster(ADS_CLUSTER, config)

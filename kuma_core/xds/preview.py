@@ -15,14 +15,15 @@ from envoy_data_plane.message_pool import default_message_pool
 
 from kuma_core.errors import Busy, NotFound
 from kuma_core.model import Resource, ResourceKey
-from kuma_core.xds.contract import SHORT_NAMES, Proxy, StreamReport
+from kuma_core.xds.contract import SHORT_NAMES, StreamReport
 from kuma_core.xds.hints import hint
+from kuma_core.xds.mesh_views import Views
+from kuma_core.xds.proxy import Proxy
 from kuma_core.xds.reconciler import Generated, Reconciler, touched_by
 from kuma_core.xds.seal import Sealed
 from kuma_core.xds.server.wire import Fields
 from kuma_core.xds.snapshot import EMPTY, TYPES, Snapshot
 from kuma_core.xds.status import StreamBook
-from kuma_core.xds.views import Views
 
 DEADLINE_SECONDS = 10.0
 

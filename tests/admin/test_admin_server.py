@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 import kuma_store_memory
-from kuma_core.auth.keys import SigningKeys
-from kuma_core.auth.revocations import Revocations
-from kuma_core.auth.tokens import TokenVerifier
+from kuma_core.builtin.tokens.keys import SigningKeys
+from kuma_core.builtin.tokens.revocations import Revocations
+from kuma_core.builtin.tokens.tokens import TokenVerifier
 from kuma_core.kumactl import tls_pair
 from kuma_core.resources.secrets import SecretManager
 from kuma_core.testing.platform import Answer, RunningPlatform, running_platform
@@ -38,7 +38,7 @@ def post(cp: RunningPlatform, body: Any, **headers: str) -> Answer:
 
 
 def verifier(cp: RunningPlatform) -> TokenVerifier:
-    secrets = SecretManager(cp.platform.store)
+    secrets = SecretManager(cp.platform.core.store)
     return TokenVerifier(SigningKeys(secrets), Revocations(secrets))
 
 
@@ -115,7 +115,7 @@ def test_nothing_else_is_there(cp: RunningPlatform) -> None:
 
 
 def test_a_missing_key_is_told_and_not_made_up(cp: RunningPlatform) -> None:
-    secrets = SecretManager(cp.platform.store)
+    secrets = SecretManager(cp.platform.core.store)
     name = "dataplane-token-signing-key"
     kept = secrets.get("default", name)
     secrets.delete("default", name)
@@ -263,9 +263,9 @@ def test_9_2_4_one_switch_turns_tokens_off(settings: dict[str, str]) -> None:
         apis = cp.get("/catalog").body["apis"]
         assert apis["dataplaneToken"] == {"localUrl": "", "publicUrl": ""}
         assert apis["admin"]["localUrl"] == f"http://localhost:{port}"
-        assert "dataplane-token-signing-key" not in SecretManager(cp.platform.store).names("default")
+        assert "dataplane-token-signing-key" not in SecretManager(cp.platform.core.store).names("default")
 
 
 def test_a_signature_is_made_with_the_stored_key(cp: RunningPlatform) -> None:
     header = json.loads(base64.urlsafe_b64decode(post(cp, GOOD).body.split(".")[0] + "=="))
-    assert SigningKeys(SecretManager(cp.platform.store)).to_verify(header["kid"]) is not None
+    assert SigningKeys(SecretManager(cp.platform.core.store)).to_verify(header["kid"]) is not None

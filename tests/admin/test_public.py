@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 import kuma_store_memory
 from kuma_ca_builtin.root import new_root
-from kuma_core.admin.archive import ArchivedSecret, seal
+from kuma_core.builtin.archive.archive import ArchivedSecret, seal
 from kuma_core.ca.pki import load_issuer, sign_leaf
 from kuma_core.errors import ConfigError
 from kuma_core.kumactl.tls_pair import generate, save

@@ -13,8 +13,8 @@ import pytest
 import kuma_ca_builtin
 import kuma_ca_provided
 import kuma_store_memory
-from kuma_core.builtin import rotation_driver
-from kuma_core.builtin.instances import DEAD_SECONDS
+from kuma_core.builtin.cluster.components import DEAD_SECONDS
+from kuma_core.builtin.rotation import driver as rotation_driver
 from kuma_core.kumactl.client import ApiError, Unreachable
 from kuma_core.kumactl.rotation import PATIENCE_SECONDS, Roots, follow, read
 from kuma_core.testing.builders import mesh

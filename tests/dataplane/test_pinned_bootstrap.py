@@ -16,7 +16,7 @@ from kuma_core.errors import KumaError
 from kuma_core.specs.dataplane import DataplaneSpec
 from kuma_core.testing.builders import dataplane, inbound
 from kuma_core.xds.bootstrap import BootstrapParams, bootstrap_yaml
-from kuma_core.xds.contract import Proxy
+from kuma_core.xds.proxy import Proxy
 
 from .certificates import Authority
 from .support import FakeControlPlane, Program

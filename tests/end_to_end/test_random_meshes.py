@@ -18,7 +18,8 @@ from kuma_core.testing.platform import make_catalog
 from kuma_core.testing.policies import snapshot_of
 from kuma_core.testing.ports import free_port
 from kuma_core.xds.bootstrap import BootstrapParams, bootstrap_yaml
-from kuma_core.xds.contract import CLUSTER, ENDPOINTS, LISTENER, Proxy
+from kuma_core.xds.contract import CLUSTER, ENDPOINTS, LISTENER
+from kuma_core.xds.proxy import Proxy
 from kuma_core.xds.server.ads import SERVER_OPTIONS, AdsService
 from kuma_core.xds.server.hub import Hub
 from kuma_core.xds.snapshot import Snapshot

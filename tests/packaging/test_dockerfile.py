@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from kuma_core.builtin.settings import SETTINGS
+from kuma_core.builtin.configuration.settings import SETTINGS
 
 from .units import ROOT
 

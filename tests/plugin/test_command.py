@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from kuma_core import __version__
-from kuma_core.builtin.settings import SETTINGS
+from kuma_core.builtin.configuration.settings import SETTINGS
 from kuma_core.testing.ports import free_port
 from kuma_core.testing.waiting import eventually
 
@@ -208,7 +208,7 @@ def test_a_route_that_is_there_already_stops_the_start(site: Site) -> None:
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     (said,) = (line for line in done.stderr.splitlines() if line.startswith("Error: "))
-    assert '"builtin" and "wrong" both bring the route "meshes/{}/dataplanes"' in said
+    assert '"builtin.mesh" and "wrong" both bring the route "meshes/{}/dataplanes"' in said
 
 
 def test_the_kernel_alone_refuses_for_want_of_a_store(site: Site) -> None:

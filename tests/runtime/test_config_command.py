@@ -11,7 +11,7 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from kuma_core.builtin.settings import SETTINGS
+from kuma_core.builtin.configuration.settings import SETTINGS
 from kuma_core.commandline import exit_code
 from kuma_core.config import MASK, build_config
 from kuma_core.documents import load_documents

@@ -70,8 +70,10 @@ def test_what_a_secret_costs_the_store(
             first.ask(what)  # what is kept for later is read by then
             first.secret()
         reads: Counter[str] = Counter()
-        ask_store = cp.platform.store.get
-        monkeypatch.setattr(cp.platform.store, "get", lambda key: reads.update([key.type]) or ask_store(key))
+        ask_store = cp.platform.core.store.get
+        monkeypatch.setattr(
+            cp.platform.core.store, "get", lambda key: reads.update([key.type]) or ask_store(key)
+        )
         with stream(cp, SDS, cp.token("web-1")) as opened:
             opened.ask(what)
             opened.secret()

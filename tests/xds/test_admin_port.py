@@ -7,11 +7,13 @@ import pytest
 from kuma_core.errors import InvalidResource
 from kuma_core.specs.base import parse_spec
 from kuma_core.specs.dataplane import DataplaneSpec
+from kuma_core.specs.mesh import MeshSpec
 from kuma_core.specs.metrics import Metrics, Prometheus
 from kuma_core.testing.builders import dataplane, inbound, outbound
 from kuma_core.xds.admin_port import choose_admin_port
+from kuma_core.xds.bootstrap import BootstrapParams
 
-MEASURED = Metrics(prometheus=Prometheus(port=5670, path="/metrics"))
+MEASURED = MeshSpec(metrics=Metrics(prometheus=Prometheus(port=5670, path="/metrics")))
 IN, OUT = "networking.inbound[{}].interface", "networking.outbound[{}].interface"
 
 
@@ -29,17 +31,21 @@ def spec(redirect: int = 0, own_metrics: int = 0) -> DataplaneSpec:
     return parse_spec(DataplaneSpec, {"networking": networking, **metrics})[0]
 
 
+def params(default: int = 0, address: str = "127.0.0.1") -> BootstrapParams:
+    return BootstrapParams((), "DELTA_GRPC", "1s", address, default, "/dev/null")
+
+
 def chosen(
-    *wanted: int, default: int = 0, address: str = "127.0.0.1", mesh: Metrics | None = MEASURED
+    *wanted: int, default: int = 0, address: str = "127.0.0.1", mesh: MeshSpec | None = MEASURED
 ) -> int:
-    return choose_admin_port(wanted, default, address, spec(), mesh)
+    return choose_admin_port(wanted, params(default, address), spec(), mesh)
 
 
 def refusal(
     *wanted: int, default: int = 0, address: str = "127.0.0.1", found: DataplaneSpec | None = None
 ) -> str:
     with pytest.raises(InvalidResource) as caught:
-        choose_admin_port(wanted, default, address, found or spec(), MEASURED)
+        choose_admin_port(wanted, params(default, address), found or spec(), MEASURED)
     [violation] = caught.value.violations
     assert violation.field == "adminPort"
     return violation.message
@@ -97,7 +103,7 @@ def test_the_default_counts_only_where_none_is_wanted() -> None:
 
 def test_without_metrics_their_port_is_free() -> None:
     assert chosen(5670, mesh=None) == 5670
-    assert choose_admin_port((5670,), 0, "127.0.0.1", spec(own_metrics=5671), MEASURED) == 5670
+    assert choose_admin_port((5670,), params(), spec(own_metrics=5671), MEASURED) == 5670
     assert "offer its metrics there" in refusal(5671, found=spec(own_metrics=5671))
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from kuma_core.sdk import CaProviderFactory, hookimpl
 
 if TYPE_CHECKING:
-    from kuma_core.sdk import CaProvider, Config, Context, Route, SecretManager
+    from kuma_core.sdk import CaProvider, Config, Context, Route, Secrets
 
 
 @hookimpl
@@ -25,7 +25,7 @@ def kuma_register_admin_routes(context: Context) -> Iterable[Route]:
     return routes(context)
 
 
-def _open(config: Config, secrets: SecretManager) -> CaProvider:
+def _open(config: Config, secrets: Secrets) -> CaProvider:
     """Imported when it is called: phase 1 loads no cryptography."""
     from kuma_ca_provided.authority import ProvidedCa
 

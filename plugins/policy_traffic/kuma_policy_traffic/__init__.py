@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from kuma_core.sdk import Policy, Resource, ResourceType, Violation, hookimpl
 
 if TYPE_CHECKING:
-    from kuma_core.sdk import ResourceManager
+    from kuma_core.sdk import Resources
 
 
 @hookimpl
@@ -29,7 +29,7 @@ def kuma_register_policies() -> Iterable[Policy]:
 
 @hookimpl
 def kuma_admit(
-    resource: Resource | None, previous: Resource | None, resources: ResourceManager
+    resource: Resource | None, previous: Resource | None, resources: Resources
 ) -> Iterable[Violation]:
     """Warn of a mesh that is encrypted with nothing permitted in it."""
     from kuma_policy_traffic.traffic_permission.admission import violations

@@ -22,8 +22,10 @@ ROWS: dict[str, int] = {
     "durations": 0,
     "documents": 0,
     "commandline": 0,
+    "kinds": 0,
     "specs": 1,
     "xds.drafts": 1,
+    "xds.proxy": 1,
     "plugin": 2,
     "resources": 3,
     "mesh": 4,
@@ -31,7 +33,6 @@ ROWS: dict[str, int] = {
     "ca": 4,
     "auth": 4,
     "api": 5,
-    "admin": 5,
     "xds": 5,
     "runtime": 6,
     "builtin": 6,
@@ -40,14 +41,16 @@ ROWS: dict[str, int] = {
     "kumactl": 6,
     "dataplane": 6,
 }
-"""The row of each room; the longest prefix counts. Every ``contract.py`` is of row 1, wherever it stands."""
+"""The row of each room; the longest prefix counts. Every ``contract.py`` is of row 1, wherever it stands.
+
+An import under ``TYPE_CHECKING`` counts as every other one: a circle of types is a circle.
+"""
 
 PROGRAMS = {"kumactl", "dataplane"}
 """Programs of their own, which are to start fast: row 0 and the libraries below."""
 
 NEIGHBOURS = {
     ("policy", "mesh"),
-    ("admin", "api"),  # a second REST API, which reads and answers as the first does
     ("runtime", "builtin"),
     ("testing", "runtime"),
     ("testing", "builtin"),
@@ -57,7 +60,7 @@ NEIGHBOURS = {
 LIBRARIES: dict[str, set[str]] = {
     "pluggy": {"plugin"},
     "grpc": {"xds.server", "runtime", "testing"},
-    "falcon": {"api", "admin"},
+    "falcon": {"api", "builtin"},
     "waitress": {"runtime"},
     "uvicorn": {"runtime"},
     "a2wsgi": {"runtime"},
@@ -66,14 +69,14 @@ LIBRARIES: dict[str, set[str]] = {
     "cryptography": {
         "resources.encryption",
         "ca",
-        "auth",
-        "admin",
+        "builtin.archive",
+        "builtin.tokens",
         "xds.server",
         "runtime",
         "testing",
         "kumactl",
     },
-    "jwt": {"auth", "testing"},
+    "jwt": {"builtin.tokens", "testing"},
     "pytest": {"testing"},
     "envoy": set(),
 }
@@ -102,16 +105,11 @@ class Import:
 
 
 class _Imports(ast.NodeVisitor):
-    """Gathers imports, those inside functions too; ``if TYPE_CHECKING:`` is no import at run time."""
+    """Gathers imports, those inside functions and under ``TYPE_CHECKING`` too."""
 
     def __init__(self, module: str, is_package: bool) -> None:
         self.module, self.is_package = module, is_package
         self.found: list[Import] = []
-
-    def visit_If(self, node: ast.If) -> None:
-        name = node.test.attr if isinstance(node.test, ast.Attribute) else getattr(node.test, "id", "")
-        for child in node.orelse if name == "TYPE_CHECKING" else [*node.body, *node.orelse]:
-            self.visit(child)
 
     def visit_Import(self, node: ast.Import) -> None:
         self.found += [Import(self.module, alias.name, node.lineno) for alias in node.names]
@@ -243,6 +241,89 @@ def test_what_the_rule_allows(module: str, target: str) -> None:
 )
 def test_what_the_rule_forbids(module: str, target: str) -> None:
     assert refusal(Import(module, target, 1))
+
+
+def circles() -> list[list[str]]:
+    """The modules that need each other, whichever way round: each group of them that is more than one."""
+    needs: dict[str, set[str]] = {name: set() for name in KERNEL}
+    for found in KERNEL_IMPORTS:
+        if is_kernel(found.target):
+            needs[found.module] |= {f"kuma_core.{resolve(found.target)}".rstrip(".")} - {found.module}
+    reached: dict[str, set[str]] = {}
+    for name in KERNEL:
+        seen, todo = set(), [name]
+        while todo:
+            for target in needs[todo.pop()] - seen:
+                seen.add(target)
+                todo.append(target)
+        reached[name] = seen
+    groups = {
+        tuple(sorted(other for other in reached[name] if name in reached[other]))
+        for name in KERNEL
+        if name in reached[name]
+    }
+    return [list(group) for group in sorted(groups)]
+
+
+def test_there_is_no_circle_of_modules() -> None:
+    assert circles() == []
+
+
+def test_a_feature_of_the_kernel_knows_others_by_their_contracts_alone() -> None:
+    """So that each has the shape of a plugin, which may import nobody's rooms but the kernel's door."""
+    wrong = []
+    for found in (found for found in KERNEL_IMPORTS if is_kernel(found.target)):
+        module, target = resolve(found.module).split("."), resolve(found.target).split(".")
+        both = len(module) > 1 < len(target) and module[0] == target[0] == "builtin"
+        if both and module[1] != target[1] and target[-1] != "contract":
+            wrong.append(str(found))
+    assert wrong == []
+
+
+HOMES = {
+    "revo": ("builtin.tokens", "kumactl.revoke", "kumactl.inspect_commands", "kumactl.token_client"),
+    "rotation": ("builtin.rotation", "builtin.configuration", "kumactl.rotation", "kumactl.manage"),
+}
+"""Where what begins a word may stand: in its feature's room, its settings and its commands. The doors of plugins and
+what tests share hand it on."""
+
+DOORS = ("sdk", "testing")
+
+
+def names_of(path: Path) -> set[str]:
+    """Every name that a module gives, takes or looks up; prose is free."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Name):
+            found.add(node.id)
+        elif isinstance(node, ast.Attribute):
+            found.add(node.attr)
+        elif isinstance(node, ast.arg) or (isinstance(node, ast.keyword) and node.arg):
+            found.add(node.arg)
+        elif isinstance(node, ast.FunctionDef | ast.ClassDef):
+            found.add(node.name)
+        elif isinstance(node, ast.ImportFrom | ast.Import):
+            found |= {part for alias in node.names for part in alias.name.split(".")}
+            found |= set((getattr(node, "module", "") or "").split("."))
+    return found
+
+
+@pytest.mark.parametrize("word", sorted(HOMES))
+def test_a_feature_is_named_in_its_own_room_alone(word: str) -> None:
+    wrong = {
+        module: sorted(name for name in names_of(path) if word in name.lower())
+        for name, path in KERNEL.items()
+        if not any(is_below(module := resolve(name), home) for home in (*HOMES[word], *DOORS))
+    }
+    wrong.pop("builtin", None)  # the tuple of features names each of them
+    assert {module: names for module, names in wrong.items() if names} == {}
+
+
+def test_the_platform_opens_everything_in_a_loop() -> None:
+    tree = ast.parse(KERNEL["kuma_core.runtime.platform"].read_text())
+    (found,) = (n for n in ast.walk(tree) if isinstance(n, ast.AsyncFunctionDef) and n.name == "_open")
+    assert found.end_lineno is not None
+    assert found.end_lineno - found.lineno < 40
 
 
 @pytest.mark.parametrize("library", sorted(LIBRARIES))

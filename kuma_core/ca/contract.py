@@ -18,6 +18,9 @@ from kuma_core.specs.mesh import MeshSpec
 
 T = TypeVar("T")
 
+IDENTITY_CERT, MESH_CA = "identity_cert", "mesh_ca"
+"""The secrets that every proxy asks for by SDS: who it is, and whom to trust."""
+
 
 @runtime_checkable
 class CaProvider(Protocol):

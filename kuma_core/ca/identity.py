@@ -14,9 +14,6 @@ from kuma_core.ca.authorities import OpenedAuthorities, OpenedAuthority
 from kuma_core.errors import KumaError
 from kuma_core.specs.mesh import MeshSpec
 
-IDENTITY_CERT = "identity_cert"
-MESH_CA = "mesh_ca"
-
 
 @dataclass(frozen=True, slots=True)
 class Identity:

@@ -63,6 +63,7 @@ class Core:
             "authorities": self.authorities,
             "identities": self.proxies,
             "previewer": self.proxies.preview,
+            "proxy_servers": self.proxies,
             "streams": self.proxies.streams,
         }
 

@@ -123,7 +123,6 @@ class Platform:
         )
         missing = Missing(lambda: self.listens, proxies.reconciler.ready.is_set, cluster.store_problem)
         return [
-            *proxies.servers(),
             *features.servers,
             api_server(self.config, features.routes),
             *admin_servers(self.config, features.admin_routes),

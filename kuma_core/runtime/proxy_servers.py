@@ -14,7 +14,8 @@ from typing import Any
 from kuma_core.auth.authenticators import Attributed
 from kuma_core.auth.contract import Proof
 from kuma_core.ca.authorities import OpenedAuthorities
-from kuma_core.ca.identity import IDENTITY_CERT, MESH_CA, IdentityIssuer
+from kuma_core.ca.contract import IDENTITY_CERT, MESH_CA
+from kuma_core.ca.identity import IdentityIssuer
 from kuma_core.ca.server_tls import ServerTls, configured_tls, own_tls
 from kuma_core.config import Config
 from kuma_core.lifecycle import Stop

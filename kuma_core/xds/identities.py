@@ -16,7 +16,8 @@ from envoy_data_plane.envoy.extensions.transport_sockets.tls.v3 import (
 )
 
 from kuma_core.auth.contract import Proof, ProxyAuthenticator, Unauthenticated
-from kuma_core.ca.identity import IDENTITY_CERT, MESH_CA, IdentityIssuer
+from kuma_core.ca.contract import IDENTITY_CERT, MESH_CA
+from kuma_core.ca.identity import IdentityIssuer
 from kuma_core.errors import KumaError, StoreUnavailable
 from kuma_core.model import ResourceKey
 from kuma_core.plugin.contract import Views

@@ -12,6 +12,7 @@ import pytest
 
 from kuma_core.auth.contract import Unauthenticated
 from kuma_core.builtin.tokens import revocations as module
+from kuma_core.builtin.tokens.contract import SIGNING_KEY
 from kuma_core.builtin.tokens.revocations import (
     KEPT_AFTER_EXPIRY,
     MAX_ID,
@@ -19,7 +20,6 @@ from kuma_core.builtin.tokens.revocations import (
     Revocation,
     Revocations,
 )
-from kuma_core.builtin.tokens.secrets import SIGNING_KEY
 from kuma_core.builtin.tokens.tokens import TokenIssuer, TokenVerifier
 from kuma_core.durations import HOUR
 from kuma_core.errors import Busy, Conflict, InvalidResource, UnreadableResource

@@ -14,9 +14,9 @@ import kuma_store_memory
 from kuma_core.builtin.configuration.settings import SETTINGS
 from kuma_core.builtin.rotation.contract import RotatableCaProvider
 from kuma_core.builtin.tokens import revocation_routes, token_route, tokens
+from kuma_core.builtin.tokens.contract import REVOCATIONS, SIGNING_KEY
 from kuma_core.builtin.tokens.keys import BITS, MAX_KEYS
 from kuma_core.builtin.tokens.revocations import MAX_ID, MAX_REVOCATIONS
-from kuma_core.builtin.tokens.secrets import REVOCATIONS, SIGNING_KEY
 from kuma_core.ca.contract import WatchedCaProvider
 from kuma_core.specs.base import parse_spec
 from kuma_core.specs.mesh import MeshSpec

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -56,7 +57,13 @@ def catalog(**plugins: object) -> Catalog:
 def opened(**plugins: object) -> Features:
     """What these plugins bring in phase 2, without the kernel's own features."""
     made = build_catalog({}, [plugin(name, what) for name, what in plugins.items()])
-    return Collector(made.manager, {}, lambda name: CONTEXT).open()
+
+    def context(name: str) -> Any:
+        ask = partial(collector.opening.ask, name)
+        return SimpleNamespace(**vars(CONTEXT), plugin=name, ask=ask)
+
+    collector = Collector(made.manager, {}, context)
+    return collector.open()
 
 
 def refusal(**plugins: object) -> PluginError:

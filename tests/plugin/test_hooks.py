@@ -54,7 +54,7 @@ def test_hook_kuma_register_routes() -> None:
         return [route]
 
     assert opened(acme=module(kuma_register_routes=routes)).routes == (route,)
-    assert seen["context"] is CONTEXT
+    assert seen["context"].config is CONTEXT.config
 
 
 def test_hook_kuma_register_components() -> None:

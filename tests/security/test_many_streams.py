@@ -12,7 +12,7 @@ from envoy_data_plane.envoy.service.discovery.v3 import DeltaDiscoveryRequest, D
 
 import kuma_ca_builtin
 import kuma_store_memory
-from kuma_core.ca.identity import IDENTITY_CERT, MESH_CA
+from kuma_core.ca.contract import IDENTITY_CERT, MESH_CA
 from kuma_core.testing.builders import dataplane, inbound
 from kuma_core.testing.platform import RunningPlatform, running_platform
 from kuma_core.xds.contract import CLUSTER

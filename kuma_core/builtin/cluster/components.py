@@ -10,7 +10,7 @@ import structlog
 from kuma_core.builtin.cluster.deletions import MeshDeletions
 from kuma_core.builtin.cluster.instances import Instances
 from kuma_core.builtin.cluster.leases import Stillness
-from kuma_core.errors import KumaError, NotFound, UnreadableResource
+from kuma_core.errors import NotFound, UnreadableResource
 from kuma_core.lifecycle import Stop
 from kuma_core.model import Resource
 from kuma_core.resources.contract import Resources

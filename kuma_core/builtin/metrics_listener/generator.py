@@ -1,4 +1,4 @@
-"""The Mesh's Prometheus listener: Envoy's statistics on a port that everybody reaches (data plane, 2.7)."""
+"""The Mesh's Prometheus listener: Envoy's statistics on a port that everybody reaches."""
 
 from __future__ import annotations
 

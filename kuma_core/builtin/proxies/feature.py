@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from kuma_core.api.contract import Route
+from kuma_core.builtin.proxies.contract import ProxyServing
 from kuma_core.builtin.proxies.control_plane_ca import ControlPlaneCa
 from kuma_core.ca.server_tls import trusted_root
-from kuma_core.plugin.contract import BootstrapFragment, Context
+from kuma_core.plugin.contract import BootstrapFragment, Context, Server
 from kuma_core.plugin.hookspecs import hookimpl
 from kuma_core.xds.bootstrap import ads_cluster, bootstrap_params
 
@@ -18,11 +19,17 @@ class ProxiesFeature:
     def __init__(self, context: Context) -> None:
         self._config, self._secrets = context.config, context.secrets
         self._ca = ControlPlaneCa()
+        self._serving = context.ask("proxy_servers", ProxyServing)
 
     @hookimpl
     def kuma_prepare(self) -> None:
         """The root of the control plane's TLS, as it is in force until the control plane starts again."""
         self._ca.root = trusted_root(self._config, self._secrets)
+
+    @hookimpl
+    def kuma_register_servers(self) -> Iterable[Server]:
+        """ADS and SDS."""
+        return self._serving.servers()
 
     @hookimpl
     def kuma_register_admin_routes(self) -> Iterable[Route]:

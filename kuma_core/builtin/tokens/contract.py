@@ -7,6 +7,12 @@ from datetime import datetime
 
 from kuma_core.config import Config
 
+SIGNING_KEY = "dataplane-token-signing-key"
+"""The secret of the first key; later ones end in ``-2``, ``-3`` and so on. The last one signs, all of them verify."""
+
+REVOCATIONS = "dataplane-token-revocations"
+"""The secret with the ids of tokens that are not believed any more."""
+
 
 @dataclass(frozen=True, slots=True)
 class TokenClaims:

@@ -13,8 +13,8 @@ import structlog
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from kuma_core.builtin.tokens.contract import SIGNING_KEY
 from kuma_core.builtin.tokens.remembered import Remembered
-from kuma_core.builtin.tokens.secrets import SIGNING_KEY
 from kuma_core.errors import InvalidResource, KumaError, NotFound, UnreadableResource
 from kuma_core.resources.contract import Change, Secret, Secrets
 from kuma_core.resources.secrets import CONTROL_PLANE_MESH, SECRET

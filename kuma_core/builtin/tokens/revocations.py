@@ -11,9 +11,9 @@ from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from typing import Any
 
+from kuma_core.builtin.tokens.contract import REVOCATIONS
 from kuma_core.builtin.tokens.keys import serial_of
 from kuma_core.builtin.tokens.remembered import Remembered
-from kuma_core.builtin.tokens.secrets import REVOCATIONS
 from kuma_core.errors import (
     AlreadyExists,
     Busy,

@@ -1,16 +1,11 @@
-"""The names of the secrets that decide about tokens, and what an import of an older backup does to them."""
+"""What the kernel has to know of the secrets that decide about tokens."""
 
 from __future__ import annotations
 
 import re
 
+from kuma_core.builtin.tokens.contract import REVOCATIONS, SIGNING_KEY
 from kuma_core.resources.contract import OwnSecret
-
-SIGNING_KEY = "dataplane-token-signing-key"
-"""The first key; later ones end in ``-2``, ``-3`` and so on. The last one signs, all of them verify."""
-
-REVOCATIONS = "dataplane-token-revocations"
-"""The ids of tokens that are not believed any more."""
 
 
 def _united(there: bytes, archived: bytes) -> bytes:

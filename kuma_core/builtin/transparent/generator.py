@@ -1,4 +1,4 @@
-"""Transparent proxying: one bound listener for all redirected connections (data plane, 2.6)."""
+"""Transparent proxying: one bound listener for all redirected connections."""
 
 from __future__ import annotations
 

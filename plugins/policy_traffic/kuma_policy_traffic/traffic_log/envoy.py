@@ -8,6 +8,7 @@ from typing import Any
 from kuma_core.sdk import Match, Subject
 from kuma_policy_traffic.traffic_log.formats import DEFAULT_FORMAT, render
 
+TCP_PROXY = "envoy.filters.network.tcp_proxy"
 FILE_LOG = "envoy.access_loggers.file"
 LOG_PIPE, LOG_FILES = "accessLogPipe", "accessLogFiles"
 RECORD, FIELD, FILE, ESCAPE = "\x1e", "\x1f", "\x1c", "\x1b"
@@ -82,4 +83,4 @@ def apply(draft: Any, conf: FileLog) -> None:
     """Have the TCP proxy of the listener write the log."""
     from kuma_core.sdk.envoy import access_log
 
-    draft.filters[-1].config.access_log = [access_log(FILE_LOG, conf.path, conf.format)]
+    draft.filter(TCP_PROXY).access_log = [access_log(FILE_LOG, conf.path, conf.format)]

@@ -21,7 +21,7 @@ from kuma_core import __version__
 from kuma_core.plugin.collecting import Contributed
 from kuma_core.plugin.contract import COUNTER
 from kuma_core.plugin.contract import Metric as PluginMetric
-from kuma_core.xds.mesh_views import Views
+from kuma_core.xds.mesh_views import MeshViews
 from kuma_core.xds.reconciler import Reconciler
 from kuma_core.xds.status import StreamBook
 
@@ -31,13 +31,13 @@ OUTCOMES = {"sent": "sent to", "acknowledged": "accepted by", "rejected": "rejec
 
 
 @dataclass(frozen=True, eq=False)
-class Collector:
+class OwnMetrics:
     """Reads the counters where they are kept, and what plugins count.
 
     ``secrets`` counts what was sent over SDS, by resource and outcome. Nothing here asks the store.
     """
 
-    views: Views
+    views: MeshViews
     reconciler: Reconciler
     streams: StreamBook
     secrets: Mapping[tuple[str, str], int]
@@ -105,7 +105,7 @@ def _responses(name: str, help_: str, label: str, counts: Mapping[tuple[str, str
         yield family
 
 
-def renderer(own: Collector) -> Callable[[], tuple[str, bytes]]:
+def renderer(own: OwnMetrics) -> Callable[[], tuple[str, bytes]]:
     """A function that returns the content type and the text of all metrics."""
     registry = CollectorRegistry()
     collector_of_ours: Any = own  # the library asks for a base class, and needs none

@@ -23,7 +23,7 @@ from kuma_core.runtime.components import Components
 from kuma_core.runtime.core import Core
 from kuma_core.runtime.leadership import Leadership
 from kuma_core.runtime.listening import Listening
-from kuma_core.runtime.metrics import Collector, renderer
+from kuma_core.runtime.metrics import OwnMetrics, renderer
 from kuma_core.runtime.own_servers import admin_servers, api_server, bootstrap_server, diagnostics_server
 from kuma_core.runtime.proxy_servers import AuthenticatorWatch
 from kuma_core.runtime.readiness import Missing
@@ -114,7 +114,7 @@ class Platform:
     def _servers(self, features: Features) -> list[Server]:
         """Proxies may come as soon as the first one listens; the last one tells whether everything is there."""
         proxies, cluster = self.core.proxies, self.core.offer("builtin.cluster", Cluster)
-        counted = Collector(
+        counted = OwnMetrics(
             proxies.views,
             proxies.reconciler,
             proxies.streams,

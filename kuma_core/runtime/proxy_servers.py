@@ -26,7 +26,7 @@ from kuma_core.resources.secrets import SECRET
 from kuma_core.xds.bootstrap import BootstrapParams, bootstrap_params, grpc_target
 from kuma_core.xds.contract import SecretServer
 from kuma_core.xds.identities import ProxySecrets, authenticate
-from kuma_core.xds.mesh_views import Effects, Views
+from kuma_core.xds.mesh_views import Effects, MeshViews
 from kuma_core.xds.preview import Preview
 from kuma_core.xds.proxy import Proxy, identify
 from kuma_core.xds.reconciler import Delivery, Reconciler
@@ -57,7 +57,7 @@ class ProxyServers:
         self._authenticator: Attributed | None = None
         self._tls: ServerTls | None = None
         self.streams = StreamBook()
-        self.views = Views(resources, catalog.policies)
+        self.views = MeshViews(resources, catalog.policies)
         self.reconciler = Reconciler(
             self.views,
             catalog.generators,

@@ -153,7 +153,7 @@ def running_platform(
 @contextmanager
 def _running(plugins: list[ModuleType | Any], settings: dict[str, str]) -> Iterator[RunningPlatform]:
     catalog = make_catalog(plugins)
-    environ = {item.env: str(free_port()) for item in catalog.settings if item.path in PORTS}
+    environ = {item.env: str(free_port()) for item in catalog.settings if item.path in _ports(catalog)}
     if any(name.startswith(OLD_SECTION) for name in settings):  # which wins, with a port of its own
         environ[f"{OLD_SECTION}LOCAL_PORT"] = str(free_port())
     environ |= {"KUMA_API_SERVER_INTERFACE": "127.0.0.1", **settings}
@@ -170,6 +170,13 @@ def _running(plugins: list[ModuleType | Any], settings: dict[str, str]) -> Itera
         platform.stop()
         thread.join(timeout=20)
         assert not thread.is_alive(), "the control plane did not stop"
+
+
+def _ports(catalog: Catalog) -> set[str]:
+    """The settings with the ports of the kernel's servers, and of those that plugins bring."""
+    kernel = {item.path for item in make_catalog([]).settings}
+    brought = {item.path for item in catalog.settings} - kernel
+    return {*PORTS, *(path for path in brought if path.endswith(".port"))}
 
 
 def _ready(platform: Platform) -> bool:

@@ -52,7 +52,7 @@ def _note_unreadable(error: UnreadableResource) -> None:
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
-class Views:
+class MeshViews:
     """Holds a ``MeshContext`` for every mesh, and the other resources that proxies can depend on.
 
     One thread alone calls ``apply``. What it finds is frozen and put in place as a whole, so that any thread may read.
@@ -122,7 +122,7 @@ class Views:
         """Whether a Dataplane was there once and was deleted since."""
         return (mesh, name) in self._deleted
 
-    def imagine(self, key: ResourceKey, resource: Resource | None) -> tuple[Views, Effects]:
+    def imagine(self, key: ResourceKey, resource: Resource | None) -> tuple[MeshViews, Effects]:
         """Other views, in which the resource is as given (``None``: gone), and whom that would touch."""
         other, effects = copy(self), Effects()
         other._meshes, other._policies = dict(self._meshes), dict(self._policies)

@@ -25,7 +25,7 @@ from kuma_core.specs.tags import TagPairs
 from kuma_core.xds.assembly import GenerationError, assemble
 from kuma_core.xds.contract import Generator, SecretServer
 from kuma_core.xds.memo import Memo
-from kuma_core.xds.mesh_views import Effects, Views
+from kuma_core.xds.mesh_views import Effects, MeshViews
 from kuma_core.xds.proxy import Proxy
 from kuma_core.xds.proxy_view import TrackedView
 from kuma_core.xds.snapshot import EMPTY, Snapshot
@@ -58,7 +58,7 @@ class Closed:
 class Question:
     """Something to be looked up between two passes, when the views are whole."""
 
-    look: Callable[[Views], Any]
+    look: Callable[[MeshViews], Any]
     answer: Future[Any]
 
 
@@ -128,7 +128,7 @@ class Reconciler:
 
     def __init__(
         self,
-        views: Views,
+        views: MeshViews,
         generators: Iterable[Generator],
         deliver: Callable[[Delivery], None],
         longest_burst_seconds: float = 1.0,
@@ -172,7 +172,7 @@ class Reconciler:
         problems = (item.problem for proxy, item in connected if proxy.id == (mesh, name))
         return next((problem for problem in problems if problem), "")
 
-    def ask(self, look: Callable[[Views], T], seconds: float) -> T:
+    def ask(self, look: Callable[[MeshViews], T], seconds: float) -> T:
         """What ``look`` finds in the views; it runs in the reconciler's thread and must not change anything.
 
         Raises what ``look`` raises, or ``Busy`` if there is no answer in time.
@@ -318,7 +318,7 @@ class Reconciler:
                 self._report(proxy, "")
         return found.snapshot
 
-    def generate(self, proxy: Proxy, views: Views) -> Generated:
+    def generate(self, proxy: Proxy, views: MeshViews) -> Generated:
         """What a proxy should have by these views; no snapshot if there is nothing for it, or it failed.
 
         For the reconciler's thread alone: call it from within ``ask``.

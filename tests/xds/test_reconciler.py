@@ -17,7 +17,7 @@ from kuma_core.testing.managers import resource_manager
 from kuma_core.testing.platform import make_catalog
 from kuma_core.testing.waiting import eventually
 from kuma_core.xds.contract import CLUSTER, ENDPOINTS, LISTENER, Generator
-from kuma_core.xds.mesh_views import Views
+from kuma_core.xds.mesh_views import MeshViews
 from kuma_core.xds.proxy import Proxy
 from kuma_core.xds.reconciler import Reconciler
 from kuma_core.xds.snapshot import EMPTY
@@ -52,7 +52,7 @@ class Bench:
         self.resources = resource_manager(self.store, CATALOG.kinds)
         self.deliveries = []
         self.reconciler = Reconciler(
-            Views(self.resources), generators or CATALOG.generators, self.deliveries.append
+            MeshViews(self.resources), generators or CATALOG.generators, self.deliveries.append
         )
         self.apply(mesh("default"))
 

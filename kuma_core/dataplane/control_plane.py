@@ -88,9 +88,9 @@ def fetch_bootstrap(
 ) -> bytes:
     """Ask the bootstrap server for Envoy's configuration: YAML, given as it came; it is one mapping.
 
-    ``request`` holds ``mesh`` and ``name``, and if there are any ``adminPort``, ``dataplaneTokenPath`` and
-    ``accessLogPipe``. The path of ``url`` is replaced. Raises ``KumaError`` with the texts of the
-    specification, 7.2 step 6.
+    ``request`` holds ``mesh`` and ``name``, and if there are any ``adminPort``, ``adminPorts`` (others that will do),
+    ``dataplaneTokenPath``, ``accessLogPipe`` and ``accessLogFiles``. The path of ``url`` is replaced. Raises
+    ``KumaError`` with the texts of the specification, 7.2 step 6.
     """
     url = urlsplit(url)._replace(path="/bootstrap", query="", fragment="").geturl()
     try:
@@ -102,6 +102,8 @@ def fetch_bootstrap(
         ) from error
     if answer.status == 404:
         raise _bootstrap_error(_no_such_dataplane(request))
+    if answer.status == 400 and (reasons := _causes(answer.body)):
+        raise _bootstrap_error(f"{url} refuses to start this Envoy: {reasons}.")
     if answer.status != 200:
         raise _bootstrap_error(
             f"unexpected status code: {answer.status} from {url}. {_explained(answer.body)}"
@@ -164,11 +166,22 @@ def _explained(body: bytes) -> str:
         document = json.loads(body)
     except (ValueError, RecursionError):
         return ""
-    causes = document.get("causes") if isinstance(document, dict) else None
-    texts = [_text(document, "title"), _text(document, "details")]
-    for cause in causes if isinstance(causes, list) else []:
-        texts.append(": ".join(filter(None, (_text(cause, "field"), _text(cause, "message")))))
+    texts = [_text(document, "title"), _text(document, "details"), _causes(body)]
     return "".join(f"{text.rstrip('.')}. " for text in texts if text)
+
+
+def _causes(body: bytes) -> str:
+    """The single fields that the JSON error body complains of."""
+    try:
+        document = json.loads(body)
+    except (ValueError, RecursionError):
+        return ""
+    causes = document.get("causes") if isinstance(document, dict) else None
+    texts = [
+        ": ".join(filter(None, (_text(cause, "field"), _text(cause, "message")))).rstrip(".")
+        for cause in (causes if isinstance(causes, list) else [])
+    ]
+    return ". ".join(filter(None, texts))
 
 
 def _ask(method: str, url: str, body: bytes | None, log: Log, tls: SSLContext | None) -> Answer:

@@ -15,7 +15,7 @@ from kuma_core.hosts import parse_hosts
 from kuma_core.plugin.contract import BootstrapFragment, StaticCluster, StatsSink, StatsTag
 from kuma_core.specs.dataplane import DataplaneSpec
 from kuma_core.xds.keepalive import KEEPALIVE
-from kuma_core.xds.proxy import ADMIN_PORT, LOG_PIPE, TOKEN_PATH, Proxy
+from kuma_core.xds.proxy import ADMIN_PORT, LOG_FILES, LOG_PIPE, TOKEN_PATH, Proxy
 
 ADS_CLUSTER = "ads_cluster"
 _PLAIN_KEEPALIVE = {"interval": "15s", "timeout": "10s"}
@@ -87,6 +87,7 @@ def bootstrap_yaml(
     admin_port: int,
     token_path: str,
     log_pipe: str,
+    log_files: bool = False,
     fragments: Iterable[BootstrapFragment] = (),
 ) -> str:
     """The bootstrap of one proxy, as YAML with camelCase keys. ``admin_port`` 0: as the parameters say.
@@ -94,8 +95,14 @@ def bootstrap_yaml(
     ``fragments`` are what plugins add, each by a name of its own.
     """
     port = admin_port or params.admin_port
+    told: dict[str, str | int] = {
+        ADMIN_PORT: port,
+        TOKEN_PATH: token_path,
+        LOG_PIPE: log_pipe,
+        LOG_FILES: "true" if log_files else "",
+    }
     document: dict[str, Any] = {
-        "node": _node(proxy, dataplane, {ADMIN_PORT: port, TOKEN_PATH: token_path, LOG_PIPE: log_pipe}),
+        "node": _node(proxy, dataplane, told),
         "dynamicResources": _dynamic_resources(params, token_path),
     }
     document |= _merged(list(fragments))

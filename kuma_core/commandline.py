@@ -7,10 +7,12 @@ The rules come from the specification of the command line, sections 1 and 9.
 from __future__ import annotations
 
 import difflib
+import os
 import platform
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NoReturn
+from contextlib import suppress
+from typing import Any, NoReturn, TextIO
 
 import click
 
@@ -216,7 +218,34 @@ def exit_code(root: click.Command, argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         sys.stderr.close()  # the reader of our output is gone; nobody is left to be told
         return 1
+    except UnicodeEncodeError as error:
+        return _fail(_not_encodable(error))
+    except OSError as error:
+        if not _is_of_output(error):
+            raise
+        _drop(sys.stdout)
+        return _fail(f"cannot write to standard output: {error.strerror}")
     return result if isinstance(result, int) else 0
+
+
+def _is_of_output(error: OSError) -> bool:
+    """Whether it was raised while something was printed: all that we print goes through ``click.echo``."""
+    from traceback import walk_tb
+
+    return any(frame.f_code is click.echo.__code__ for frame, _ in walk_tb(error.__traceback__))
+
+
+def _drop(stream: TextIO) -> None:
+    """Have Python forget what a stream did not take: it would try again at its end, and fail with words of its own."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def _not_encodable(error: UnicodeEncodeError) -> str:
+    character = ascii(error.object[error.start : error.start + 1])
+    if "\\udc" in character:  # so Python keeps a byte that it could not read
+        return f"what was typed holds a byte that is not text of {error.encoding}: {character}"
+    return f"the encoding {error.encoding} of the output has no {character}; set PYTHONIOENCODING=utf-8"
 
 
 def _usage_error(error: click.UsageError) -> int:
@@ -245,5 +274,13 @@ def _is_missing(param: click.Parameter, ctx: click.Context) -> bool:
 
 
 def _fail(message: str) -> int:
-    click.echo(f"Error: {message}", err=True)
+    tell(f"Error: {message}")
     return 1
+
+
+def tell(line: str) -> None:
+    """Write a line on stderr, if it takes any: whoever closed it, or has no place for it, wants to be told nothing."""
+    try:
+        click.echo(line, err=True)
+    except OSError:
+        _drop(sys.stderr)

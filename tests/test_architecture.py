@@ -23,7 +23,9 @@ ROWS: dict[str, int] = {
     "durations": 0,
     "documents": 0,
     "commandline": 0,
+    "http_client": 0,
     "kinds": 0,
+    "hosts": 0,
     "lazily": 0,
     "packages": 0,
     "specs": 1,
@@ -56,7 +58,7 @@ MEETINGS = {
     ("kumactl.main", "plugin.commands"),  # in a function, for words that kumactl itself does not know
     *(
         ("sdk.kumactl", f"kumactl.{name}")
-        for name in ("admin", "client", "files", "http", "output", "session", "table")
+        for name in ("admin", "client", "files", "output", "session", "table")
     ),
 }
 """Where a program and what lies behind it meet, module by module: commands of plugins."""

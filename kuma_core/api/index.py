@@ -12,6 +12,7 @@ from kuma_core import __version__
 from kuma_core.api.errors import JSON
 from kuma_core.api.exchange import answer_json
 from kuma_core.config import Config
+from kuma_core.hosts import in_url
 from kuma_core.kinds import Kinds
 from kuma_core.model import ResourceType
 
@@ -39,7 +40,7 @@ def index() -> dict[str, str]:
 
 def catalog(config: Config, issues_tokens: bool) -> dict[str, Any]:
     """``GET /catalog``: where the sibling servers are; what is not there has an empty URL."""
-    host = config.text("general.advertisedHostname")
+    host = in_url(config.text("general.advertisedHostname"))
     bootstrap = f"http://{host}:{config.number('bootstrapServer.port')}"
     admin = _admin_urls(config)
     tokens = admin if issues_tokens else {"localUrl": "", "publicUrl": ""}
@@ -47,7 +48,7 @@ def catalog(config: Config, issues_tokens: bool) -> dict[str, Any]:
 
 
 def _admin_urls(config: Config) -> dict[str, str]:
-    host, port = config.text("general.advertisedHostname"), config.number("adminServer.public.port")
+    host, port = in_url(config.text("general.advertisedHostname")), config.number("adminServer.public.port")
     is_public = config.flag("adminServer.public.enabled")
     return {
         "localUrl": f"http://localhost:{config.number('adminServer.local.port')}",

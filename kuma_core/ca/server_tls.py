@@ -5,6 +5,7 @@ Proxies trust the root; since it stays, a restart or another instance changes no
 
 from __future__ import annotations
 
+import codecs
 import ipaddress
 import json
 from collections.abc import Iterable
@@ -76,7 +77,7 @@ def configured_tls(certificate: str, key: str) -> ServerTls:
     for setting, path in (("sdsServer.tlsCertFile", certificate), ("sdsServer.tlsKeyFile", key)):
         try:
             with open(path, "rb") as file:
-                contents.append(file.read(1024 * 1024))
+                contents.append(file.read(1024 * 1024).removeprefix(codecs.BOM_UTF8))
         except OSError as error:
             raise ConfigError(f'{setting}: cannot read "{path}": {error.strerror}') from None
     chain, private = contents

@@ -14,7 +14,7 @@ import click
 import pluggy
 
 from kuma_core import packages
-from kuma_core.commandline import Group, path_of
+from kuma_core.commandline import Group, path_of, tell
 from kuma_core.errors import KumaError, PluginError
 from kuma_core.plugin import hookspecs
 from kuma_core.plugin.command import Command
@@ -44,7 +44,7 @@ def added(
         found = ctx.meta[__name__] = _Found(ctx.find_root(), plugins, finish)
         if not ctx.find_root().resilient_parsing:
             for problem in found.problems:
-                click.echo(f"Warning: {problem}", err=True)
+                tell(f"Warning: {problem}")
     return found.below(path_of(ctx))
 
 

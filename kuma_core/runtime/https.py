@@ -146,7 +146,7 @@ def _is_candidate(entry: os.DirEntry[str]) -> bool:
 
 def _load(context: ssl.SSLContext, path: str) -> bool:
     try:
-        with open(path, encoding="ascii") as file:
+        with open(path, encoding="ascii", errors="ignore") as file:  # a mark or words around what is PEM
             context.load_verify_locations(cadata=file.read(MAX_FILE_BYTES))
     except (OSError, ValueError) as error:
         _log.warning("a file is no certificate of a client", file=path, problem=str(error))

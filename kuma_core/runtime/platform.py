@@ -28,6 +28,8 @@ from kuma_core.runtime.own_servers import admin_servers, api_server, bootstrap_s
 from kuma_core.runtime.proxy_servers import AuthenticatorWatch
 from kuma_core.runtime.readiness import Missing
 from kuma_core.specs.dataplane import DATAPLANE
+from kuma_core.specs.mesh import MESH
+from kuma_core.xds.admin_port import choose_admin_port
 from kuma_core.xds.bootstrap import bootstrap_yaml
 from kuma_core.xds.proxy import Proxy
 
@@ -135,13 +137,16 @@ class Platform:
 
     def _bootstrap(self, request: BootstrapRequest, features: Features) -> str:
         """The bootstrap configuration of a Dataplane; raises ``NotFound`` if there is none."""
-        dataplane = self.core.resources.get(ResourceKey(DATAPLANE, request.mesh, request.name))
+        resources, params = self.core.resources, self.core.proxies.bootstrap
+        dataplane = resources.get(ResourceKey(DATAPLANE, request.mesh, request.name)).spec
+        mesh = resources.find(ResourceKey(MESH, request.mesh, request.mesh))
         return bootstrap_yaml(
             Proxy(request.mesh, request.name),
-            dataplane.spec,
-            self.core.proxies.bootstrap,
-            request.admin_port,
+            dataplane,
+            params,
+            choose_admin_port(request.admin_ports, params, dataplane, mesh.spec if mesh else None),
             request.token_path,
             request.log_pipe,
+            request.log_files,
             features.bootstrap,
         )

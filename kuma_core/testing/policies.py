@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 import yaml
 
 from kuma_core.documents import load_documents
+from kuma_core.errors import Severity
 from kuma_core.mesh.context import build_context
 from kuma_core.plugin.catalog import Catalog
 from kuma_core.policy.matching import MeshPolicies, PolicyIndex, entries
@@ -84,6 +85,16 @@ def snapshot_of(
     metadata: Mapping[str, str] | None = None,
 ) -> Snapshot:
     """What the first of some Dataplanes gets in a mesh of them all, with these policies; no store is needed."""
+    return view_of(catalog, dataplanes, others, metadata)[0]
+
+
+def view_of(
+    catalog: Catalog,
+    dataplanes: Iterable[Mapping[str, Any]],
+    others: Iterable[Mapping[str, Any]] = (),
+    metadata: Mapping[str, str] | None = None,
+) -> tuple[Snapshot, TrackedView]:
+    """The same, with the view that it was made from, which holds the warnings."""
     specs = [(item["name"], _spec(catalog, item)) for item in dataplanes]
     rest = [(item["type"], item["name"], _spec(catalog, item)) for item in others]
     mesh = next((spec for kind, _, spec in rest if kind == "Mesh"), MeshSpec().with_defaults())
@@ -103,14 +114,15 @@ def snapshot_of(
         catalog.policies,
         resources_of=lambda kind: {n: s for type, n, s in rest if type == kind},
     )
-    return assemble(view, catalog.generators, Memo())
+    return assemble(view, catalog.generators, Memo()), view
 
 
 def _spec(catalog: Catalog, document: Mapping[str, Any]) -> Any:
     kind = catalog.kinds[document["type"]]
     spec, unknown = parse_spec(kind.spec, spec_part(document))
     spec = spec.with_defaults()
-    problems = [f"{item.field}: {item.message}" for item in spec.violations()]
+    errors = (item for item in spec.violations() if item.severity is Severity.ERROR)
+    problems = [f"{item.field}: {item.message}" for item in errors]
     wrong = [*unknown, *problems]
     assert not wrong, f"{document['type']} {document['name']}: {wrong}"
     return spec

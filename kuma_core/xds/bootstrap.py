@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -12,10 +11,11 @@ import yaml
 
 from kuma_core.config import Config
 from kuma_core.errors import ConfigError
+from kuma_core.hosts import parse_hosts
 from kuma_core.plugin.contract import BootstrapFragment, StaticCluster, StatsSink, StatsTag
 from kuma_core.specs.dataplane import DataplaneSpec
 from kuma_core.xds.keepalive import KEEPALIVE
-from kuma_core.xds.proxy import ADMIN_PORT, LOG_PIPE, TOKEN_PATH, Proxy
+from kuma_core.xds.proxy import ADMIN_PORT, LOG_FILES, LOG_PIPE, TOKEN_PATH, Proxy
 
 ADS_CLUSTER = "ads_cluster"
 _PLAIN_KEEPALIVE = {"interval": "15s", "timeout": "10s"}
@@ -32,9 +32,6 @@ _CHANNEL_ARGS = {
 """A control plane that is back is noticed after 5 s, where gRPC alone would wait up to two minutes. A response may
 be of any length: with mTLS some 2 500 outbounds need more than the 4 MiB that gRPC takes, and a proxy would never get
 its configuration."""
-_HOST = re.compile(
-    r"(?:\[(?P<ipv6>[0-9a-fA-F:.]+)\]|(?P<host>[^\s:\[\]]+))(?::(?P<port>[0-9]{1,5}))?", re.ASCII
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,17 +71,13 @@ def format_seconds(seconds: float) -> str:
 
 
 def _hosts(text: str, port: int) -> tuple[tuple[str, int], ...]:
-    hosts = []
-    for item in text.split(","):
-        found = _HOST.fullmatch(item.strip())
-        if not found or not 1 <= int(found["port"] or port) <= 65535:
-            raise ConfigError(
-                f"Invalid configuration: Bootstrap Server validation failed: Params validation failed: "
-                f'XdsHost "{text}" is not a list of host or host:port, separated by commas '
-                f"(bootstrapServer.params.xdsHost)"
-            )
-        hosts.append((found["ipv6"] or found["host"], int(found["port"] or port)))
-    return tuple(hosts)
+    try:
+        return parse_hosts(text, port)
+    except ValueError as error:
+        raise ConfigError(
+            f"Invalid configuration: Bootstrap Server validation failed: Params validation failed: XdsHost {error} "
+            "(bootstrapServer.params.xdsHost)"
+        ) from None
 
 
 def bootstrap_yaml(
@@ -94,6 +87,7 @@ def bootstrap_yaml(
     admin_port: int,
     token_path: str,
     log_pipe: str,
+    log_files: bool = False,
     fragments: Iterable[BootstrapFragment] = (),
 ) -> str:
     """The bootstrap of one proxy, as YAML with camelCase keys. ``admin_port`` 0: as the parameters say.
@@ -101,8 +95,14 @@ def bootstrap_yaml(
     ``fragments`` are what plugins add, each by a name of its own.
     """
     port = admin_port or params.admin_port
+    told: dict[str, str | int] = {
+        ADMIN_PORT: port,
+        TOKEN_PATH: token_path,
+        LOG_PIPE: log_pipe,
+        LOG_FILES: "true" if log_files else "",
+    }
     document: dict[str, Any] = {
-        "node": _node(proxy, dataplane, {ADMIN_PORT: port, TOKEN_PATH: token_path, LOG_PIPE: log_pipe}),
+        "node": _node(proxy, dataplane, told),
         "dynamicResources": _dynamic_resources(params, token_path),
     }
     document |= _merged(list(fragments))

@@ -94,6 +94,15 @@ class ProxyView(Protocol):
         ...
 
     @property
+    def admin_port(self) -> int:
+        """The port of the proxy's admin API, 0 if it has none."""
+        ...
+
+    def warn(self, text: str) -> None:
+        """Tell who inspects the proxy what it does not get, why, and what to do about it."""
+        ...
+
+    @property
     def is_virtual(self) -> bool:
         """Whether connections are redirected to one listener, so that no other one is bound."""
         ...

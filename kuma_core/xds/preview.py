@@ -16,6 +16,7 @@ from envoy_data_plane.message_pool import default_message_pool
 from kuma_core.errors import Busy, NotFound
 from kuma_core.model import Resource, ResourceKey
 from kuma_core.xds.contract import SHORT_NAMES, StreamReport
+from kuma_core.xds.hints import hint
 from kuma_core.xds.mesh_views import MeshViews
 from kuma_core.xds.proxy import Proxy
 from kuma_core.xds.reconciler import Generated, Reconciler, touched_by
@@ -97,6 +98,7 @@ def _proxy(proxy: Proxy, generated: Generated, reports: Iterable[StreamReport]) 
     return {
         "metadata": dict(proxy.metadata),
         "problem": generated.problem,
+        "warnings": list(generated.warnings),
         "types": {SHORT_NAMES[url]: _type(snapshot, url) for url in TYPES},
         "streams": [_stream(report, snapshot) for report in own],
     }
@@ -117,10 +119,12 @@ def _stream(report: StreamReport, snapshot: Snapshot) -> dict[str, Any]:
     types = {}
     for url, short in SHORT_NAMES.items():
         acknowledged = report.acknowledged.get(url, "")
+        rejection = report.rejections.get(url, "")
         types[short] = {
             "acknowledged": acknowledged,
             "upToDate": acknowledged == snapshot.version(url),
-            "rejection": report.rejections.get(url, ""),
+            "rejection": rejection,
+            "hint": hint(rejection),
         }
     return {"id": report.id, "connected": report.connected.isoformat(), "types": types}
 

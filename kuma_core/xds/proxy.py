@@ -9,8 +9,10 @@ from kuma_core.specs.tags import TagPairs
 ADMIN_PORT = "dataplane.admin.port"
 TOKEN_PATH = "dataplaneTokenPath"
 LOG_PIPE = "accessLogPipe"
+LOG_FILES = "accessLogFiles"
+"""There, and not empty, if kuma-dp writes into files what comes out of the pipe for them."""
 
-KNOWN = (ADMIN_PORT, LOG_PIPE, TOKEN_PATH)
+KNOWN = (ADMIN_PORT, LOG_FILES, LOG_PIPE, TOKEN_PATH)
 """What the control plane looks at; everything else that a node says about itself is left aside."""
 
 

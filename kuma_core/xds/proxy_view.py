@@ -16,7 +16,7 @@ from kuma_core.specs.dataplane import DataplaneSpec
 from kuma_core.specs.mesh import MeshSpec
 from kuma_core.specs.tags import TagPairs, sorted_tags
 from kuma_core.xds.contract import SecretServer, SecretSource
-from kuma_core.xds.proxy import TOKEN_PATH, Proxy
+from kuma_core.xds.proxy import ADMIN_PORT, TOKEN_PATH, Proxy
 
 ResourcesOf = Callable[[str], Mapping[str, Any]]
 """The specs of all resources of a kind in the proxy's mesh, by name; raises ``KeyError``."""
@@ -48,6 +48,7 @@ class TrackedView:
         self.mesh = mesh
         self.services: set[str] = set()
         self.kinds: set[str] = set()
+        self.warnings: dict[str, None] = {}
         self._context = context
         self._stored = stored or MeshPolicies()
         self._policies = tuple(policies)
@@ -58,6 +59,17 @@ class TrackedView:
     def tag_sets(self) -> tuple[TagPairs, ...]:
         """The tags of each inbound, or of the gateway: who the proxy is as a source."""
         return tuple(sorted_tags(tags) for tags in self.dataplane.tag_sets())
+
+    @cached_property
+    def admin_port(self) -> int:
+        """The port of the proxy's admin API, 0 if it has none or tells nonsense."""
+        text = self.metadata.get(ADMIN_PORT, "")
+        port = int(text) if text.isascii() and text.isdecimal() and len(text) <= 5 else 0
+        return port if port <= 65535 else 0
+
+    def warn(self, text: str) -> None:
+        """Tell who inspects the proxy what it does not get, why, and what to do about it."""
+        self.warnings[text] = None
 
     @property
     def is_virtual(self) -> bool:

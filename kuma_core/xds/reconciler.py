@@ -79,13 +79,17 @@ class Delivery:
 
 @dataclass(slots=True)
 class Generated:
-    """What a proxy was given last, what it depends on, and why it was given nothing newer."""
+    """What a proxy was given last, what it depends on, and why it was given nothing newer.
+
+    ``warnings`` say what it does not get although somebody wants it to.
+    """
 
     snapshot: Snapshot | None = None
     services: frozenset[str] = frozenset()
     kinds: frozenset[str] = frozenset()
     tag_sets: tuple[TagPairs, ...] = ()
     problem: str = ""
+    warnings: tuple[str, ...] = ()
 
 
 def touched_by(effects: Effects, proxy: Proxy, generated: Generated) -> bool:
@@ -304,6 +308,7 @@ class Reconciler:
         known.tag_sets = found.tag_sets
         known.services = found.services | known.services if found.problem else found.services
         known.kinds = found.kinds | known.kinds if found.problem else found.kinds
+        self._note_warnings(proxy, known, found.warnings)
         if found.problem:
             self._note_failure(proxy, known, found.problem)
         elif found.snapshot is not None:
@@ -337,7 +342,14 @@ class Reconciler:
             problem = ""
         except GenerationError as error:
             snapshot, problem = None, str(error)
-        return Generated(snapshot, frozenset(view.services), frozenset(view.kinds), view.tag_sets, problem)
+        services, kinds = frozenset(view.services), frozenset(view.kinds)
+        return Generated(snapshot, services, kinds, view.tag_sets, problem, tuple(view.warnings))
+
+    def _note_warnings(self, proxy: Proxy, known: Generated, warnings: tuple[str, ...]) -> None:
+        for text in warnings:
+            if text not in known.warnings:
+                _log.info("a proxy does not get everything", proxy=str(proxy), warning=text)
+        known.warnings = warnings
 
     def _note_failure(self, proxy: Proxy, generated: Generated, problem: str) -> None:
         self.work.failures += 1

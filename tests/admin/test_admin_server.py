@@ -7,6 +7,7 @@ import gzip
 import http.client
 import json
 import socket
+import ssl
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -236,6 +237,25 @@ def test_it_is_the_last_of_the_configured_chain(tmp_path: Path) -> None:
     with running_platform([kuma_store_memory], settings | off) as platform:
         answer = platform.request("GET", "/control-plane-ca", port=platform.admin)
     assert answer.body.encode() == pair.cert
+
+
+def test_certificate_and_key_may_begin_with_the_mark_of_an_editor(tmp_path: Path) -> None:
+    pair = tls_pair.generate(["127.0.0.1"], is_client=False)
+    (tmp_path / "trusted").write_bytes(pair.cert)
+    settings = {}
+    for name, pem in (("CERT", pair.cert), ("KEY", pair.key)):
+        (tmp_path / name).write_bytes(b"\xef\xbb\xbf" + pem)
+        settings[f"KUMA_SDS_SERVER_TLS_{name}_FILE"] = str(tmp_path / name)
+    trusting = ssl.create_default_context(cafile=str(tmp_path / "trusted"))
+    trusting.verify_flags &= ~getattr(ssl, "VERIFY_X509_STRICT", 0)
+    trusting.set_alpn_protocols(["h2"])
+    with running_platform([kuma_store_memory], settings) as platform:
+        place = ("127.0.0.1", platform.xds_port)
+        with (
+            socket.create_connection(place, timeout=10) as connection,
+            trusting.wrap_socket(connection, server_hostname="127.0.0.1") as encrypted,
+        ):
+            assert encrypted.selected_alpn_protocol() == "h2"
 
 
 # -- on and off

@@ -253,6 +253,14 @@ def refusal(files: Path, **changed: str) -> str:
     return str(caught.value)
 
 
+def test_a_certificate_may_have_a_mark_and_words_before_it(files: Path, tmp_path: Path) -> None:
+    before = {"alice": "\ufeff# of Z\N{LATIN SMALL LETTER U WITH DIAERESIS}rich\n", "mallory": "\ufeff"}
+    for name, words in before.items():
+        (tmp_path / f"{name}.pem").write_text(words + (files / f"{name}.pem").read_text())
+    with running_platform([kuma_store_memory], settings(files, CLIENT_CERTS_DIR=str(tmp_path))) as cp:
+        assert [ask(cp, client(files, name))[0] for name in before] == [200, 200]
+
+
 def test_9_2_5_a_folder_without_certificates_fails_the_start(files: Path, tmp_path: Path) -> None:
     for folder in (tmp_path, tmp_path / "nowhere", files / "clients" / "notes.pem"):
         text = refusal(files, CLIENT_CERTS_DIR=str(folder))

@@ -83,7 +83,7 @@ def test_nobody_who_asks_makes_the_control_plane_ask_its_store(
 def test_counters_move(cp: RunningPlatform) -> None:
     assert metric(cp, "kuma_resources", kind="Dataplane") == 0
     before = metric(cp, "kuma_xds_generated_snapshots_total")
-    cp.apply(mesh("shop"), dataplane("web-1", inbound("127.0.0.1:80:80", "web"), mesh="shop"))
+    cp.apply(mesh("shop"), dataplane("web-1", inbound("127.0.0.1:80:8080", "web"), mesh="shop"))
     eventually(lambda: metric(cp, "kuma_resources", kind="Dataplane") == 1)
     with fleet(cp) as envoys:
         envoys.connect(DeltaClient("shop.web-1"))

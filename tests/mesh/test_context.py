@@ -52,6 +52,17 @@ def test_a_gateway_offers_nothing() -> None:
     assert addresses(view(a=EDGE), service="edge") == []
 
 
+def test_what_others_cannot_reach_is_no_endpoint() -> None:
+    """0.0.0.0 would be the caller's own machine; at a place that is taken the first service answers."""
+    everywhere = spec(inbound("0.0.0.0:80:8080", "web"), inbound("10.0.0.1:81:8081", "web"))
+    assert addresses(view(a=everywhere), service="web") == ["10.0.0.1:81"]
+    stored = spec(inbound("10.0.0.1:80:8080", "web"), inbound("10.0.0.1:80:9090", "api"))
+    assert addresses(view(a=stored), service="web") == ["10.0.0.1:80"]
+    assert addresses(view(a=stored), service="api") == []
+    twice = spec(inbound("10.0.0.1:80:8080", "web", v="1"), inbound("10.0.0.1:80:8080", "web", v="2"))
+    assert addresses(view(a=twice), service="web", v="2") == ["10.0.0.1:80"]
+
+
 def test_endpoints_that_two_dataplanes_share_count_once() -> None:
     assert addresses(view(a=WEB1, b=WEB1), service="web") == ["10.0.0.1:80"]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from kuma_core.config import Config
+from kuma_core.hosts import in_url
 
 SOURCE = "autoconfiguration"
 """The source of a value that was computed."""
@@ -40,7 +41,8 @@ def _admin_server(config: Config) -> Config:
     ignored = f"; ignored: {', '.join(said)}" if said else ""
     notice = (
         f"the section {DEPRECATED} is deprecated and takes the place of all of adminServer, because "
-        f"{', '.join(touched)} is set; move it to adminServer{ignored}"
+        f"{', '.join(touched)} {'is' if len(touched) == 1 else 'are'} set; move "
+        f"{'it' if len(touched) == 1 else 'them'} to adminServer{ignored}"
     )
     return config.changed(values, f"{SOURCE} ({DEPRECATED})", [notice])
 
@@ -74,7 +76,7 @@ def _empty_ones(config: Config) -> dict[str, Any]:
     """The settings whose empty value means that another one is taken."""
     derived = {
         "guiServer.apiServerUrl": f"http://localhost:{config.number('apiServer.port')}",
-        "bootstrapServer.params.xdsHost": config.text("general.advertisedHostname"),
+        "bootstrapServer.params.xdsHost": in_url(config.text("general.advertisedHostname")),
         "bootstrapServer.params.xdsPort": config.number("xdsServer.grpcPort"),
     }
     return {path: value for path, value in derived.items() if not config.value(path)}

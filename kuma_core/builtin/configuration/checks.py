@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kuma_core.config import Check, Config, Rule
+from kuma_core.hosts import host_problem, parse_hosts
 
 
 def in_range(message: str) -> Check:
@@ -40,6 +41,29 @@ def present(message: str) -> Check:
 def one_of(message: str, *choices: str) -> Check:
     """One of a few words."""
     return lambda value: None if value in choices else message
+
+
+def host(name: str) -> Check:
+    """One host, as others write it into a URL."""
+
+    def check(value: str) -> str | None:
+        problem = host_problem(value)
+        return f'{name} "{value:.200}" {problem}' if problem else None
+
+    return check
+
+
+def hosts(name: str) -> Check:
+    """Several hosts, each with a port or without; nothing at all is another setting's value."""
+
+    def check(value: str) -> str | None:
+        try:
+            parse_hosts(value, 1) if value else None
+        except ValueError as error:
+            return f"{name} {error}"
+        return None
+
+    return check
 
 
 def ip_address(value: str) -> str | None:

@@ -12,6 +12,8 @@ from typing import Any
 from kuma_core.builtin.configuration.autoconfiguration import autoconfigured as autoconfigured
 from kuma_core.builtin.configuration.checks import (
     RULES,
+    host,
+    hosts,
     ip_address,
     not_negative,
     one_of,
@@ -162,6 +164,7 @@ _TABLE: tuple[Setting, ...] = (
             "",
             "Where proxies find the control plane: host[:port], several separated by commas. "
             "Empty: general.advertisedHostname.",
+            hosts("XdsHost"),
         ),
         (
             "xdsPort",
@@ -235,6 +238,7 @@ _TABLE: tuple[Setting, ...] = (
         "KUMA_GENERAL_ADVERTISED_HOSTNAME",
         "localhost",
         "The name by which others reach this control plane.",
+        host("AdvertisedHostname"),
     ),
     _text("Store", "store.type", "KUMA_STORE_TYPE", "memory", "The store: memory, postgres, kubernetes, …"),
     _text(

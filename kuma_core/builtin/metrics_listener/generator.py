@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from envoy_data_plane.envoy.config.cluster.v3 import Cluster
@@ -20,13 +20,11 @@ from envoy_data_plane.envoy.extensions.filters.network.http_connection_manager.v
     HttpFilter,
 )
 
-from kuma_core.specs.dataplane import DataplaneSpec
 from kuma_core.specs.interfaces import ANY_ADDRESS
-from kuma_core.specs.metrics import Prometheus
+from kuma_core.specs.metrics import offered_metrics
 from kuma_core.xds.contract import CLUSTER, LISTENER, Draft, ProxyView
 from kuma_core.xds.drafts import FilterDraft, ListenerDraft
 from kuma_core.xds.generators.common import listener, loopback_cluster
-from kuma_core.xds.proxy import ADMIN_PORT
 from kuma_core.xds.seal import pack
 
 ADMIN_CLUSTER = "kuma:envoy:admin"
@@ -45,37 +43,26 @@ class MetricsListener:
 
 def generate_metrics(view: ProxyView) -> Iterable[Draft]:
     """A listener and the cluster of Envoy's admin API, if the mesh wants it and the port is not taken."""
-    wanted = _wanted(view)
-    admin_port = _admin_port(view)
-    if wanted and admin_port and wanted.port not in {admin_port, *_taken(view.dataplane)}:
-        inputs = MetricsListener(wanted.port, wanted.path, view.is_virtual)
-        yield Draft(CLUSTER, ADMIN_CLUSTER, admin_port, build_admin_cluster)
-        yield Draft(LISTENER, METRICS_LISTENER, inputs, build_metrics_listener)
+    wanted = offered_metrics(view.mesh.metrics, view.dataplane.metrics)
+    if wanted is None:
+        return
+    if problem := _problem(view, wanted.port):
+        view.warn(f"no metrics are offered: {problem}")
+        return
+    inputs = MetricsListener(wanted.port, wanted.path, view.is_virtual)
+    yield Draft(CLUSTER, ADMIN_CLUSTER, view.admin_port, build_admin_cluster)
+    yield Draft(LISTENER, METRICS_LISTENER, inputs, build_metrics_listener)
 
 
-def _wanted(view: ProxyView) -> Prometheus | None:
-    """What the Mesh says, with what the Dataplane says differently; a Dataplane cannot switch it on."""
-    mesh, own = view.mesh.metrics, view.dataplane.metrics
-    if mesh is None or mesh.prometheus is None:
-        return None
-    return ((own and own.prometheus) or Prometheus()).or_else(mesh.prometheus.port, mesh.prometheus.path)
-
-
-def _admin_port(view: ProxyView) -> int:
-    """The port of the proxy's admin API, 0 if it has none or tells nonsense."""
-    text = view.metadata.get(ADMIN_PORT, "")
-    port = int(text) if text.isascii() and text.isdecimal() and len(text) <= 5 else 0
-    return port if port <= 65535 else 0
-
-
-def _taken(dataplane: DataplaneSpec) -> Iterator[int]:
-    """Ports that are in use on some address; the metrics' wildcard address overlaps every one."""
-    yield dataplane.redirect_port
-    for inbound in dataplane.networking.inbound:
-        yield inbound.address.port
-        yield inbound.address.workload_port
-    for outbound in dataplane.networking.outbound:
-        yield outbound.address.port
+def _problem(view: ProxyView, port: int) -> str:
+    """Why there can be no listener; the wildcard address of the metrics overlaps every one."""
+    if not view.admin_port:
+        return "Envoy has no admin API to take them from; start kuma-dp with --admin-port"
+    if port == view.admin_port:
+        return f"{port} is the port of Envoy's admin API; name another one with --admin-port"
+    if user := view.dataplane.user_of(port):
+        return f"{port} is also a port of {user}; give the Dataplane its own metrics.prometheus.port"
+    return ""
 
 
 def build_admin_cluster(inputs: int) -> Cluster:

@@ -48,7 +48,7 @@ def add(session: Session, key_file: str, cert_file: str) -> None:
         entry = json.loads(answer.body)["id"]
     except (ValueError, TypeError, KeyError, RecursionError):
         raise KumaError("the admin server took the certificate, but did not answer with its id") from None
-    click.echo(f'added certificate "{printable(str(entry))}"', nl=False)
+    click.echo(f'added certificate "{printable(str(entry))}"')
 
 
 @certificates.command("list", short_help="List the signing certificates.")
@@ -73,7 +73,7 @@ def list_(session: Session) -> None:
 def delete(session: Session, id_: str) -> None:
     """Delete a signing certificate of a mesh."""
     admin_client(session).send("DELETE", _path(session.mesh) + "/" + quote(id_, safe=""))
-    click.echo(f'removed certificate "{id_}"', nl=False)
+    click.echo(f'removed certificate "{id_}"')
 
 
 def _path(mesh: str) -> str:

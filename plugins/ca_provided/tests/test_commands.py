@@ -20,7 +20,7 @@ def test_7_8_add_list_delete(
     catalog(server, local=admin.url)
     files = ("--key-file", str(certificates.server_key), "--cert-file", str(certificates.server_cert))
     added = connected(*CERTIFICATES, "add", *files, "--mesh", "m")
-    assert (added.code, added.out, added.err) == (0, 'added certificate "1-2-3"', "")
+    assert (added.code, added.out, added.err) == (0, 'added certificate "1-2-3"\n', "")
     sent = {"key": certificates.server_key.read_text(), "cert": certificates.server_cert.read_text()}
     assert admin.requests == [("POST", "/meshes/m/ca/provided/certificates", sent)]
 
@@ -39,7 +39,7 @@ def test_7_8_add_list_delete(
     assert "PRIVATE" not in connected(*CERTIFICATES, "list", "--mesh=m").out
 
     removed = connected(*CERTIFICATES, "delete", "--id", "1-2-3", "--mesh", "m")
-    assert (removed.code, removed.out) == (0, 'removed certificate "1-2-3"')
+    assert (removed.code, removed.out) == (0, 'removed certificate "1-2-3"\n')
     assert connected(*CERTIFICATES, "list", "--mesh=m").out == "   ".join(names) + "\n"
 
 

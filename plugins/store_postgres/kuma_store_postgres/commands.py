@@ -17,4 +17,4 @@ def database_schema(session: Session, target: str) -> None:
     session.prepare()
     if target != "postgres":
         raise KumaError(f"unknown target type: {target}")
-    click.echo(schema_sql(), nl=False)
+    click.echo(schema_sql())

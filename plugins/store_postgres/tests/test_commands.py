@@ -11,7 +11,7 @@ from tests.kumactl.conftest import Call
 
 def test_8_1_the_schema(kumactl: Call) -> None:
     result = kumactl("install", "database-schema")
-    assert (result.code, result.err, result.out.endswith("\n")) == (0, "", False)
+    assert (result.code, result.err, result.out[-1:]) == (0, "", "\n")
     assert "CREATE TABLE IF NOT EXISTS resources" in result.out
     assert result.out == kumactl("install", "database-schema", "--target=postgres").out
     assert (
@@ -21,7 +21,7 @@ def test_8_1_the_schema(kumactl: Call) -> None:
 
 
 def test_it_is_the_whole_schema_of_this_store(kumactl: Call) -> None:
-    assert kumactl("install", "database-schema").out == schema_sql()
+    assert kumactl("install", "database-schema").out == schema_sql() + "\n"
 
 
 def test_it_needs_no_library_of_databases() -> None:

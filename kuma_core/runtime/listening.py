@@ -20,7 +20,7 @@ GRACE_SECONDS = 1.0
 class Listening:
     """The constructor takes the ports; raises ``ConfigError`` that names the setting of one that cannot be had.
 
-    What stands later in ``servers`` starts later and stops earlier.
+    What stands later in ``servers`` starts earlier and stops later.
     """
 
     def __init__(self, stack: AsyncExitStack, config: Config, servers: Iterable[Server]) -> None:
@@ -30,7 +30,7 @@ class Listening:
 
     async def serve(self) -> None:
         """Start every server, until the stack is left."""
-        for server, listener in self._bound:
+        for server, listener in reversed(self._bound):
             if isinstance(server, GrpcServer):
                 await self._serve_grpc(server)
             else:

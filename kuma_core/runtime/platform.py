@@ -112,7 +112,7 @@ class Platform:
         self.listens = True
 
     def _servers(self, features: Features) -> list[Server]:
-        """Proxies may come as soon as the first one listens; the last one tells whether everything is there."""
+        """The ports are taken in this order, and the servers started in the opposite one: REST when proxies may come."""
         proxies, cluster = self.core.proxies, self.core.offer("builtin.cluster", Cluster)
         counted = OwnMetrics(
             proxies.views,
@@ -123,11 +123,11 @@ class Platform:
         )
         missing = Missing(lambda: self.listens, proxies.reconciler.ready.is_set, cluster.store_problem)
         return [
-            *features.servers,
             api_server(self.config, features.routes),
             *admin_servers(self.config, features.admin_routes),
             bootstrap_server(lambda request: self._bootstrap(request, features)),
             diagnostics_server(missing, renderer(counted)),
+            *features.servers,
         ]
 
     def _leadership(self, features: Features) -> Leadership:

@@ -106,6 +106,10 @@ class RunningPlatform:
         assert answer.status == 200, answer
         return str(answer.body)
 
+    def catch_up(self) -> None:
+        """Wait until the views show what was written so far: what proxies get is made from them."""
+        self.platform.core.proxies.reconciler.ask(lambda views: None, 30)
+
     def apply(self, *documents: Mapping[str, Any]) -> None:
         """PUT documents as ``kumactl apply`` does; fails the test if one is refused."""
         for document in documents:

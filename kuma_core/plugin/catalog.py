@@ -169,6 +169,8 @@ def _freeze(manager: pluggy.PluginManager, plugins: tuple[Plugin, ...]) -> Catal
     _refuse_clashes("order of a generator", generators, lambda item: [item.order])
     _refuse_clashes("policy of the kind", policies, lambda item: [item.kind])
     _refuse_clashes("order of a policy", policies, lambda item: [item.order])
+    for kind in kinds:
+        _require_keepable(kind)
     for entry in policies:
         _require_kind(entry, {kind.value.name for kind in kinds})
     return Catalog(
@@ -239,6 +241,18 @@ def _call(implementation: Any, hook: str, arguments: Mapping[str, Any]) -> list[
             name,
             hook,
         ) from error
+
+
+def _require_keepable(entry: Contributed[ResourceType]) -> None:
+    from kuma_core.specs.keepable import unkeepable
+
+    if problems := unkeepable(entry.value):
+        raise PluginError(
+            f'plugin "{entry.plugin}": resources of the kind "{entry.value.name}" could not be kept as written: '
+            f"{'; '.join(problems)}. Repair it, or {way_out(entry.plugin)}",
+            entry.plugin,
+            "kuma_register_resource_types",
+        )
 
 
 def _require_kind(entry: Contributed[Policy], known: set[str]) -> None:

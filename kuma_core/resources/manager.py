@@ -26,6 +26,7 @@ from kuma_core.plugin.catalog import Kinds
 from kuma_core.resources import codec
 from kuma_core.resources.contract import Record, Store
 from kuma_core.resources.deletions import MeshDeletions
+from kuma_core.resources.reader import Reader
 from kuma_core.resources.secrets import outlives_its_mesh
 
 MESH = "Mesh"
@@ -79,11 +80,12 @@ class ResourceManager:
         self._kinds = kinds
         self._admit = admit
         self._prepare = prepare
+        self._reader = Reader()
         self.deletions = MeshDeletions(store, MESH, self._owned_by_mesh, self._discard)
 
     def get(self, key: ResourceKey) -> Resource:
         """The stored resource; raises ``NotFound`` or ``StoreUnavailable``."""
-        return codec.decode(self._kinds[key.type], self._store.get(key))
+        return self._reader.read(self._kinds[key.type], self._store.get(key))
 
     def find(self, key: ResourceKey) -> Resource | None:
         """As ``get``, with ``None`` for a resource that does not exist."""
@@ -102,10 +104,12 @@ class ResourceManager:
 
         A record that cannot be read raises ``UnreadableResource``, or is left out and told to ``unreadable``.
         """
-        kind, found = self._kinds[type], []
-        for record in self._store.list(type, mesh):
+        kind, found, records = self._kinds[type], [], self._store.list(type, mesh)
+        if mesh is None:
+            self._reader.forget_others(type, records)
+        for record in records:
             try:
-                found.append(codec.decode(kind, record))
+                found.append(self._reader.read(kind, record))
             except UnreadableResource as error:
                 if unreadable is None:
                     raise
@@ -141,6 +145,7 @@ class ResourceManager:
         warnings += _accept(self._admit(resource, current, self))
         if current is None and not mesh_may_come:
             self._require_mesh(resource)
+        self._require_kept(resource, codec.encode(resource))
         return resource, warnings
 
     def amend(self, key: ResourceKey, change: Callable[[Any], Any]) -> Written:
@@ -158,8 +163,7 @@ class ResourceManager:
             warnings = _accept(resource.spec.violations())
             warnings += self._ask(resource, current)
             try:
-                result, stored = self._write(resource)
-                return Written(result, stored, warnings)
+                return Written(*self._write(resource, codec.encode(resource)), warnings)
             except (Conflict, AlreadyExists):
                 continue
         raise self._contested(key)
@@ -175,27 +179,28 @@ class ResourceManager:
             try:
                 _accept(resource.spec.violations())
                 self._ask(resource, None)
-                return self._write(resource)[1]
+                return self._write(resource, codec.encode(resource))[1]
             except AlreadyExists:
                 continue
         raise self._contested(resource.key)
 
     def _put_once(self, resource: Resource, warnings: tuple[Violation, ...]) -> Written:
+        document = codec.encode(resource)
         try:
             current = self._store.get(resource.key)
         except NotFound:
             warnings += self._ask(resource, None)
-            return Written(*self._write(resource), warnings)
+            return Written(*self._write(resource, document), warnings)
         warnings += self._ask(resource, self._readable(current))
         resource = Resource(resource.key, resource.spec, current.version)
-        if current.document == codec.encode(resource):
+        if current.document == document:
             return Written(Result.UNCHANGED, resource, warnings)
-        return Written(*self._write(resource), warnings)
+        return Written(*self._write(resource, document), warnings)
 
     def _readable(self, record: Record) -> Resource | None:
         """The stored resource; one that cannot be read counts as none, so that it can be replaced."""
         try:
-            return codec.decode(self._kinds[record.key.type], record)
+            return self._reader.read(self._kinds[record.key.type], record)
         except UnreadableResource:
             return None
 
@@ -205,9 +210,9 @@ class ResourceManager:
         self._prepare(resource)
         return warnings
 
-    def _write(self, resource: Resource) -> tuple[Result, Resource]:
+    def _write(self, resource: Resource, document: str) -> tuple[Result, Resource]:
         """Create the resource if it has no version yet, else replace the one of its version."""
-        document = codec.encode(resource)
+        self._require_kept(resource, document)
         if not resource.version:
             self._require_mesh(resource)
             record = self._store.create(resource.key, document)
@@ -215,6 +220,10 @@ class ResourceManager:
             return Result.CREATED, Resource(resource.key, resource.spec, record.version)
         record = self._store.update(resource.key, document, resource.version)
         return Result.UPDATED, Resource(resource.key, resource.spec, record.version)
+
+    def _require_kept(self, resource: Resource, document: str) -> None:
+        """Nothing is stored that cannot be read again: it would take every list of its kind along."""
+        self._reader.require_kept(self._kinds[resource.key.type], resource, document)
 
     def _withdraw_without_mesh(self, resource: Resource) -> None:
         """The mesh may have been deleted, and swept, since it was looked for: leave nothing behind."""
@@ -262,6 +271,7 @@ class ResourceManager:
         if key.type == MESH:
             self.deletions.run(key)
             return warnings
+        self._reader.forget(key)
         try:
             self._store.delete(key)
         finally:
@@ -276,6 +286,7 @@ class ResourceManager:
                 yield from (key for key in keys if not outlives_its_mesh(key))
 
     def _discard(self, key: ResourceKey) -> None:
+        self._reader.forget(key)
         with suppress(NotFound):  # somebody else may delete it at the same moment
             self._store.delete(key)
 

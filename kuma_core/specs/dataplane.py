@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
-from typing import Annotated
 
 from pydantic import Field
 
@@ -62,8 +61,8 @@ class TransparentProxying(Spec):
 class Networking(Spec):
     """Everything that a proxy listens on."""
 
-    inbound: Annotated[tuple[Inbound, ...], Field(strict=False)] = ()
-    outbound: Annotated[tuple[Outbound, ...], Field(strict=False)] = ()
+    inbound: tuple[Inbound, ...] = ()
+    outbound: tuple[Outbound, ...] = ()
     transparent_proxying: TransparentProxying | None = None
     gateway: Gateway | None = None
 

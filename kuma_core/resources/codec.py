@@ -24,7 +24,7 @@ def encode(resource: Resource) -> str:
     """
     try:
         return _encoder.encode(resource.spec.to_stored())
-    except (ValueError, TypeError, RecursionError) as error:
+    except Exception as error:  # a kind's own code may be asked
         raise UnreadableResource(f"the resource {resource.key} cannot be written as JSON: {error}") from error
 
 
@@ -38,7 +38,7 @@ def decode(kind: ResourceType, record: Record) -> Resource:
     """
     try:
         spec = kind.spec.from_stored(json.loads(record.document))
-    except (MalformedResource, ValueError, TypeError, RecursionError) as error:
+    except Exception as error:  # a kind's own code may be asked
         raise UnreadableResource(f"the stored resource {record.key} cannot be read: {error}") from error
     return Resource(record.key, spec, record.version)
 

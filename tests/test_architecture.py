@@ -75,6 +75,7 @@ LIBRARIES: dict[str, set[str]] = {
     },
     "jwt": {"auth", "testing"},
     "pytest": {"testing"},
+    "hypothesis": {"testing"},
     "envoy": set(),
 }
 """Where a library may be imported in the kernel; a library that is not named here may be anywhere."""

@@ -145,7 +145,7 @@ class ResourceManager:
         warnings += _accept(self._admit(resource, current, self))
         if current is None and not mesh_may_come:
             self._require_mesh(resource)
-        self._require_kept(resource, codec.encode(resource))
+        self._read_back(resource, codec.encode(resource))
         return resource, warnings
 
     def amend(self, key: ResourceKey, change: Callable[[Any], Any]) -> Written:
@@ -212,18 +212,20 @@ class ResourceManager:
 
     def _write(self, resource: Resource, document: str) -> tuple[Result, Resource]:
         """Create the resource if it has no version yet, else replace the one of its version."""
-        self._require_kept(resource, document)
-        if not resource.version:
-            self._require_mesh(resource)
-            record = self._store.create(resource.key, document)
-            self._withdraw_without_mesh(resource)
-            return Result.CREATED, Resource(resource.key, resource.spec, record.version)
-        record = self._store.update(resource.key, document, resource.version)
-        return Result.UPDATED, Resource(resource.key, resource.spec, record.version)
+        found = self._read_back(resource, document)
+        if resource.version:
+            record = self._store.update(resource.key, document, resource.version)
+            self._reader.remember(found, document)
+            return Result.UPDATED, Resource(resource.key, resource.spec, record.version)
+        self._require_mesh(resource)
+        record = self._store.create(resource.key, document)
+        self._reader.remember(found, document)
+        self._withdraw_without_mesh(resource)
+        return Result.CREATED, Resource(resource.key, resource.spec, record.version)
 
-    def _require_kept(self, resource: Resource, document: str) -> None:
+    def _read_back(self, resource: Resource, document: str) -> Resource:
         """Nothing is stored that cannot be read again: it would take every list of its kind along."""
-        self._reader.require_kept(self._kinds[resource.key.type], resource, document)
+        return self._reader.read_back(self._kinds[resource.key.type], resource, document)
 
     def _withdraw_without_mesh(self, resource: Resource) -> None:
         """The mesh may have been deleted, and swept, since it was looked for: leave nothing behind."""
@@ -271,10 +273,10 @@ class ResourceManager:
         if key.type == MESH:
             self.deletions.run(key)
             return warnings
-        self._reader.forget(key)
         try:
             self._store.delete(key)
         finally:
+            self._reader.forget(key)
             if key.type == DATAPLANE:
                 self._discard(ResourceKey(INSIGHT, key.mesh, key.name))
         return warnings
@@ -286,9 +288,9 @@ class ResourceManager:
                 yield from (key for key in keys if not outlives_its_mesh(key))
 
     def _discard(self, key: ResourceKey) -> None:
-        self._reader.forget(key)
         with suppress(NotFound):  # somebody else may delete it at the same moment
             self._store.delete(key)
+        self._reader.forget(key)
 
 
 def _accept(found: Iterable[Violation]) -> tuple[Violation, ...]:

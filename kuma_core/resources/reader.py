@@ -38,15 +38,22 @@ class Reader:
             shelf.keep(record.key, record.document, spec)
         return Resource(record.key, spec, record.version)
 
-    def require_kept(self, kind: ResourceType, resource: Resource, document: str) -> None:
-        """Raise ``UnreadableResource`` unless the document, once stored, is read as the very same resource."""
+    def read_back(self, kind: ResourceType, resource: Resource, document: str) -> Resource:
+        """What the document, once it is stored, will be read as.
+
+        Raises ``UnreadableResource`` unless that is the very same resource.
+        """
         try:
             found = codec.decode(kind, Record(resource.key, document, ""))
         except UnreadableResource as error:
             raise _not_kept(kind, resource, str(error.__cause__)) from error
         if found.spec != resource.spec and (path := first_difference(resource.spec, found.spec)):
             raise _not_kept(kind, resource, f"{path} would come back with another value")
-        self._shelves[kind.name].keep(resource.key, document, found.spec)
+        return found
+
+    def remember(self, resource: Resource, document: str) -> None:
+        """The document was stored, and is read as this resource."""
+        self._shelves[resource.key.type].keep(resource.key, document, resource.spec)
 
     def forget(self, key: ResourceKey) -> None:
         """The record was deleted."""

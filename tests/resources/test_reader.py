@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import pytest
 from pydantic import AfterValidator
 
-from kuma_core.errors import UnreadableResource
+from kuma_core.errors import InvalidResource, UnreadableResource
 from kuma_core.model import Resource, ResourceType
 from kuma_core.plugin.catalog import Contributed, Kinds
 from kuma_core.resources import codec
@@ -189,6 +189,13 @@ def test_what_is_deleted_is_forgotten(manager: ResourceManager) -> None:
         manager.delete(card("a").key)
     assert remembered(manager)[0] == 1
     manager.delete(mesh("default").key)
+    assert remembered(manager) == (0, 0)
+
+
+def test_what_was_not_stored_is_not_remembered(manager: ResourceManager) -> None:
+    with pytest.raises(InvalidResource):
+        manager.put(card("a", mesh="nowhere"))
+    manager.examine(card("b"))
     assert remembered(manager) == (0, 0)
 
 

@@ -52,7 +52,7 @@ class EverythingSpec(Spec):
 
 
 class TestEveryType(KindSuite):
-    kinds = (ResourceType("Everything", "everythings", EverythingSpec, "everything"),)
+    kinds = iter([ResourceType("Everything", "everythings", EverythingSpec, "everything")])
 
 
 # -- what the suite finds

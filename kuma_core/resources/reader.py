@@ -59,6 +59,11 @@ class Reader:
         """The record was deleted."""
         self._shelves[key.type].drop([key])
 
+    def forget_mesh(self, mesh: str) -> None:
+        """The mesh was deleted, with all that was in it."""
+        for shelf in list(self._shelves.values()):
+            shelf.drop([key for key in shelf.held() if key.mesh == mesh])
+
     def forget_others(self, type: str, records: Collection[Record]) -> None:
         """These are all records of the type."""
         self._shelves[type].keep_only(records)
@@ -101,7 +106,10 @@ class _Shelf:
     def keep_only(self, records: Collection[Record]) -> None:
         if len(self._known) > len(records):
             there = {record.key for record in records}
-            self.drop([key for key in list(self._known) if key not in there])
+            self.drop([key for key in self.held() if key not in there])
+
+    def held(self) -> list[ResourceKey]:
+        return list(self._known)
 
     def _drop(self, key: ResourceKey) -> None:
         known = self._known.pop(key, None)

@@ -11,14 +11,15 @@ import pytest
 from pydantic import AfterValidator
 
 from kuma_core.errors import InvalidResource, UnreadableResource
+from kuma_core.kinds import Kinds
 from kuma_core.model import Resource, ResourceType
-from kuma_core.plugin.catalog import Contributed, Kinds
 from kuma_core.resources import codec
 from kuma_core.resources.contract import Record, Store
 from kuma_core.resources.manager import ResourceManager
 from kuma_core.resources.reader import Reader, weight
 from kuma_core.specs.base import Spec
 from kuma_core.specs.insight import InsightSpec, ResponseStats, Subscription, SubscriptionStatus
+from kuma_core.testing.managers import resource_manager
 from tests.resources.support import KINDS, card, dataplane, mesh
 
 MANY = 300
@@ -49,7 +50,7 @@ class WallSpec(Spec):
 
 
 WALL = ResourceType("Wall", "walls", WallSpec, "wall")
-WALLS = Kinds([*(Contributed("test", kind) for kind in KINDS), Contributed("test", WALL)])
+WALLS = Kinds(("test", kind) for kind in (*KINDS, WALL))
 
 
 def wall(*texts: str, **spec: Any) -> Resource:
@@ -60,7 +61,7 @@ def wall(*texts: str, **spec: Any) -> Resource:
 
 @pytest.fixture
 def manager(store: Store) -> ResourceManager:
-    made = ResourceManager(store, WALLS)
+    made = resource_manager(store, WALLS)
     made.put(mesh("default"))
     return made
 
@@ -165,7 +166,7 @@ def test_what_another_control_plane_writes_is_read(
     manager: ResourceManager, store: Store, counting: Counting
 ) -> None:
     manager.put(card())
-    ResourceManager(store, WALLS).put(card(text="theirs"))
+    resource_manager(store, WALLS).put(card(text="theirs"))
     assert manager.get(card().key).spec.text == "theirs"
     assert manager.get(card().key).version == store.get(card().key).version
 

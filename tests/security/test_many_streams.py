@@ -12,7 +12,7 @@ from envoy_data_plane.envoy.service.discovery.v3 import DeltaDiscoveryRequest, D
 
 import kuma_ca_builtin
 import kuma_store_memory
-from kuma_core.ca.identity import IDENTITY_CERT, MESH_CA
+from kuma_core.ca.contract import IDENTITY_CERT, MESH_CA
 from kuma_core.testing.builders import dataplane, inbound
 from kuma_core.testing.platform import RunningPlatform, running_platform
 from kuma_core.xds.contract import CLUSTER
@@ -70,8 +70,10 @@ def test_what_a_secret_costs_the_store(
             first.ask(what)  # what is kept for later is read by then
             first.secret()
         reads: Counter[str] = Counter()
-        ask_store = cp.platform.store.get
-        monkeypatch.setattr(cp.platform.store, "get", lambda key: reads.update([key.type]) or ask_store(key))
+        ask_store = cp.platform.core.store.get
+        monkeypatch.setattr(
+            cp.platform.core.store, "get", lambda key: reads.update([key.type]) or ask_store(key)
+        )
         with stream(cp, SDS, cp.token("web-1")) as opened:
             opened.ask(what)
             opened.secret()

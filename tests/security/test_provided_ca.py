@@ -153,7 +153,7 @@ def test_from_builtin_to_provided_and_back_through_disabling_mtls(
     machine.sidecar("ledger-1")
     machine.sidecar("web")
     eventually(lambda: fetch(port))
-    roots = {"provided": upload(cp), "builtin": cp.platform.context.authorities["builtin"].signer("default")}
+    roots = {"provided": upload(cp), "builtin": cp.platform.core.authorities["builtin"].signer("default")}
     for step, ca in STEPS:
         settled = certificate_of if step == "on" else fetch
         with Clients(port) as load:

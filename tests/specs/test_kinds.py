@@ -9,14 +9,14 @@ import pytest
 from hypothesis import strategies as st
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from kuma_core.builtin.kinds import KINDS
 from kuma_core.model import ResourceType
 from kuma_core.sdk import Duration, Spec, Tags, Timestamp, UInt32, UInt64, Violation
 from kuma_core.testing.kinds import KindSuite
+from kuma_core.testing.platform import make_catalog
 
 
 class TestOwnKinds(KindSuite):
-    kinds = KINDS
+    kinds = make_catalog([]).kinds
 
 
 class Leaf(Spec):

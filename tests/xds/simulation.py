@@ -8,7 +8,8 @@ from functools import cache
 
 from envoy_data_plane.envoy.config.listener.v3 import Listener
 
-from kuma_core.mesh.topology import Endpoint, endpoint_set
+from kuma_core.mesh.contract import Endpoint
+from kuma_core.mesh.topology import endpoint_set
 from kuma_core.testing.xds_client import Client, DeltaClient, SotwClient
 from kuma_core.xds.contract import CLUSTER, ENDPOINTS, LISTENER
 from kuma_core.xds.generators import inbound, outbound

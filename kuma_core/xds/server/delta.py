@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from kuma_core.xds.contract import CLUSTER, ENDPOINTS, LISTENER
+from kuma_core.xds.proxy import Node
 from kuma_core.xds.server.stream import MANY_NAMES, Recorder, check_type
 from kuma_core.xds.server.subscription import DeltaSubscription
-from kuma_core.xds.server.wire import DeltaRequest, Node, delta_response, parse_delta
+from kuma_core.xds.server.wire import DeltaRequest, delta_response, parse_delta
 from kuma_core.xds.snapshot import TYPES, Snapshot
 
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from kuma_core.xds.contract import CLUSTER, ENDPOINTS, LISTENER
+from kuma_core.xds.proxy import Node
 from kuma_core.xds.seal import Sealed
 from kuma_core.xds.server.stream import MANY_NAMES, Recorder, check_type
 from kuma_core.xds.server.subscription import SotwSubscription, subset, version_of
-from kuma_core.xds.server.wire import Node, SotwRequest, parse_sotw, sotw_response
+from kuma_core.xds.server.wire import SotwRequest, parse_sotw, sotw_response
 from kuma_core.xds.snapshot import TYPES, Snapshot
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Protocol
 
-from kuma_core.xds.server.wire import Node
+from kuma_core.xds.proxy import Node
 from kuma_core.xds.snapshot import TYPES, Snapshot
 
 MANY_NAMES = frozenset((TYPES[0], TYPES[2]))

@@ -263,7 +263,11 @@ def installed_hello(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Sit
 def test_a_distribution_that_pip_installed_serves_its_kind(installed_hello: Site) -> None:
     """The whole way of a third party: pip install, kuma-cp run, PUT."""
     row = installed_hello.plugins()["hello"]
-    assert (row["distribution"], row["state"], row["provides"]) == ("kuma-hello", "loaded", ["kind Greeting"])
+    assert (row["distribution"], row["state"], row["provides"]) == (
+        "kuma-hello",
+        "loaded",
+        ["a feature", "config", "kind Greeting"],
+    )
     ports = free_ports()
     words = ["run", "--plugins", "hello,store_memory"]
     process = subprocess.Popen(

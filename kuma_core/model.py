@@ -11,6 +11,9 @@ from typing import Any
 
 from kuma_core.errors import NotFound
 
+META = ("type", "mesh", "name")
+"""The keys of a document that are no part of the spec; they are matched without regard to case."""
+
 
 class Scope(Enum):
     """Whether resources of a kind belong to a mesh or stand for themselves."""

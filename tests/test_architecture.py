@@ -92,6 +92,7 @@ LIBRARIES: dict[str, set[str]] = {
     },
     "jwt": {"builtin.tokens", "testing"},
     "pytest": {"testing"},
+    "hypothesis": {"testing"},
     "envoy": set(),
 }
 """Where a library may be imported in the kernel; a library that is not named here may be anywhere."""

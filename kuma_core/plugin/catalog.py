@@ -103,6 +103,8 @@ def _freeze(manager: pluggy.PluginManager, plugins: tuple[Plugin, ...]) -> Catal
     refuse_clashes("policy of the kind", policies, lambda item: [item.kind])
     refuse_clashes("order of a policy", policies, lambda item: [item.order])
     refuse_clashes("command", commands, lambda item: [item.name])
+    for kind in kinds:
+        _require_keepable(kind)
     for entry in policies:
         _require_kind(entry, {kind.value.name for kind in kinds})
     return Catalog(
@@ -162,6 +164,18 @@ def _provides(
         for implementation in implementations(manager, hook):
             provides[owner(implementation.plugin_name)].append(what)
     return MappingProxyType({name: tuple(sorted(values)) for name, values in provides.items()})
+
+
+def _require_keepable(entry: Contributed[ResourceType]) -> None:
+    from kuma_core.specs.keepable import unkeepable
+
+    if problems := unkeepable(entry.value):
+        raise PluginError(
+            f'plugin "{entry.plugin}": resources of the kind "{entry.value.name}" could not be kept as written: '
+            f"{'; '.join(problems)}. Repair it, or {way_out(entry.plugin)}",
+            entry.plugin,
+            "kuma_register_resource_types",
+        )
 
 
 def _require_kind(entry: Contributed[Policy], known: set[str]) -> None:

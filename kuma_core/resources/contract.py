@@ -77,7 +77,8 @@ class Store(Protocol):
         """Publish a ``Change`` for every write, own and foreign alike, until ``stop`` is set.
 
         One ``RESYNC`` is published once the watch is attached, and again after every lost connection: before
-        that, nothing is assumed. Changes are published after their commit and outside of any lock that
+        that, nothing is assumed. A watcher that falls too far behind gets one too, after the writes, instead of
+        the changes that it missed. Changes are published after their commit and outside of any lock that
         another verb needs. Raises if the backend is lost; it is then called again.
         """
         ...

@@ -23,6 +23,7 @@ from kuma_core.kinds import Kinds
 from kuma_core.model import Resource, ResourceKey, Scope
 from kuma_core.resources import codec
 from kuma_core.resources.contract import Deletions, Record, Resources, Result, Store, Written
+from kuma_core.resources.reader import Reader
 from kuma_core.specs.mesh import MESH
 
 _ATTEMPTS = 5
@@ -66,6 +67,7 @@ class ResourceManager:
         self._admit = admit
         self._prepare = prepare
         self._keep = keep
+        self._reader = Reader()
 
     @cached_property
     def _deletions(self) -> Deletions:
@@ -73,7 +75,7 @@ class ResourceManager:
 
     def get(self, key: ResourceKey) -> Resource:
         """The stored resource; raises ``NotFound`` or ``StoreUnavailable``."""
-        return codec.decode(self.kinds[key.type], self._store.get(key))
+        return self._reader.read(self.kinds[key.type], self._store.get(key))
 
     def find(self, key: ResourceKey) -> Resource | None:
         """As ``get``, with ``None`` for a resource that does not exist."""
@@ -92,10 +94,12 @@ class ResourceManager:
 
         A record that cannot be read raises ``UnreadableResource``, or is left out and told to ``unreadable``.
         """
-        kind, found = self.kinds[type], []
-        for record in self._store.list(type, mesh):
+        kind, found, records = self.kinds[type], [], self._store.list(type, mesh)
+        if mesh is None:
+            self._reader.forget_others(type, records)
+        for record in records:
             try:
-                found.append(codec.decode(kind, record))
+                found.append(self._reader.read(kind, record))
             except UnreadableResource as error:
                 if unreadable is None:
                     raise
@@ -131,6 +135,7 @@ class ResourceManager:
         warnings += _accept(self._admit(resource, current, self))
         if current is None and not mesh_may_come:
             self._require_mesh(resource)
+        self._read_back(resource, codec.encode(resource))
         return resource, warnings
 
     def amend(self, key: ResourceKey, change: Callable[[Any], Any]) -> Written:
@@ -148,8 +153,7 @@ class ResourceManager:
             warnings = _accept(resource.spec.violations())
             warnings += self._ask(resource, current)
             try:
-                result, stored = self._write(resource)
-                return Written(result, stored, warnings)
+                return Written(*self._write(resource, codec.encode(resource)), warnings)
             except (Conflict, AlreadyExists):
                 continue
         raise self._contested(key)
@@ -165,27 +169,28 @@ class ResourceManager:
             try:
                 _accept(resource.spec.violations())
                 self._ask(resource, None)
-                return self._write(resource)[1]
+                return self._write(resource, codec.encode(resource))[1]
             except AlreadyExists:
                 continue
         raise self._contested(resource.key)
 
     def _put_once(self, resource: Resource, warnings: tuple[Violation, ...]) -> Written:
+        document = codec.encode(resource)
         try:
             current = self._store.get(resource.key)
         except NotFound:
             warnings += self._ask(resource, None)
-            return Written(*self._write(resource), warnings)
+            return Written(*self._write(resource, document), warnings)
         warnings += self._ask(resource, self._readable(current))
         resource = Resource(resource.key, resource.spec, current.version)
-        if current.document == codec.encode(resource):
+        if current.document == document:
             return Written(Result.UNCHANGED, resource, warnings)
-        return Written(*self._write(resource), warnings)
+        return Written(*self._write(resource, document), warnings)
 
     def _readable(self, record: Record) -> Resource | None:
         """The stored resource; one that cannot be read counts as none, so that it can be replaced."""
         try:
-            return codec.decode(self.kinds[record.key.type], record)
+            return self._reader.read(self.kinds[record.key.type], record)
         except UnreadableResource:
             return None
 
@@ -195,16 +200,22 @@ class ResourceManager:
         self._prepare(resource)
         return warnings
 
-    def _write(self, resource: Resource) -> tuple[Result, Resource]:
+    def _write(self, resource: Resource, document: str) -> tuple[Result, Resource]:
         """Create the resource if it has no version yet, else replace the one of its version."""
-        document = codec.encode(resource)
-        if not resource.version:
-            self._require_mesh(resource)
-            record = self._store.create(resource.key, document)
-            self._withdraw_without_mesh(resource)
-            return Result.CREATED, Resource(resource.key, resource.spec, record.version)
-        record = self._store.update(resource.key, document, resource.version)
-        return Result.UPDATED, Resource(resource.key, resource.spec, record.version)
+        found = self._read_back(resource, document)
+        if resource.version:
+            record = self._store.update(resource.key, document, resource.version)
+            self._reader.remember(found, document)
+            return Result.UPDATED, Resource(resource.key, resource.spec, record.version)
+        self._require_mesh(resource)
+        record = self._store.create(resource.key, document)
+        self._reader.remember(found, document)
+        self._withdraw_without_mesh(resource)
+        return Result.CREATED, Resource(resource.key, resource.spec, record.version)
+
+    def _read_back(self, resource: Resource, document: str) -> Resource:
+        """Nothing is stored that cannot be read again: it would take every list of its kind along."""
+        return self._reader.read_back(self.kinds[resource.key.type], resource, document)
 
     def _withdraw_without_mesh(self, resource: Resource) -> None:
         """The mesh may have been deleted, and swept, since it was looked for: leave nothing behind."""
@@ -250,11 +261,15 @@ class ResourceManager:
         with suppress(NotFound):  # what an interrupted deletion left is still to be cleared away
             warnings = self.examine_deletion(key)
         if key.type == MESH:
-            self._deletions.run(key)
+            try:
+                self._deletions.run(key)
+            finally:
+                self._reader.forget_mesh(key.mesh)
             return warnings
         try:
             self._store.delete(key)
         finally:
+            self._reader.forget(key)
             for kind in self.kinds:
                 if kind.owner == key.type:
                     self._discard(ResourceKey(kind.name, key.mesh, key.name))
@@ -270,6 +285,7 @@ class ResourceManager:
     def _discard(self, key: ResourceKey) -> None:
         with suppress(NotFound):  # somebody else may delete it at the same moment
             self._store.delete(key)
+        self._reader.forget(key)
 
 
 def _accept(found: Iterable[Violation]) -> tuple[Violation, ...]:

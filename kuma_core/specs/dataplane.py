@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from types import MappingProxyType
-from typing import Annotated, TypeVar
+from typing import TypeVar
 
 from pydantic import Field
 
@@ -76,8 +76,8 @@ class TransparentProxying(Spec):
 class Networking(Spec):
     """Everything that a proxy listens on."""
 
-    inbound: Annotated[tuple[Inbound, ...], Field(strict=False)] = ()
-    outbound: Annotated[tuple[Outbound, ...], Field(strict=False)] = ()
+    inbound: tuple[Inbound, ...] = ()
+    outbound: tuple[Outbound, ...] = ()
     transparent_proxying: TransparentProxying | None = None
     gateway: Gateway | None = None
 

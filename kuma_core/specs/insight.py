@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from pydantic import Field
-
 from kuma_core.specs.base import Spec, Timestamp, UInt64
 from kuma_core.specs.dataplane import DataplaneSpec
 
@@ -50,7 +46,7 @@ class InsightSpec(Spec):
     """The streams of a proxy, oldest first, and why it still has an older configuration, if it has."""
 
     problem: str = ""
-    subscriptions: Annotated[tuple[Subscription, ...], Field(strict=False)] = ()
+    subscriptions: tuple[Subscription, ...] = ()
 
     def is_online(self) -> bool:
         """Whether any stream is open."""

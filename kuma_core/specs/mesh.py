@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator
 
 from kuma_core.errors import Severity, Violation
 from kuma_core.specs.base import Spec
@@ -114,7 +114,7 @@ class Logging(Spec):
     """Where access logs may go, and where they go when a policy does not say."""
 
     default_backend: str = ""
-    backends: Annotated[tuple[LoggingBackend, ...], Field(strict=False)] = ()
+    backends: tuple[LoggingBackend, ...] = ()
 
 
 class MeshSpec(Spec):

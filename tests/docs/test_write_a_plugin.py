@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import os
 import re
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +16,7 @@ import yaml
 
 import kuma_store_memory
 from kuma_core.documents import load_documents
+from kuma_core.specs.shapes import SUPPORTED
 from kuma_core.testing.builders import dataplane, inbound
 from kuma_core.testing.platform import RunningPlatform, running_platform
 from kuma_core.testing.waiting import eventually
@@ -51,13 +54,47 @@ def test_the_page_shows_the_files_as_they_are(language: str, file: str) -> None:
     assert f"```{language}\n{(HELLO / file).read_text(encoding='utf-8')}```" in PAGE
 
 
-def test_the_test_of_the_page_passes(hello: ModuleType) -> None:
-    source = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)[-1]
-    module: dict[str, object] = {}
-    exec(compile(source, "docs/how-to/write-a-plugin.md", "exec"), module)
-    test = module["test_a_greeting_says_something"]
-    assert callable(test)
-    test()
+def test_the_tests_of_the_page_pass(tmp_path: Path) -> None:
+    """As somebody runs them who has copied them: with pytest, which finds the plugin and nothing else of ours."""
+    tests = [
+        source
+        for source in re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+        if "kuma_core.testing" in source
+    ]
+    for number, source in enumerate(tests):
+        (tmp_path / f"test_page_{number}.py").write_text(source, encoding="utf-8")
+    (tmp_path / "pytest.ini").write_text("[pytest]\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-v", "-p", "no:cacheprovider", str(tmp_path)],
+        env={**os.environ, "PYTHONPATH": str(HELLO)},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    assert "test_a_greeting_says_something PASSED" in done.stdout
+    assert "test_what_is_written_is_read_again[Greeting] PASSED" in done.stdout
+
+
+@pytest.mark.parametrize("count", [0, 2])
+def test_a_count_that_is_not_the_default_is_kept_and_the_default_is_not_shown(
+    running: RunningPlatform, count: int
+) -> None:
+    greeting = {"type": "Greeting", "mesh": "default", "name": "count", "text": "hello"}
+    running.apply({**greeting, "repeatCount": count})
+    assert running.get("/meshes/default/greetings/count").body == {**greeting, "repeatCount": count}
+    running.apply({**greeting, "repeatCount": 1})
+    assert running.get("/meshes/default/greetings/count").body == greeting
+    assert running.delete("/meshes/default/greetings/count").status == 200
+
+
+def test_the_page_names_every_type_that_a_field_may_have() -> None:
+    (paragraph,) = re.findall(r"A field may be of the types (.*?)\n\n", PAGE, re.DOTALL)
+    assert set(re.findall(r"\w+", SUPPORTED)) - {"and", "of", "these", "them", "another"} <= set(
+        re.findall(r"\w+", paragraph)
+    )
 
 
 def test_rest_serves_the_new_kind(running: RunningPlatform) -> None:

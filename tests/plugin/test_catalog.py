@@ -12,7 +12,7 @@ from kuma_core.builtin import FEATURES
 from kuma_core.errors import ConfigError, PluginError
 from kuma_core.plugin.catalog import build_catalog
 from kuma_core.plugin.loader import Plugin, State
-from kuma_core.sdk import Generator, ResourceType, Route, StoreFactory
+from kuma_core.sdk import Generator, ResourceType, Route, Spec, StoreFactory
 
 from .support import Part, bringing, catalog, generate, kind, module, open_nothing, opened, refusal, setting
 
@@ -100,6 +100,24 @@ def test_kinds_that_clash(one: ResourceType, two: ResourceType, what: str) -> No
     assert '"a"' in str(error)
     assert '"b"' in str(error)
     assert f"both bring the kind {what}; start without it: --plugins no:" in str(error)
+
+
+class CardSpec(Spec):
+    """Two fields that cannot be kept, one of them below another."""
+
+    colours: set[str] = set()
+    pages: dict[str, tuple[bytes, ...]] = {}
+
+
+def test_a_kind_whose_fields_cannot_be_kept_is_refused_with_their_names() -> None:
+    error = refusal(a=bringing("resource_types", ResourceType("Card", "cards", CardSpec, "card")))
+    assert str(error) == (
+        'plugin "a": resources of the kind "Card" could not be kept as written: '
+        "colours: the type set[str] is not supported; use tuple[X, ...]; "
+        "pages: the type bytes is not supported; use str, with a text in base64. "
+        "Repair it, or start without it: --plugins no:a"
+    )
+    assert (error.plugin, error.hook) == ("a", "kuma_register_resource_types")
 
 
 CLASHES: list[tuple[str, Any, Any, str]] = [

@@ -277,17 +277,18 @@ def test_a_distribution_that_pip_installed_serves_its_kind(installed_hello: Site
         stderr=subprocess.DEVNULL,
     )
     try:
-        url = f"http://127.0.0.1:{ports['KUMA_API_SERVER_PORT']}/meshes/default/greetings/morning"
+        mesh = f"http://127.0.0.1:{ports['KUMA_API_SERVER_PORT']}/meshes/default"
+        url = f"{mesh}/greetings/morning"
         document = {"type": "Greeting", "mesh": "default", "name": "morning", "text": "Good morning"}
         put = urllib.request.Request(
             url, json.dumps(document).encode(), {"Content-Type": "application/json"}, method="PUT"
         )
 
-        def written() -> bool:
-            with urllib.request.urlopen(put, timeout=5) as answer:
-                return bool(answer.status == 201)
-
-        eventually(written, seconds=30, what="a control plane that takes a Greeting")
+        eventually(
+            lambda: urllib.request.urlopen(mesh, timeout=5).close() is None, what="a mesh to write into"
+        )
+        with urllib.request.urlopen(put, timeout=30) as answer:
+            assert answer.status == 201
         with urllib.request.urlopen(url, timeout=5) as answer:
             assert json.load(answer) == document
         process.send_signal(signal.SIGTERM)

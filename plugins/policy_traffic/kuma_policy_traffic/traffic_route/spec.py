@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated
 
 from pydantic import Field
 
@@ -31,7 +30,7 @@ class TrafficRouteSpec(Spec):
 
     sources: Selectors = ()
     destinations: Selectors = ()
-    conf: Annotated[tuple[WeightedDestination, ...], Field(strict=False)] = ()
+    conf: tuple[WeightedDestination, ...] = ()
 
     def violations(self) -> Iterator[Violation]:
         """Weights are not checked: Envoy takes any of 32 bits, and no total is asked for."""

@@ -15,7 +15,10 @@ import pytest
 import yaml
 
 import kuma_store_memory
+from kuma_core.commandline import exit_code
 from kuma_core.documents import load_documents
+from kuma_core.kumactl.main import build
+from kuma_core.kumactl.session import add_global_flags
 from kuma_core.specs.shapes import SUPPORTED
 from kuma_core.testing.builders import dataplane, inbound
 from kuma_core.testing.platform import RunningPlatform, running_platform
@@ -48,6 +51,7 @@ def running(hello: ModuleType) -> Iterator[RunningPlatform]:
         ("python", "kuma_hello/__init__.py"),
         ("python", "kuma_hello/spec.py"),
         ("python", "kuma_hello/feature.py"),
+        ("python", "kuma_hello/commands.py"),
     ],
 )
 def test_the_page_shows_the_files_as_they_are(language: str, file: str) -> None:
@@ -169,6 +173,24 @@ def test_the_parts_of_the_feature_share_what_was_opened(running: RunningPlatform
     counted = running.request("GET", "/metrics", port=running.diagnostics).body
     assert told == f"{changes()} greetings were written\n"
     assert f"hello_greeting_changes_total {changes()}.0" in counted
+
+
+def test_the_command_says_the_greetings(
+    hello: ModuleType, running: RunningPlatform, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (brought,) = hello.kuma_register_commands()
+    assert (brought.name, brought.place) == ("kumactl greet", "kuma_hello.commands:greet")
+    running.apply({"type": "Greeting", "mesh": "default", "name": "loud", "text": "hey"})
+    config = tmp_path / "config"
+    config.touch()
+    point = ["config", "control-planes", "add", "--name=cp", f"--address={running.api_url}"]
+    assert exit_code(build(), [*point, f"--config-file={config}"]) == 0
+    root = build()
+    root.add_command(importlib.import_module("kuma_hello.commands").greet)
+    add_global_flags(root)
+    capsys.readouterr()
+    assert exit_code(root, ["greet", f"--config-file={config}"]) == 0
+    assert "hey\n" in capsys.readouterr().out
 
 
 def test_every_envoy_starts_with_the_tag(running: RunningPlatform) -> None:

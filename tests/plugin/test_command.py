@@ -266,7 +266,7 @@ def test_a_distribution_that_pip_installed_serves_its_kind(installed_hello: Site
     assert (row["distribution"], row["state"], row["provides"]) == (
         "kuma-hello",
         "loaded",
-        ["a feature", "config", "kind Greeting"],
+        ["a feature", "command kumactl greet", "config", "kind Greeting"],
     )
     ports = free_ports()
     words = ["run", "--plugins", "hello,store_memory"]

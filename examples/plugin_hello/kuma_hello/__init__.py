@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from kuma_core.sdk import NUMBER, Column, ResourceType, Setting, hookimpl
+from kuma_core.sdk import NUMBER, Column, Command, ResourceType, Setting, hookimpl
 
 if TYPE_CHECKING:
     from kuma_core.sdk import Context
@@ -23,16 +23,16 @@ def kuma_register_resource_types() -> Iterable[ResourceType]:
     """Bring the kind Greeting."""
     from kuma_hello.spec import GreetingSpec
 
+    shown = (Column("TEXT", "text"),)
     return [
-        ResourceType(
-            name="Greeting",
-            path="greetings",
-            singular="greeting",
-            spec=GreetingSpec,
-            affects_proxies=False,
-            columns=(Column("TEXT", "text"),),
-        )
+        ResourceType("Greeting", "greetings", GreetingSpec, "greeting", affects_proxies=False, columns=shown)
     ]
+
+
+@hookimpl
+def kuma_register_commands() -> Iterable[Command]:
+    """Bring ``kumactl greet``."""
+    return [Command("kumactl", ("greet",), "Say the greetings of a mesh.", "kuma_hello.commands:greet")]
 
 
 @hookimpl

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import falcon
@@ -11,6 +11,7 @@ import falcon
 from kuma_core import __version__
 from kuma_core.api.errors import JSON
 from kuma_core.api.exchange import answer_json
+from kuma_core.builtin.inventory.contract import MissingKind
 from kuma_core.config import Config
 from kuma_core.hosts import in_url
 from kuma_core.kinds import Kinds
@@ -56,13 +57,17 @@ def _admin_urls(config: Config) -> dict[str, str]:
     }
 
 
-def kinds(registered: Kinds) -> dict[str, Any]:
-    """``GET /kinds``: everything that a client needs to work with a kind that it never heard of."""
-    return {
-        "kinds": [
-            _kind(kind, registered.owner(kind.name).partition(".")[0]) for kind in registered if kind.served
-        ]
-    }
+def kinds(registered: Kinds, missing: Iterable[MissingKind] = ()) -> dict[str, Any]:
+    """``GET /kinds``: everything that a client needs to work with a kind that it never heard of.
+
+    ``missing`` are kinds of which resources are stored although no loaded plugin brings them.
+    """
+    known = [_kind(kind, registered.owner(kind.name).partition(".")[0]) for kind in registered if kind.served]
+    absent = [
+        {"name": item.kind, "plugin": item.plugin, "package": item.distribution, "count": item.count}
+        for item in missing
+    ]
+    return {**({"missing": absent} if absent else {}), "kinds": known}
 
 
 def _kind(kind: ResourceType, plugin: str) -> dict[str, Any]:

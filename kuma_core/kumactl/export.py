@@ -39,9 +39,14 @@ revoked tokens, the root of its own TLS, resources without a mesh, and other mes
 @click.option("-o", "--output-file", metavar="FILE", help="Where it goes. [default: standard output]")
 @click.option("--with-secrets", is_flag=True, help="Take the secrets along, encrypted with a passphrase.")
 @click.option("--passphrase-file", metavar="FILE", help="The file with the passphrase.")
+@click.option("--without-hidden", is_flag=True, help="Leave out resources that no loaded plugin brings.")
 @pass_session
 def export(
-    session: Session, output_file: str | None, with_secrets: bool, passphrase_file: str | None
+    session: Session,
+    output_file: str | None,
+    with_secrets: bool,
+    passphrase_file: str | None,
+    without_hidden: bool,
 ) -> None:
     """Write everything that an operator owns as YAML documents: all meshes and what is in them, or the mesh of --mesh.
 
@@ -57,6 +62,8 @@ def export(
     known = kinds.fetch(client)
     if with_secrets and known.older:
         raise KumaError(f"{known.older} hands out no secrets; leave --with-secrets and --passphrase-file out")
+    if known.hidden and not without_hidden:
+        raise KumaError(_hidden(known.hidden))
     resources = list(_resources(client, known, mesh))
     archive, count = secrets_client.export(session, passphrase, mesh) if with_secrets else (None, 0)
     about = _WITH_SECRETS if with_secrets else _without_secrets(known)
@@ -66,6 +73,13 @@ def export(
     if output_file:
         secrets = f" and {count} secrets" if with_secrets else ""
         click.echo(f"exported {len(resources)} resources{secrets} to {output_file}")
+
+
+def _hidden(told: Sequence[str]) -> str:
+    return (
+        "the control plane stores resources that it cannot show, as it does not load their plugins: "
+        f"{'; '.join(told)}. Start it with these plugins, or export everything else with --without-hidden"
+    )
 
 
 def _without_secrets(kinds: Kinds) -> str:

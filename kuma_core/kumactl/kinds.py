@@ -52,11 +52,15 @@ class UnknownKind(KumaError):
 
 
 class Kinds:
-    """All kinds of a server; ``older`` is what it is called if it is a control plane of Kuma 0.3, else empty."""
+    """All kinds of a server; ``older`` is what it is called if it is a control plane of Kuma 0.3, else empty.
 
-    def __init__(self, kinds: Sequence[Kind], older: str = "") -> None:
+    ``hidden`` are sentences about resources that are stored there and that none of its plugins brings.
+    """
+
+    def __init__(self, kinds: Sequence[Kind], older: str = "", hidden: Sequence[str] = ()) -> None:
         self._kinds = tuple(kinds)
         self.older = older
+        self.hidden = tuple(hidden)
 
     def __iter__(self) -> Iterator[Kind]:
         return iter(self._kinds)
@@ -130,7 +134,15 @@ def fetch(client: Client) -> Kinds:
             raise
         return _of_kuma_0_3(client)
     with known_shape(f"{client.url}/kinds"):
-        return Kinds([_kind(k) for k in _list(value["kinds"])])
+        hidden = [_hidden(item) for item in value.get("missing", [])]
+        return Kinds([_kind(k) for k in _list(value["kinds"])], hidden=hidden)
+
+
+def _hidden(item: dict[str, Any]) -> str:
+    kind, plugin, package = (_text(item[key]) for key in ("name", "plugin", "package"))
+    return printable(
+        f'{int(item["count"])} of the kind {kind}, which the plugin "{plugin}" ({package}) brings'
+    )
 
 
 def _of_kuma_0_3(client: Client) -> Kinds:

@@ -18,7 +18,7 @@ from kuma_core.plugin import hookspecs
 from kuma_core.plugin.admission import Admission
 from kuma_core.plugin.collecting import Contributed, collect, implementations, refuse_clashes
 from kuma_core.plugin.command import Command
-from kuma_core.plugin.loader import Plugin, State
+from kuma_core.plugin.loader import KERNEL, Plugin, State
 from kuma_core.plugin.registration import BUILTIN, is_builtin, owner, register, way_out
 from kuma_core.policy.contract import Policy
 from kuma_core.resources.contract import OwnSecret, StoreFactory
@@ -41,6 +41,10 @@ class Catalog:
     policies: tuple[Policy, ...]
     provides: Mapping[str, tuple[str, ...]]
     manager: pluggy.PluginManager
+
+    def distribution(self, plugin: str) -> str:
+        """The distribution that a loaded plugin came with; the kernel's own features have its."""
+        return next((item.distribution for item in self.plugins if item.name == plugin), KERNEL)
 
     def admission(self, authorities: Authorities) -> Admission:
         """Asks all who implement ``kuma_admit`` before every write."""

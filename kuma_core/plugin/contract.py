@@ -72,6 +72,10 @@ class Registered(Protocol):
         """The generators, in their order."""
         ...
 
+    def distribution(self, plugin: str) -> str:
+        """The distribution that a loaded plugin came with."""
+        ...
+
 
 class Asker(Protocol):
     """Finds what a plugin offers to others."""

@@ -12,6 +12,7 @@ from kuma_core.api.explain import Explain
 from kuma_core.api.overview import TAG_FILTER
 from kuma_core.api.resources import Limits, resource_routes
 from kuma_core.api.xds import ProxyConfiguration
+from kuma_core.builtin.inventory.contract import Inventory
 from kuma_core.builtin.tokens.contract import tokens_enabled
 from kuma_core.plugin.contract import Context
 from kuma_core.specs.insight import OVERVIEW
@@ -30,12 +31,13 @@ def routes(context: Context) -> Iterator[Route]:
     """The pages, and a collection and an item for every stored kind."""
     config, kinds = context.config, context.registered.kinds
     previewer = context.ask("previewer", Previewer)
+    inventory = context.ask("builtin.inventory", Inventory)
     described = cache(partial(openapi.document, kinds, PAGES, {OVERVIEW: [TAG_FILTER]}))
     answers: dict[str, Callable[[], Any]] = {
         "/": index.index,
         "/config": config.as_document,
         "/catalog": partial(index.catalog, config, tokens_enabled(config)),
-        "/kinds": partial(index.kinds, kinds),
+        "/kinds": lambda: index.kinds(kinds, inventory.missing),
         "/openapi.json": described,
     }
     for path in PAGES:

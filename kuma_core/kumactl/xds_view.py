@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from kuma_core.kumactl.http import printable
+from kuma_core.http_client import printable
 from kuma_core.kumactl.table import as_age, layout
 
 HEADER = ("TYPE", "NAME", "VERSION")
@@ -24,6 +24,8 @@ def text(value: Mapping[str, Any], now: datetime) -> str:
 def _proxy(proxy: Mapping[str, Any], now: datetime) -> Iterator[str]:
     if proxy["problem"]:
         yield f"problem: {_line(proxy['problem'])}"
+    for warning in proxy.get("warnings", ()):  # an older control plane gives none
+        yield f"warning: {_line(warning)}"
     rows = [
         [short, resource["name"], resource["version"]]
         for short, type_ in proxy["types"].items()
@@ -42,12 +44,18 @@ def _proxy(proxy: Mapping[str, Any], now: datetime) -> Iterator[str]:
 def _state(state: Mapping[str, Any], used: bool) -> str:
     """``used``: there are resources of the type."""
     if state["rejection"]:
-        return f"rejected: {_line(state['rejection'])}"
+        return f"rejected: {_line(state['rejection'])}{_advice(state)}"
     if state["upToDate"]:
         return "up to date"
     if state["acknowledged"]:
         return f"behind, runs with {_line(state['acknowledged'])}"
     return "behind, runs with nothing yet" if used else "up to date, there is nothing to send"
+
+
+def _advice(state: Mapping[str, Any]) -> str:
+    """What to do about a rejection, on a line of its own; an older control plane gives none."""
+    hint = _line(state.get("hint", ""))
+    return f"\n    hint: {hint}" if hint else ""
 
 
 def _line(words: str) -> str:

@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from types import MappingProxyType
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from pydantic import Field
 
-from kuma_core.errors import Violation
+from kuma_core.errors import Severity, Violation
 from kuma_core.specs.base import Spec, Tags, UInt32
 from kuma_core.specs.interfaces import (
+    ANY_ADDRESS,
     InboundInterface,
     OutboundInterface,
     parse_inbound,
     parse_outbound,
 )
 from kuma_core.specs.metrics import HIGHEST_PORT, Metrics, metrics_problems
+from kuma_core.specs.places import Place, address_problems, place_problems, workload
+from kuma_core.specs.tags import ANY
+
+T = TypeVar("T")
+
+DATAPLANE = "Dataplane"
+"""The kind."""
 
 SERVICE = "service"
+REDIRECT_PORT = "networking.transparentProxying.redirectPort"
 NO_TAGS: Mapping[str, str] = MappingProxyType({})
 
 
@@ -32,6 +41,11 @@ class Inbound(Spec):
     def address(self) -> InboundInterface:
         """The parsed interface; only for specs that passed validation."""
         return parse_inbound(self.interface)
+
+    @property
+    def use(self) -> Hashable:
+        """What happens to connections there: who they are for, and where they go."""
+        return self.interface.rpartition(":")[2], self.tags.get(SERVICE)
 
 
 class Outbound(Spec):
@@ -91,8 +105,39 @@ class DataplaneSpec(Spec):
         if self.networking.gateway:
             yield self.networking.gateway.tags
 
+    def listeners(self) -> list[Place]:
+        """Where the proxy listens, for others and for its own service.
+
+        An interface that cannot be read is left out. With transparent proxying nothing is bound but the port for
+        redirected connections.
+        """
+        bound, found = not self.redirect_port, []
+        for field, inbound, item in self._inbounds():
+            found.append(Place(field, item.ip, item.port, bound, inbound.use))
+        for index, outbound in enumerate(self.networking.outbound):
+            if place := _readable(parse_outbound, outbound.interface):
+                field = f"networking.outbound[{index}].interface"
+                found.append(Place(field, place.ip, place.port, bound, outbound.service))
+        if self.redirect_port:
+            found.append(Place(REDIRECT_PORT, ANY_ADDRESS, self.redirect_port))
+        return found
+
+    def workloads(self) -> list[Place]:
+        """Where the services behind the inbounds listen."""
+        return [workload(field, item.workload_port) for field, _, item in self._inbounds()]
+
+    def _inbounds(self) -> Iterator[tuple[str, Inbound, InboundInterface]]:
+        for index, inbound in enumerate(self.networking.inbound):
+            if found := _readable(parse_inbound, inbound.interface):
+                yield f"networking.inbound[{index}].interface", inbound, found
+
+    def user_of(self, port: int) -> str:
+        """The field that says that a port is in use, whatever the address; empty if none does."""
+        places = (*self.listeners(), *self.workloads())
+        return next((place.field for place in places if place.port == port), "")
+
     def violations(self) -> Iterator[Violation]:
-        """Section 4.4, with gateways."""
+        """Section 4.4, with gateways; then what cannot be together at one place."""
         networking = self.networking
         if not networking.inbound and networking.gateway is None:
             yield Violation("networking", "has to contain at least one inbound interface or gateway")
@@ -105,25 +150,61 @@ class DataplaneSpec(Spec):
         for index, outbound in enumerate(networking.outbound):
             yield from _outbound_problems(f"networking.outbound[{index}]", outbound)
         if self.redirect_port > HIGHEST_PORT:
-            yield Violation("networking.transparentProxying.redirectPort", "has to be in range of [0, 65535]")
+            yield Violation(REDIRECT_PORT, "has to be in range of [0, 65535]")
+        yield from place_problems(self.listeners(), self.workloads())
         yield from metrics_problems(self.metrics)
+        yield from self._metrics_doubts()
+
+    def _metrics_doubts(self) -> Iterator[Violation]:
+        port = self.metrics.prometheus.port if self.metrics and self.metrics.prometheus else 0
+        if port and (user := self.user_of(port)):
+            message = f"{port} is also a port of {user}, so there are no metrics; name one that is free"
+            yield Violation("metrics.prometheus.port", message, Severity.WARNING)
+
+
+def _readable(parse: Callable[[str], T], interface: str) -> T | None:
+    try:
+        return parse(interface)
+    except ValueError:
+        return None
 
 
 def _inbound_problems(path: str, inbound: Inbound) -> Iterator[Violation]:
+    field = f"{path}.interface"
     try:
-        parse_inbound(inbound.interface)
+        found = parse_inbound(inbound.interface)
+        yield from address_problems(Place(field, found.ip, found.port), inbound.interface)
+        if found.ip == ANY_ADDRESS:
+            yield Violation(field, _NOBODY_REACHES, Severity.WARNING)
     except ValueError as error:
-        yield Violation(f"{path}.interface", str(error))
+        yield Violation(field, str(error))
     yield from _tag_problems(f"{path}.tags", inbound.tags)
 
 
+_NOBODY_REACHES = (
+    "0.0.0.0 is no address that others can connect to, so they are not sent to this inbound; name the address of the "
+    "machine at which they reach it"
+)
+_EVERYBODY_CALLS = (
+    "0.0.0.0 lets everybody who reaches this machine call as its service; leave the address away, and only the machine "
+    "itself can"
+)
+_NAME_IT = '"*" stands for any value, which selectors alone can ask for; name the service'
+
+
 def _outbound_problems(path: str, outbound: Outbound) -> Iterator[Violation]:
+    field = f"{path}.interface"
     try:
-        parse_outbound(outbound.interface)
+        found = parse_outbound(outbound.interface)
+        yield from address_problems(Place(field, found.ip, found.port), outbound.interface)
+        if found.ip == ANY_ADDRESS:
+            yield Violation(field, _EVERYBODY_CALLS, Severity.WARNING)
     except ValueError as error:
-        yield Violation(f"{path}.interface", str(error))
+        yield Violation(field, str(error))
     if not outbound.service:
         yield Violation(f"{path}.service", "cannot be empty")
+    if outbound.service == ANY:
+        yield Violation(f"{path}.service", _NAME_IT)
 
 
 def _tag_problems(path: str, tags: Mapping[str, str]) -> Iterator[Violation]:
@@ -132,3 +213,5 @@ def _tag_problems(path: str, tags: Mapping[str, str]) -> Iterator[Violation]:
     for key in sorted(tags):
         if not tags[key]:
             yield Violation(f'{path}["{key}"]', "tag value cannot be empty")
+    if tags.get(SERVICE) == ANY:
+        yield Violation(f'{path}["{SERVICE}"]', _NAME_IT)

@@ -9,6 +9,12 @@ from pydantic import Field
 from kuma_core.specs.base import Spec, Timestamp, UInt64
 from kuma_core.specs.dataplane import DataplaneSpec
 
+INSIGHT = "DataplaneInsight"
+"""The kind of what control planes write of a Dataplane's proxies."""
+
+OVERVIEW = "DataplaneOverview"
+"""The kind that shows a Dataplane beside its insight; it is never stored."""
+
 
 class ResponseStats(Spec):
     """How many responses of a type went out, and what Envoy said to them."""

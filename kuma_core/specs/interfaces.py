@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 LOOPBACK = "127.0.0.1"
+ANY_ADDRESS = "0.0.0.0"
+"""Every address of the machine, for who listens; for who connects it is none."""
 
 _IP = r"(\d{1,3}(?:\.\d{1,3}){3})"
 _PORT = r"(\d{1,5})"

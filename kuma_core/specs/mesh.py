@@ -8,9 +8,12 @@ from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from kuma_core.errors import Violation
+from kuma_core.errors import Severity, Violation
 from kuma_core.specs.base import Spec
 from kuma_core.specs.metrics import Metrics, metrics_problems, metrics_with_defaults
+
+MESH = "Mesh"
+"""The kind."""
 
 BUILTIN_CA = "builtin"
 
@@ -91,12 +94,20 @@ class LoggingBackend(Spec):
             yield Violation(path, "only one of file and tcp can be set")
         if self.file and not self.file.path:
             yield Violation(f"{path}.file.path", "cannot be empty")
+        elif self.file and not self.file.path.startswith("/"):
+            yield Violation(f"{path}.file.path", _RELATIVE, Severity.WARNING)
         if self.tcp and not self.tcp.address:
             yield Violation(f"{path}.tcp.address", "cannot be empty")
         elif self.tcp and not _is_host_port(self.tcp.address):
             yield Violation(f"{path}.tcp.address", "has to be in format of HOST:PORT")
         if self.name and self.name in earlier:
             yield Violation(f"{path}.name", f'"{self.name}" name is already used for another backend')
+
+
+_RELATIVE = (
+    "is no absolute path: every kuma-dp begins it in the folder that it was started in, and neither ~ nor ${HOME} is "
+    "replaced; begin it with /"
+)
 
 
 class Logging(Spec):

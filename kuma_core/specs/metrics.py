@@ -29,6 +29,13 @@ class Metrics(Spec):
     prometheus: Prometheus | None = None
 
 
+def offered_metrics(mesh: Metrics | None, own: Metrics | None) -> Prometheus | None:
+    """What a Mesh says, with what a Dataplane says differently; a Dataplane cannot switch it on."""
+    if mesh is None or mesh.prometheus is None:
+        return None
+    return ((own and own.prometheus) or Prometheus()).or_else(mesh.prometheus.port, mesh.prometheus.path)
+
+
 def metrics_problems(metrics: Metrics | None) -> Iterator[Violation]:
     """What an Envoy would refuse, or never answer."""
     prometheus = (metrics and metrics.prometheus) or Prometheus()

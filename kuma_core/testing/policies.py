@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 import yaml
 
 from kuma_core.documents import load_documents
+from kuma_core.errors import Severity
 from kuma_core.mesh.context import build_context
 from kuma_core.plugin.catalog import Catalog
 from kuma_core.policy.matching import MeshPolicies, PolicyIndex, entries
@@ -23,11 +24,12 @@ from kuma_core.specs.base import parse_spec
 from kuma_core.specs.mesh import MeshSpec
 from kuma_core.testing.platform import make_catalog
 from kuma_core.xds.assembly import assemble
-from kuma_core.xds.contract import SHORT_NAMES, Proxy
+from kuma_core.xds.contract import SHORT_NAMES
 from kuma_core.xds.memo import Memo
 from kuma_core.xds.preview import readable
+from kuma_core.xds.proxy import Proxy
+from kuma_core.xds.proxy_view import TrackedView
 from kuma_core.xds.snapshot import TYPES, Snapshot
-from kuma_core.xds.view import ProxyView
 
 UPDATE = "UPDATE_GOLDEN_FILES"
 
@@ -83,6 +85,16 @@ def snapshot_of(
     metadata: Mapping[str, str] | None = None,
 ) -> Snapshot:
     """What the first of some Dataplanes gets in a mesh of them all, with these policies; no store is needed."""
+    return view_of(catalog, dataplanes, others, metadata)[0]
+
+
+def view_of(
+    catalog: Catalog,
+    dataplanes: Iterable[Mapping[str, Any]],
+    others: Iterable[Mapping[str, Any]] = (),
+    metadata: Mapping[str, str] | None = None,
+) -> tuple[Snapshot, TrackedView]:
+    """The same, with the view that it was made from, which holds the warnings."""
     specs = [(item["name"], _spec(catalog, item)) for item in dataplanes]
     rest = [(item["type"], item["name"], _spec(catalog, item)) for item in others]
     mesh = next((spec for kind, _, spec in rest if kind == "Mesh"), MeshSpec().with_defaults())
@@ -93,15 +105,24 @@ def snapshot_of(
     name, spec = specs[0]
     proxy = Proxy("default", name, tuple(sorted((metadata or {}).items())))
     context = build_context("default", mesh, specs)
-    view = ProxyView(proxy, spec, mesh, context, MeshPolicies(indexes), catalog.policies)
-    return assemble(view, catalog.generators, Memo())
+    view = TrackedView(
+        proxy,
+        spec,
+        mesh,
+        context,
+        MeshPolicies(indexes),
+        catalog.policies,
+        resources_of=lambda kind: {n: s for type, n, s in rest if type == kind},
+    )
+    return assemble(view, catalog.generators, Memo()), view
 
 
 def _spec(catalog: Catalog, document: Mapping[str, Any]) -> Any:
     kind = catalog.kinds[document["type"]]
     spec, unknown = parse_spec(kind.spec, spec_part(document))
     spec = spec.with_defaults()
-    problems = [f"{item.field}: {item.message}" for item in spec.violations()]
+    errors = (item for item in spec.violations() if item.severity is Severity.ERROR)
+    problems = [f"{item.field}: {item.message}" for item in errors]
     wrong = [*unknown, *problems]
     assert not wrong, f"{document['type']} {document['name']}: {wrong}"
     return spec

@@ -13,6 +13,7 @@ from envoy_data_plane.message_pool import default_message_pool
 
 from kuma_core.xds.drafts import FilterDraft, ListenerDraft, Live
 from kuma_core.xds.encoding import encode, tagged, validate
+from kuma_core.xds.reserved import check_names
 
 _VERSION_BYTES = 8
 
@@ -48,7 +49,11 @@ def pack(message: Message) -> Any:
 
 
 def seal(type_url: str, name: str, live: Live) -> Sealed:
-    """Pack, encode and hash a live resource. Raises ``ValueError``, with the field, if it is not valid."""
+    """Pack, encode and hash a live resource.
+
+    Raises ``ValueError``, with the field, if it is not valid, and ``ReservedName`` if it is called ``*``.
+    """
+    check_names(name, live)
     message = _packed(live) if isinstance(live, ListenerDraft) else live
     validate(message)
     body = encode(message)

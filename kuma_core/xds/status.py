@@ -14,7 +14,8 @@ from datetime import UTC, datetime
 
 import structlog
 
-from kuma_core.xds.contract import SHORT_NAMES, Counts, Proxy, StreamReport
+from kuma_core.xds.contract import SHORT_NAMES, Counts, StreamReport
+from kuma_core.xds.proxy import Proxy
 from kuma_core.xds.server.stream import Answer
 
 _log = structlog.get_logger("xds-status")

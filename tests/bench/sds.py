@@ -26,7 +26,8 @@ import grpc
 from kuma_ca_builtin.authority import BuiltinCa
 from kuma_ca_builtin.root import new_root
 from kuma_core.ca.authorities import Authorities, Authority
-from kuma_core.ca.identity import IDENTITY_CERT, MESH_CA, IdentityIssuer
+from kuma_core.ca.contract import IDENTITY_CERT, MESH_CA
+from kuma_core.ca.identity import IdentityIssuer
 from kuma_core.resources.secrets import SecretManager
 from kuma_core.specs.mesh import MeshSpec
 from kuma_core.testing.builders import dataplane, inbound, mesh

@@ -46,9 +46,11 @@ texts = st.one_of(
     st.sampled_from(TRICKY),
     st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=12),
 )
+services_named = texts.filter(lambda text: text != "*")
+"""What can be the name of a service: the value that stands for any is for selectors."""
 names = st.from_regex(r"[0-9a-z_-]{1,20}", fullmatch=True)
 ports = st.integers(1, 65535)
-addresses = st.ip_addresses(v=4).map(str)
+addresses = st.ip_addresses(v=4).filter(lambda ip: not ip.is_multicast and int(ip) != 2**32 - 1).map(str)
 positive = st.integers(1, 2**32 - 1)
 counters = st.integers(1, 2**64 - 1).map(str)
 moments = st.datetimes().map(
@@ -69,10 +71,10 @@ def record(required: Mapping[str, Any] | None = None, **optional: Any) -> st.Sea
     return st.fixed_dictionaries(dict(required or {}), optional=optional)
 
 
-def tags(values: st.SearchStrategy[str] = texts) -> st.SearchStrategy[Document]:
+def tags(service: st.SearchStrategy[str] = texts) -> st.SearchStrategy[Document]:
     """A map of tags, ``service`` in it."""
-    others = st.dictionaries(texts, values, max_size=3)
-    return st.builds(lambda more, service: {**more, "service": service}, others, values)
+    others = st.dictionaries(texts, texts, max_size=3)
+    return st.builds(lambda more, name: {**more, "service": name}, others, service)
 
 
 def lists(items: st.SearchStrategy[Any], minimum: int = 0) -> st.SearchStrategy[list[Any]]:
@@ -93,20 +95,34 @@ active = record(checks)
 passive = record({"unhealthyThreshold": positive, "penaltyInterval": durations})
 stats = record(responsesSent=counters, responsesAcknowledged=counters, responsesRejected=counters)
 
-inbounds = record(
-    {"interface": st.builds("{}:{}:{}".format, addresses, ports, ports), "tags": tags()},
-)
+named_tags = tags(services_named)
 outbounds = record(
-    {
-        "interface": st.builds("{}:{}".format, st.one_of(st.just(""), addresses), ports),
-        "service": texts,
-    },
-    servicePort=positive,
+    {"interface": st.one_of(st.just(""), addresses), "service": services_named}, servicePort=positive
 )
-around = {"outbound": lists(outbounds), "transparentProxying": record(redirectPort=ports)}
-networking = st.one_of(
-    record({"inbound": lists(inbounds, 1)}, **around), record({"gateway": record({"tags": tags()})}, **around)
-)
+"""Without their ports."""
+
+
+@st.composite
+def networking(draw: st.DrawFn) -> Document:
+    """Inbounds or a gateway, outbounds, and a port for redirected connections; each port is used once."""
+    free = iter(draw(st.lists(ports, min_size=10, max_size=10, unique=True)))
+    if draw(st.booleans()):
+        found: Document = {"gateway": {"tags": draw(named_tags)}}
+    else:
+        served = draw(lists(st.tuples(addresses, named_tags), 1))
+        found = {
+            "inbound": [
+                {"interface": f"{ip}:{next(free)}:{next(free)}", "tags": described}
+                for ip, described in served
+            ]
+        }
+    if draw(st.booleans()):
+        called = draw(lists(outbounds))
+        found["outbound"] = [{**item, "interface": f"{item['interface']}:{next(free)}"} for item in called]
+    if draw(st.booleans()):
+        found["transparentProxying"] = draw(record(redirectPort=st.just(next(free))))
+    return found
+
 
 places = st.one_of(
     record(format=texts),
@@ -150,10 +166,10 @@ mtls = record({"ca": st.just({"builtin": {}})}, **encryption)
 
 SPECS: dict[str, st.SearchStrategy[Document]] = {
     "Mesh": record({"mtls": mtls}, tracing=record(zipkin=record({"address": texts})), logging=logging()),
-    "Dataplane": record({"networking": networking}),
+    "Dataplane": record({"networking": networking()}),
     "DataplaneInsight": record({"subscriptions": lists(streams)}),
     "TrafficPermission": record({"sources": services, "destinations": services}),
-    "TrafficRoute": record({**ends, "conf": lists(record({"destination": tags()}, weight=positive), 1)}),
+    "TrafficRoute": record({**ends, "conf": lists(record({"destination": named_tags}, weight=positive), 1)}),
     "TrafficLog": record(ends, conf=record(backend=texts)),
     "HealthCheck": record(
         {
@@ -291,6 +307,16 @@ RULES: dict[str, list[tuple[str, Change]]] = {
         ("networking.gateway.tags.service", lambda d: d.update(networking={"gateway": {}})),
         ("networking.outbound[0].interface", lambda d: d["networking"].update(outbound=[{"service": "a"}])),
         ("networking.outbound[0].service", lambda d: d["networking"].update(outbound=[{"interface": ":1"}])),
+        (
+            "networking.outbound[0].service",
+            lambda d: d["networking"].update(outbound=[{"interface": ":1", "service": "*"}]),
+        ),
+        (
+            "networking.outbound[1].interface",
+            lambda d: d["networking"].update(
+                outbound=[{"interface": ":1", "service": "a"}, {"interface": "127.0.0.1:1", "service": "b"}]
+            ),
+        ),
     ],
     "DataplaneInsight": [
         (
@@ -310,6 +336,7 @@ RULES: dict[str, list[tuple[str, Change]]] = {
     "TrafficRoute": [
         ("conf", lambda d: d.pop("conf")),
         ("conf[0].destination", lambda d: d["conf"][0].pop("destination")),
+        ("conf[0].destination.service", lambda d: d["conf"][0]["destination"].update(service="*")),
         ("conf[0].weight", lambda d: d["conf"][0].update(weight=2**32)),
         ("destinations[0].match.version", lambda d: d["destinations"][0]["match"].update(version="1")),
     ],

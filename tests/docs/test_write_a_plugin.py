@@ -10,10 +10,13 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+import yaml
 
 import kuma_store_memory
 from kuma_core.documents import load_documents
+from kuma_core.testing.builders import dataplane, inbound
 from kuma_core.testing.platform import RunningPlatform, running_platform
+from kuma_core.testing.waiting import eventually
 
 ROOT = Path(__file__).parents[2]
 HELLO = ROOT / "examples" / "plugin_hello"
@@ -37,7 +40,12 @@ def running(hello: ModuleType) -> Iterator[RunningPlatform]:
 
 @pytest.mark.parametrize(
     ("language", "file"),
-    [("ini", "setup.cfg"), ("python", "kuma_hello/__init__.py"), ("python", "kuma_hello/spec.py")],
+    [
+        ("ini", "setup.cfg"),
+        ("python", "kuma_hello/__init__.py"),
+        ("python", "kuma_hello/spec.py"),
+        ("python", "kuma_hello/feature.py"),
+    ],
 )
 def test_the_page_shows_the_files_as_they_are(language: str, file: str) -> None:
     assert f"```{language}\n{(HELLO / file).read_text(encoding='utf-8')}```" in PAGE
@@ -106,3 +114,29 @@ def test_kinds_tells_clients_about_it(running: RunningPlatform) -> None:
     assert (kind["path"], kind["singular"], kind["scope"]) == ("greetings", "greeting", "mesh")
     assert kind["plugin"] == "kuma_hello"
     assert [(column["header"], column["path"]) for column in kind["columns"]] == [("TEXT", "text")]
+
+
+def test_the_example_is_short() -> None:
+    assert sum(len(path.read_text().splitlines()) for path in HELLO.rglob("*.py")) < 150
+
+
+def test_the_parts_of_the_feature_share_what_was_opened(running: RunningPlatform) -> None:
+    def changes() -> int:
+        return int(running.get("/meshes/default/hello").body["changes"])
+
+    before = changes()
+    running.apply({"type": "Greeting", "mesh": "default", "name": "twice", "text": "ho", "repeatCount": 2})
+    eventually(lambda: changes() > before)
+    assert "ho ho" in running.get("/meshes/default/hello").body["said"]
+    told = running.request("GET", "/", port=running.platform.config.number("hello.port")).body
+    counted = running.request("GET", "/metrics", port=running.diagnostics).body
+    assert told == f"{changes()} greetings were written\n"
+    assert f"hello_greeting_changes_total {changes()}.0" in counted
+
+
+def test_every_envoy_starts_with_the_tag(running: RunningPlatform) -> None:
+    running.apply(dataplane("web-1", inbound("127.0.0.1:8080:80", "web")))
+    asked = {"mesh": "default", "name": "web-1"}
+    answer = running.request("POST", "/bootstrap", asked, running.bootstrap)
+    tags = yaml.safe_load(answer.body)["statsConfig"]["statsTags"]
+    assert tags == [{"tagName": "hello.greets", "fixedValue": "yes"}]

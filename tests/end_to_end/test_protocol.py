@@ -207,4 +207,4 @@ def test_one_proxys_failure_is_its_own(machine):
 
 
 def _problem(cp: RunningPlatform, name: str) -> str:
-    return cp.platform.reconciler.problem_of("default", name)
+    return cp.platform.core.proxies.reconciler.problem_of("default", name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -17,7 +18,6 @@ from kuma_core.testing.ports import free_port
 from kuma_core.testing.waiting import eventually
 
 from .support import Machine, Sidecar, fetch
-from .test_access_logs import logging, traffic_log
 from .test_outage import ControlPlane, _mesh
 from .test_protocol import status
 from .test_traffic import client, instance
@@ -94,19 +94,55 @@ def test_so_it_is_when_the_control_plane_started_anew_meanwhile(variant, tmp_pat
         assert ports_of(sidecar) == {port}
 
 
+def logged(port: int, file: Path) -> dict:
+    """A template that adds a listener with an access log of its own."""
+    access_log = {
+        "name": "envoy.access_loggers.file",
+        "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog",
+            "path": str(file),
+            "log_format": {"text_format_source": {"inline_string": "a connection\n"}},
+        },
+    }
+    tcp_proxy = {
+        "@type": "type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy",
+        "stat_prefix": "logged",
+        "cluster": "echo",
+        "access_log": [access_log],
+    }
+    listener = {
+        "@type": "type.googleapis.com/envoy.config.listener.v3.Listener",
+        "name": "logged",
+        "address": {"socket_address": {"address": "127.0.0.1", "port_value": port}},
+        "filter_chains": [
+            {"filters": [{"name": "envoy.filters.network.tcp_proxy", "typed_config": tcp_proxy}]}
+        ],
+    }
+    raw = {"name": "logged", "version": "1", "resource": json.dumps(listener)}
+    return {
+        "type": "ProxyTemplate",
+        "mesh": "default",
+        "name": "logged",
+        "selectors": [{"match": {"service": "web"}}],
+        "conf": {"imports": ["default-proxy"], "resources": [raw]},
+    }
+
+
 @pytest.mark.parametrize("protocol", ["delta", "sotw"])
-def test_a_log_folder_that_comes_later_brings_the_listener(protocol, tmp_path: Path):
+def test_a_log_folder_that_comes_later_brings_the_listener(protocol, tmp_path):
     settings = {"KUMA_XDS_SERVER_PROTOCOL": protocol, "KUMA_GENERAL_ADVERTISED_HOSTNAME": "127.0.0.1"}
     plugins = [kuma_store_memory, kuma_policy_traffic]
+    file, port, other = tmp_path / "later" / "access.log", free_port(), free_port()
     with running_platform(plugins, settings) as cp, ExitStack() as stack:
-        machine, port = Machine(cp, tmp_path, stack), free_port()
-        file = tmp_path / "later" / "access.log"
-        backend = {"name": "file", "format": "%KUMA_SOURCE_SERVICE%\n", "file": {"path": str(file)}}
-        cp.apply(logging(backend), traffic_log("file"))
-        cp.apply(instance(machine, "echo-1", "echo"), client("web", outbound(f":{port}", "echo")))
-        machine.sidecar("echo-1", wait=False)
+        machine = Machine(cp, tmp_path, stack)
+        cp.apply(instance(machine, "echo-1", "echo"), client("web", outbound(f":{other}", "echo")))
+        cp.apply(logged(port, file))
+        machine.sidecar("echo-1")
         machine.sidecar("web", wait=False)
         eventually(lambda: "later/access.log" in status(cp, "web")["lastRejection"])
+        eventually(lambda: fetch(other), what="the other listener")
         file.parent.mkdir()
-        eventually(lambda: fetch(port), what="the listener, though nobody changed anything")
-        eventually(lambda: "web" in file.read_text(), what="a line in the log")
+        assert (
+            eventually(lambda: fetch(port), what="the listener, though nobody changed anything") == "echo-1"
+        )
+        eventually(lambda: "lastRejection" not in status(cp, "web"))

@@ -81,6 +81,18 @@ def test_a_type_that_was_never_acknowledged(connected: Call, server: FakeServer)
     assert lines[-1] == "  cds: behind, runs with nothing yet"
 
 
+def test_a_rejection_with_what_to_do_about_it(connected: Call, server: FakeServer) -> None:
+    refused = {**state(rejection="cannot bind\n"), "hint": "Give it\nanother port."}
+    lines = shown(connected, server, proxy(stream(lds=refused)))
+    assert lines[-2:] == ["  lds: rejected: cannot bind", "    hint: Give it another port."]
+
+
+def test_what_a_proxy_does_not_get(connected: Call, server: FakeServer) -> None:
+    found = {**proxy(lds=[resource("in")]), "warnings": ["no metrics\nare offered", "left out"]}
+    lines = shown(connected, server, found)
+    assert lines[:3] == ["warning: no metrics are offered", "warning: left out", "TYPE   NAME   VERSION"]
+
+
 def test_every_proxy_with_its_problem(connected: Call, server: FakeServer) -> None:
     lines = shown(connected, server, proxy(problem="policy X: boom\nat line 2"), proxy(lds=[resource("in")]))
     assert lines == [

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kuma_core.mesh.context import MeshContext, build_context
-from kuma_core.mesh.topology import EMPTY, Endpoint, endpoint_set, endpoints_of
+from kuma_core.mesh.contract import Endpoint
+from kuma_core.mesh.topology import EMPTY, endpoint_set, endpoints_of
 from kuma_core.specs.base import parse_spec
 from kuma_core.specs.dataplane import DataplaneSpec
 from kuma_core.specs.mesh import MeshSpec
@@ -49,6 +50,17 @@ def test_endpoints_are_sorted_and_selected_by_tags() -> None:
 def test_a_gateway_offers_nothing() -> None:
     assert list(endpoints_of(EDGE)) == []
     assert addresses(view(a=EDGE), service="edge") == []
+
+
+def test_what_others_cannot_reach_is_no_endpoint() -> None:
+    """0.0.0.0 would be the caller's own machine; at a place that is taken the first service answers."""
+    everywhere = spec(inbound("0.0.0.0:80:8080", "web"), inbound("10.0.0.1:81:8081", "web"))
+    assert addresses(view(a=everywhere), service="web") == ["10.0.0.1:81"]
+    stored = spec(inbound("10.0.0.1:80:8080", "web"), inbound("10.0.0.1:80:9090", "api"))
+    assert addresses(view(a=stored), service="web") == ["10.0.0.1:80"]
+    assert addresses(view(a=stored), service="api") == []
+    twice = spec(inbound("10.0.0.1:80:8080", "web", v="1"), inbound("10.0.0.1:80:8080", "web", v="2"))
+    assert addresses(view(a=twice), service="web", v="2") == ["10.0.0.1:80"]
 
 
 def test_endpoints_that_two_dataplanes_share_count_once() -> None:

@@ -53,7 +53,7 @@ def test_all_streams_end_with_a_word_when_the_control_plane_stops(
                 ask(streams[-1])
                 assert streams[-1].receive()
             streams += [clients.enter_context(stream(cp, method)) for method in (DELTA, SDS)]
-            arrived = cp.platform.servers._guard._ends
+            arrived = cp.platform.core.proxies._guard._ends
             eventually(lambda: len(arrived) == len(streams), what="every stream at the control plane")
             began = time.monotonic()
         assert time.monotonic() - began < 30

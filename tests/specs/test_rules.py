@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from kuma_core.errors import Severity
 from kuma_core.specs.base import Spec, parse_spec, to_document
 from kuma_core.specs.dataplane import DataplaneSpec
 from kuma_core.specs.insight import InsightSpec
@@ -33,7 +34,8 @@ def inbound(interface: str = "10.0.0.1:80:8080", **tags: str) -> dict[str, Any]:
 
 def test_a_good_dataplane() -> None:
     outbounds = [{"interface": ":9000", "service": "db"}, {"interface": "10.0.0.1:9000", "service": "db"}]
-    assert networking(inbound=[inbound(), inbound(version="*")], outbound=outbounds) == []
+    inbounds = [inbound(), inbound("10.0.0.1:81:8080", version="*")]
+    assert networking(inbound=inbounds, outbound=outbounds) == []
 
 
 def test_a_good_gateway() -> None:
@@ -56,6 +58,17 @@ def test_both_inbound_and_gateway() -> None:
     assert found == [("networking", "inbound cannot be defined both with gateway")]
 
 
+def test_a_star_is_no_service() -> None:
+    """The value that stands for any has no place where something is named; other tags may have it."""
+    message = '"*" stands for any value, which selectors alone can ask for; name the service'
+    star = {"service": "*", "version": "*"}
+    assert networking(gateway={"tags": star}) == [('networking.gateway.tags["service"]', message)]
+    assert networking(inbound=[inbound(service="*")], outbound=[{"interface": ":1", "service": "*"}]) == [
+        ('networking.inbound[0].tags["service"]', message),
+        ("networking.outbound[0].service", message),
+    ]
+
+
 def test_the_tags_of_a_gateway() -> None:
     assert networking(gateway={}) == [('networking.gateway.tags["service"]', "tag has to exist")]
     assert networking(gateway={"tags": {"zone": "", "service": ""}}) == [
@@ -70,7 +83,7 @@ def test_the_interface_of_an_inbound(interface: str) -> None:
 
 
 def test_the_tags_of_an_inbound() -> None:
-    found = networking(inbound=[inbound(), {"interface": "10.0.0.1:80:80", "tags": {"b": "", "a": ""}}])
+    found = networking(inbound=[inbound(), {"interface": "10.0.0.2:80:80", "tags": {"b": "", "a": ""}}])
     assert found == [
         ('networking.inbound[1].tags["service"]', "tag has to exist"),
         ('networking.inbound[1].tags["a"]', "tag value cannot be empty"),
@@ -106,9 +119,9 @@ def test_worked_example_11_2() -> None:
 
 
 def test_what_is_not_checked() -> None:
-    """Ports twice, outbounds twice, the size of servicePort (4.4)."""
+    """The size of servicePort (4.4)."""
     out = {"interface": ":80", "service": "x", "servicePort": 4294967295}
-    assert networking(inbound=[inbound(), inbound()], outbound=[out, out]) == []
+    assert networking(inbound=[inbound()], outbound=[out]) == []
 
 
 def test_the_services_of_a_dataplane() -> None:
@@ -200,6 +213,16 @@ def test_good_backends() -> None:
 )
 def test_bad_backends(backend: dict[str, Any], field: str, message: str) -> None:
     assert backends({"name": "ok"}, backend) == [(f"logging.backends[1].{field}", message)]
+
+
+@pytest.mark.parametrize("path", ["access.log", "~/access.log", "${HOME}/access.log", "./x", " /x"])
+def test_a_path_that_is_not_absolute_is_warned_of(path: str) -> None:
+    spec, _ = parse_spec(MeshSpec, {"logging": {"backends": [{"name": "a", "file": {"path": path}}]}})
+    [warning] = spec.violations()
+    assert (warning.field, warning.severity) == ("logging.backends[0].file.path", Severity.WARNING)
+    assert warning.message.startswith(
+        "is no absolute path: every kuma-dp begins it in the folder that it was started in"
+    )
 
 
 def test_a_backend_is_one_of_both() -> None:

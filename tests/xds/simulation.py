@@ -11,7 +11,8 @@ from envoy_data_plane.envoy.config.listener.v3 import Listener
 from envoy_data_plane.envoy.config.route.v3 import RouteConfiguration
 from envoy_data_plane.envoy.extensions.filters.network.http_connection_manager.v3 import HttpConnectionManager
 
-from kuma_core.mesh.topology import Endpoint, endpoint_set
+from kuma_core.mesh.contract import Endpoint
+from kuma_core.mesh.topology import endpoint_set
 from kuma_core.testing.routed import RoutedListener, Routes, build_routed_listener, build_routes
 from kuma_core.testing.xds_client import Client, DeltaClient, SotwClient
 from kuma_core.xds.contract import CLUSTER, ENDPOINTS, LISTENER, ROUTES

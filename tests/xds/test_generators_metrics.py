@@ -10,7 +10,7 @@ from kuma_core.specs.base import parse_spec
 from kuma_core.specs.mesh import MeshSpec
 from kuma_core.testing.builders import dataplane, inbound, mesh, outbound
 from kuma_core.testing.platform import make_catalog
-from kuma_core.testing.policies import snapshot_of
+from kuma_core.testing.policies import snapshot_of, view_of
 from kuma_core.xds.contract import CLUSTER, LISTENER
 from kuma_core.xds.preview import readable
 
@@ -83,6 +83,27 @@ def test_scenario_22_there_is_none_without_a_mesh_that_wants_it_an_admin_port_an
     assert metrics(document, wanted, admin) is None
 
 
+@pytest.mark.parametrize(
+    ("document", "admin", "reason"),
+    [
+        (WEB, "", "Envoy has no admin API to take them from; start kuma-dp with --admin-port"),
+        (WEB, "5670", "5670 is the port of Envoy's admin API; name another one with --admin-port"),
+        (
+            own(WEB, port=7000),
+            "9901",
+            "7000 is also a port of networking.outbound[0].interface; "
+            "give the Dataplane its own metrics.prometheus.port",
+        ),
+    ],
+)
+def test_why_there_are_none_is_told(document: dict[str, Any], admin: str, reason: str) -> None:
+    metadata = {"dataplane.admin.port": admin} if admin else {}
+    assert view_of(CATALOG, [document], [ON], metadata)[1].warnings.keys() == {
+        f"no metrics are offered: {reason}"
+    }
+    assert view_of(CATALOG, [document], [mesh("default")], metadata)[1].warnings == {}
+
+
 def test_scenario_22_a_dataplane_overrides_field_by_field() -> None:
     wanted = mesh("default", metrics={"prometheus": {"port": 1234, "path": "/of/mesh"}})
     assert place(metrics(WEB, wanted)) == (1234, "/of/mesh")
@@ -115,3 +136,13 @@ def test_what_envoy_refuses_or_never_answers_is_refused_at_write_time(
 ) -> None:
     spec, _ = parse_spec(MeshSpec, {"metrics": {"prometheus": prometheus}})
     assert [problem.field for problem in spec.violations()] == [field]
+
+
+def test_nobody_gets_to_an_admin_api_as_if_it_were_a_service() -> None:
+    """The Dataplane may have changed since its Envoy was started."""
+    inbounds = inbound("10.0.0.1:80:9901", "web"), inbound("10.0.0.1:81:9902", "web")
+    snapshot, view = view_of(CATALOG, [dataplane("web", *inbounds)], [], {"dataplane.admin.port": "9901"})
+    assert snapshot.resources(LISTENER).keys() == {"inbound:10.0.0.1:81"}
+    assert snapshot.resources(CLUSTER).keys() == {"localhost:9902"}
+    [warning] = view.warnings
+    assert warning.startswith("inbound 10.0.0.1:80:9901 is left out: 9901 is the port of Envoy's admin API")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from structlog.testing import capture_logs
 
-from kuma_core.xds.contract import CLUSTER, LISTENER, Proxy
+from kuma_core.xds.contract import CLUSTER, LISTENER
+from kuma_core.xds.proxy import Proxy
 from kuma_core.xds.server.stream import Answer
 from kuma_core.xds.status import LONGEST_REJECTION, MOST_LINES, StreamBook, StreamEntry
 

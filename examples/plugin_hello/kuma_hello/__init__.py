@@ -1,10 +1,21 @@
-"""An example of a plugin: it brings the kind Greeting. Nothing but hook implementations lives here."""
+"""An example of a plugin: the kind Greeting, and a feature around it. Nothing but hook implementations lives here."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
-from kuma_core.sdk import Column, ResourceType, hookimpl
+from kuma_core.sdk import NUMBER, Column, ResourceType, Setting, hookimpl
+
+if TYPE_CHECKING:
+    from kuma_core.sdk import Context
+    from kuma_hello.feature import HelloFeature
+
+
+@hookimpl
+def kuma_register_config() -> Iterable[Setting]:
+    """Where the plugin's own server listens."""
+    return [Setting("hello.port", "KUMA_HELLO_PORT", 5690, NUMBER, "Port of the hello server.", "Hello")]
 
 
 @hookimpl
@@ -22,3 +33,11 @@ def kuma_register_resource_types() -> Iterable[ResourceType]:
             columns=(Column("TEXT", "text"),),
         )
     ]
+
+
+@hookimpl
+def kuma_open(context: Context) -> HelloFeature:
+    """Open once: the parts of the feature share its count."""
+    from kuma_hello.feature import HelloFeature
+
+    return HelloFeature(context)

@@ -67,8 +67,17 @@ def tcp_listener(
 
 
 def listener(name: str, ip: str, port: int, *, virtual: bool = False) -> Listener:
-    """A listener without filters; a virtual one is not bound."""
-    return Listener(name=name, address=socket_address(ip, port), bind_to_port=False if virtual else None)
+    """A listener without filters; a virtual one is not bound.
+
+    Nobody else may listen at its port: with ``SO_REUSEPORT``, which is Envoy's default, two sidecars of one machine
+    would both listen there, and the kernel would deal connections out to both.
+    """
+    return Listener(
+        name=name,
+        address=socket_address(ip, port),
+        bind_to_port=False if virtual else None,
+        enable_reuse_port=False,
+    )
 
 
 def loopback_cluster(name: str, port: int) -> Cluster:

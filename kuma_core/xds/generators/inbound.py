@@ -7,11 +7,10 @@ from dataclasses import dataclass
 
 from envoy_data_plane.envoy.config.cluster.v3 import Cluster
 
-from kuma_core.xds.contract import CLUSTER, LISTENER, Draft, SecretSource
+from kuma_core.xds.contract import CLUSTER, LISTENER, Draft, ProxyView, SecretSource
 from kuma_core.xds.drafts import ListenerDraft
 from kuma_core.xds.generators import tls
 from kuma_core.xds.generators.common import loopback_cluster, tcp_listener
-from kuma_core.xds.view import ProxyView
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,15 +42,26 @@ class InboundListener:
 
 
 def generate_inbound(view: ProxyView) -> Iterable[Draft]:
-    """A listener and a local cluster for every inbound; inbounds with one workload port share the cluster."""
+    """A listener and a local cluster for every inbound; inbounds with one workload port share the cluster.
+
+    An inbound whose service would be Envoy's own admin API is left out: others would govern the proxy through it.
+    """
     for inbound in view.dataplane.networking.inbound:
         address = inbound.address
+        if address.workload_port == view.admin_port:
+            view.warn(_ADMIN_API.format(inbound.interface, address.workload_port))
+            continue
         local = LocalCluster(address.workload_port)
         secrets = view.secret_source()
         listener = InboundListener(address.ip, address.port, local.name, view.is_virtual, secrets)
         yield Draft(CLUSTER, local.name, local, build_local_cluster)
         edits = view.inbound_edits(inbound.tags)
         yield Draft(LISTENER, listener.name, listener, build_inbound_listener, edits)
+
+
+_ADMIN_API = (
+    "inbound {} is left out: {} is the port of Envoy's admin API; restart kuma-dp with another --admin-port"
+)
 
 
 def build_local_cluster(inputs: LocalCluster) -> Cluster:

@@ -14,12 +14,13 @@ import structlog
 from kuma_core.auth.contract import Proof, Unauthenticated
 from kuma_core.errors import KumaError, StoreUnavailable
 from kuma_core.xds.keepalive import KEEPALIVE
+from kuma_core.xds.proxy import Node
 from kuma_core.xds.server.delta import DeltaStream
 from kuma_core.xds.server.guard import Guard, Pass, Stopping
 from kuma_core.xds.server.hub import Hub, Key, Session
 from kuma_core.xds.server.sotw import SotwStream
 from kuma_core.xds.server.stream import Answer, ProtocolError, Recorder, Stream
-from kuma_core.xds.server.wire import MalformedRequest, Node
+from kuma_core.xds.server.wire import MalformedRequest
 
 _log = structlog.get_logger("xds-server")
 

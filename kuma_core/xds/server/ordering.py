@@ -14,12 +14,12 @@ from typing import Generic, TypeVar
 
 from kuma_core.xds.contract import CLUSTER, ENDPOINTS, LISTENER, ROUTES
 from kuma_core.xds.encoding import varint
+from kuma_core.xds.proxy import Node
 from kuma_core.xds.seal import Sealed
 from kuma_core.xds.server.holdings import Doubt, is_held, other_forms, runs
 from kuma_core.xds.server.refusals import Clock
 from kuma_core.xds.server.stream import Answer, Recorder
 from kuma_core.xds.server.subscription import Subscription
-from kuma_core.xds.server.wire import Node
 from kuma_core.xds.snapshot import TYPES, Snapshot
 
 S = TypeVar("S", bound=Subscription)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
-from kuma_core.xds.server.wire import Node
+from kuma_core.xds.proxy import Node
 from kuma_core.xds.snapshot import TYPES, Snapshot
 
 MANY_NAMES = frozenset((TYPES[0], TYPES[2]))

@@ -12,6 +12,8 @@ from pydantic import Field
 from kuma_core.sdk import Spec, Tags, Violation
 
 SERVICE = "service"
+ANY = "*"
+"""The value that stands for any; in selectors only."""
 NO_TAGS: Mapping[str, str] = MappingProxyType({})
 
 

@@ -302,3 +302,45 @@ def test_importing_the_plugin_and_its_specs_loads_no_envoy_type() -> None:
         "print([m for m in sys.modules if m.startswith(('envoy', 'betterproto', 'grpc'))])"
     )
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"
+
+
+# -- the value that stands for any, where something is named
+
+
+@pytest.mark.parametrize("more", [{}, {"version": "*"}, {"version": "1"}])
+@pytest.mark.parametrize("others", [[], [{"weight": 9, "destination": {"service": "backend"}}]])
+def test_a_share_goes_to_a_service_that_is_named(more: dict[str, str], others: list[Any]) -> None:
+    ends = {"sources": [{"match": {"service": "*"}}], "destinations": [{"match": {"service": "*"}}]}
+    share = {"weight": 1, "destination": {"service": "*", **more}}
+    place = f'conf[{len(others)}].destination["service"]'
+    [(field, message)] = problems(TrafficRouteSpec, {**ends, "conf": [*others, share]})
+    assert field == place
+    assert message.startswith('"*" stands for any value, which selectors alone can ask for')
+    share["destination"] = {"service": "backend", **more}
+    assert problems(TrafficRouteSpec, {**ends, "conf": [*others, share]}) == []
+
+
+CLUSTER = '"@type": type.googleapis.com/envoy.config.cluster.v3.Cluster\nname: {}\n'
+EDS = CLUSTER + "type: EDS\neds_cluster_config: {{service_name: {}, eds_config: {{ads: {{}}}}}}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "field"),
+    [
+        (CLUSTER.format('"*"'), "name"),
+        (EDS.format("fine", '"*"'), "eds_cluster_config.service_name"),
+        (
+            '"@type": type.googleapis.com/envoy.api.v2.ClusterLoadAssignment\ncluster_name: "*"\n',
+            "cluster_name",
+        ),
+        ('"@type": type.googleapis.com/envoy.api.v2.RouteConfiguration\nname: "*"\n', "name"),
+    ],
+)
+def test_a_raw_resource_is_not_called_as_the_protocol_calls_all(text: str, field: str) -> None:
+    conf = {"resources": [{"name": "raw", "version": "1", "resource": text}]}
+    assert problems(ProxyTemplateSpec, {"conf": conf}) == [
+        (
+            "conf.resources[0].resource",
+            f'native Envoy resource is not valid: {field}: "*" is no name, for to Envoy it means all resources',
+        )
+    ]

@@ -44,6 +44,7 @@ class ProxyTemplateConf(Spec):
             yield from self._resource_problems()
 
     def _resource_problems(self) -> Iterator[Violation]:
+        from kuma_core.sdk.envoy import check_names
         from kuma_policy_traffic.proxy_template.convert import read_resource
         from kuma_policy_traffic.proxy_template.reader import Budget
 
@@ -55,7 +56,8 @@ class ProxyTemplateConf(Spec):
                     yield Violation(f"{path}.{field}", EMPTY)
             if raw.resource:
                 try:
-                    read_resource(raw.resource, budget)
+                    found = read_resource(raw.resource, budget)
+                    check_names(found.name, found.message)
                 except ValueError as error:
                     reason = f"{error!s:.{MAX_REASON}}"
                     yield Violation(f"{path}.resource", f"native Envoy resource is not valid: {reason}")

@@ -9,7 +9,9 @@ from pydantic import Field
 
 from kuma_core.sdk import Spec, Tags, UInt32, Violation
 from kuma_policy_traffic.selectors import (
+    ANY,
     NO_TAGS,
+    SERVICE,
     Selectors,
     connection_problems,
     list_problems,
@@ -36,4 +38,12 @@ class TrafficRouteSpec(Spec):
         yield from connection_problems(self.sources, self.destinations)
         yield from list_problems("conf", self.conf)
         for index, share in enumerate(self.conf):
-            yield from tag_problems(f"conf[{index}].destination", share.destination)
+            path = f"conf[{index}].destination"
+            yield from tag_problems(path, share.destination)
+            if share.destination.get(SERVICE) == ANY:
+                yield Violation(f'{path}["{SERVICE}"]', _NAME_IT)
+
+
+_NAME_IT = (
+    '"*" stands for any value, which selectors alone can ask for; name the service that gets this share'
+)

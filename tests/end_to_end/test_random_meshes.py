@@ -22,6 +22,7 @@ from kuma_core.xds.contract import CLUSTER, ENDPOINTS, LISTENER
 from kuma_core.xds.proxy import Proxy
 from kuma_core.xds.server.ads import SERVER_OPTIONS, AdsService
 from kuma_core.xds.server.hub import Hub
+from kuma_core.xds.server.stream import Answer
 from kuma_core.xds.snapshot import Snapshot
 
 from .support import BIN, start
@@ -159,9 +160,11 @@ class Recorder:
 
     def sent(self, type_url: str) -> None: ...
 
-    def answered(self, type_url: str, error: str | None, version: str) -> None:
-        if error is not None:
-            self._refused.append(f"{type_url}: {error}")
+    def answered(self, type_url: str, answer: Answer) -> None:
+        if answer.error is not None:
+            self._refused.append(f"{type_url}: {answer.error}")
+
+    def up_to_date(self, type_url: str, version: str) -> None: ...
 
     def known(self) -> None: ...
 

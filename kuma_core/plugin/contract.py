@@ -180,24 +180,33 @@ class Port:
     interface: str = ""
 
 
+def _nothing() -> str:
+    return "nothing"
+
+
 @dataclass(frozen=True, slots=True)
 class WsgiServer:
-    """An HTTP server over a WSGI app with worker threads, for short answers. ``tls`` makes it HTTPS."""
+    """An HTTP server over a WSGI app with worker threads, for short answers. ``tls`` makes it HTTPS.
+
+    ``asks_for`` says in a few words, for the log, by what a client has to prove who it is.
+    """
 
     name: str
     port: Port
     app: Callable[..., Any]
     tls: ssl.SSLContext | None = None
+    asks_for: Callable[[], str] = _nothing
 
 
 @dataclass(frozen=True, slots=True)
 class AsgiServer:
-    """An HTTP server over an ASGI app with an event loop of its own, for answers that stream. ``tls``: HTTPS."""
+    """An HTTP server over an ASGI app with an event loop of its own, for answers that stream; else as the one above."""
 
     name: str
     port: Port
     app: Callable[..., Any]
     tls: ssl.SSLContext | None = None
+    asks_for: Callable[[], str] = _nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,6 +228,7 @@ class GrpcServer:
     tls: Callable[[], KeyPair] | None = None
     options: Sequence[tuple[str, Any]] = ()
     stopping: Callable[[], None] = lambda: None
+    asks_for: Callable[[], str] = _nothing
 
 
 Server = WsgiServer | AsgiServer | GrpcServer

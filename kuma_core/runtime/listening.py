@@ -8,11 +8,15 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 import grpc
+import structlog
 
 from kuma_core.config import Config
+from kuma_core.hosts import in_url
 from kuma_core.plugin.contract import AsgiServer, GrpcServer, Server, WsgiServer
 from kuma_core.runtime.http import HttpServer, bind, port_error
 from kuma_core.runtime.https import AsgiHttpServer, over_wsgi
+
+_log = structlog.get_logger("kuma-cp.run")
 
 GRACE_SECONDS = 1.0
 
@@ -36,6 +40,19 @@ class Listening:
             else:
                 assert listener is not None
                 self._serve_http(server, listener)
+            self._tell(server)
+
+    def _tell(self, server: Server) -> None:
+        """Say where to find it: an operator who looks for a port finds all of them in the log of the start."""
+        protocol = "grpc" if isinstance(server, GrpcServer) else "http"
+        number = self._config.number(server.port.setting)
+        _log.info(
+            "listening",
+            server=server.name,
+            address=f"{in_url(server.port.interface or 'all addresses')}:{number}",
+            protocol=f"{protocol} over TLS" if server.tls else protocol,
+            asks_for=server.asks_for(),
+        )
 
     def _take(self, server: Server) -> socket.socket | None:
         setting = server.port.setting

@@ -35,12 +35,14 @@ def admin_servers(config: Config, routes: Iterable[Route]) -> Iterator[WsgiServe
     routes = list(routes)
     hosts = [config.text("general.advertisedHostname")]
     local = build_app(routes, Closed(hosts))
-    yield WsgiServer("admin-server", Port(f"{LOCAL}.port", LOOPBACK), local)
+    asks_for = "nothing, but no web page gets in"
+    yield WsgiServer("admin-server", Port(f"{LOCAL}.port", LOOPBACK), local, asks_for=lambda: asks_for)
     if config.flag(f"{PUBLIC}.enabled"):
         cert, key = config.text(f"{PUBLIC}.tlsCertFile"), config.text(f"{PUBLIC}.tlsKeyFile")
         tls = server_context(cert, key, config.text(f"{PUBLIC}.clientCertsDir"), PUBLIC)
         port = Port(f"{PUBLIC}.port", config.text(f"{PUBLIC}.interface"))
-        yield WsgiServer("public-admin-server", port, build_app(routes, Closed(None)), tls)
+        app = build_app(routes, Closed(None))
+        yield WsgiServer("public-admin-server", port, app, tls, lambda: "a client certificate")
 
 
 def bootstrap_server(make: Callable[[Any], str]) -> WsgiServer:

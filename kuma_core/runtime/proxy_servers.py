@@ -91,7 +91,12 @@ class ProxyServers:
             ("sds-server", "sdsServer.grpcPort", self._sds, True),
         ):
             pair = self._key_pair if tls else None
-            yield GrpcServer(name, Port(setting), handler, pair, SERVER_OPTIONS, self._guard.close)
+            yield GrpcServer(
+                name, Port(setting), handler, pair, SERVER_OPTIONS, self._guard.close, self._asks_for
+            )
+
+    def _asks_for(self) -> str:
+        return f"a credential of the kind {self._authenticator.name}" if self._authenticator else "nothing"
 
     def listeners(self) -> list[ChangeListener]:
         """Who of these parts hears of changes in the store."""

@@ -16,7 +16,7 @@ install: .venv/installed
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "Python 3.11 or newer is needed; name one with: make PYTHON=/path/to/python3 $(MAKECMDGOALS)"; exit 1; }
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[cp,dp,dev]' $(PARTS:%=-e %)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[cp,dp,dev]' $(PARTS:%/=-e '%[cp]')
 	@touch $@
 
 run: install

@@ -5,6 +5,8 @@ where they name the store in memory, they get PostgreSQL, empty as that one woul
 
 What hypothesis makes up is the same in every run, so that a change is judged by what it changes; ``make chaos`` gives
 ``--hypothesis-profile=random`` and looks further. No example has a deadline: machines are busy at times.
+
+How much may be skipped is known to ``tests/skips.py``.
 """
 
 from __future__ import annotations
@@ -21,6 +23,8 @@ from kuma_core.testing import platform
 
 if TYPE_CHECKING:
     from plugins.store_postgres.tests.server import Server
+
+pytest_plugins = ("tests.skips",)
 
 settings.register_profile("same", deadline=None, database=None, derandomize=True)
 settings.register_profile("random", deadline=None, database=None, print_blob=True)

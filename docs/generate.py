@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from itertools import groupby
 from pathlib import Path
 
-from kuma_core.builtin.settings import SETTINGS
+from kuma_core.builtin.configuration.settings import SETTINGS
 from kuma_core.config import DURATION, FLAG, NUMBER, TEXTS, Setting
 
 REFERENCE = Path(__file__).parent / "reference"

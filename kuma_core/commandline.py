@@ -7,10 +7,12 @@ The rules come from the specification of the command line, sections 1 and 9.
 from __future__ import annotations
 
 import difflib
+import os
 import platform
 import sys
-from collections.abc import Callable, Sequence
-from typing import Any, NoReturn
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import Any, NoReturn, TextIO
 
 import click
 
@@ -53,9 +55,12 @@ def _bare_flags(command: click.Command, ctx: click.Context, args: Sequence[str])
 
 
 class Group(click.Group):
-    """A command that has sub-commands: alone, or with an unknown word behind it, it prints its help.
+    """A command that has sub-commands: alone it prints its help, and an unknown word behind it is an error."""
 
-    Only an unknown *first-level* word is an error, with the nearest known names as a hint.
+    added: Callable[[click.Context], Mapping[str, click.Command]] | None = None
+    """At the root of a program: gives the commands that others add to the group of a context.
+
+    It is asked for words that the program itself does not know, and for lists, and never before.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -76,32 +81,51 @@ class Group(click.Group):
         decorator: Callable[[_Function], click.Group] = super().group(*args, **kwargs)
         return decorator
 
+    def own_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        """The sub-command of that name, if the program itself has it."""
+        return super().get_command(ctx, name)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        return self.own_command(ctx, cmd_name) or _added(ctx).get(cmd_name)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted({*super().list_commands(ctx), *_added(ctx)})
+
     def invoke(self, ctx: click.Context) -> Any:
-        if not ctx._protected_args and not ctx.args:
+        result = super().invoke(ctx)
+        if ctx.invoked_subcommand is None:
             click.echo(ctx.get_help())
-            return None
-        return super().invoke(ctx)
+        return result
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         word = args[0]
-        if self.get_command(ctx, word) is not None or word.startswith("-"):
-            return super().resolve_command(ctx, args)
-        if ctx.parent is not None:
-            return word, _help_command(ctx), []
-        raise KumaError(_unknown_command(word, ctx, self.list_commands(ctx)))
+        is_known = self.get_command(ctx, word) is not None
+        if not (is_known or word.startswith("-") or ctx.resilient_parsing):
+            raise unknown_command(word, ctx)
+        return super().resolve_command(ctx, args)
 
 
-def _help_command(parent: click.Context) -> click.Command:
-    return click.Command("help", callback=lambda: click.echo(parent.get_help()))
+def path_of(ctx: click.Context) -> tuple[str, ...]:
+    """The words that lead to a command, behind the name of its program."""
+    if ctx.parent is None:
+        return ()
+    return (*path_of(ctx.parent), ctx.info_name or "")
 
 
-def _unknown_command(word: str, ctx: click.Context, known: Sequence[str]) -> str:
+def _added(ctx: click.Context) -> Mapping[str, click.Command]:
+    root = ctx.find_root().command
+    return root.added(ctx) if isinstance(root, Group) and root.added else {}
+
+
+def unknown_command(word: str, ctx: click.Context) -> KumaError:
+    """The error for a word that no command of a group has, with the nearest names as a hint."""
+    known = ctx.command.list_commands(ctx) if isinstance(ctx.command, click.Group) else []
     near = difflib.get_close_matches(word, known, n=3, cutoff=0.6)
     hint = "".join(f"\n\t{name}" for name in near)
     did_you_mean = f"\n\nDid you mean this?{hint}\n" if near else ""
-    return (
+    return KumaError(
         f'unknown command "{word}" for "{ctx.command_path}"{did_you_mean}'
         f"\nRun '{ctx.command_path} --help' for usage."
     )
@@ -125,7 +149,7 @@ def add_help_command(root: click.Group) -> None:
     @click.pass_context
     def help_(ctx: click.Context, command: tuple[str, ...]) -> None:
         assert ctx.parent is not None
-        click.echo(_help_for(ctx.parent, command))
+        _show_help(ctx.parent, command)
 
 
 def detailed_version() -> str:
@@ -140,14 +164,17 @@ def detailed_version() -> str:
     return "\n".join(f"{label:<12}{value}" for label, value in rows)
 
 
-def _help_for(ctx: click.Context, words: tuple[str, ...]) -> str:
+def _show_help(ctx: click.Context, words: tuple[str, ...]) -> None:
+    """Print the help of the command that the words lead to, or of how far they do, with an error then."""
     for word in words:
-        group = ctx.command
-        child = group.get_command(ctx, word) if isinstance(group, click.Group) else None
+        if not isinstance(ctx.command, click.Group):
+            break  # what stands behind a command are its arguments
+        child = ctx.command.get_command(ctx, word)
         if child is None:
-            break
-        ctx = click.Context(child, info_name=word, parent=ctx)
-    return ctx.get_help()
+            click.echo(ctx.get_help())
+            raise unknown_command(word, ctx)
+        ctx = child.make_context(word, [], parent=ctx, resilient_parsing=True)
+    click.echo(ctx.get_help())
 
 
 def log_level_option(default: str) -> Callable[[_Function], _Function]:
@@ -191,7 +218,34 @@ def exit_code(root: click.Command, argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         sys.stderr.close()  # the reader of our output is gone; nobody is left to be told
         return 1
+    except UnicodeEncodeError as error:
+        return _fail(_not_encodable(error))
+    except OSError as error:
+        if not _is_of_output(error):
+            raise
+        _drop(sys.stdout)
+        return _fail(f"cannot write to standard output: {error.strerror}")
     return result if isinstance(result, int) else 0
+
+
+def _is_of_output(error: OSError) -> bool:
+    """Whether it was raised while something was printed: all that we print goes through ``click.echo``."""
+    from traceback import walk_tb
+
+    return any(frame.f_code is click.echo.__code__ for frame, _ in walk_tb(error.__traceback__))
+
+
+def _drop(stream: TextIO) -> None:
+    """Have Python forget what a stream did not take: it would try again at its end, and fail with words of its own."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def _not_encodable(error: UnicodeEncodeError) -> str:
+    character = ascii(error.object[error.start : error.start + 1])
+    if "\\udc" in character:  # so Python keeps a byte that it could not read
+        return f"what was typed holds a byte that is not text of {error.encoding}: {character}"
+    return f"the encoding {error.encoding} of the output has no {character}; set PYTHONIOENCODING=utf-8"
 
 
 def _usage_error(error: click.UsageError) -> int:
@@ -220,5 +274,13 @@ def _is_missing(param: click.Parameter, ctx: click.Context) -> bool:
 
 
 def _fail(message: str) -> int:
-    click.echo(f"Error: {message}", err=True)
+    tell(f"Error: {message}")
     return 1
+
+
+def tell(line: str) -> None:
+    """Write a line on stderr, if it takes any: whoever closed it, or has no place for it, wants to be told nothing."""
+    try:
+        click.echo(line, err=True)
+    except OSError:
+        _drop(sys.stderr)

@@ -7,7 +7,6 @@ knows what the documents mean.
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Iterator, Mapping
@@ -75,12 +74,16 @@ def _shown_scalar(value: object) -> str:
 
 def _shown_text(text: str) -> str:
     """In quotes, with what cannot be seen escaped as JSON does it."""
+    import json
+
     quoted = (json.dumps(c)[1:-1] if not c.isprintable() or c in '"\\' else c for c in text[:MAX_SHOWN])
     return '"' + "".join(quoted) + '"' * (len(text) <= MAX_SHOWN)
 
 
 def to_json(value: Any) -> str:
     """What ``load_documents`` gave as JSON, with every number as it was written."""
+    import json
+
     if isinstance(value, dict):
         return "{" + ", ".join(f"{json.dumps(key)}: {to_json(item)}" for key, item in value.items()) + "}"
     if isinstance(value, list):
@@ -90,6 +93,9 @@ def to_json(value: Any) -> str:
 
 def load_documents(text: str, source: str, *, as_written: bool = False) -> list[Any]:
     """The values of all documents of a YAML or JSON ``text``, in order, without the empty ones.
+
+    Objects and lists of JSON may follow one another, with or without white space between them, as jq and many other
+    programs print them.
 
     ``source`` is what the text is called in errors, a file's name for example. With ``as_written`` a number with
     a point or an exponent is a ``WrittenNumber``. Plain words are what JSON would make of them: only ``true``,
@@ -101,28 +107,53 @@ def load_documents(text: str, source: str, *, as_written: bool = False) -> list[
     more than MAX_DEPTH levels, more than MAX_NODES values.
     """
     number = WrittenNumber if as_written else float
-    if text.lstrip("\ufeff \t\r\n")[:1] in ("{", "["):
-        value = _json_or(_NOT_JSON, text, number)
-        if value is not _NOT_JSON:
-            return [value]
-    return [value for value in _Reader(source, number).documents(text) if value is not None]
+    text = text.lstrip("\ufeff")
+    head = _json(text, number)
+    if head.end == len(text):
+        return head.values
+    reader = _Reader(source, text, head, number)
+    return head.values + [value for value in reader.documents() if value is not None]
 
 
-_NOT_JSON = object()
+@dataclass(slots=True)
+class _Head:
+    """What was read already of a text: its first values, how many values those hold, and where the rest begins."""
+
+    values: list[Any] = field(default_factory=list)
+    nodes: int = 0
+    end: int = 0
 
 
-def _json_or(default: object, text: str, number: type[float]) -> Any:
-    """The value of a JSON text; ``default`` if it is anything but flawless, for YAML's reader tells where."""
-    try:
-        value = json.loads(
-            text.lstrip("\ufeff"),
-            object_pairs_hook=_unique,
-            parse_constant=_refuse,
-            parse_float=number,
-        )
-    except (ValueError, RecursionError):
-        return default
-    return value if _is_plain(value) else default
+_BLANK = re.compile(r"[ \t\r\n]*")
+_NEXT_DOCUMENT = re.compile(r"[{\[]|(?<=\n)---|\Z")
+
+
+def _json(text: str, number: type[float]) -> _Head:
+    """The flawless objects and lists of JSON with which a text begins.
+
+    YAML's reader gets the rest, and tells what is wrong with it. Where the rest begins no document, the text is YAML
+    that only looked like JSON, and its reader gets all of it.
+    """
+    import json
+
+    decoder = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_refuse, parse_float=number)
+    head = _Head(end=_after_blank(text, 0))
+    while text[head.end : head.end + 1] in ("{", "["):
+        try:
+            value, end = decoder.raw_decode(text, head.end)
+        except (ValueError, RecursionError):
+            return head
+        nodes = _plain_nodes(value)
+        if not nodes or head.nodes + nodes > MAX_NODES:
+            return head
+        head.values.append(value)
+        head.nodes, head.end = head.nodes + nodes, _after_blank(text, end)
+    return head if head.values and _NEXT_DOCUMENT.match(text, head.end) else _Head()
+
+
+def _after_blank(text: str, start: int) -> int:
+    found = _BLANK.match(text, start)
+    return found.end() if found else start
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -136,16 +167,16 @@ def _refuse(_word: str) -> Any:
     raise ValueError("not a number of JSON")
 
 
-def _is_plain(value: Any) -> bool:
-    """Whether a value keeps our bounds and holds only finite numbers and well-formed text."""
-    nodes, level = 0, [value]
-    for depth in range(MAX_DEPTH + 1):
+def _plain_nodes(value: Any) -> int:
+    """How many values a value holds; 0 if it breaks our bounds, or if a number or a text in it is no good one."""
+    nodes, depth, level = 0, 0, [value]
+    while level:
         nodes += len(level)
         too_deep = depth == MAX_DEPTH and any(isinstance(v, dict | list) for v in level)
         if too_deep or nodes > MAX_NODES or not all(map(_is_plain_scalar, level)):
-            return False
-        level = [child for v in level for child in _children(v)]
-    return True
+            return 0
+        level, depth = [child for v in level for child in _children(v)], depth + 1
+    return nodes
 
 
 def _is_plain_scalar(value: Any) -> bool:
@@ -193,17 +224,19 @@ _MERGE = object()
 class _Reader:
     """Builds values out of YAML's events, without recursion: depth costs no stack of ours."""
 
-    def __init__(self, source: str, number: type[float]) -> None:
-        self._source = source
+    def __init__(self, source: str, text: str, head: _Head, number: type[float]) -> None:
+        self._source, self._text = source, text[head.end :]
         self._float = number
-        self._nodes = 0
+        self._lines = text.count("\n", 0, head.end)
+        self._columns = head.end - text.rfind("\n", 0, head.end) - 1
+        self._nodes = head.nodes
         self._frames: list[_Frame] = []
         self._anchors: dict[str, _Anchor | None] = {}
         self._document: Any = None
 
-    def documents(self, text: str) -> Iterator[Any]:
+    def documents(self) -> Iterator[Any]:
         """Each document's value; None for an empty one."""
-        for event in self._events(text):
+        for event in self._events():
             kind = type(event).__name__
             if kind == "DocumentStartEvent":
                 self._anchors, self._document = {}, None
@@ -212,28 +245,33 @@ class _Reader:
             else:
                 self._take(kind, event)
 
-    def _events(self, text: str) -> Iterator[Any]:
+    def _events(self) -> Iterator[Any]:
         import yaml
 
         loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
         try:
-            yield from yaml.parse(text, Loader=loader)
+            yield from yaml.parse(self._text, Loader=loader)
         except yaml.MarkedYAMLError as error:
-            raise self._error(error.problem_mark or error.context_mark, _explained(error)) from None
+            mark = error.problem_mark or error.context_mark
+            raise self._error(mark, _explained(error, self._text[mark.index :][:1] if mark else "")) from None
         except yaml.reader.ReaderError as error:
-            raise self._unreadable(text, error) from None
+            raise self._unreadable(error) from None
         except (UnicodeError, RecursionError) as error:
-            raise DocumentError(self._source, 1, 1, f"this is neither YAML nor JSON: {error}") from None
+            raise self._at(0, 0, f"this is neither YAML nor JSON: {error}") from None
 
-    def _unreadable(self, text: str, error: Any) -> DocumentError:
-        before = text[: error.position]
-        line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
+    def _unreadable(self, error: Any) -> DocumentError:
+        before = self._text[: error.position]
         what = f"character U+{error.character:04X}" if isinstance(error.character, int) else "a character"
-        return DocumentError(self._source, line, column, f"{what} is not allowed in YAML or JSON text")
+        column = len(before) - before.rfind("\n") - 1
+        return self._at(before.count("\n"), column, f"{what} is not allowed in YAML or JSON text")
 
     def _error(self, mark: Any, problem: str) -> DocumentError:
-        line, column = (mark.line + 1, mark.column + 1) if mark is not None else (1, 1)
-        return DocumentError(self._source, line, column, problem)
+        return self._at(mark.line, mark.column, problem) if mark is not None else self._at(0, 0, problem)
+
+    def _at(self, line: int, column: int, problem: str) -> DocumentError:
+        """The error at a place of the text that is read here, both from 0."""
+        column += self._columns if line == 0 else 0
+        return DocumentError(self._source, self._lines + line + 1, column + 1, problem)
 
     def _take(self, kind: str, event: Any) -> None:
         if kind == "ScalarEvent":
@@ -362,11 +400,16 @@ def _is_unquoted(event: Any) -> bool:
     return not getattr(event, "style", '"')  # libyaml says "" and PyYAML's own parser None
 
 
-def _explained(error: Any) -> str:
-    if "nesting depth" in (error.problem or ""):  # libyaml has a limit of its own, and looks far ahead
+def _explained(error: Any, character: str) -> str:
+    """The problem in words; ``character`` is what stands at its place."""
+    problem = error.problem or ""
+    if "nesting depth" in problem:  # libyaml has a limit of its own, and looks far ahead
         return _TOO_DEEP
-    parts = [part for part in (error.context, error.problem) if part]
-    return "this is neither YAML nor JSON: " + ", ".join(dict.fromkeys(parts))
+    if "tab character" in problem or (character == "\t" and "cannot start any token" in problem):
+        return "this is neither YAML nor JSON: a tab stands here where YAML takes spaces only"
+    parts = [part for part in (error.context, problem) if part]
+    hint = "; put a line --- between two documents" if "<document start>" in problem else ""
+    return "this is neither YAML nor JSON: " + ", ".join(dict.fromkeys(parts)) + hint
 
 
 _TOO_DEEP = f"lists and mappings are nested deeper than {MAX_DEPTH} levels"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 
 
 class Stop(threading.Event):
@@ -24,6 +25,16 @@ class Stop(threading.Event):
                 self._callbacks.append(callback)
                 return
         callback()
+
+    @contextmanager
+    def calling(self, callback: Callable[[], object]) -> Iterator[None]:
+        """As ``on_set``, for as long as the block lasts: nothing is kept of what begins and ends again and again."""
+        self.on_set(callback)
+        try:
+            yield
+        finally:
+            with self._guard, suppress(ValueError):
+                self._callbacks.remove(callback)
 
     def set(self) -> None:
         """Set the event and call every callback once."""

@@ -11,6 +11,9 @@ from typing import Any
 
 from kuma_core.errors import NotFound
 
+META = ("type", "mesh", "name")
+"""The keys of a document that are no part of the spec; they are matched without regard to case."""
+
 
 class Scope(Enum):
     """Whether resources of a kind belong to a mesh or stand for themselves."""
@@ -20,7 +23,7 @@ class Scope(Enum):
 
 
 class CellFormat(Enum):
-    """How ``kumactl`` shows a value in a table; ``docs/reference/kinds.md`` explains each."""
+    """How ``kumactl`` shows a value in a table."""
 
     TEXT = "text"
     TAGS = "tags"
@@ -85,10 +88,12 @@ class ResourceType:
 
     ``spec`` is a subclass of ``kuma_core.sdk.Spec``. ``path`` is the collection in the URL, and
     ``path_aliases`` are other spellings of it that REST answers too; ``singular`` and ``aliases`` are what
-    the command line takes beside it. Kinds with ``affects_proxies`` wake the reconciler when they change. A
-    kind that is not ``stored`` is computed; whoever registers it also registers the routes that serve it. A
-    kind that is not ``served`` appears in no API at all. A kind of ``status`` is what control planes write of
-    other resources: it is no part of an export.
+    the command line takes beside it. What ``affects_proxies`` is in the view of a mesh: a change of it generates those
+    proxies anew whose generators or policies asked for it. A kind that is not ``stored`` is computed; whoever registers
+    it also registers the routes that serve it. A kind that is not ``served`` appears in no API at all. A kind of
+    ``status`` is what control planes write of other resources: it is no part of an export. Of a kind that is not
+    ``watched`` no change listener hears. A resource with an ``owner``, which is another kind, goes when the resource of
+    that kind with its mesh and name is deleted.
     """
 
     name: str
@@ -102,6 +107,8 @@ class ResourceType:
     served: bool = True
     affects_proxies: bool = True
     status: bool = False
+    watched: bool = True
+    owner: str = ""
     columns: tuple[Column, ...] = ()
     path_aliases: tuple[str, ...] = ()
 

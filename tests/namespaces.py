@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import shlex
-import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
+from . import needs
 
 NEAR, FAR = "10.213.7.1", "10.213.7.2"
 """The addresses of two machines on one cable."""
+
+PROGRAMS = {"unshare": "util-linux", "nsenter": "util-linux", "ip": "iproute2"}
+"""What makes a machine of its own, and the packages that bring it."""
 
 
 @contextmanager
@@ -44,20 +46,20 @@ def two_machines(folder: Path, name: str) -> Iterator[tuple[list[str], list[str]
 def _run(command: list[str]) -> None:
     done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
     if done.returncode:
-        pytest.skip(f"no cable between two network namespaces here: {done.stderr.strip()}")
+        needs.missing("iproute2", f"no cable between two network namespaces here: {done.stderr.strip()}")
 
 
 @contextmanager
 def _machine(spaces: list[str], prepare: str = "") -> Iterator[list[str]]:
     """A process that holds namespaces open until the end."""
-    if not (shutil.which("unshare") and shutil.which("nsenter") and shutil.which("ip")):
-        pytest.skip("no network namespaces here: install util-linux and iproute2")
+    for name, package in PROGRAMS.items():
+        needs.program(name, package)
     script = f"{prepare}ip link set lo up && echo ready && exec sleep infinity"
     holder = subprocess.Popen(["unshare", *spaces, "sh", "-c", script], stdout=subprocess.PIPE, text=True)
     try:
         assert holder.stdout is not None
         if holder.stdout.readline() != "ready\n":
-            pytest.skip("no network namespaces here: run as root, or allow unprivileged ones")
+            needs.missing("util-linux", "no network namespaces here: run as root, or allow unprivileged ones")
         stay = ["--wd=."] if "--mount" in spaces else []
         yield ["nsenter", f"--target={holder.pid}", *spaces, *stay]
     finally:

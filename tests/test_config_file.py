@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from kuma_core import builtin
+from kuma_core.builtin import FEATURES
 from kuma_core.config import Config
 from kuma_core.errors import ConfigError
 from kuma_core.plugin.catalog import build_catalog
 from kuma_core.runtime.configuration import MAX_CONFIG_BYTES, read_config
 
-CATALOG = build_catalog(builtin, [])
+CATALOG = build_catalog(FEATURES, [])
 
 
 def read(path: Path) -> Config:

@@ -238,3 +238,69 @@ def test_numbers_stay_as_they_were_written_for_who_asks(number: str, form: str) 
 )
 def test_a_value_is_shown_as_people_write_it(value: object, text: str) -> None:
     assert shown(value) == text
+
+
+JOINTS = ["", " ", "\n", "\r\n\t", "\n\n"]
+
+
+@pytest.mark.usefixtures("parser")
+@pytest.mark.parametrize("joint", JOINTS)
+def test_documents_of_json_may_follow_one_another(joint: str) -> None:
+    values = [{"a": "} {"}, [1, {"b": None}], {}, {"a": 2}]
+    text = joint.join(map(json.dumps, values))
+    assert load_documents(text, "x") == values
+    assert load_documents(f"\ufeff\n{text}\n", "x") == values
+
+
+@pytest.mark.usefixtures("parser")
+def test_yaml_may_follow_json_behind_its_mark() -> None:
+    text = '{"a": 1}{"b": 2}\n---\nc: 3\n---\n{"d": 4}\n'
+    assert load_documents(text, "x") == [{"a": 1}, {"b": 2}, {"c": 3}, {"d": 4}]
+    assert load_documents('{"a": 1} # words\n---\nb: 2', "x") == [{"a": 1}, {"b": 2}]
+
+
+@pytest.mark.usefixtures("parser")
+@pytest.mark.parametrize(
+    ("text", "line", "column", "words"),
+    [
+        ('{"a": 1}\n  {"b": 1, "b": 2}', 2, 12, 'key "b" occurs twice'),
+        ('{"a": 1}{"b": 1,\n "b": 2}', 2, 2, 'key "b" occurs twice'),
+        ('{"a": 1} {"b": 1, "b": 2}', 1, 19, 'key "b" occurs twice'),
+        ('{"a": 1}\n{"b": [1}', 2, 9, "neither YAML nor JSON"),
+        ('{"a": 1}\n{"b": 1e999}', 2, 7, "too large"),
+        ('{"a": 1}\n{"b": "\x1b"}', 2, 8, "U+001B is not allowed"),
+        ("{a: 1}\n{b: 2}", 2, 1, "put a line --- between two documents"),
+        ('{"a": 1}\nb: 2', 2, 1, "neither YAML nor JSON"),
+        ('{"a": 1}\n"b"', 2, 1, "neither YAML nor JSON"),
+        ('{"a": 1}: 2', 1, 1, "a list or a mapping"),
+    ],
+)
+def test_what_is_wrong_behind_json_is_told_at_its_place(
+    text: str, line: int, column: int, words: str
+) -> None:
+    error = refused(text)
+    assert words in str(error)
+    assert (error.line, abs(error.column - column) <= 2) == (line, True)
+
+
+def test_documents_of_json_are_bounded_together_and_read_in_one_go() -> None:
+    started = time.process_time()
+    assert len(load_documents("{}" * 100_000, "x")) == 100_000
+    assert time.process_time() - started < 10
+    assert "more than 500000 values" in str(refused(f"[{'1,' * 250_000}1]" * 2))
+
+
+TABS = ["a: 1\n\tb: 2", "\ta: 1", "a:\n\t- b", "- a\n-\tb", "\ufeff? \ta", "a: |\n\tx", "a: b\n\t c: d"]
+
+
+@pytest.mark.usefixtures("parser")
+@pytest.mark.parametrize("text", TABS)
+def test_a_tab_is_called_a_tab(text: str) -> None:
+    error = refused(text)
+    assert error.problem == "this is neither YAML nor JSON: a tab stands here where YAML takes spaces only"
+    assert text.lstrip("\ufeff").split("\n")[error.line - 1][error.column - 1] == "\t"
+
+
+@pytest.mark.usefixtures("parser")
+def test_another_character_is_not_called_a_tab() -> None:
+    assert "a tab" not in str(refused("\u00e9: `b"))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 
+import pytest
+
 from kuma_core.lifecycle import Stop
 
 
@@ -55,3 +57,25 @@ def test_no_callback_is_lost_between_threads() -> None:
         stop.set()
         thread.join(timeout=5)
         assert called == [1]
+
+
+def test_a_callback_for_a_while_is_forgotten_afterwards() -> None:
+    """A watch that is attached again and again, for days of an outage, leaves nothing behind."""
+    stop, calls = Stop(), []
+    stop.on_set(lambda: calls.append("stays"))
+    for number in range(1000):
+        with stop.calling(lambda number=number: calls.append(number)):
+            pass
+    assert len(stop._callbacks) == 1
+    with stop.calling(lambda: calls.append("meanwhile")):
+        stop.set()
+    assert calls == ["stays", "meanwhile"]
+    with stop.calling(lambda: calls.append("late")):
+        assert calls[-1] == "late"
+
+
+def test_a_callback_for_a_while_is_forgotten_after_a_failure_too() -> None:
+    stop = Stop()
+    with pytest.raises(OSError, match="the backend is lost"), stop.calling(print):
+        raise OSError("the backend is lost")
+    assert stop._callbacks == []

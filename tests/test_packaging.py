@@ -13,12 +13,13 @@ import zipfile
 from dataclasses import dataclass
 from email.message import Message
 from email.parser import Parser
+from importlib.metadata import distribution
 from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
 
-from kuma_core import __version__
+from kuma_core import __version__, packages
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = {"kuma-core": ROOT} | {
@@ -38,14 +39,16 @@ class Site:
 
     wheels: dict[str, Path]
     target: Path
+    libraries: Path = Path(sysconfig.get_paths()["purelib"])
 
-    def run(self, program: str, *words: str) -> str:
-        """The output of one of the installed programs, run with the installed files alone."""
+    def call(self, program: str, *words: str) -> subprocess.CompletedProcess[str]:
+        """One of the installed programs, run with the installed files and the libraries alone."""
         environ = {name: value for name, value in os.environ.items() if not name.startswith("KUMA_")}
-        environ["PYTHONPATH"] = os.pathsep.join([str(self.target), sysconfig.get_paths()["purelib"]])
+        environ["PYTHONPATH"] = os.pathsep.join([str(self.target), str(self.libraries)])
+        environ["HOME"] = str(self.target)
         script = self.target / "bin" / program
         # -S keeps the links of editable installations out, so that nothing comes from the checkout
-        done = subprocess.run(
+        return subprocess.run(
             [sys.executable, "-S", str(script), *words],
             env=environ,
             cwd=self.target,
@@ -53,6 +56,10 @@ class Site:
             text=True,
             timeout=60,
         )
+
+    def run(self, program: str, *words: str) -> str:
+        """The output of one of the installed programs."""
+        done = self.call(program, *words)
         assert done.returncode == 0, done.stderr
         return done.stdout
 
@@ -135,9 +142,27 @@ def test_a_plugin_has_one_entry_point_and_fits_this_kernel(site: Site, name: str
     package = name.replace("-", "_")
     assert dict(points["kuma"]) == {package.removeprefix("kuma_"): package}
     lines = metadata(site.wheels[name]).get_all("Requires-Dist") or []
-    (kernel,) = (item for item in map(Requirement, lines) if item.name == "kuma-core")
+    kernel = {str(item.specifier): item for item in map(Requirement, lines) if item.name == "kuma-core"}
     minor = ".".join(__version__.split(".")[:2])
-    assert str(kernel.specifier) == f"~={minor}.0"
+    assert list(kernel) == [f"~={minor}.0"]
+    assert [section for section in points.sections() if section.startswith("kuma")] == ["kuma"]
+
+
+def needs(wheel: Path, extra: str) -> set[str]:
+    """The names of what a wheel requires, always or for an extra."""
+    items = map(Requirement, metadata(wheel).get_all("Requires-Dist") or [])
+    wanted = (item for item in items if not item.marker or item.marker.evaluate({"extra": extra}))
+    return {item.name for item in wanted}
+
+
+@pytest.mark.parametrize("name", PLUGINS)
+def test_the_extra_cp_of_a_plugin_is_what_it_needs_in_a_control_plane(site: Site, name: str) -> None:
+    lines = metadata(site.wheels[name]).get_all("Requires-Dist") or []
+    assert {"cp"} in [item.extras for item in map(Requirement, lines) if item.name == "kuma-core"]
+    beside = {"kuma-ca-provided": {"cryptography"}}.get(name, set())
+    assert needs(site.wheels[name], "") == {"kuma-core"} | beside, "a laptop needs no more"
+    own = needs(site.wheels[name], "cp") - needs(site.wheels["kuma-core"], "cp") - {"kuma-core"}
+    assert not own or name == "kuma-store-postgres", "docs/how-to/run-it-for-real.md installs the others bare"
 
 
 def test_the_kernel_brings_its_programs_and_its_extras(site: Site) -> None:
@@ -167,3 +192,89 @@ def test_the_installed_programs_say_their_version(site: Site, program: str) -> N
 def test_what_runs_is_what_was_installed(site: Site) -> None:
     (site.target / "bin" / "where").write_text("import kuma_core; print(kuma_core.__file__)\n")
     assert Path(site.run("where").strip()).is_relative_to(site.target)
+
+
+# -- the machine of an operator: kumactl, plugins installed bare, and what these distributions require
+
+
+def link(wanted: set[str], folder: Path) -> None:
+    """Have a folder hold these libraries and what they require, and nothing else."""
+    done = set(DISTRIBUTIONS)
+    while wanted - done:
+        name = min(wanted - done)
+        done.add(name)
+        found = distribution(name)
+        for top in {file.parts[0] for file in found.files or ()} - {"..", "__pycache__"}:
+            if not (folder / top).exists():
+                (folder / top).symlink_to(str(found.locate_file(top)))
+        items = map(Requirement, found.requires or ())
+        wanted |= {item.name for item in items if not item.marker or item.marker.evaluate({"extra": ""})}
+
+
+def bare(site: Site, folder: Path, *names: str) -> Site:
+    """A machine with these distributions, installed without an extra."""
+    wheels = {name: site.wheels[name] for name in ("kuma-core", *names)}
+    (folder / "libraries").mkdir()
+    link({name for wheel in wheels.values() for name in needs(wheel, "")}, folder / "libraries")
+    pip("install", "--target", str(folder / "site"), *map(str, wheels.values()))
+    return Site(wheels, folder / "site", folder / "libraries")
+
+
+HEAVY = ("pydantic", "grpc", "falcon", "structlog", "sqlalchemy", "psycopg", "alembic", "envoy_data_plane")
+
+
+def test_a_laptop_has_the_commands_of_plugins_and_needs_nothing_heavy(site: Site, tmp_path: Path) -> None:
+    laptop = bare(site, tmp_path, "kuma-ca-builtin", "kuma-ca-provided", "kuma-store-postgres")
+    (laptop.target / "bin" / "have").write_text(
+        f"import importlib.util as u; print(*(n for n in {HEAVY!r} if u.find_spec(n)))"
+    )
+    assert laptop.run("have").split() == []
+    assert "CREATE TABLE IF NOT EXISTS resources" in laptop.run("kumactl", "install", "database-schema")
+    for words in ("builtin status", "builtin rotate", "provided certificates list"):
+        asked = laptop.call("kumactl", "manage", "ca", *words.split())
+        assert asked.returncode == 1
+        assert asked.stderr.startswith(
+            "Error: cannot reach the API server: GET http://localhost:5681/catalog"
+        )
+    listed = laptop.call("kumactl", "manage", "ca", "--help")
+    assert (listed.returncode, listed.stderr) == (0, "")
+    started = laptop.call("kuma-cp", "run")
+    assert (started.returncode, started.stdout) == (1, "")
+    assert started.stderr.startswith(
+        "Error: kuma-core was installed without what it needs in a control plane ("
+    )
+    assert started.stderr.endswith("): pip install 'kuma-core[cp]'\n")
+
+
+def test_without_a_plugin_its_commands_and_kinds_name_the_package(site: Site, tmp_path: Path) -> None:
+    alone = bare(site, tmp_path)
+    for name, package in packages.COMMANDS.items():
+        program, *words = name.split()
+        asked = alone.call(program, *words)
+        assert (asked.returncode, asked.stdout) == (1, "")
+        assert asked.stderr == (
+            f'Error: "{name}" comes with the package {package}, which is not installed beside kumactl: '
+            f"pip install {package}\n"
+        )
+        assert package in alone.run(program, *words[:-1])
+    wrong = alone.call("kumactl", "manage", "ca", "buitlin", "status").stderr
+    assert wrong.startswith(
+        'Error: unknown command "buitlin" for "kumactl manage ca"\n\nDid you mean this?\n\tbuiltin'
+    )
+
+
+def test_a_control_plane_says_which_extra_a_plugin_lacks(site: Site, tmp_path: Path) -> None:
+    """All of ``kuma-core[cp]`` is there, and the store's plugin was installed bare."""
+    machine = bare(site, tmp_path, "kuma-store-postgres", "kuma-store-memory")
+    link(needs(site.wheels["kuma-core"], "cp"), machine.libraries)
+    done = machine.call("kuma-cp", "config", "validate")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        f'Error: plugin "store_postgres" (kuma-store-postgres {__version__}) was installed without what it needs in a '
+        "control plane (SQLAlchemy, alembic, psycopg): pip install 'kuma-store-postgres[cp]'. Repair or upgrade it, or "
+        "start without it: --plugins no:store_postgres\n"
+    )
+    assert (
+        machine.run("kuma-cp", "config", "validate", "--plugins=no:store_postgres")
+        == "the configuration is valid\n"
+    )

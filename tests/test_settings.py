@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from kuma_core.builtin.autoconfiguration import autoconfigured
-from kuma_core.builtin.settings import DEFAULT_MESH, SETTINGS
+from kuma_core.builtin.configuration.autoconfiguration import autoconfigured
+from kuma_core.builtin.configuration.settings import DEFAULT_MESH, SETTINGS
 from kuma_core.config import Config, build_config
 from kuma_core.errors import ConfigError
 

@@ -55,13 +55,16 @@ until_ok "the control plane" get http://127.0.0.1:5680/ready
 background service-1 kuma-tcp-echo -port 9001 -interface 127.0.0.1 -name echo-1
 background service-2 kuma-tcp-echo -port 9002 -interface 127.0.0.1 -name echo-2
 foreground kumactl apply -f examples/demo/mesh.yaml
+admin_port=9901
 for name in echo-1 echo-2 web-1; do
   echo "\$ kumactl generate dataplane-token --dataplane=$name > $logs/$name-token"
   (umask 077; kumactl generate dataplane-token --dataplane="$name" >"$logs/$name-token")
   background "$name" kuma-dp run --name="$name" --cp-address=http://127.0.0.1:5681 \
-    --dataplane-token-file="$logs/$name-token"
+    --dataplane-token-file="$logs/$name-token" --admin-port=$admin_port
+  admin_port=$((admin_port + 1))
 done
 until_ok "an answer through the mesh" get http://127.0.0.1:20001/
+for port in 5671 5672 5673; do until_ok "the metrics of a sidecar" get "http://127.0.0.1:$port/metrics"; done
 
 echo
 echo "Six requests from web-1 to the service echo, each through two Envoys:"
@@ -74,6 +77,7 @@ foreground kumactl inspect dataplanes
 echo
 echo "Look around:  http://127.0.0.1:5681/meshes     the REST API, for kumactl and for you"
 echo "              http://127.0.0.1:5680/metrics    what the control plane counts"
+echo "              http://127.0.0.1:5673/metrics    what the Envoy of web-1 counts; echo-1 and echo-2: 5671, 5672"
 echo "              http://127.0.0.1:20001/          the service echo, through the mesh"
 echo "Try:          .venv/bin/kumactl delete dataplane echo-2    and call the service again"
 [ "${1:-}" = "--once" ] && exit 0

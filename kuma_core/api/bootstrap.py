@@ -24,16 +24,19 @@ PATHS = ("dataplaneTokenPath", "accessLogPipe")
 
 @dataclass(frozen=True, slots=True)
 class BootstrapRequest:
-    """Who is starting. ``admin_port`` 0: no admin interface, unless the configuration names one.
+    """Who is starting. ``admin_ports`` are those that its admin interface may have, the best first; without any it
+    has one only if the configuration names one.
 
-    ``token_path`` and ``log_pipe`` are paths as the proxy's Envoy sees them; empty: there is none.
+    ``token_path`` and ``log_pipe`` are paths as the proxy's Envoy sees them; empty: there is none. With ``log_files``
+    what comes out of the pipe is also written into files.
     """
 
     mesh: str
     name: str
-    admin_port: int = 0
+    admin_ports: tuple[int, ...] = ()
     token_path: str = ""
     log_pipe: str = ""
+    log_files: bool = False
 
 
 class Bootstrap:
@@ -72,15 +75,26 @@ def parse_request(body: Any) -> BootstrapRequest:
         for field in ("mesh", "name")
         if not (isinstance(body.get(field), str) and body[field])
     ]
-    port = body.get("adminPort") or 0
-    if type(port) is not int or not 0 <= port <= 65535:
+    port, more = body.get("adminPort") or 0, body.get("adminPorts") or []
+    if not _is_port(port):
         problems.append(Violation("adminPort", "expected a port in the range [0, 65535]"))
+    if not isinstance(more, list) or not all(map(_is_port, more)):
+        problems.append(Violation("adminPorts", "expected a list of ports in the range [0, 65535]"))
     paths = [body.get(field) or "" for field in PATHS]
     problems += [
         Violation(field, "expected text")
         for field, path in zip(PATHS, paths, strict=True)
         if not isinstance(path, str)
     ]
+    files = body.get("accessLogFiles") or False
+    if not isinstance(files, bool):
+        problems.append(Violation("accessLogFiles", "expected true or false"))
     if problems:
         raise InvalidResource(problems, details="The request is not valid")
-    return BootstrapRequest(body["mesh"], body["name"], port, *paths)
+    wanted = dict.fromkeys(item for item in (port, *more) if item)
+    token_path, log_pipe = paths
+    return BootstrapRequest(body["mesh"], body["name"], tuple(wanted), token_path, log_pipe, files)
+
+
+def _is_port(value: Any) -> bool:
+    return type(value) is int and 0 <= value <= 65535

@@ -13,7 +13,9 @@ from kuma_core.model import ResourceKey
 from kuma_core.policy.contract import Destination, Policy
 from kuma_core.policy.explain import Candidate, Explanation, Party, explain_connection, explain_proxy
 from kuma_core.policy.matching import MeshPolicies, PolicyIndex, destination_tags, entries
-from kuma_core.resources.manager import DATAPLANE, MESH, ResourceManager
+from kuma_core.resources.contract import Resources
+from kuma_core.specs.dataplane import DATAPLANE
+from kuma_core.specs.mesh import MESH
 from kuma_core.specs.tags import sorted_tags
 
 TITLE = "Could not explain"
@@ -22,33 +24,38 @@ TITLE = "Could not explain"
 class Explain:
     """Answers from the stored resources, whether a proxy is connected or not."""
 
-    def __init__(self, resources: ResourceManager, kinds: Iterable[Policy]) -> None:
+    def __init__(self, resources: Resources, policies: Iterable[Policy]) -> None:
         self._resources = resources
-        self._kinds = tuple(kinds)
+        self._policies = tuple(policies)
 
     def on_get(self, req: falcon.Request, resp: falcon.Response, mesh: str) -> None:
         """``source`` is a must; without ``destination`` the policies of the proxy itself are explained."""
         req.context.title = TITLE
         found = self._resources.get(ResourceKey(MESH, mesh, mesh))
         source = self._party(mesh, "source", req.get_param("source"))
-        policies = self._policies(mesh)
+        stored = self._stored(mesh)
         answer: dict[str, Any] = {"mesh": mesh, "source": source.name}
         if req.has_param("destination"):
             destination = self._party(mesh, "destination", req.get_param("destination"))
             explained, routed = explain_connection(
-                self._kinds, policies, (mesh, found.spec), source, destination
+                self._policies,
+                stored,
+                (mesh, found.spec),
+                source,
+                destination,
+                lambda kind: {item.name: item.spec for item in self._resources.list(kind, mesh)},
             )
             answer |= {"destination": destination.name, "routed": [_destination(item) for item in routed]}
         else:
-            explained = explain_proxy(self._kinds, policies, source)
+            explained = explain_proxy(self._policies, stored, source)
         answer_json(resp, {**answer, "policies": [_explanation(item) for item in explained]})
 
-    def _policies(self, mesh: str) -> MeshPolicies:
+    def _stored(self, mesh: str) -> MeshPolicies:
         indexes: Mapping[str, PolicyIndex] = {
             policy.kind: PolicyIndex(
                 entries(policy, ((item.name, item.spec) for item in self._resources.list(policy.kind, mesh)))
             )
-            for policy in self._kinds
+            for policy in self._policies
         }
         return MeshPolicies(indexes)
 

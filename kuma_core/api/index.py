@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import falcon
@@ -11,10 +11,11 @@ import falcon
 from kuma_core import __version__
 from kuma_core.api.errors import JSON
 from kuma_core.api.exchange import answer_json
-from kuma_core.auth.contract import tokens_enabled
+from kuma_core.builtin.inventory.contract import MissingKind
 from kuma_core.config import Config
+from kuma_core.hosts import in_url
+from kuma_core.kinds import Kinds
 from kuma_core.model import ResourceType
-from kuma_core.plugin.catalog import Kinds
 
 
 class Answer:
@@ -38,17 +39,17 @@ def index() -> dict[str, str]:
     return {"tagline": "Kuma", "version": __version__}
 
 
-def catalog(config: Config) -> dict[str, Any]:
-    """``GET /catalog``: where the sibling servers are; what is not there has an empty URL (2.7)."""
-    host = config.text("general.advertisedHostname")
+def catalog(config: Config, issues_tokens: bool) -> dict[str, Any]:
+    """``GET /catalog``: where the sibling servers are; what is not there has an empty URL."""
+    host = in_url(config.text("general.advertisedHostname"))
     bootstrap = f"http://{host}:{config.number('bootstrapServer.port')}"
     admin = _admin_urls(config)
-    tokens = admin if tokens_enabled(config) else {"localUrl": "", "publicUrl": ""}
+    tokens = admin if issues_tokens else {"localUrl": "", "publicUrl": ""}
     return {"apis": {"bootstrap": {"url": bootstrap}, "dataplaneToken": tokens, "admin": admin}}
 
 
 def _admin_urls(config: Config) -> dict[str, str]:
-    host, port = config.text("general.advertisedHostname"), config.number("adminServer.public.port")
+    host, port = in_url(config.text("general.advertisedHostname")), config.number("adminServer.public.port")
     is_public = config.flag("adminServer.public.enabled")
     return {
         "localUrl": f"http://localhost:{config.number('adminServer.local.port')}",
@@ -56,9 +57,17 @@ def _admin_urls(config: Config) -> dict[str, str]:
     }
 
 
-def kinds(registered: Kinds) -> dict[str, Any]:
-    """``GET /kinds``: everything that a client needs to work with a kind that it never heard of."""
-    return {"kinds": [_kind(kind, registered.owner(kind.name)) for kind in registered if kind.served]}
+def kinds(registered: Kinds, missing: Iterable[MissingKind] = ()) -> dict[str, Any]:
+    """``GET /kinds``: everything that a client needs to work with a kind that it never heard of.
+
+    ``missing`` are kinds of which resources are stored although no loaded plugin brings them.
+    """
+    known = [_kind(kind, registered.owner(kind.name).partition(".")[0]) for kind in registered if kind.served]
+    absent = [
+        {"name": item.kind, "plugin": item.plugin, "package": item.distribution, "count": item.count}
+        for item in missing
+    ]
+    return {**({"missing": absent} if absent else {}), "kinds": known}
 
 
 def _kind(kind: ResourceType, plugin: str) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from kuma_core import __version__
 from kuma_core.api.paging import DEFAULT_SIZE, MAX_SIZE
 from kuma_core.api.resources import MAX_NAME, RESULT_HEADER, collection_paths
 from kuma_core.model import ResourceType, Scope
-from kuma_core.resources.manager import Result
+from kuma_core.resources.contract import Result
 
 Json = dict[str, Any]
 

@@ -1,4 +1,4 @@
-"""Dataplanes beside their insights: a join that is never stored (API specification, 2.8)."""
+"""Dataplanes beside their insights: a join that is never stored."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import falcon
 from kuma_core.api.exchange import answer_json, begin
 from kuma_core.api.paging import answer_page, read_page
 from kuma_core.model import Resource, ResourceKey
-from kuma_core.resources.manager import DATAPLANE, INSIGHT, ResourceManager
+from kuma_core.resources.contract import Resources
 from kuma_core.specs.base import to_document
-from kuma_core.specs.dataplane import DataplaneSpec
+from kuma_core.specs.dataplane import DATAPLANE, DataplaneSpec
+from kuma_core.specs.insight import INSIGHT, OVERVIEW
 
-OVERVIEW = "DataplaneOverview"
 ANY = "*"
 
 TAG_FILTER: dict[str, Any] = {
@@ -29,7 +29,7 @@ TAG_FILTER: dict[str, Any] = {
 class OverviewCollection:
     """``/meshes/{mesh}/dataplanes+insights``."""
 
-    def __init__(self, resources: ResourceManager) -> None:
+    def __init__(self, resources: Resources) -> None:
         self._resources = resources
 
     def on_get(self, req: falcon.Request, resp: falcon.Response, mesh: str) -> None:
@@ -49,7 +49,7 @@ class OverviewCollection:
 class OverviewItem:
     """``/meshes/{mesh}/dataplanes+insights/{name}``."""
 
-    def __init__(self, resources: ResourceManager) -> None:
+    def __init__(self, resources: Resources) -> None:
         self._resources = resources
 
     def on_get(self, req: falcon.Request, resp: falcon.Response, mesh: str, name: str) -> None:

@@ -18,7 +18,7 @@ from kuma_core.api.xds import VALIDATE, answer_dry_run, dry_run_of
 from kuma_core.errors import InvalidResource, Violation
 from kuma_core.model import Resource, ResourceKey, ResourceType, Scope
 from kuma_core.resources import codec
-from kuma_core.resources.manager import ResourceManager, Result
+from kuma_core.resources.contract import Resources, Result
 from kuma_core.specs.base import Spec, parse_spec
 from kuma_core.xds.contract import Previewer
 
@@ -38,7 +38,7 @@ class Limits:
 
 
 def resource_routes(
-    kinds: Iterable[ResourceType], resources: ResourceManager, limits: Limits, previewer: Previewer
+    kinds: Iterable[ResourceType], resources: Resources, limits: Limits, previewer: Previewer
 ) -> Iterator[Route]:
     """The collection and the item of every kind that is stored, in each spelling of its path."""
     for kind in kinds:
@@ -58,7 +58,7 @@ def collection_paths(kind: ResourceType) -> list[str]:
 class Collection:
     """All resources of a kind in a mesh, or of a global kind."""
 
-    def __init__(self, kind: ResourceType, resources: ResourceManager) -> None:
+    def __init__(self, kind: ResourceType, resources: Resources) -> None:
         self._kind = kind
         self._resources = resources
 
@@ -74,7 +74,7 @@ class Item:
     """One resource. A global one is its own mesh, so that its only parameter is ``mesh``."""
 
     def __init__(
-        self, kind: ResourceType, resources: ResourceManager, limits: Limits, previewer: Previewer
+        self, kind: ResourceType, resources: Resources, limits: Limits, previewer: Previewer
     ) -> None:
         self._kind = kind
         self._resources = resources

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import structlog
 
@@ -17,10 +16,7 @@ from kuma_core.auth.contract import (
 )
 from kuma_core.errors import KumaError, PluginError, StoreUnavailable
 from kuma_core.lifecycle import Stop
-
-if TYPE_CHECKING:
-    from kuma_core.plugin.catalog import Catalog, Contributed
-    from kuma_core.runtime.contract import Context
+from kuma_core.plugin.collecting import Contributed
 
 _log = structlog.get_logger("proxy-authenticator")
 
@@ -71,12 +67,11 @@ class Attributed:
             ) from error
 
 
-def open_authenticator(catalog: Catalog, context: Context) -> Attributed | None:
+def one_authenticator(found: Sequence[Contributed[Authenticator]]) -> Attributed | None:
     """The one way to prove who one is, or ``None``, where everybody is believed.
 
     Raises ``PluginError`` if there are several: a proxy has one credential to show.
     """
-    found = catalog.authenticators(context)
     if len(found) > 1:
         said = " and ".join(f'"{entry.value.name}" of plugin "{entry.plugin}"' for entry in found)
         raise PluginError(

@@ -5,28 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 from kuma_core.errors import KumaError
 from kuma_core.lifecycle import Stop
 
-if TYPE_CHECKING:
-    from kuma_core.config import Config
-
 
 class Unauthenticated(KumaError):
-    """The caller did not prove to be who it says that it is; the text is the specification's (7.3)."""
-
-
-@dataclass(frozen=True, slots=True)
-class TokenClaims:
-    """What a dataplane token says. ``id`` is what a revocation names; ``expires`` is ``None`` for never."""
-
-    name: str
-    mesh: str
-    id: str
-    issued: datetime
-    expires: datetime | None = None
+    """The caller did not prove to be who it says that it is; the text says why."""
 
 
 def _is_good() -> None:
@@ -73,12 +59,3 @@ class Authenticator:
 
     name: str
     authenticator: ProxyAuthenticator
-
-
-def tokens_enabled(config: Config) -> bool:
-    """Whether dataplane tokens are issued and verified: one switch for both (API specification, 9.2, 4).
-
-    On Kubernetes proxies prove themselves by their service accounts instead.
-    """
-    on = config.flag("adminServer.apis.dataplaneToken.enabled")
-    return on and config.text("environment") == "universal"

@@ -7,21 +7,20 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeVar
 
 import structlog
 
-from kuma_core.ca.contract import CaProvider, RotatableCaProvider, Rotation, WatchedCaProvider
+from kuma_core.ca.contract import CaProvider, CaProviderFactory, SigningCaProvider, WatchedCaProvider
+from kuma_core.config import Config
 from kuma_core.errors import KumaError, PluginError, StoreUnavailable, Violation
 from kuma_core.lifecycle import Stop
 from kuma_core.model import Resource
-from kuma_core.resources.manager import MESH
-from kuma_core.specs.mesh import MeshSpec
+from kuma_core.plugin.collecting import Contributed
+from kuma_core.resources.contract import Secrets
+from kuma_core.specs.mesh import MESH, MeshSpec
 
-if TYPE_CHECKING:
-    from kuma_core.config import Config
-    from kuma_core.plugin.catalog import Catalog
-    from kuma_core.resources.secrets import SecretManager
+T = TypeVar("T")
 
 _log = structlog.get_logger("certificate-authorities")
 
@@ -29,18 +28,23 @@ RETRY_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
-class Authority:
+class OpenedAuthority:
     """An opened provider and the plugin that brought it; whatever it does wrong is told with that name."""
 
     name: str
     plugin: str
     provider: CaProvider
-    rotatable: RotatableCaProvider | None = field(init=False, repr=False)
-    """The provider, if it can replace what it signs with; looked at once, as that takes longer than most calls."""
+    _signing: SigningCaProvider | None = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        rotatable = self.provider if isinstance(self.provider, RotatableCaProvider) else None
-        object.__setattr__(self, "rotatable", rotatable)
+        # looked at once: to ask whether something has the form of a Protocol takes longer than most calls
+        signing = self.provider if isinstance(self.provider, SigningCaProvider) else None
+        object.__setattr__(self, "_signing", signing)
+
+    def call(self, verb: str, function: Callable[[], T]) -> T:
+        """What ``function``, a call of the provider, returns; its errors name the plugin and the ``verb``."""
+        with self._attributed(verb):
+            return function()
 
     def validate(self, mesh: str, conf: Mapping[str, Any]) -> list[Violation]:
         """What is wrong with the content of ``mtls.ca.<name>``, with paths from the mesh's root."""
@@ -66,24 +70,10 @@ class Authority:
 
     def signer(self, mesh: str) -> str | None:
         """The trust anchor whose leaves are issued now, in PEM; ``None`` if the provider does not tell."""
-        if self.rotatable is None:
+        if self._signing is None:
             return None
         with self._attributed("signer"):
-            return self.rotatable.signer(mesh)
-
-    def rotation(self, mesh: str) -> Rotation | None:
-        """How far a rotation is; ``None`` if there is none, or the provider knows none."""
-        if self.rotatable is None:
-            return None
-        with self._attributed("rotation"):
-            return self.rotatable.rotation(mesh)
-
-    def advance(self, mesh: str, id: str) -> bool:
-        """End the stage of this id, and whether it was this call that ended it."""
-        if self.rotatable is None:
-            return False
-        with self._attributed("advance"):
-            return self.rotatable.advance(mesh, id)
+            return self._signing.signer(mesh)
 
     @contextmanager
     def _attributed(self, verb: str) -> Iterator[None]:
@@ -99,13 +89,14 @@ class Authority:
             ) from error
 
 
-class Authorities(Mapping[str, Authority]):
+class OpenedAuthorities(Mapping[str, OpenedAuthority]):
     """Every authority that the loaded plugins bring, opened, by the name that ``mtls.ca`` knows it by."""
 
-    def __init__(self, authorities: Mapping[str, Authority]) -> None:
+    def __init__(self, authorities: Mapping[str, OpenedAuthority]) -> None:
         self._authorities = dict(authorities)
+        self._listeners: list[Callable[[str], None]] = []
 
-    def __getitem__(self, name: str) -> Authority:
+    def __getitem__(self, name: str) -> OpenedAuthority:
         return self._authorities[name]
 
     def __iter__(self) -> Iterator[str]:
@@ -114,7 +105,7 @@ class Authorities(Mapping[str, Authority]):
     def __len__(self) -> int:
         return len(self._authorities)
 
-    def of(self, mesh: MeshSpec) -> Authority | None:
+    def of(self, mesh: MeshSpec) -> OpenedAuthority | None:
         """The authority that a mesh selects; ``None`` if no loaded plugin brings it."""
         return self.get(mesh.authority())
 
@@ -129,10 +120,16 @@ class Authorities(Mapping[str, Authority]):
         if authority:
             authority.ensure(resource.name)
 
-    def watch(self, changed: Callable[[str], None], stop: Stop) -> None:
-        """Call ``changed`` with each mesh whose authority changed by itself, until ``stop`` is set."""
+    def listen(self, listener: Callable[[str], None]) -> None:
+        """Call ``listener`` with each mesh whose authority changed by itself; to be said before anything is served."""
+        self._listeners.append(listener)
+
+    def watch(self, stop: Stop) -> None:
+        """Tell the listeners until ``stop`` is set."""
         threads = [
-            threading.Thread(target=_watch, args=(authority, changed, stop), name=f"ca-{name}", daemon=True)
+            threading.Thread(
+                target=_watch, args=(authority, self._tell, stop), name=f"ca-{name}", daemon=True
+            )
             for name, authority in self.items()
             if isinstance(authority.provider, WatchedCaProvider)
         ]
@@ -142,8 +139,26 @@ class Authorities(Mapping[str, Authority]):
         for thread in threads:
             thread.join(timeout=RETRY_SECONDS)
 
+    def _tell(self, mesh: str) -> None:
+        for listener in self._listeners:
+            listener(mesh)
 
-def _watch(authority: Authority, changed: Callable[[str], None], stop: Stop) -> None:
+
+class AuthorityWatch:
+    """A component: hears what certificate authorities say by themselves."""
+
+    name = "certificate-authorities"
+    leader_only = False
+
+    def __init__(self, authorities: OpenedAuthorities) -> None:
+        self._authorities = authorities
+
+    def run(self, stop: Stop) -> None:
+        """Listen until ``stop`` is set."""
+        self._authorities.watch(stop)
+
+
+def _watch(authority: OpenedAuthority, changed: Callable[[str], None], stop: Stop) -> None:
     provider = authority.provider
     assert isinstance(provider, WatchedCaProvider)
     while not stop.is_set():
@@ -154,10 +169,12 @@ def _watch(authority: Authority, changed: Callable[[str], None], stop: Stop) -> 
         stop.wait(RETRY_SECONDS)
 
 
-def open_authorities(catalog: Catalog, config: Config, secrets: SecretManager) -> Authorities:
+def open_authorities(
+    providers: Mapping[str, Contributed[CaProviderFactory]], config: Config, secrets: Secrets
+) -> OpenedAuthorities:
     """Open every registered provider; raises ``PluginError`` for one that cannot be opened."""
     opened = {}
-    for name, contributed in catalog.ca_providers.items():
+    for name, contributed in providers.items():
         try:
             provider = contributed.value.open(config, secrets)
         except (StoreUnavailable, PluginError):
@@ -168,5 +185,5 @@ def open_authorities(catalog: Catalog, config: Config, secrets: SecretManager) -
                 f"{type(error).__name__}: {error}. Start without it: --plugins no:{contributed.plugin}",
                 contributed.plugin,
             ) from error
-        opened[name] = Authority(name, contributed.plugin, provider)
-    return Authorities(opened)
+        opened[name] = OpenedAuthority(name, contributed.plugin, provider)
+    return OpenedAuthorities(opened)

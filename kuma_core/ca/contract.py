@@ -1,22 +1,25 @@
-"""What a certificate authority is: a plugin implements exactly this and registers a factory for it.
+"""What a certificate authority is: a plugin implements ``CaProvider`` and registers a factory for it.
 
 Certificates and keys cross this door as PEM text, so that an authority may be a remote service.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from enum import Enum
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
+from kuma_core.config import Config
 from kuma_core.errors import Violation
+from kuma_core.lifecycle import Stop
+from kuma_core.resources.contract import Secrets
+from kuma_core.specs.mesh import MeshSpec
 
-if TYPE_CHECKING:
-    from kuma_core.config import Config
-    from kuma_core.lifecycle import Stop
-    from kuma_core.resources.secrets import SecretManager
+T = TypeVar("T")
+
+IDENTITY_CERT, MESH_CA = "identity_cert", "mesh_ca"
+"""The secrets that every proxy asks for by SDS: who it is, and whom to trust."""
 
 
 @runtime_checkable
@@ -60,55 +63,65 @@ class WatchedCaProvider(CaProvider, Protocol):
         ...
 
 
-class RotationStage(Enum):
-    """How far the replacement of a trust anchor is."""
-
-    TRUSTING = "trusting"
-    """Both anchors are to be trusted; the old one signs."""
-    SIGNING = "signing"
-    """The new one signs; the old one is trusted until nobody shows a leaf of it any more."""
-
-
-@dataclass(frozen=True, slots=True)
-class Rotation:
-    """A trust anchor is being replaced. ``id`` is of this stage alone: the next one has another.
-
-    ``since`` is when the stage began, by the clock of whoever began it; it is shown, and compared with nothing.
-    """
-
-    id: str
-    stage: RotationStage
-    since: str
-
-
 @runtime_checkable
-class RotatableCaProvider(CaProvider, Protocol):
-    """A provider that can replace what it signs with while every proxy goes on trusting every other.
-
-    The provider keeps how far that is; the kernel calls ``advance`` when a stage has reached the proxies. Their
-    trust anchors may be told in any order: it means nothing.
-    """
+class SigningCaProvider(CaProvider, Protocol):
+    """A provider that tells which of its trust anchors signs now."""
 
     def signer(self, mesh: str) -> str:
         """The trust anchor, in PEM, to which leaves lead that are issued now; raises as ``issue`` does."""
         ...
 
-    def rotation(self, mesh: str) -> Rotation | None:
-        """How far a rotation of this mesh is; ``None`` if there is none. Cheap: it is asked twice a second."""
+
+@runtime_checkable
+class Authority(Protocol):
+    """An opened provider as the kernel hands it on; whatever it does wrong is told with its plugin's name."""
+
+    @property
+    def name(self) -> str:
+        """The member of ``mtls.ca``."""
         ...
 
-    def rotate(self, mesh: str) -> Rotation:
-        """Begin: from now on a new anchor is trusted, too, and does not sign yet.
-
-        Raises ``InvalidResource`` while another rotation goes on, ``NotFound`` if the mesh has no authority.
-        """
+    @property
+    def plugin(self) -> str:
+        """The plugin that brought it."""
         ...
 
-    def advance(self, mesh: str, id: str) -> bool:
-        """End the stage of this id, and whether it was this call that ended it: of several at once, one does.
+    @property
+    def provider(self) -> CaProvider:
+        """The provider itself; ``call`` it."""
+        ...
 
-        After ``TRUSTING`` the new anchor signs, after ``SIGNING`` the old one is forgotten.
-        """
+    def call(self, verb: str, function: Callable[[], T]) -> T:
+        """What ``function``, a call of the provider, returns; its errors name the plugin and the ``verb``."""
+        ...
+
+    def validate(self, mesh: str, conf: Mapping[str, Any]) -> list[Violation]:
+        """What is wrong with the content of ``mtls.ca.<name>``, with paths from the mesh's root."""
+        ...
+
+    def trust_anchors(self, mesh: str) -> tuple[str, ...]:
+        """The certificates to trust in a mesh, each in PEM."""
+        ...
+
+
+@runtime_checkable
+class Authorities(Protocol):
+    """Every certificate authority that the loaded plugins bring, opened."""
+
+    def __iter__(self) -> Iterator[str]:
+        """The names by which ``mtls.ca`` knows them."""
+        ...
+
+    def __getitem__(self, name: str) -> Authority:
+        """The authority of a name; raises ``KeyError``."""
+        ...
+
+    def of(self, mesh: MeshSpec) -> Authority | None:
+        """The authority that a mesh selects; ``None`` if no loaded plugin brings it."""
+        ...
+
+    def listen(self, listener: Callable[[str], None]) -> None:
+        """Call ``listener`` with each mesh whose authority changed by itself; to be said before anything is served."""
         ...
 
 
@@ -120,4 +133,4 @@ class CaProviderFactory:
     """
 
     name: str
-    open: Callable[[Config, SecretManager], CaProvider]
+    open: Callable[[Config, Secrets], CaProvider]

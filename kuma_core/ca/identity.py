@@ -10,14 +10,11 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from kuma_core.ca.authorities import Authorities, Authority
+from kuma_core.ca.authorities import OpenedAuthorities, OpenedAuthority
 from kuma_core.documents import shown
 from kuma_core.errors import KumaError
 from kuma_core.specs.mesh import MeshSpec
 from kuma_core.specs.spiffe import id_problem, spiffe_id
-
-IDENTITY_CERT = "identity_cert"
-MESH_CA = "mesh_ca"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +34,7 @@ class Identity:
 class IdentityIssuer:
     """Issues identities for the proxies of all meshes. Safe for use from several threads."""
 
-    def __init__(self, authorities: Authorities, lifetime: timedelta) -> None:
+    def __init__(self, authorities: OpenedAuthorities, lifetime: timedelta) -> None:
         self._authorities = authorities
         self._lifetime = lifetime
 
@@ -84,7 +81,7 @@ class IdentityIssuer:
         authority = self._authority(mesh, spec)
         return f"{authority.name}\n{authority.signer(mesh) or self.trust_bundle(mesh, spec)}"
 
-    def _authority(self, mesh: str, spec: MeshSpec) -> Authority:
+    def _authority(self, mesh: str, spec: MeshSpec) -> OpenedAuthority:
         authority = self._authorities.of(spec)
         if authority is None:
             raise KumaError(f'Mesh "{mesh}" has unsupported CA type "{spec.authority()}"')

@@ -59,6 +59,10 @@ def load_issuer(certificate: bytes, key: bytes) -> Issuer:
     return Issuer(issuer, loaded)
 
 
+REMEMBERED_ISSUERS = 1000
+"""How many are kept ready, each with a few kilobytes; meshes come and go."""
+
+
 class Issuers:
     """The issuer of each mesh, read anew when its version is another: reading an RSA key costs more than to sign.
 
@@ -73,6 +77,8 @@ class Issuers:
         known, issuer = self._read.get(mesh, ("", None))
         if issuer is None or known != version:
             issuer = load_issuer(*pair())
+            if len(self._read) >= REMEMBERED_ISSUERS and mesh not in self._read:
+                self._read.clear()  # what is in use is soon read again
             self._read[mesh] = (version, issuer)
         return issuer
 

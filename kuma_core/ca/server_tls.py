@@ -5,26 +5,24 @@ Proxies trust the root; since it stays, a restart or another instance changes no
 
 from __future__ import annotations
 
+import codecs
 import ipaddress
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from kuma_core.ca.own_secret import SECRET_MESH, SECRET_NAME
 from kuma_core.ca.pki import BACKDATED, Issuer, key_usage, load_issuer
+from kuma_core.config import Config
 from kuma_core.errors import ConfigError, KumaError
+from kuma_core.resources.contract import Secrets
 
-if TYPE_CHECKING:
-    from kuma_core.config import Config
-    from kuma_core.resources.secrets import SecretManager
-
-SECRET_MESH, SECRET_NAME = "default", "control-plane-tls"
 ROOT_LIFETIME = timedelta(days=3650)
 LEAF_LIFETIME = timedelta(days=825)
 
@@ -38,7 +36,7 @@ class ServerTls:
     root: bytes
 
 
-def own_tls(secrets: SecretManager, hosts: Iterable[str]) -> ServerTls:
+def own_tls(secrets: Secrets, hosts: Iterable[str]) -> ServerTls:
     """A leaf for these host names and addresses, signed by the root in the store, which is made if missing.
 
     Raises ``KumaError`` if the root cannot be read; it is never replaced silently.
@@ -50,7 +48,7 @@ def own_tls(secrets: SecretManager, hosts: Iterable[str]) -> ServerTls:
     return ServerTls(leaf.public_bytes(serialization.Encoding.PEM) + root, _pem(key), root)
 
 
-def trusted_root(config: Config, secrets: SecretManager) -> bytes:
+def trusted_root(config: Config, secrets: Secrets) -> bytes:
     """What clients of the gRPC servers are to trust, in PEM: from the configured file, or from the store.
 
     Raises as ``configured_tls`` and ``own_tls`` do.
@@ -61,7 +59,7 @@ def trusted_root(config: Config, secrets: SecretManager) -> bytes:
     return _own_issuer(secrets).certificate.public_bytes(serialization.Encoding.PEM)
 
 
-def _own_issuer(secrets: SecretManager) -> Issuer:
+def _own_issuer(secrets: Secrets) -> Issuer:
     secret = secrets.ensure(SECRET_MESH, SECRET_NAME, _new_root)
     try:
         found = json.loads(secret.value)
@@ -79,7 +77,7 @@ def configured_tls(certificate: str, key: str) -> ServerTls:
     for setting, path in (("sdsServer.tlsCertFile", certificate), ("sdsServer.tlsKeyFile", key)):
         try:
             with open(path, "rb") as file:
-                contents.append(file.read(1024 * 1024))
+                contents.append(file.read(1024 * 1024).removeprefix(codecs.BOM_UTF8))
         except OSError as error:
             raise ConfigError(f'{setting}: cannot read "{path}": {error.strerror}') from None
     chain, private = contents

@@ -1,4 +1,4 @@
-"""Access logs over TCP: Envoy writes them into a named pipe, and they are forwarded to where they belong.
+"""Access logs: Envoy writes them into a named pipe, and they are forwarded to the files and servers they are for.
 
 Envoy keeps what it cannot write, without bound, so the pipe is read whatever happens; records are dropped here
 instead, counted, while their sink is down or slow. One thread reads, and every sink has one of its own:
@@ -8,20 +8,27 @@ looking up a name or connecting may take its time and is in nobody's way. All of
 from __future__ import annotations
 
 import os
+import re
 import select
 import sys
 import threading
 import time
 
+from kuma_core.dataplane.file_sink import FileSink
 from kuma_core.dataplane.files import WITHOUT_LOGS
 from kuma_core.dataplane.log import Log
 from kuma_core.dataplane.sink import Sink, Tell
+from kuma_core.dataplane.tcp_sink import TcpSink
 
 PIPE = "access-log"
 RECORD, FIELD = b"\x1e", b"\x1f"
-"""A record is ``RECORD host:port FIELD text``; the next record, or silence, ends it (architecture, 11)."""
+"""A record is ``RECORD host:port FIELD text``; the next record, or silence, ends it."""
+FILE = "\x1c"
+"""An address that begins with it is the path of a file; in path and text these characters are escaped then."""
+_ESCAPES = {b"\x1bE": b"\x1b", b"\x1bR": RECORD, b"\x1bF": FIELD}
+_ESCAPED = re.compile(b"|".join(_ESCAPES))
 Record = tuple[str, bytes]
-"""Address and text."""
+"""Address and text, as they came."""
 LARGEST_RECORD = 64 * 1024
 MOST_SINKS = 16
 IDLE_SECONDS = 60.0
@@ -87,7 +94,7 @@ class Records:
         if not separator:
             self.broken += 1
             return []
-        return [(address.decode(errors="replace"), content)]
+        return [(os.fsdecode(address), content)]
 
     def _continue(self, piece: bytes) -> None:
         if self._open is not None and len(self._open) + len(piece) <= LARGEST_RECORD:
@@ -147,14 +154,14 @@ class Forwarder:
             if sink is None:
                 self._homeless += 1
             else:
-                sink.offer(text)
+                sink.offer(_unescaped(text) if address.startswith(FILE) else text)
         return True
 
     def _new_sink(self, address: str) -> Sink | None:
         """A sink for a new address, at most 16 at a time; one that had nothing to do for long makes room."""
         if len(self._sinks) >= MOST_SINKS and not self._retire_one():
             return None
-        sink = Sink(address, self._tell)
+        sink = _sink(address, self._tell)
         try:
             sink.start()
         except RuntimeError:  # the machine has no thread left
@@ -170,3 +177,14 @@ class Forwarder:
         self._homeless += oldest.dropped
         del self._sinks[oldest.address]
         return True
+
+
+def _sink(address: str, tell: Tell) -> Sink:
+    if not address.startswith(FILE):
+        return TcpSink(address, tell)
+    return FileSink(address, os.fsdecode(_unescaped(os.fsencode(address.removeprefix(FILE)))), tell)
+
+
+def _unescaped(text: bytes) -> bytes:
+    """What was written as an escape and a letter; an escape before anything else is just that."""
+    return _ESCAPED.sub(lambda found: _ESCAPES[found[0]], text)

@@ -1,6 +1,6 @@
 """The two questions that kuma-dp asks the control plane: its catalog, and Envoy's bootstrap configuration.
 
-``http.client`` and ``ssl`` are imported where they are used: only the preparing process ever pays for them.
+It asks directly, whatever proxies the environment names. Only the preparing process ever imports this.
 """
 
 from __future__ import annotations
@@ -8,34 +8,24 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping
-from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
 from kuma_core import __version__
 from kuma_core.clocks import difference, http_date
 from kuma_core.dataplane.log import Log
 from kuma_core.dataplane.settings import is_absolute_url
 from kuma_core.errors import KumaError
+from kuma_core.http_client import Answer, CutOff, HttpFailure, NotConnected, NotHttp, Rules, exchange
 
 if TYPE_CHECKING:
-    from http.client import HTTPConnection, HTTPResponse
     from ssl import SSLContext
 
 TIMEOUT_SECONDS = 10.0
 RETRY_AFTER_SECONDS = (0.2, 0.4, 0.8)
 LARGEST_ANSWER = 4 * 1024 * 1024
 DEEPEST = 100
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """An HTTP status, the whole body, and how far the clock over there is from ours, in words, if it matters."""
-
-    status: int
-    body: bytes
-    clock: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,31 +36,23 @@ class Catalog:
     token_url: str
 
 
-class _Failed(Exception):
-    """No usable answer came; the text is the reason alone."""
-
-
-class _Unreachable(_Failed):
-    """Not even a connection; it may be there a moment later."""
-
-
 def fetch_catalog(address: str, log: Log, tls: SSLContext | None = None) -> Catalog:
     """Ask the API server at ``address`` which other servers there are.
 
     ``tls`` is for an ``https`` address; without it the certificates that the system trusts are good. Raises
-    ``KumaError`` with the texts of the specification of the data plane, 7.2 step 2.
+    ``KumaError``.
     """
     url = address.rstrip("/") + "/catalog"
     try:
         answer = _ask("GET", url, None, log, tls)
-    except _Failed as error:
-        raise KumaError(
-            f"could retrieve catalog: could not execute the request: {url}: {error}. Start kuma-cp, or name "
-            "the URL of its API server with --cp-address."
+    except HttpFailure as error:
+        raise _catalog_error(
+            f"could not execute the request: {url}: {_reason(error)}. Start kuma-cp, or name the URL of its API "
+            "server with --cp-address."
         ) from error
     if answer.status != 200:
-        raise KumaError(
-            f"could retrieve catalog: unexpected status code {answer.status}. Expected 200 from {url}. "
+        raise _catalog_error(
+            f"unexpected status code {answer.status}. Expected 200 from {url}. "
             f"{_explained(answer.body)}{_WHICH_SERVER}"
         )
     return _catalog(url, answer.body)
@@ -83,16 +65,17 @@ def _catalog(url: str, body: bytes) -> Catalog:
     try:
         document = json.loads(body)
     except (ValueError, RecursionError) as error:
-        raise KumaError(
-            f"could retrieve catalog: the answer of {url} is not JSON. {_WHICH_SERVER}"
-        ) from error
+        raise _catalog_error(f"the answer of {url} is not JSON. {_WHICH_SERVER}") from error
     bootstrap_url = _text(document, "apis", "bootstrap", "url")
     if not is_absolute_url(bootstrap_url):
-        raise KumaError(
-            f"could retrieve catalog: {url} names no bootstrap server: apis.bootstrap.url is "
-            f'"{bootstrap_url}". {_WHICH_SERVER}'
+        raise _catalog_error(
+            f'{url} names no bootstrap server: apis.bootstrap.url is "{bootstrap_url}". {_WHICH_SERVER}'
         )
     return Catalog(bootstrap_url, _text(document, "apis", "dataplaneToken", "localUrl"))
+
+
+def _catalog_error(text: str) -> KumaError:
+    return KumaError(f"could not retrieve the catalog: {text}")
 
 
 def _text(document: object, *path: str) -> str:
@@ -106,28 +89,31 @@ def fetch_bootstrap(
 ) -> bytes:
     """Ask the bootstrap server for Envoy's configuration: YAML, given as it came; it is one mapping.
 
-    ``request`` holds ``mesh`` and ``name``, and if there are any ``adminPort``, ``dataplaneTokenPath`` and
-    ``accessLogPipe``. The path of ``url`` is replaced. Raises ``KumaError`` with the texts of the
-    specification, 7.2 step 6.
+    ``request`` holds ``mesh`` and ``name``, and if there are any ``adminPort``, ``adminPorts`` (others that will do),
+    ``dataplaneTokenPath``, ``accessLogPipe`` and ``accessLogFiles``. The path of ``url`` is replaced. Raises
+    ``KumaError`` with the texts of the specification, 7.2 step 6.
     """
     url = urlsplit(url)._replace(path="/bootstrap", query="", fragment="").geturl()
     try:
         answer = _ask("POST", url, json.dumps(request).encode(), log, tls)
-    except _Failed as error:
+    except HttpFailure as error:
         raise _bootstrap_error(
-            f"request to bootstrap server failed: {url}: {error}. kuma-cp announces this URL; if it cannot "
+            f"request to bootstrap server failed: {url}: {_reason(error)}. kuma-cp announces this URL; if it cannot "
             "be reached from here, set general.advertisedHostname (KUMA_GENERAL_ADVERTISED_HOSTNAME) there."
         ) from error
     if answer.status == 404:
         raise _bootstrap_error(_no_such_dataplane(request))
+    if answer.status == 400 and (reasons := _causes(answer.body)):
+        raise _bootstrap_error(f"{url} refuses to start this Envoy: {reasons}.")
     if answer.status != 200:
         raise _bootstrap_error(
             f"unexpected status code: {answer.status} from {url}. {_explained(answer.body)}"
             "The log of kuma-cp may say more."
         )
-    if answer.clock:
+    clock = difference(answer.header("Date"), time.time())
+    if clock:
         log.info(
-            f"the clock of the control plane is {answer.clock} of this machine's: certificates and tokens "
+            f"the clock of the control plane is {clock} of this machine's: certificates and tokens "
             "may count as expired, or not valid yet. Have both follow a time server",
             url=url,
         )
@@ -188,85 +174,40 @@ def _explained(body: bytes) -> str:
         document = json.loads(body)
     except (ValueError, RecursionError):
         return ""
-    causes = document.get("causes") if isinstance(document, dict) else None
-    texts = [_text(document, "title"), _text(document, "details")]
-    for cause in causes if isinstance(causes, list) else []:
-        texts.append(": ".join(filter(None, (_text(cause, "field"), _text(cause, "message")))))
+    texts = [_text(document, "title"), _text(document, "details"), _causes(body)]
     return "".join(f"{text.rstrip('.')}. " for text in texts if text)
+
+
+def _causes(body: bytes) -> str:
+    """The single fields that the JSON error body complains of."""
+    try:
+        document = json.loads(body)
+    except (ValueError, RecursionError):
+        return ""
+    causes = document.get("causes") if isinstance(document, dict) else None
+    texts = [
+        ": ".join(filter(None, (_text(cause, "field"), _text(cause, "message")))).rstrip(".")
+        for cause in (causes if isinstance(causes, list) else [])
+    ]
+    return ". ".join(filter(None, texts))
 
 
 def _ask(method: str, url: str, body: bytes | None, log: Log, tls: SSLContext | None) -> Answer:
     """One request, repeated only while no connection comes about: the control plane may be starting."""
+    headers = {"User-Agent": f"kuma-dp/{__version__}", "Date": http_date(time.time())}
+    headers |= {"Content-Type": "application/json"} if body else {}
+    rules = Rules(TIMEOUT_SECONDS, LARGEST_ANSWER, tls=tls, proxies=False)
     for pause in RETRY_AFTER_SECONDS:
         try:
-            return _exchange(method, url, body, tls)
-        except _Unreachable as error:
+            return exchange(method, url, headers, body, rules)
+        except NotConnected as error:
             log.info("cannot connect, trying again", url=url, reason=str(error), seconds=pause)
             time.sleep(pause)
-    return _exchange(method, url, body, tls)
+    return exchange(method, url, headers, body, rules)
 
 
-def _exchange(method: str, url: str, body: bytes | None, tls: SSLContext | None) -> Answer:
-    from http.client import HTTPException
-
-    try:
-        with closing(_connection(urlsplit(url), tls)) as connection:
-            _connect(connection)
-            return _talk(connection, method, url, body)
-    except (OSError, HTTPException, ValueError) as error:
-        raise _Failed(_reason(error)) from error
-
-
-def _connect(connection: HTTPConnection) -> None:
-    """Raises ``_Unreachable`` if no connection came about, and whatever else went wrong as it is."""
-    from ssl import SSLError
-
-    try:
-        connection.connect()
-    except (TimeoutError, SSLError):
-        raise
-    except OSError as error:
-        raise _Unreachable(_reason(error)) from error
-
-
-def _connection(url: SplitResult, tls: SSLContext | None) -> HTTPConnection:
-    from http.client import HTTPConnection, HTTPSConnection
-
-    host = url.hostname or ""
-    if url.scheme == "https":
-        return HTTPSConnection(host, url.port, timeout=TIMEOUT_SECONDS, context=tls)
-    return HTTPConnection(host, url.port, timeout=TIMEOUT_SECONDS)
-
-
-def _talk(connection: HTTPConnection, method: str, url: str, body: bytes | None) -> Answer:
-    path = urlsplit(url)._replace(scheme="", netloc="", fragment="").geturl()
-    now = time.time()
-    headers = {"User-Agent": f"kuma-dp/{__version__}", "Connection": "close", "Date": http_date(now)}
-    if body is not None:
-        headers["Content-Type"] = "application/json"
-    connection.request(method, path, body, headers)
-    with connection.getresponse() as response:
-        clock = difference(response.getheader("Date"), now)
-        return Answer(response.status, _read(response), clock)
-
-
-def _read(response: HTTPResponse) -> bytes:
-    deadline = time.monotonic() + TIMEOUT_SECONDS
-    body = bytearray()
-    while chunk := response.read1(65536):
-        body += chunk
-        if len(body) > LARGEST_ANSWER:
-            raise _Failed(f"the answer is larger than {LARGEST_ANSWER // 1024 // 1024} MiB")
-        if time.monotonic() > deadline:
-            raise TimeoutError
-    if response.length:
-        raise _Failed("the answer ended too early")
-    return bytes(body)
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, TimeoutError):
-        return f"no answer within {TIMEOUT_SECONDS:.0f} s"
-    if type(error).__module__ == "http.client":
-        return f"what answers there does not speak HTTP ({type(error).__name__})"
-    return getattr(error, "verify_message", "") or getattr(error, "strerror", None) or str(error)
+def _reason(failure: HttpFailure) -> str:
+    """Why there is no answer, in words of our own for a server that is another one than it should be."""
+    if isinstance(failure, NotHttp):
+        return f"what answers there does not speak HTTP ({failure.kind})"
+    return "the answer ended too early" if isinstance(failure, CutOff) else str(failure)

@@ -29,12 +29,13 @@ _ADMIN = {
 
 def shape(request: Mapping[str, object]) -> Shape:
     """What a bootstrap may hold that answers this request (bootstrap server, 6.1)."""
-    paths = {key: request[key] for key in ("dataplaneTokenPath", "accessLogPipe") if key in request}
+    told = {key: request[key] for key in ("dataplaneTokenPath", "accessLogPipe") if key in request}
+    told |= {"accessLogFiles": "true"} if request.get("accessLogFiles") else {}
     return {
         "node": {
             "id": f"{request['mesh']}.{request['name']}",
             "cluster": str,
-            "metadata": {"dataplane.admin.port": str, **paths},
+            "metadata": {"dataplane.admin.port": str, **told},
         },
         "admin": _ADMIN,
         "dynamicResources": {

@@ -10,6 +10,7 @@ from kuma_core.errors import KumaError
 
 ADDRESS = "127.0.0.1"
 HIGHEST = 65535
+MOST_CANDIDATES = 128
 _RANGE = re.compile(r"([0-9]{1,5})?(-)?([0-9]{1,5})?", re.ASCII)
 
 
@@ -50,12 +51,13 @@ def _invalid(text: str) -> str:
     )
 
 
-def first_free(ports: PortRange) -> int:
-    """The lowest port of the range on which 127.0.0.1 can be listened to at this moment.
+def free_ports(ports: PortRange) -> list[int]:
+    """The lowest ports of the range, some hundred at most, on which 127.0.0.1 can be listened to at this moment.
 
-    Ascending, so that a restart finds the same port again (specification of the data plane, 7.2 step 4).
-    Raises ``KumaError`` if there is none.
+    Ascending, so that a restart finds the same port again (specification of the data plane, 7.2 step 4); several, for
+    the Dataplane may use the first ones otherwise. Raises ``KumaError`` if there is none.
     """
+    found: list[int] = []
     reason = ""
     for port in range(ports.low, ports.high + 1):
         try:
@@ -63,7 +65,11 @@ def first_free(ports: PortRange) -> int:
         except OSError as error:
             reason = f"{ADDRESS}:{port}: {error.strerror}"
         else:
-            return port
+            found.append(port)
+        if len(found) == MOST_CANDIDATES:
+            break
+    if found:
+        return found
     raise KumaError(
         f'unable to find a free port in the range "{ports}" for Envoy Admin API to listen on: {reason}. '
         "Name another port or a wider range with --admin-port, or leave it away to run without the admin API."

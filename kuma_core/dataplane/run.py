@@ -89,14 +89,15 @@ def prepare(settings: Settings, directory: str, pipe: str, log: Log) -> None:
     log.debug("catalog", bootstrap=catalog.bootstrap_url, tokens=catalog.token_url)
     if catalog.token_url:
         token_file.require(settings.token_file)
-    port = ports.first_free(settings.admin_ports) if settings.admin_ports else None
+    admin_ports = ports.free_ports(settings.admin_ports) if settings.admin_ports else []
     files.make_directory(directory)
     token = _token(settings.token_file, directory, required=bool(catalog.token_url))
     request: dict[str, object] = {"mesh": settings.mesh, "name": settings.name}
-    request |= {"adminPort": port} if port else {}
+    request |= {"adminPort": admin_ports[0]} if admin_ports else {}
     request |= {"dataplaneTokenPath": envoy.inside(token)} if token else {}
-    request |= {"accessLogPipe": pipe} if pipe else {}
+    request |= {"accessLogPipe": pipe, "accessLogFiles": True} if pipe else {}
     log.info("asking for the bootstrap configuration", url=catalog.bootstrap_url, **request)
+    request |= {"adminPorts": admin_ports[1:]} if admin_ports[1:] else {}
     document = control_plane.fetch_bootstrap(catalog.bootstrap_url, request, log, tls)
     if pinned:
         document = _pinned(pinned, document, request, catalog.bootstrap_url)

@@ -1,22 +1,16 @@
-"""One place that access logs go to: a bounded queue, a thread, and one TCP connection while there is one."""
+"""One place that access logs go to: a bounded queue, and a thread that takes from it while the place is there."""
 
 from __future__ import annotations
 
-import select
 import threading
 import time
 from collections import deque
 from contextlib import suppress
-from typing import TYPE_CHECKING
 
 from kuma_core.dataplane.log import Log
 
-if TYPE_CHECKING:
-    from socket import socket
-
 LARGEST_QUEUE = 256 * 1024
 LARGEST_BATCH = 64 * 1024
-CONNECT_SECONDS = 5.0
 SEND_SECONDS = 10.0
 RETRY_SECONDS = 1.0
 TELL_SECONDS = 60.0
@@ -35,14 +29,16 @@ class Tell:
 
 
 class Sink:
-    """Delivers records to ``address`` (``host:port``), each at most once and in order.
+    """Delivers records, each at most once and in order; subclasses say how.
 
-    ``offer`` never waits: the oldest records make room for new ones. What was on its way when a connection
-    broke is lost. ``dropped`` counts both; ``last_used`` is when the last record was offered (monotonic).
+    ``offer`` never waits: the oldest records make room for new ones. What was on its way when the place failed
+    is lost. ``dropped`` counts both; ``last_used`` is when the last record was offered (monotonic). ``name`` is what
+    the log calls it.
     """
 
-    def __init__(self, address: str, tell: Tell) -> None:
+    def __init__(self, address: str, tell: Tell, name: str = "") -> None:
         self.address = address
+        self.name = name or address
         self.dropped = 0
         self.last_used = time.monotonic()
         self._tell = tell
@@ -54,8 +50,26 @@ class Sink:
         self._told_dropped = 0
         self._tell_slow_at = 0.0
         self._under_way = 0
-        self._connection: socket | None = None
         self._thread = threading.Thread(target=self._run, name=f"sink {address}", daemon=True)
+
+    # -- what a subclass does
+
+    def _open(self) -> None:
+        """Make sure that the place is there; raises ``OSError``, ``ValueError`` or ``OverflowError``."""
+        raise NotImplementedError
+
+    def _write(self, data: bytes) -> None:
+        """Deliver everything; raises as ``_open`` does."""
+        raise NotImplementedError
+
+    def _close(self) -> None:
+        """Let go of the place; never raises."""
+        raise NotImplementedError
+
+    def _tell_down(self, reason: str) -> None:
+        """Say that it cannot be reached; called after every attempt that failed."""
+        if not self._is_down:
+            self._tell("access log sink is down, records are dropped", sink=self.name, reason=reason)
 
     def start(self) -> None:
         """Start the thread; raises ``RuntimeError`` if the machine has none left."""
@@ -91,12 +105,12 @@ class Sink:
     def _run(self) -> None:
         while self._has_work():
             try:
-                connection = self._connected()
-                self._send(connection, self._batch())
+                self._open()
+                self._write(self._batch())
                 self._succeeded()
-            except (OSError, ValueError, OverflowError) as error:  # the latter two: no address at all
+            except (OSError, ValueError, OverflowError) as error:  # the latter two: no address or path at all
                 self._failed(error)
-        self._disconnect()
+        self._close()
 
     def _has_work(self) -> bool:
         with self._changed:
@@ -112,62 +126,25 @@ class Sink:
             self._under_way = len(texts)
         return b"".join(texts)
 
-    def _connected(self) -> socket:
-        if self._connection is not None and _is_closed(self._connection):
-            self._disconnect()
-        if self._connection is None:
-            from socket import create_connection
-
-            host, _, port = self.address.rpartition(":")
-            self._connection = create_connection((host.strip("[]"), port), CONNECT_SECONDS)
-            self._connection.settimeout(SEND_SECONDS)
-        return self._connection
-
-    def _send(self, connection: socket, data: bytes) -> None:
-        """Send everything; raises ``TimeoutError`` if not a byte of it is taken for 10 seconds."""
-        rest = memoryview(data)
-        while rest:
-            rest = rest[connection.send(rest) :]
-
     def _succeeded(self) -> None:
         self._under_way = 0
         if self._is_down and not self._queue:
             self._is_down = False
-            self._tell("access log sink is up", sink=self.address, dropped=self.dropped)
+            self._tell("access log sink is up", sink=self.name, dropped=self.dropped)
             self._told_dropped = self.dropped
         elif self.dropped > self._told_dropped and time.monotonic() > self._tell_slow_at:
             self._tell_slow_at = time.monotonic() + TELL_SECONDS
-            self._tell(
-                "access log sink is slow, records are dropped", sink=self.address, dropped=self.dropped
-            )
+            self._tell("access log sink is slow, records are dropped", sink=self.name, dropped=self.dropped)
             self._told_dropped = self.dropped
 
     def _failed(self, error: Exception) -> None:
-        self._disconnect()
+        self._close()
         with self._changed:
             self.dropped += self._under_way
             self._under_way = 0
-        if not self._is_down:
-            self._is_down = True
-            reason = getattr(error, "strerror", None) or str(error)
-            self._tell("access log sink is down, records are dropped", sink=self.address, reason=reason)
+        self._tell_down(getattr(error, "strerror", None) or str(error))
+        self._is_down = True
         with self._changed:
             if self._changed.wait_for(lambda: self._finishing, RETRY_SECONDS):
                 self.dropped += len(self._queue)
                 self._queue.clear()
-
-    def _disconnect(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
-
-
-def _is_closed(connection: socket) -> bool:
-    """Whether the other side hung up; what it says is read and forgotten."""
-    while select.select([connection], [], [], 0)[0]:
-        try:
-            if not connection.recv(4096):
-                return True
-        except OSError:
-            return True
-    return False

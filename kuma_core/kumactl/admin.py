@@ -64,6 +64,14 @@ def _object(value: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
+def admin_client(session: Session) -> Client:
+    """A client of the admin server of the current context, which its API server tells where to find.
+
+    Raises KumaError if it cannot be told how to reach it; the message says what to do.
+    """
+    return connect(session, catalog(session).admin)
+
+
 def connect(session: Session, addresses: Addresses, timeout: float = TIMEOUT) -> Client:
     """A client of the admin server of the current context; ``timeout`` is in seconds, for each request.
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from kuma_core.commandline import tell
 from kuma_core.documents import shown
 from kuma_core.errors import KumaError
 from kuma_core.kumactl.dry_run import VALIDATE, XDS, DryRunCommand, Report, check_output, dry_run_option
@@ -93,7 +94,7 @@ def apply(
     check_output(output, dry_run)
     documents = _read(given, variables, strict)
     client = session.client()
-    planned = _plan(documents, client)
+    planned = _plan(documents, client, dry_run)
     if session.mesh_flag and any(p.kind.scope is Scope.MESH for p in planned):
         warn("apply does not use --mesh: each document names its own mesh")
     say = _silent if quiet else click.echo
@@ -129,11 +130,26 @@ def _read(given: Sequence[str], variables: Mapping[str, str], strict: bool) -> l
 
 
 def _documents(text: str, name: str, variables: Mapping[str, str], strict: bool) -> list[Document]:
-    from kuma_core.documents import load_documents
     from kuma_core.kumactl import template
 
-    values = load_documents(template.render(text, variables, name, strict), name, as_written=True)
+    documents = _load(template.render(text, variables, name, strict, warn), name)
+    template.refuse_added(text, variables, name, _count)
+    return documents
+
+
+def _load(text: str, name: str) -> list[Document]:
+    from kuma_core.documents import load_documents
+
+    values = load_documents(text, name, as_written=True)
     return [Document(value, f"document {number} of {name}") for number, value in enumerate(values, start=1)]
+
+
+def _count(text: str) -> int | None:
+    """How many resources a text holds; None if it cannot be read."""
+    try:
+        return sum(len(list(_items(document))) for document in _load(text, ""))
+    except KumaError:
+        return None
 
 
 def _items(document: Document) -> Iterator[Document]:
@@ -147,11 +163,13 @@ def _items(document: Document) -> Iterator[Document]:
         yield Document(item, f"items[{index}] in {document.where}")
 
 
-def _plan(documents: Sequence[Document], client: Client) -> list[Planned]:
+def _plan(documents: Sequence[Document], client: Client, dry_run: str) -> list[Planned]:
     """All documents checked; one error for all that is wrong with them."""
     from kuma_core.kumactl import kinds as kinds_module
 
     kinds = kinds_module.fetch(client)
+    if dry_run == XDS:
+        kinds.check_dry_run()
     planned, problems = [], []
     for document in documents:
         try:
@@ -229,9 +247,9 @@ def _each(planned: Sequence[Planned], act: Callable[[Planned], None], done_to: s
             act(resource)
         except ApiError as error:
             failed += 1
-            click.echo(f"failed {resource}: {error}", err=True)
+            tell(f"failed {resource}: {error}")
         except Unreachable as error:
-            click.echo(f"failed {resource}: {error}", err=True)
+            tell(f"failed {resource}: {error}")
             raise KumaError(_summary(failed + len(planned) - done, len(planned), done_to)) from None
     if failed:
         raise KumaError(_summary(failed, len(planned), done_to))

@@ -14,7 +14,7 @@ from urllib.parse import quote, urlencode
 
 from kuma_core.documents import to_json
 from kuma_core.errors import KumaError
-from kuma_core.kumactl.http import Answer, HttpFailure, exchange, printable
+from kuma_core.http_client import Answer, HttpFailure, Rules, exchange, printable
 
 if TYPE_CHECKING:
     from ssl import SSLContext
@@ -24,6 +24,10 @@ TIMEOUT = 60.0
 
 MAX_ANSWER = 64 * 1024 * 1024
 """Bytes; a longer answer is not read."""
+
+ACCEPTED = "application/json,*/*"
+"""JSON is what we want. Kuma 0.3 answers 406 where its route does not declare JSON, ``GET /`` and ``POST /tokens``
+among them, unless anything will do; and it takes the pieces between the commas as they are, blanks included."""
 
 
 def json_object(body: bytes) -> dict[str, Any] | None:
@@ -108,11 +112,11 @@ class Client:
 
     def _send(self, method: str, path: str, body: bytes | None = None) -> Answer:
         url = self.url + path
-        headers = {"Accept": "application/json"} | ({"Content-Type": "application/json"} if body else {})
+        headers = {"Accept": ACCEPTED} | ({"Content-Type": "application/json"} if body else {})
         try:
-            answer = exchange(method, url, headers, body, self._timeout, MAX_ANSWER, tls=self._tls)
+            answer = exchange(method, url, headers, body, Rules(self._timeout, MAX_ANSWER, tls=self._tls))
         except HttpFailure as error:
-            said = f"cannot reach the {self._server}: {method} {url}: {error}. {_NEXT_STEP}"
+            said = f"cannot reach the {self._server}: {method} {url}: {error.phrase}. {_NEXT_STEP}"
             raise Unreachable(said) from None
         self._log(f"{method} {url}: {answer.status}")
         for text in answer.warnings():

@@ -31,12 +31,15 @@ def delete(session: Session, arguments: tuple[str, ...], dry_run: str, output: s
     if len(arguments) != 2:
         context = click.get_current_context()
         raise click.UsageError(f"accepts 2 arg(s), received {len(arguments)}", context)
-    from kuma_core.kumactl import kinds
+    from kuma_core.kumactl import kinds as kinds_module
     from kuma_core.kumactl.client import ApiError
 
     word, name = arguments
     client = session.client()
-    kind = kinds.fetch(client).find_singular(word)
+    kinds = kinds_module.fetch(client)
+    if dry_run == XDS:
+        kinds.check_dry_run()
+    kind = kinds.find_singular(word)
     if kind.read_only:
         raise KumaError(f"{kind.name} is read-only: the control plane removes it itself")
     try:

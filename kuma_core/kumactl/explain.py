@@ -60,7 +60,7 @@ def table(value: Mapping[str, Any]) -> str:
 
     Raises TypeError, KeyError or AttributeError for an answer of another shape.
     """
-    from kuma_core.kumactl.http import printable
+    from kuma_core.http_client import printable
     from kuma_core.kumactl.table import layout
 
     rows = [row for policy in value["policies"] for row in _rows(policy, value["mesh"])]

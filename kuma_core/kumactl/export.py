@@ -13,7 +13,7 @@ from kuma_core.model import Scope
 
 if TYPE_CHECKING:
     from kuma_core.kumactl.client import Client
-    from kuma_core.kumactl.kinds import Kind
+    from kuma_core.kumactl.kinds import Kind, Kinds
 
 MESH = "Mesh"
 PAGE = 1000
@@ -24,7 +24,9 @@ _WITHOUT_SECRETS = """\
 This file lacks the secrets of the control plane: the roots of the builtin authority, the certificates that were
 provided, the keys that sign dataplane tokens, the tokens that were revoked, and the root of the control plane's own
 TLS. Where it is imported, meshes get new roots and every proxy a new identity; provided certificates have to be
-uploaded, tokens to be made anew, and revoked ones revoked again. To take them along:
+uploaded, tokens to be made anew, and revoked ones revoked again. """
+_TAKE_THEM_ALONG = """\
+To take them along:
 kumactl export --with-secrets --passphrase-file FILE"""
 _WITH_SECRETS = """\
 The last document holds the secrets of the control plane, encrypted with the passphrase: without it they are lost."""
@@ -37,9 +39,14 @@ revoked tokens, the root of its own TLS, resources without a mesh, and other mes
 @click.option("-o", "--output-file", metavar="FILE", help="Where it goes. [default: standard output]")
 @click.option("--with-secrets", is_flag=True, help="Take the secrets along, encrypted with a passphrase.")
 @click.option("--passphrase-file", metavar="FILE", help="The file with the passphrase.")
+@click.option("--without-hidden", is_flag=True, help="Leave out resources that no loaded plugin brings.")
 @pass_session
 def export(
-    session: Session, output_file: str | None, with_secrets: bool, passphrase_file: str | None
+    session: Session,
+    output_file: str | None,
+    with_secrets: bool,
+    passphrase_file: str | None,
+    without_hidden: bool,
 ) -> None:
     """Write everything that an operator owns as YAML documents: all meshes and what is in them, or the mesh of --mesh.
 
@@ -48,23 +55,35 @@ def export(
     """
     if with_secrets != bool(passphrase_file):
         raise KumaError("--with-secrets and --passphrase-file belong together: give both, or none")
-    from kuma_core.kumactl import export_file, secrets_client
+    from kuma_core.kumactl import export_file, kinds, secrets_client
 
     passphrase = export_file.passphrase(passphrase_file) if passphrase_file else ""
     client, mesh = session.client(), session.mesh_flag
-    resources = list(_resources(client, mesh))
+    known = kinds.fetch(client)
+    if with_secrets and known.older:
+        raise KumaError(f"{known.older} hands out no secrets; leave --with-secrets and --passphrase-file out")
+    if known.hidden and not without_hidden:
+        raise KumaError(_hidden(known.hidden))
+    resources = list(_resources(client, known, mesh))
     archive, count = secrets_client.export(session, passphrase, mesh) if with_secrets else (None, 0)
+    about = _WITH_SECRETS if with_secrets else _without_secrets(known)
     if not with_secrets:
-        warn(_WITHOUT_SECRETS)
-    _write(export_file.compose(resources, archive, _about(mesh, with_secrets)), output_file)
+        warn(about)
+    _write(export_file.compose(resources, archive, f"{_ONE_MESH}\n{about}" if mesh else about), output_file)
     if output_file:
         secrets = f" and {count} secrets" if with_secrets else ""
         click.echo(f"exported {len(resources)} resources{secrets} to {output_file}")
 
 
-def _about(mesh: str | None, with_secrets: bool) -> str:
-    parts = [_ONE_MESH] if mesh else []
-    return "\n".join([*parts, _WITH_SECRETS if with_secrets else _WITHOUT_SECRETS])
+def _hidden(told: Sequence[str]) -> str:
+    return (
+        "the control plane stores resources that it cannot show, as it does not load their plugins: "
+        f"{'; '.join(told)}. Start it with these plugins, or export everything else with --without-hidden"
+    )
+
+
+def _without_secrets(kinds: Kinds) -> str:
+    return _WITHOUT_SECRETS + ("Kuma 0.3 hands them out to nobody." if kinds.older else _TAKE_THEM_ALONG)
 
 
 def _write(text: str, path: str | None) -> None:
@@ -80,12 +99,10 @@ def _write(text: str, path: str | None) -> None:
         raise KumaError(f'cannot write "{path}": {files.reason(error)}') from None
 
 
-def _resources(client: Client, mesh: str | None) -> Iterator[dict[str, Any]]:
+def _resources(client: Client, known: Kinds, mesh: str | None) -> Iterator[dict[str, Any]]:
     """Meshes, other global resources, then what is in each mesh; each by kind and by name."""
-    from kuma_core.kumactl import kinds as kinds_module
-
     kinds = sorted(
-        (kind for kind in kinds_module.fetch(client) if not (kind.read_only or kind.status)),
+        (kind for kind in known if not (kind.read_only or kind.status)),
         key=lambda kind: (kind.name != MESH, kind.name),
     )
     meshes = list(_meshes(client, kinds, mesh))

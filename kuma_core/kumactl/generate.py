@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import click
@@ -24,13 +25,13 @@ def generate() -> None:
 @click.option("--valid-for", metavar="DURATION", help="How long, such as 24h. [default: for ever]")
 @pass_session
 def dataplane_token(session: Session, dataplane: str, valid_for: str | None) -> None:
-    """Print the token with which a dataplane proves its name; it ends without a newline.
+    """Print the token with which a dataplane proves its name; in a file or a pipe it ends without a newline.
 
     Neither the dataplane nor its mesh has to exist yet.
     """
+    from kuma_core.http_client import printable
     from kuma_core.kumactl import admin, token_client
     from kuma_core.kumactl.client import ApiError
-    from kuma_core.kumactl.http import printable
 
     request: dict[str, Any] = {"name": dataplane, "mesh": session.mesh}
     if valid_for is not None:
@@ -40,7 +41,25 @@ def dataplane_token(session: Session, dataplane: str, valid_for: str | None) -> 
         answer = client.send("POST", "/tokens", request)
     except ApiError as error:
         raise admin.refused("failed to generate a dataplane token", error) from None
-    click.echo(printable(answer.text()), nl=False)
+    if valid_for is not None and _never_ends(answer.text()):
+        raise KumaError(
+            "the control plane made a token that never ends: it does not know --valid-for. The token is not shown; "
+            "upgrade the control plane, or leave --valid-for out"
+        )
+    click.echo(printable(answer.text()), nl=bool(sys.stdout and sys.stdout.isatty()))
+
+
+def _never_ends(token: str) -> bool:
+    """Whether a token says of itself that it has no end; what is no JWT says nothing."""
+    import json
+    from base64 import urlsafe_b64decode
+
+    try:
+        payload = token.split(".")[1]
+        claims = json.loads(urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    except (IndexError, ValueError):
+        return False
+    return isinstance(claims, dict) and "exp" not in claims
 
 
 def _duration(text: str) -> str:

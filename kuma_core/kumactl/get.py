@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kuma_core.commandline import Command
+from kuma_core.errors import KumaError
 from kuma_core.kumactl.output import dump, output_option
 from kuma_core.kumactl.session import Session, pass_session
 from kuma_core.model import Scope
@@ -46,7 +47,22 @@ def get(session: Session, type_: str | None, name: str | None, output: str) -> N
 
 
 def _items(client: Client, kind: Kind, mesh: str) -> dict[str, Any]:
-    return fetch_items(client, kind.path_of(mesh), f"failed to list {kind.name} resources")
+    value = fetch_items(client, kind.path_of(mesh), f"failed to list {kind.name} resources")
+    if kind.scope is Scope.MESH and not value["items"]:
+        check_mesh(client, mesh)
+    return value
+
+
+def check_mesh(client: Client, mesh: str) -> None:
+    """Raise KumaError if there is no such mesh: what is in it is listed as nothing, not refused."""
+    from kuma_core.kumactl.client import ApiError, item_path
+
+    try:
+        client.get(item_path(None, "meshes", mesh))
+    except ApiError as error:
+        if error.status == 404:
+            raise KumaError(f'there is no Mesh with name "{mesh}"; `kumactl get meshes` lists them') from None
+        raise error.behind("failed to look for the mesh") from None
 
 
 def fetch_items(

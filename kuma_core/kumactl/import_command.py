@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from kuma_core.commandline import tell
 from kuma_core.errors import KumaError
 from kuma_core.kumactl.session import Session, pass_session, warn
 from kuma_core.model import Scope
@@ -83,6 +84,10 @@ def _plan(content: Content, client: Client) -> list[Planned]:
     from kuma_core.kumactl.apply import plan
 
     kinds = kinds_module.fetch(client)
+    if kinds.older:
+        raise KumaError(
+            f"{kinds.older} takes no import, for it cannot check before it writes; use kumactl apply -f"
+        )
     planned: dict[str, Planned] = {}
     problems = []
     for value, where in content.documents:
@@ -151,7 +156,7 @@ def _send(planned: Sequence[Planned], client: Client) -> Counter[str]:
         try:
             result = (quiet if resource.kind.name == MESH else client).put(resource.path, resource.value)
         except (ApiError, Unreachable) as error:
-            click.echo(f"failed {resource}: {error}", err=True)
+            tell(f"failed {resource}: {error}")
             if isinstance(error, Unreachable):
                 results["failed"] += len(planned) - done
                 return results
@@ -165,7 +170,7 @@ def _send(planned: Sequence[Planned], client: Client) -> Counter[str]:
 
 
 def _warn_of_meshes(planned: Sequence[Planned], client: Client) -> None:
-    from kuma_core.kumactl.http import printable
+    from kuma_core.http_client import printable
 
     for resource in planned:
         if resource.kind.name == MESH:

@@ -49,12 +49,15 @@ def dataplanes(session: Session, tags: dict[str, str], output: str) -> None:
     from datetime import UTC, datetime
 
     from kuma_core.kumactl.client import item_path
-    from kuma_core.kumactl.get import fetch_items, items_of
+    from kuma_core.kumactl.get import check_mesh, fetch_items, items_of
     from kuma_core.kumactl.table import layout
 
     path = item_path(session.mesh, "dataplanes+insights")
     query = [("tag", f"{key}:{value}") for key, value in tags.items()]
-    value = fetch_items(session.client(), path, "failed to list Dataplanes", query)
+    client = session.client()
+    value = fetch_items(client, path, "failed to list Dataplanes", query)
+    if not items_of(value):
+        check_mesh(client, session.mesh)
     if output != "table":
         click.echo(dump(value, output))
     else:
@@ -103,11 +106,11 @@ def control_plane_ca(session: Session) -> None:
 
     Run it on the machine of the control plane, where nobody can answer in its place.
     """
+    from kuma_core.http_client import printable
     from kuma_core.kumactl import admin
     from kuma_core.kumactl.client import ApiError
-    from kuma_core.kumactl.http import printable
 
-    client = admin.connect(session, admin.catalog(session).admin)
+    client = admin.admin_client(session)
     try:
         answer = client.send("GET", "/control-plane-ca")
     except ApiError as error:

@@ -1,16 +1,21 @@
 """The kinds of resources that the server knows, and which of them a word on the command line means.
 
-kumactl knows no kind by itself: it asks ``GET /kinds``, as kubectl does, so that kinds of other people's
-plugins work with nothing installed beside kumactl.
+kumactl asks ``GET /kinds``, as kubectl does, so that kinds of other people's plugins work with nothing installed
+beside kumactl. The only kinds that it knows by itself are those of Kuma 0.3, which cannot tell them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from kuma_core import packages
+from kuma_core.commandline import tell
 from kuma_core.errors import KumaError
+from kuma_core.http_client import printable
+from kuma_core.kumactl import kuma_0_3
 from kuma_core.kumactl.client import ApiError, Client, Unreachable, check_steps, item_path, known_shape
 from kuma_core.model import CellFormat, Column, Scope
 
@@ -43,14 +48,19 @@ class Kind:
 
 
 class UnknownKind(KumaError):
-    """No kind has that name; the message lists the names that there are."""
+    """No kind has that name; the message lists those that there are, or says which package brings one of ours."""
 
 
 class Kinds:
-    """All kinds of a server."""
+    """All kinds of a server; ``older`` is what it is called if it is a control plane of Kuma 0.3, else empty.
 
-    def __init__(self, kinds: Sequence[Kind]) -> None:
+    ``hidden`` are sentences about resources that are stored there and that none of its plugins brings.
+    """
+
+    def __init__(self, kinds: Sequence[Kind], older: str = "", hidden: Sequence[str] = ()) -> None:
         self._kinds = tuple(kinds)
+        self.older = older
+        self.hidden = tuple(hidden)
 
     def __iter__(self) -> Iterator[Kind]:
         return iter(self._kinds)
@@ -65,23 +75,34 @@ class Kinds:
             for kind in self._kinds:
                 if wanted in map(_bare, names(kind)):
                     return kind
-        raise UnknownKind(f"unknown TYPE: {word}. Allowed values: {', '.join(k.path for k in self._kinds)}")
+        raise _unknown_type(word, [k.path for k in self._kinds])
 
     def find_singular(self, word: str) -> Kind:
         """As ``find``, but the error lists singulars (specification of the command line, 7.6)."""
         try:
             return self.find(word)
         except UnknownKind:
-            allowed = ", ".join(k.singular for k in self._kinds)
-            raise UnknownKind(f"unknown TYPE: {word}. Allowed values: {allowed}") from None
+            raise _unknown_type(word, [k.singular for k in self._kinds]) from None
 
     def find_type(self, word: str) -> Kind:
         """As ``find``, but the error lists the names that a document's ``type`` may have."""
         try:
             return self.find(word)
         except UnknownKind:
-            known = ", ".join(k.name for k in self._kinds)
-            raise UnknownKind(f'unknown type "{word}"; this control plane has {known}') from None
+            known = "this control plane has " + ", ".join(k.name for k in self._kinds)
+            raise UnknownKind(f'unknown type "{word}"; {packages.of_kind(word) or known}') from None
+
+    def check_dry_run(self) -> None:
+        """Raise KumaError if the server would take a dry run for a write, as those do that know no dry runs."""
+        if self.older:
+            raise KumaError(
+                f"{self.older} knows no dry runs, and would do what it is only asked about; nothing was sent"
+            )
+
+
+def _unknown_type(word: str, allowed: Sequence[str]) -> UnknownKind:
+    known = "Allowed values: " + ", ".join(allowed)
+    return UnknownKind(f"unknown TYPE: {word}. {packages.of_kind(word) or known}")
 
 
 def _bare(word: str) -> str:
@@ -111,9 +132,28 @@ def fetch(client: Client) -> Kinds:
     except ApiError as error:
         if error.status != 404:
             raise
-        raise Unreachable(f"{client.url}/kinds is not there: this is not a control plane of ours") from None
+        return _of_kuma_0_3(client)
     with known_shape(f"{client.url}/kinds"):
-        return Kinds([_kind(k) for k in _list(value["kinds"])])
+        hidden = [_hidden(item) for item in value.get("missing", [])]
+        return Kinds([_kind(k) for k in _list(value["kinds"])], hidden=hidden)
+
+
+def _hidden(item: dict[str, Any]) -> str:
+    kind, plugin, package = (_text(item[key]) for key in ("name", "plugin", "package"))
+    return printable(
+        f'{int(item["count"])} of the kind {kind}, which the plugin "{plugin}" ({package}) brings'
+    )
+
+
+def _of_kuma_0_3(client: Client) -> Kinds:
+    """The kinds of a server that cannot tell them, if it is Kuma 0.3; says so."""
+    with suppress(ApiError):
+        index = client.get("/")
+        if index.get("tagline") == "Kuma" and kuma_0_3.is_version(index.get("version")):
+            older = printable(f"Kuma {index['version']} at {client.url}")
+            tell(f"Note: {older} does not tell which kinds it has; kumactl takes those of Kuma 0.3")
+            return Kinds([_kind(kind) for kind in kuma_0_3.KINDS], older)
+    raise Unreachable(f"{client.url}/kinds is not there: this is not a control plane of ours")
 
 
 def _kind(value: dict[str, Any]) -> Kind:

@@ -1,12 +1,12 @@
 """Where kumactl starts: the tuple of its commands and the root that imports only the one that was asked for.
 
-A new command is one line in ``COMMANDS`` and a module of its own.
+A new command is one line in ``COMMANDS`` and a module of its own. Plugins add others by ``kuma_register_commands``.
 """
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NoReturn, cast
 
 import click
@@ -41,10 +41,10 @@ class _Root(Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         return sorted({*dict(COMMANDS), *super().list_commands(ctx)})
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        place = dict(COMMANDS).get(cmd_name)
+    def own_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        place = dict(COMMANDS).get(name)
         if place is None:
-            return super().get_command(ctx, cmd_name)
+            return super().own_command(ctx, name)
         module, attribute = place.split(":")
         command = cast(click.Command, getattr(importlib.import_module(module), attribute))
         add_global_flags(command)
@@ -54,9 +54,17 @@ class _Root(Group):
 def build() -> click.Group:
     """The whole command tree, new at every call."""
     root = _Root("kumactl", help="Manage the control plane of a service mesh.")
+    root.added = _of_plugins
     add_global_flags(root)
     add_help_command(root)
     return root
+
+
+def _of_plugins(ctx: click.Context) -> Mapping[str, click.Command]:
+    """What plugins add to a group of commands; nothing of them is imported for a command of kumactl itself."""
+    from kuma_core.plugin.commands import added
+
+    return added(ctx, finish=add_global_flags)
 
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:

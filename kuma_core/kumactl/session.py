@@ -5,12 +5,11 @@ Everything is made when it is first asked for, so that a command pays only for w
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from kuma_core.commandline import check_log_level
+from kuma_core.commandline import check_log_level, tell
 from kuma_core.kumactl import default_file
 
 if TYPE_CHECKING:
@@ -74,7 +73,7 @@ class Session:
         from datetime import UTC, datetime
 
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
-        click.echo(f"{now}\tINFO\tkumactl\t{message}", err=True)
+        tell(f"{now}\tINFO\tkumactl\t{message}")
 
 
 def session_of(ctx: click.Context) -> Session:
@@ -95,7 +94,7 @@ def pass_session(command: Any) -> Any:
 
 def warn(message: str) -> None:
     """Say something on stderr that is not an error."""
-    print(f"Warning: {message}", file=sys.stderr)
+    tell(f"Warning: {message}")
 
 
 def add_global_flags(command: click.Command) -> None:

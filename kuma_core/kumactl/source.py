@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Iterator, Sequence
 
+from kuma_core.commandline import tell
 from kuma_core.errors import KumaError
-from kuma_core.kumactl.files import reason
+from kuma_core.kumactl.files import reason, standard_input
 
 MAX_SOURCE = 16 * 1024 * 1024
 """Bytes of a file, of standard input or of what a URL answers; more is refused."""
@@ -86,9 +86,13 @@ def _decoded(data: bytes, name: str) -> str:
 
 
 def _standard_input(limit: int) -> bytes:
-    if sys.stdin.isatty():
-        print("Reading from standard input; end it with Ctrl-D.", file=sys.stderr)
-    return sys.stdin.buffer.read(limit + 1)
+    try:
+        stream = standard_input()
+        if stream.isatty():
+            tell("Reading from standard input; end it with Ctrl-D.")
+        return stream.read(limit + 1)
+    except OSError as error:
+        raise KumaError(f"cannot read standard input: {reason(error)}") from None
 
 
 def _file(path: str, limit: int) -> bytes:
@@ -104,12 +108,12 @@ def _unreadable(path: str, error: OSError | ValueError) -> KumaError:
 
 
 def _url(url: str, limit: int) -> bytes:
-    from kuma_core.kumactl.http import HttpFailure, exchange, printable
+    from kuma_core.http_client import HttpFailure, Rules, exchange, printable
 
     try:
-        answer = exchange("GET", url, {}, None, URL_TIMEOUT, limit, follow_redirects=True)
+        answer = exchange("GET", url, {}, None, Rules(URL_TIMEOUT, limit, follow_redirects=True))
     except HttpFailure as error:
-        raise KumaError(f"error with GET http request: {url}: {error}") from None
+        raise KumaError(f"error with GET http request: {url}: {error.phrase}") from None
     if answer.status != 200:
         said = f"({answer.status}): {printable(answer.text())[:200]}"
         raise KumaError(f"error with GET http request: {url}: {said}")

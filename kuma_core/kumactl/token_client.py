@@ -36,6 +36,8 @@ def ask(
     try:
         answer = client.send(method, path, value)
     except ApiError as error:
+        if error.status == 404 and not error.explained:
+            raise KumaError(f"{what}: this control plane is too old to have that; upgrade it") from None
         raise admin.refused(what, error) from None
     found = json_object(answer.body)
     if found is None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from kuma_core.kumactl.http import printable
+from kuma_core.http_client import printable
 from kuma_core.kumactl.table import as_age, layout
 
 HEADER = ("TYPE", "NAME", "VERSION")

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Self
 
-from kuma_core.mesh.topology import Endpoint, EndpointSet, endpoint_set, endpoints_of
+from kuma_core.mesh.contract import Endpoint, EndpointSet
+from kuma_core.mesh.topology import endpoint_set, endpoints_of
 from kuma_core.specs.dataplane import SERVICE, DataplaneSpec
 from kuma_core.specs.mesh import MeshSpec
 from kuma_core.specs.tags import TagPairs, matches, sorted_tags

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
 import pluggy
 
+from kuma_core.ca.contract import Authorities
 from kuma_core.errors import PluginError, StoreUnavailable, Violation
 from kuma_core.model import Resource
-
-if TYPE_CHECKING:
-    from kuma_core.ca.authorities import Authorities
-    from kuma_core.resources.manager import ResourceManager
+from kuma_core.plugin.collecting import implementations
+from kuma_core.plugin.registration import owner
+from kuma_core.resources.contract import Resources
 
 HOOK = "kuma_admit"
 
@@ -20,13 +20,12 @@ HOOK = "kuma_admit"
 class Admission:
     """A function of a write. What a plugin raises becomes a ``PluginError`` with its name."""
 
-    def __init__(self, implementations: Iterable[pluggy.HookImpl], authorities: Authorities) -> None:
-        by_name = sorted(implementations, key=lambda implementation: implementation.plugin_name)
-        self._implementations = tuple(by_name)
+    def __init__(self, manager: pluggy.PluginManager, authorities: Authorities) -> None:
+        self._manager = manager
         self._authorities = authorities
 
     def __call__(
-        self, resource: Resource | None, previous: Resource | None, resources: ResourceManager
+        self, resource: Resource | None, previous: Resource | None, resources: Resources
     ) -> list[Violation]:
         """Everything that speaks against a write, in the order of the plugins' names."""
         arguments: dict[str, Any] = {
@@ -35,11 +34,14 @@ class Admission:
             "resources": resources,
             "authorities": self._authorities,
         }
-        return [found for asked in self._implementations for found in _ask(asked, arguments)]
+        asked = implementations(
+            self._manager, HOOK
+        )  # each time anew: features are opened after the first writes
+        return [found for each in asked for found in _ask(each, arguments)]
 
 
 def _ask(asked: Any, arguments: Mapping[str, Any]) -> list[Violation]:
-    name = asked.plugin_name
+    name = owner(asked.plugin_name)
     try:
         found: list[Any] = list(asked.function(*(arguments[argument] for argument in asked.argnames)))
     except (StoreUnavailable, PluginError):

@@ -1,8 +1,9 @@
 """Every hook there is. A plugin implements the ones it needs, each as a plain function marked ``hookimpl``.
 
 The hooks named ``kuma_register_…`` are called exactly once, at start, and return a list of typed values. The
-kernel checks and freezes the values into a Catalog and never calls the hook again. The others are questions,
-asked while the control plane works. The order in which plugins are called changes nothing.
+kernel checks and freezes the values and never calls the hook again. ``kuma_open`` is called once, too: what it returns
+implements the hooks of phase 2 for a plugin whose parts share what was opened. ``kuma_admit`` is a question, asked
+while the control plane works. The order in which plugins are called changes nothing.
 ``docs/reference/hooks.md`` has an example for each.
 """
 
@@ -13,18 +14,24 @@ from typing import TYPE_CHECKING
 
 import pluggy
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # nothing heavy is imported to know what the hooks are
     from kuma_core.api.contract import Route
     from kuma_core.auth.contract import Authenticator
-    from kuma_core.ca.authorities import Authorities
-    from kuma_core.ca.contract import CaProviderFactory
+    from kuma_core.ca.contract import Authorities, CaProviderFactory
     from kuma_core.config import Setting
     from kuma_core.errors import Violation
     from kuma_core.model import Resource, ResourceType
+    from kuma_core.plugin.command import Command
+    from kuma_core.plugin.contract import (
+        BootstrapFragment,
+        ChangeListener,
+        Component,
+        Context,
+        Metric,
+        Server,
+    )
     from kuma_core.policy.contract import Policy
-    from kuma_core.resources.contract import StoreFactory
-    from kuma_core.resources.manager import ResourceManager
-    from kuma_core.runtime.contract import Component, Context
+    from kuma_core.resources.contract import OwnSecret, Resources, StoreFactory
     from kuma_core.xds.contract import Generator
 
 NAMESPACE = "kuma"
@@ -46,6 +53,12 @@ def kuma_register_config() -> Iterable[Setting]:
 @hookspec
 def kuma_register_resource_types() -> Iterable[ResourceType]:
     """Return the kinds of resources that the plugin brings; REST, kumactl and validation follow from them."""
+    raise NotImplementedError
+
+
+@hookspec
+def kuma_register_secrets() -> Iterable[OwnSecret]:
+    """Return what the kernel has to know of secrets that belong to the control plane itself, and to no mesh."""
     raise NotImplementedError
 
 
@@ -73,7 +86,26 @@ def kuma_register_policies() -> Iterable[Policy]:
     raise NotImplementedError
 
 
-# Phase 2: the configuration is parsed and the store is open; ``context`` is narrow and typed.
+@hookspec
+def kuma_register_commands() -> Iterable[Command]:
+    """Return the commands that the plugin adds to ``kumactl`` and ``kuma-cp``; both ask without starting anything."""
+    raise NotImplementedError
+
+
+# Phase 2: the configuration is parsed and the store is open; ``context`` is narrow and typed. A plugin implements these
+# hooks in its module, or as methods of the object that its ``kuma_open`` returns.
+
+
+@hookspec
+def kuma_open(context: Context) -> object:
+    """Return an object that implements hooks of phase 2, which so share what was opened; ``offer`` is for others."""
+    raise NotImplementedError
+
+
+@hookspec
+def kuma_prepare(context: Context) -> None:
+    """Make what has to be in the store before the first server listens; all ports are taken by then."""
+    raise NotImplementedError
 
 
 @hookspec
@@ -95,8 +127,32 @@ def kuma_register_authenticators(context: Context) -> Iterable[Authenticator]:
 
 
 @hookspec
+def kuma_register_change_listeners(context: Context) -> Iterable[ChangeListener]:
+    """Return who is to hear of changes in the store."""
+    raise NotImplementedError
+
+
+@hookspec
 def kuma_register_components(context: Context) -> Iterable[Component]:
     """Return long-running parts; each runs in a thread of its own until it is told to stop."""
+    raise NotImplementedError
+
+
+@hookspec
+def kuma_register_metrics(context: Context) -> Iterable[Metric]:
+    """Return what the plugin counts, for ``/metrics`` of the control plane."""
+    raise NotImplementedError
+
+
+@hookspec
+def kuma_register_servers(context: Context) -> Iterable[Server]:
+    """Return servers with a port of their own; the kernel takes the port, starts them and stops them in order."""
+    raise NotImplementedError
+
+
+@hookspec
+def kuma_register_bootstrap(context: Context) -> Iterable[BootstrapFragment]:
+    """Return what every Envoy's bootstrap has beside the kernel's part; each by its own name."""
     raise NotImplementedError
 
 
@@ -107,7 +163,7 @@ def kuma_register_components(context: Context) -> Iterable[Component]:
 def kuma_admit(
     resource: Resource | None,
     previous: Resource | None,
-    resources: ResourceManager,
+    resources: Resources,
     authorities: Authorities,
 ) -> Iterable[Violation]:
     """Return what speaks against a write: errors refuse it, warnings are told to its writer."""

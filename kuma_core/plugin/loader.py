@@ -14,9 +14,13 @@ from enum import Enum
 
 from kuma_core import __version__
 from kuma_core.errors import ConfigError, PluginError
+from kuma_core.plugin import extras
 from kuma_core.plugin.hookspecs import NAMESPACE
 
 KERNEL = "kuma-core"
+
+PLUGINS_ENV = "KUMA_PLUGINS"
+"""The environment variable that selects plugins, for every program."""
 
 
 class State(Enum):
@@ -68,8 +72,8 @@ class Selection:
         return (self.only is None or name in self.only) and name not in self.without
 
 
-def parse_selection(text: str | None) -> Selection:
-    """Read what ``--plugins`` or ``KUMA_PLUGINS`` says; ``-`` in a name is ``_``.
+def parse_selection(text: str | None, said_by: str = "--plugins") -> Selection:
+    """Read what ``--plugins`` or ``KUMA_PLUGINS`` says; ``-`` in a name is ``_``. Errors name who said it.
 
     ``None``: all that are installed. ``a,b``: only these. ``no:x``: all but that. ``''``: none.
     Raises ``ConfigError`` if both forms are mixed or a name is empty.
@@ -79,9 +83,9 @@ def parse_selection(text: str | None) -> Selection:
     words = [word.strip().replace("-", "_") for word in text.split(",")] if text.strip() else []
     without = [word.removeprefix("no:") for word in words if word.startswith("no:")]
     if without and len(without) != len(words):
-        raise ConfigError(f'--plugins "{text}": name either plugins to load (a,b) or to leave out (no:x)')
+        raise ConfigError(f'{said_by} "{text}": name either plugins to load (a,b) or to leave out (no:x)')
     if not all(words) or not all(without):
-        raise ConfigError(f'--plugins "{text}": a plugin name is empty')
+        raise ConfigError(f'{said_by} "{text}": a plugin name is empty')
     return Selection(without=frozenset(without)) if without else Selection(only=frozenset(words))
 
 
@@ -102,11 +106,12 @@ def discover() -> list[Installed]:
     return sorted(found, key=lambda item: (item.name, item.distribution))
 
 
-def load(installed: Iterable[Installed], selection: Selection) -> list[Plugin]:
+def load(installed: Iterable[Installed], selection: Selection, extra: str = "") -> list[Plugin]:
     """Import the chosen plugins, one at a time, each failure kept to its own plugin.
 
-    Raises ``ConfigError`` if the selection names a plugin that is not installed, and ``PluginError`` if two
-    distributions brought plugins of one name.
+    A plugin that was installed without the libraries of its ``extra`` is broken, and is not imported. Raises
+    ``ConfigError`` if the selection names a plugin that is not installed, and ``PluginError`` if two distributions
+    brought plugins of one name.
     """
     installed = list(installed)
     _refuse_twins(installed)
@@ -118,7 +123,8 @@ def load(installed: Iterable[Installed], selection: Selection) -> list[Plugin]:
             f"Install its package with pip, or leave it out of --plugins"
         )
     return [
-        _load_one(item) if selection.admits(item.name) else _as(item, State.BLOCKED) for item in installed
+        _load_one(item, extra) if selection.admits(item.name) else _as(item, State.BLOCKED)
+        for item in installed
     ]
 
 
@@ -130,10 +136,11 @@ def _refuse_twins(installed: list[Installed]) -> None:
             raise PluginError(f'{owners} both bring a plugin named "{name}"; uninstall one of them', name)
 
 
-def _load_one(item: Installed) -> Plugin:
-    problem = _incompatibility(item)
-    if problem:
+def _load_one(item: Installed, extra: str) -> Plugin:
+    if problem := _incompatibility(item):
         return _as(item, State.INCOMPATIBLE, problem)
+    if extra and (problem := extras.advice(item.distribution, item.requires, extra)):
+        return _as(item, State.BROKEN, problem)
     try:
         return _as(item, State.LOADED, module=item.load())
     except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a foreign module raises is its failure
@@ -158,6 +165,16 @@ def _incompatibility(item: Installed) -> str:
 
 def _as(item: Installed, state: State, problem: str = "", module: object | None = None) -> Plugin:
     return Plugin(item.name, item.distribution, item.version, state, problem, module)
+
+
+def refuse_bare_kernel() -> None:
+    """Raise ConfigError if the kernel itself lacks what a control plane needs."""
+    try:
+        requires = importlib.metadata.requires(KERNEL) or ()
+    except importlib.metadata.PackageNotFoundError:
+        return  # it runs from a folder of sources; whoever does that cares for its libraries
+    if problem := extras.advice(KERNEL, requires, extras.CONTROL_PLANE):
+        raise ConfigError(f"{KERNEL} {problem}")
 
 
 def refuse_unusable(plugins: Iterable[Plugin]) -> None:

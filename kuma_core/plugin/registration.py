@@ -8,6 +8,24 @@ import pluggy
 
 from kuma_core.errors import PluginError
 
+BUILTIN = "builtin"
+"""What the names of the kernel's own features begin with, as in ``builtin.tokens``."""
+
+HOOK_PREFIXES = ("kuma_register_", "kuma_admit", "kuma_open", "kuma_prepare")
+
+OPENED = ":opened"
+"""pluggy refuses a name twice: so ends the name under which an opened plugin's object is registered."""
+
+
+def owner(registered: str) -> str:
+    """The plugin's name that messages show, of the name under which something is registered."""
+    return registered.removesuffix(OPENED)
+
+
+def is_builtin(plugin: str) -> bool:
+    """Whether a plugin is one of the kernel's own features, which no flag leaves out."""
+    return plugin == BUILTIN or plugin.startswith(f"{BUILTIN}.")
+
 
 def way_out(plugin: str) -> str:
     """What to do about a plugin that cannot be taken."""
@@ -24,8 +42,8 @@ def register(manager: pluggy.PluginManager, module: object, name: str, label: st
     except ValueError as error:
         raise PluginError(f"{label}: {_taken(manager, module, name)}; {way_out(name)}", name) from error
     own = _implementations(manager, module)
-    for attribute, _ in inspect.getmembers(module, callable):
-        if attribute.startswith(("kuma_register_", "kuma_admit")) and attribute not in own:
+    for attribute in dir(module):
+        if attribute.startswith(HOOK_PREFIXES) and attribute not in own:
             raise PluginError(f"{label}: {attribute} lacks the @hookimpl decorator", name)
     for hook, implementation in own.items():
         _check_signature(implementation, hook, name, label)

@@ -9,21 +9,22 @@ cannot be seen, so that sharing is right by construction.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from types import MappingProxyType
+from typing import Any
 
+from kuma_core.specs.dataplane import DataplaneSpec
+from kuma_core.specs.mesh import MeshSpec
 from kuma_core.specs.tags import TagPairs
 
-if TYPE_CHECKING:
-    from kuma_core.specs.dataplane import DataplaneSpec
-    from kuma_core.specs.mesh import MeshSpec
+_NONE: Mapping[str, Any] = MappingProxyType({})
 
 
 class Scope(Enum):
     """What a policy is chosen for, and what ``apply`` edits.
 
-    For an inbound all matches apply together; everywhere else the best match applies alone (data plane, 1.2).
+    For an inbound all matches apply together; everywhere else the best match applies alone.
 
     - ``ROUTE``: an outbound's service; ``resolve`` returns the ``Destination`` tuple, nothing is edited.
     - ``OUTBOUND``: an outbound's service; edits the ``ListenerDraft`` of each outbound to it.
@@ -73,7 +74,8 @@ class Subject:
     """What ``resolve`` may look at: the proxy and its mesh, and the service or the inbound's tags at hand.
 
     ``service`` is empty in the scopes INBOUND and PROXY; ``tags`` are those of the inbound, else empty.
-    ``metadata`` is what the proxy said about itself when it connected.
+    ``metadata`` is what the proxy said about itself when it connected. ``resources`` gives the specs of another kind's
+    resources in this mesh by name, and has the proxy generated anew when one of them changes.
     """
 
     dataplane: DataplaneSpec
@@ -82,6 +84,7 @@ class Subject:
     service: str
     tags: TagPairs
     metadata: Mapping[str, str]
+    resources: Callable[[str], Mapping[str, Any]] = field(default=lambda kind: _NONE, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +102,8 @@ class Policy:
     ends: Callable[[Any], Ends]
     resolve: Callable[[tuple[Match, ...], Subject], Hashable | None]
     apply: Callable[[Any, Any], None] | None = None
+    plugin: str = field(default="", compare=False)
+    """Who brought it; the kernel notes that when it registers the policy."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 from kuma_core.policy.contract import Destination, Policy, Scope, Subject
 from kuma_core.policy.matching import (
     Entry,
     MeshPolicies,
     connection_rank,
-    destination_tags,
     proxy_rank,
 )
+from kuma_core.policy.routing import route
 from kuma_core.policy.selectors import Rank, best_rank
 from kuma_core.specs.dataplane import DataplaneSpec
 from kuma_core.specs.mesh import MeshSpec
 from kuma_core.specs.tags import TagPairs
 
-WHOLE = 100
 NO_DESTINATION = "no destination selector matches"
+
+ResourcesOf = Callable[[str], Mapping[str, Any]]
+"""The specs of all resources of a kind in the mesh at hand, by name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,81 +56,75 @@ class Party:
 
 
 def explain_connection(
-    kinds: Iterable[Policy],
-    policies: MeshPolicies,
+    policies: Iterable[Policy],
+    stored: MeshPolicies,
     mesh: tuple[str, MeshSpec],
     source: Party,
     destination: Party,
+    resources: ResourcesOf = lambda kind: {},
 ) -> tuple[list[Explanation], tuple[Destination, ...]]:
-    """Every kind's explanation for connections of one party to another, and where the route leads them.
+    """Every policy's explanation for connections of one party to another, and where the route leads them.
 
-    ``mesh`` is its name and its spec.
+    ``stored`` are the mesh's resources of the policies' kinds, ``mesh`` is its name and its spec, ``resources`` gives
+    those of any other kind.
 
-    A kind of scope DESTINATION is explained for each service that the route leads to.
+    A policy of scope DESTINATION is explained for each service that the route leads to.
     """
-    kinds = tuple(kinds)
+    policies = tuple(policies)
     services = sorted({dict(tags)["service"] for tags in destination.tag_sets if "service" in dict(tags)})
     found: list[Explanation] = []
     destinations: list[Destination] = []
     for service in services:
-        routed = route(kinds, policies, mesh, source, service)
+        subject = Subject(source.spec or DataplaneSpec(), *mesh, service, (), {}, resources)
+        routed = route(policies, service, partial(_resolve, stored, source, subject))
         destinations += routed
-        found += _explained(kinds, policies, source, service, {item.service for item in routed})
-    found += _explained_inbounds(kinds, policies, source, destination)
+        found += _explained(policies, stored, source, service, {item.service for item in routed})
+    found += _explained_inbounds(policies, stored, source, destination)
     return found, tuple(destinations)
 
 
-def explain_proxy(kinds: Iterable[Policy], policies: MeshPolicies, source: Party) -> list[Explanation]:
-    """The explanation of every kind that is chosen for a proxy as a whole."""
+def explain_proxy(policies: Iterable[Policy], stored: MeshPolicies, source: Party) -> list[Explanation]:
+    """The explanation of every policy that is chosen for a proxy as a whole."""
     return [
-        Explanation(policy.kind, policy.scope, "", tuple(_candidates(policy, policies, source.tag_sets)))
-        for policy in kinds
+        Explanation(policy.kind, policy.scope, "", tuple(_candidates(policy, stored, source.tag_sets)))
+        for policy in policies
         if policy.scope is Scope.PROXY
     ]
 
 
-def route(
-    kinds: Iterable[Policy], policies: MeshPolicies, mesh: tuple[str, MeshSpec], source: Party, service: str
-) -> tuple[Destination, ...]:
-    """Where connections to a service go."""
-    for policy in kinds:
-        if policy.scope is Scope.ROUTE:
-            matches = policies.matches(policy, source.tag_sets, service)
-            subject = Subject(source.spec or DataplaneSpec(), *mesh, service, (), {})
-            resolved = policy.resolve(matches, subject) if matches else None
-            if isinstance(resolved, tuple):
-                return resolved
-    return (Destination(destination_tags(service), WHOLE),)
+def _resolve(stored: MeshPolicies, source: Party, subject: Subject, policy: Policy) -> Hashable | None:
+    matches = stored.matches(policy, source.tag_sets, subject.service)
+    return policy.resolve(matches, subject) if matches else None
 
 
 def _explained(
-    kinds: Iterable[Policy], policies: MeshPolicies, source: Party, service: str, routed: set[str]
+    policies: Iterable[Policy], stored: MeshPolicies, source: Party, service: str, routed: set[str]
 ) -> Iterator[Explanation]:
-    for policy in kinds:
+    for policy in policies:
         subjects: Mapping[Scope, Iterable[str]] = {
             Scope.ROUTE: (service,),
             Scope.OUTBOUND: (service,),
             Scope.DESTINATION: sorted(routed),
         }
         for subject in subjects.get(policy.scope, ()):
-            candidates = _candidates(policy, policies, source.tag_sets, subject)
+            candidates = _candidates(policy, stored, source.tag_sets, subject)
             yield Explanation(policy.kind, policy.scope, subject, tuple(candidates))
 
 
 def _explained_inbounds(
-    kinds: Iterable[Policy], policies: MeshPolicies, source: Party, destination: Party
+    policies: Iterable[Policy], stored: MeshPolicies, source: Party, destination: Party
 ) -> Iterator[Explanation]:
-    for policy in kinds:
+    for policy in policies:
         if policy.scope is Scope.INBOUND:
             for tags in destination.tag_sets:
                 service = dict(tags).get("service", "")
-                candidates = _inbound(policy, policies, source, tags)
+                candidates = _inbound(policy, stored, source, tags)
                 yield Explanation(policy.kind, policy.scope, service, tuple(candidates))
 
 
-def _inbound(policy: Policy, policies: MeshPolicies, source: Party, tags: TagPairs) -> Iterator[Candidate]:
+def _inbound(policy: Policy, stored: MeshPolicies, source: Party, tags: TagPairs) -> Iterator[Candidate]:
     """For an inbound all that match apply together, whatever their ranks and whichever sources they name."""
-    for entry in policies.index(policy.kind).entries.values():
+    for entry in stored.index(policy.kind).entries.values():
         found = best_rank(entry.ends.destinations, (tags,))
         named = best_rank(entry.ends.sources, source.tag_sets) is not None
         whom = "this source" if named else "other sources"
@@ -135,11 +133,11 @@ def _inbound(policy: Policy, policies: MeshPolicies, source: Party, tags: TagPai
 
 
 def _candidates(
-    policy: Policy, policies: MeshPolicies, tag_sets: tuple[TagPairs, ...], service: str = ""
+    policy: Policy, stored: MeshPolicies, tag_sets: tuple[TagPairs, ...], service: str = ""
 ) -> Iterator[Candidate]:
-    entries = list(policies.index(policy.kind).entries.values())
+    entries = list(stored.index(policy.kind).entries.values())
     ranked = {entry.name: _rank(policy, entry, tag_sets, service) for entry in entries}
-    winner = next(iter(policies.matches(policy, tag_sets, service)), None)
+    winner = next(iter(stored.matches(policy, tag_sets, service)), None)
     for entry in entries:
         applies = winner is not None and entry.name == winner.name
         reason = "applies: no other ranks higher" if applies else ""

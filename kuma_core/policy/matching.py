@@ -33,6 +33,10 @@ def destination_tags(service: str) -> TagPairs:
     return ((SERVICE, service),)
 
 
+REMEMBERED_ANSWERS = 100_000
+"""How many answers are kept, each with some hundred bytes. Those for tags that nobody has any more are among them."""
+
+
 class PolicyIndex:
     """All resources of one policy kind in one mesh, by the services that their selectors name.
 
@@ -62,22 +66,31 @@ class PolicyIndex:
     def best(self, tag_sets: tuple[TagPairs, ...], service: str) -> Entry | None:
         """The resource that governs connections from a proxy with these tags to a service."""
         key = (tag_sets, service)
-        if key not in self._answers:
-            candidates = self._sources(tag_sets) & self._named(self._by_destination, {service})
-            self._answers[key] = _winner(
+        if key in (answers := self._answers):
+            return answers[key]
+        candidates = self._sources(tag_sets) & self._named(self._by_destination, {service})
+        return self._remember(
+            key,
+            _winner(
                 (self.entries[name], connection_rank(self.entries[name].ends, tag_sets, service))
                 for name in sorted(candidates)
-            )
-        return self._answers[key]
+            ),
+        )
 
     def best_for_proxy(self, tag_sets: tuple[TagPairs, ...]) -> Entry | None:
         """The resource whose sources match a proxy best; one without selectors matches every proxy, worst."""
         key = (tag_sets,)
-        if key not in self._answers:
-            self._answers[key] = _winner(
-                (entry, proxy_rank(entry.ends, tag_sets)) for entry in self.entries.values()
-            )
-        return self._answers[key]
+        if key in (answers := self._answers):
+            return answers[key]
+        ranks = ((entry, proxy_rank(entry.ends, tag_sets)) for entry in self.entries.values())
+        return self._remember(key, _winner(ranks))
+
+    def _remember(self, key: tuple[object, ...], answer: Entry | None) -> Entry | None:
+        """A full memory makes place for another: whoever reads in it at the same moment goes on in the old one."""
+        if len(self._answers) >= REMEMBERED_ANSWERS:
+            self._answers = {}
+        self._answers[key] = answer
+        return answer
 
     def all_for_inbound(self, tags: TagPairs) -> tuple[Entry, ...]:
         """Every resource with a destination that matches an inbound, by name."""

@@ -28,14 +28,14 @@ class ChangeFeed:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._listeners: list[Publish] = []
+        self._listeners: list[tuple[Publish, str]] = []
         self._delay = FIRST_DELAY
         self._guard = threading.Lock()
         self._known = ""
 
-    def listen(self, listener: Publish) -> None:
-        """Call ``listener`` with every change, from one thread at a time."""
-        self._listeners.append(listener)
+    def listen(self, listener: Publish, plugin: str = "") -> None:
+        """Call ``listener`` with every change, from one thread at a time. ``plugin`` is named if it fails."""
+        self._listeners.append((listener, plugin))
 
     def run(self, stop: Stop) -> None:
         """Watch until ``stop`` is set; a broken watch is attached again, after a delay that grows as long as it
@@ -65,8 +65,15 @@ class ChangeFeed:
 
     def _publish(self, change: Change) -> None:
         with self._guard:
-            for listener in self._listeners:
-                listener(change)
+            for listener, plugin in self._listeners:
+                self._tell(listener, plugin, change)
+
+    def _tell(self, listener: Publish, plugin: str, change: Change) -> None:
+        """One listener that fails keeps the change from nobody else."""
+        try:
+            listener(change)
+        except Exception as error:  # noqa: BLE001 - a plugin may raise anything
+            _log.error("a change listener failed", plugin=plugin, problem=f"{type(error).__name__}: {error}")
 
     def _word(self) -> str:
         """The store's word for what was written so far; empty if it has none, or cannot tell it now.

@@ -6,24 +6,30 @@ import json
 import math
 import re
 from collections.abc import Iterable, Mapping
-from functools import lru_cache
 from typing import Any
 
 from kuma_core.documents import WrittenNumber, shown
 from kuma_core.errors import MalformedResource, UnreadableResource, Violation
-from kuma_core.model import Resource, ResourceType, Scope
+from kuma_core.model import META, Resource, ResourceType, Scope
 from kuma_core.resources.contract import Record
-from kuma_core.specs.base import Spec, to_document
-
-META = ("type", "mesh", "name")
+from kuma_core.specs.base import to_document
 
 MAX_DEPTH = 64
 """How deeply a document may be nested; no spec needs a quarter of it."""
 
 
 def encode(resource: Resource) -> str:
-    """The document that a store keeps: the spec alone, equal text for equal specs."""
-    return json.dumps(resource.spec.to_stored(), separators=(",", ":"), ensure_ascii=False, sort_keys=True)
+    """The document that a store keeps: the spec alone, equal text for equal specs.
+
+    Raises ``UnreadableResource`` for a spec that JSON has no words for.
+    """
+    try:
+        return _encoder.encode(resource.spec.to_stored())
+    except Exception as error:  # a kind's own code may be asked
+        raise UnreadableResource(f"the resource {resource.key} cannot be written as JSON: {error}") from error
+
+
+_encoder = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, sort_keys=True, allow_nan=False)
 
 
 def decode(kind: ResourceType, record: Record) -> Resource:
@@ -32,23 +38,10 @@ def decode(kind: ResourceType, record: Record) -> Resource:
     Raises ``UnreadableResource``, which names the record, if this version of the kind cannot read it.
     """
     try:
-        spec = _read_cached(kind.spec, record.document)
-    except (MalformedResource, ValueError, TypeError, RecursionError) as error:
+        spec = kind.spec.from_stored(json.loads(record.document))
+    except Exception as error:  # a kind's own code may be asked
         raise UnreadableResource(f"the stored resource {record.key} cannot be read: {error}") from error
     return Resource(record.key, spec, record.version)
-
-
-def _read_cached(model: type[Spec], document: str) -> Spec:
-    """Specs are frozen, so equal documents may share one; lists of many resources live on that."""
-    return _cached(model, document) if len(document) <= _CACHED_CHARACTERS else _read(model, document)
-
-
-def _read(model: type[Spec], document: str) -> Spec:
-    return model.from_stored(json.loads(document))
-
-
-_CACHED_DOCUMENTS, _CACHED_CHARACTERS = 16_384, 4_096
-_cached = lru_cache(_CACHED_DOCUMENTS)(_read)
 
 
 def to_item(kind: ResourceType, resource: Resource) -> dict[str, Any]:

@@ -1,22 +1,22 @@
-"""The Store: six verbs over opaque documents. A store plugin implements exactly this.
+"""The Store, which a store plugin implements, and the resources and secrets that everybody else works with.
 
-A store never validates, never cascades and never looks into a document; all that lives in the
-ResourceManager, once, so that a new kind of resource never touches a backend.
+A store has six verbs over opaque documents. It never validates, never cascades and never looks into a document; all
+that lives above it, once, so that a new kind of resource never touches a backend.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
+from kuma_core.config import Config
+from kuma_core.errors import UnreadableResource, Violation
+from kuma_core.kinds import Kinds
 from kuma_core.lifecycle import Stop
-from kuma_core.model import ResourceKey
-
-if TYPE_CHECKING:
-    from kuma_core.config import Config
+from kuma_core.model import Resource, ResourceKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,8 @@ class Store(Protocol):
         """Publish a ``Change`` for every write, own and foreign alike, until ``stop`` is set.
 
         One ``RESYNC`` is published once the watch is attached, and again after every lost connection: before
-        that, nothing is assumed. Changes are published after their commit and outside of any lock that
+        that, nothing is assumed. A watcher that falls too far behind gets one too, after the writes, instead of
+        the changes that it missed. Changes are published after their commit and outside of any lock that
         another verb needs. Raises if the backend is lost; it is then called again.
         """
         ...
@@ -87,8 +88,8 @@ class Store(Protocol):
 class QuietStore(Protocol):
     """What a store may offer besides, where telling of a write costs something."""
 
-    def hush(self, types: Collection[str]) -> None:
-        """Called once after opening: nobody needs to be told of writes of these types."""
+    def leave_untold(self, types: Collection[str]) -> None:
+        """The kernel calls this once after opening: nobody watches these types."""
         ...
 
 
@@ -142,3 +143,159 @@ class StoreFactory:
     name: str
     open: Callable[[Config], AbstractContextManager[Store]]
     migrations: Migrations | None = None
+
+
+class Result(Enum):
+    """What a write did."""
+
+    CREATED = "created"
+    UPDATED = "updated"
+    UNCHANGED = "unchanged"
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """The outcome of a write: what it did, the resource as stored, and what its writer should be told."""
+
+    result: Result
+    resource: Resource
+    warnings: tuple[Violation, ...] = ()
+
+
+class Resources(Protocol):
+    """The stored resources, with every rule that holds for all of them. Safe for use from several threads."""
+
+    @property
+    def kinds(self) -> Kinds:
+        """The kinds that there are."""
+        ...
+
+    def get(self, key: ResourceKey) -> Resource:
+        """The stored resource; raises ``NotFound`` or ``StoreUnavailable``."""
+        ...
+
+    def find(self, key: ResourceKey) -> Resource | None:
+        """As ``get``, with ``None`` for a resource that does not exist."""
+        ...
+
+    def list(
+        self,
+        type: str,
+        mesh: str | None = None,
+        unreadable: Callable[[UnreadableResource], None] | None = None,
+    ) -> list[Resource]:
+        """All resources of a kind, in one mesh if it is named, sorted by mesh and name.
+
+        A record that cannot be read raises ``UnreadableResource``, or is left out and told to ``unreadable``.
+        """
+        ...
+
+    def put(self, resource: Resource) -> Written:
+        """Create the resource or replace its spec as a whole; raises ``InvalidResource`` or ``Conflict``."""
+        ...
+
+    def amend(self, key: ResourceKey, change: Callable[[Any], Any]) -> Written:
+        """Replace a spec by what ``change`` makes of the stored one (``None`` if there is none)."""
+        ...
+
+    def ensure(self, resource: Resource) -> Resource:
+        """Create the resource unless it is there already, and return what is there."""
+        ...
+
+    def delete(self, key: ResourceKey) -> tuple[Violation, ...]:
+        """Delete a resource and what cannot live without it; raises ``NotFound`` or ``InvalidResource``."""
+        ...
+
+    def examine(
+        self, resource: Resource, mesh_may_come: bool = False
+    ) -> tuple[Resource, tuple[Violation, ...]]:
+        """The resource as ``put`` would store it, and what its writer would be told; nothing is stored."""
+        ...
+
+    def examine_deletion(self, key: ResourceKey) -> tuple[Violation, ...]:
+        """What its deleter would be told; nothing is deleted."""
+        ...
+
+    def owned_by_mesh(self, mesh: str) -> Iterator[ResourceKey]:
+        """What a mesh takes along when it is deleted."""
+        ...
+
+
+class Deletions(Protocol):
+    """How a mesh is deleted, which takes many steps: whoever begins may die in the middle of them."""
+
+    def run(self, key: ResourceKey) -> None:
+        """Delete a mesh and what it owns; raises ``NotFound`` if it is not there, ``Busy`` if others do not end."""
+        ...
+
+    def finish(self, mesh: str) -> None:
+        """Finish the deletion of a mesh if one was begun; raises ``Busy``."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """A stored secret; ``version`` is the store's word for this state of it."""
+
+    mesh: str
+    name: str
+    value: bytes = field(repr=False)
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class OwnSecret:
+    """Secrets that belong to the control plane itself: deleting the mesh that they lie in leaves them.
+
+    ``pattern`` is a regular expression that their whole names match. An import of an older backup stores what
+    ``unite`` makes of the value that is there and the archived one (``None``: the archived one, if the operator
+    allows that). ``read_at_start`` says that a new value is noticed only when the control plane starts again.
+    """
+
+    pattern: str
+    unite: Callable[[bytes, bytes], bytes] | None = None
+    read_at_start: bool = False
+
+
+class Secrets(Protocol):
+    """What the control plane keeps in the store and no API ever shows. Safe for use from several threads."""
+
+    def get(self, mesh: str, name: str) -> Secret:
+        """The secret; raises ``NotFound``, ``UnreadableResource`` or ``StoreUnavailable``."""
+        ...
+
+    def find(self, mesh: str, name: str) -> Secret | None:
+        """As ``get``, with ``None`` for a secret that does not exist."""
+        ...
+
+    def names(self, mesh: str) -> list[str]:
+        """The names of all secrets of a mesh, sorted."""
+        ...
+
+    def all(self, mesh: str | None = None) -> list[Secret]:
+        """Every secret, of one mesh if it is named, sorted by mesh and name."""
+        ...
+
+    def create(self, mesh: str, name: str, value: bytes) -> Secret:
+        """Store a new secret; raises ``AlreadyExists``."""
+        ...
+
+    def ensure(self, mesh: str, name: str, make: Callable[[], bytes]) -> Secret:
+        """The secret that is there, or else a new one with what ``make`` returns."""
+        ...
+
+    def replace(self, secret: Secret, value: bytes) -> Secret:
+        """Replace the value of a secret as it was read; raises ``Conflict`` if somebody else did so before."""
+        ...
+
+    def delete(self, mesh: str, name: str) -> None:
+        """Remove a secret; raises ``NotFound``."""
+        ...
+
+    def is_own(self, secret: Secret) -> bool:
+        """Whether a secret belongs to the control plane itself, and not to its mesh."""
+        ...
+
+    def kind_of(self, mesh: str, name: str) -> OwnSecret | None:
+        """What a plugin registered about a secret of the control plane's own; ``None`` for all others."""
+        ...

@@ -1,15 +1,13 @@
 """Everything that is true of every resource, whatever its kind and whatever the store.
 
-Defaults, rules, the owning mesh, compare-and-set and cascades live here, once. The order of the steps is that
-of the API specification, 2.3.
+Defaults, rules, the owning mesh, compare-and-set and cascades live here, once.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
-from enum import Enum
+from functools import cached_property
 from typing import Any
 
 from kuma_core.errors import (
@@ -21,39 +19,18 @@ from kuma_core.errors import (
     UnreadableResource,
     Violation,
 )
+from kuma_core.kinds import Kinds
 from kuma_core.model import Resource, ResourceKey, Scope
-from kuma_core.plugin.catalog import Kinds
 from kuma_core.resources import codec
-from kuma_core.resources.contract import Record, Store
-from kuma_core.resources.deletions import MeshDeletions
-from kuma_core.resources.secrets import outlives_its_mesh
-
-MESH = "Mesh"
-DATAPLANE = "Dataplane"
-INSIGHT = "DataplaneInsight"
+from kuma_core.resources.contract import Deletions, Record, Resources, Result, Store, Written
+from kuma_core.resources.reader import Reader
+from kuma_core.specs.mesh import MESH
 
 _ATTEMPTS = 5
 """How often a write is tried when others write the same resource at the same time."""
 
 
-class Result(Enum):
-    """What a write did."""
-
-    CREATED = "created"
-    UPDATED = "updated"
-    UNCHANGED = "unchanged"
-
-
-@dataclass(frozen=True, slots=True)
-class Written:
-    """The outcome of a write: what it did, the resource as stored, and what its writer should be told."""
-
-    result: Result
-    resource: Resource
-    warnings: tuple[Violation, ...] = ()
-
-
-Admit = Callable[[Resource | None, Resource | None, "ResourceManager"], list[Violation]]
+Admit = Callable[[Resource | None, Resource | None, Resources], list[Violation]]
 """What is asked before every write: the resource as it would be (``None``: deleted) and as it is now
 (``None``: not there). Errors refuse the write, warnings are told to the writer."""
 
@@ -61,29 +38,44 @@ Prepare = Callable[[Resource], None]
 """Makes what has to be there before a resource is stored. Repeating it does no harm."""
 
 
+Keep = Callable[[ResourceKey], bool]
+"""Whether a resource stays when its mesh is deleted."""
+
+
 def _admit_all(resource: Resource | None, previous: Resource | None, manager: object) -> list[Violation]:
     return []
 
 
 class ResourceManager:
-    """Reads and writes resources. Safe for use from several threads at once."""
+    """Reads and writes resources. Safe for use from several threads at once.
+
+    ``open_deletions`` gets the manager when a mesh is written or deleted for the first time.
+    """
 
     def __init__(
         self,
         store: Store,
         kinds: Kinds,
+        open_deletions: Callable[[Resources], Deletions],
         admit: Admit = _admit_all,
         prepare: Prepare = lambda resource: None,
+        keep: Keep = lambda key: False,
     ) -> None:
         self._store = store
-        self._kinds = kinds
+        self.kinds = kinds
+        self._open_deletions = open_deletions
         self._admit = admit
         self._prepare = prepare
-        self.deletions = MeshDeletions(store, MESH, self._owned_by_mesh, self._discard)
+        self._keep = keep
+        self._reader = Reader()
+
+    @cached_property
+    def _deletions(self) -> Deletions:
+        return self._open_deletions(self)
 
     def get(self, key: ResourceKey) -> Resource:
         """The stored resource; raises ``NotFound`` or ``StoreUnavailable``."""
-        return codec.decode(self._kinds[key.type], self._store.get(key))
+        return self._reader.read(self.kinds[key.type], self._store.get(key))
 
     def find(self, key: ResourceKey) -> Resource | None:
         """As ``get``, with ``None`` for a resource that does not exist."""
@@ -102,10 +94,12 @@ class ResourceManager:
 
         A record that cannot be read raises ``UnreadableResource``, or is left out and told to ``unreadable``.
         """
-        kind, found = self._kinds[type], []
-        for record in self._store.list(type, mesh):
+        kind, found, records = self.kinds[type], [], self._store.list(type, mesh)
+        if mesh is None:
+            self._reader.forget_others(type, records)
+        for record in records:
             try:
-                found.append(codec.decode(kind, record))
+                found.append(self._reader.read(kind, record))
             except UnreadableResource as error:
                 if unreadable is None:
                     raise
@@ -141,6 +135,7 @@ class ResourceManager:
         warnings += _accept(self._admit(resource, current, self))
         if current is None and not mesh_may_come:
             self._require_mesh(resource)
+        self._read_back(resource, codec.encode(resource))
         return resource, warnings
 
     def amend(self, key: ResourceKey, change: Callable[[Any], Any]) -> Written:
@@ -158,8 +153,7 @@ class ResourceManager:
             warnings = _accept(resource.spec.violations())
             warnings += self._ask(resource, current)
             try:
-                result, stored = self._write(resource)
-                return Written(result, stored, warnings)
+                return Written(*self._write(resource, codec.encode(resource)), warnings)
             except (Conflict, AlreadyExists):
                 continue
         raise self._contested(key)
@@ -175,27 +169,28 @@ class ResourceManager:
             try:
                 _accept(resource.spec.violations())
                 self._ask(resource, None)
-                return self._write(resource)[1]
+                return self._write(resource, codec.encode(resource))[1]
             except AlreadyExists:
                 continue
         raise self._contested(resource.key)
 
     def _put_once(self, resource: Resource, warnings: tuple[Violation, ...]) -> Written:
+        document = codec.encode(resource)
         try:
             current = self._store.get(resource.key)
         except NotFound:
             warnings += self._ask(resource, None)
-            return Written(*self._write(resource), warnings)
+            return Written(*self._write(resource, document), warnings)
         warnings += self._ask(resource, self._readable(current))
         resource = Resource(resource.key, resource.spec, current.version)
-        if current.document == codec.encode(resource):
+        if current.document == document:
             return Written(Result.UNCHANGED, resource, warnings)
-        return Written(*self._write(resource), warnings)
+        return Written(*self._write(resource, document), warnings)
 
     def _readable(self, record: Record) -> Resource | None:
         """The stored resource; one that cannot be read counts as none, so that it can be replaced."""
         try:
-            return codec.decode(self._kinds[record.key.type], record)
+            return self._reader.read(self.kinds[record.key.type], record)
         except UnreadableResource:
             return None
 
@@ -205,16 +200,22 @@ class ResourceManager:
         self._prepare(resource)
         return warnings
 
-    def _write(self, resource: Resource) -> tuple[Result, Resource]:
+    def _write(self, resource: Resource, document: str) -> tuple[Result, Resource]:
         """Create the resource if it has no version yet, else replace the one of its version."""
-        document = codec.encode(resource)
-        if not resource.version:
-            self._require_mesh(resource)
-            record = self._store.create(resource.key, document)
-            self._withdraw_without_mesh(resource)
-            return Result.CREATED, Resource(resource.key, resource.spec, record.version)
-        record = self._store.update(resource.key, document, resource.version)
-        return Result.UPDATED, Resource(resource.key, resource.spec, record.version)
+        found = self._read_back(resource, document)
+        if resource.version:
+            record = self._store.update(resource.key, document, resource.version)
+            self._reader.remember(found, document)
+            return Result.UPDATED, Resource(resource.key, resource.spec, record.version)
+        self._require_mesh(resource)
+        record = self._store.create(resource.key, document)
+        self._reader.remember(found, document)
+        self._withdraw_without_mesh(resource)
+        return Result.CREATED, Resource(resource.key, resource.spec, record.version)
+
+    def _read_back(self, resource: Resource, document: str) -> Resource:
+        """Nothing is stored that cannot be read again: it would take every list of its kind along."""
+        return self._reader.read_back(self.kinds[resource.key.type], resource, document)
 
     def _withdraw_without_mesh(self, resource: Resource) -> None:
         """The mesh may have been deleted, and swept, since it was looked for: leave nothing behind."""
@@ -227,13 +228,13 @@ class ResourceManager:
     def _finish_deletion(self, key: ResourceKey) -> None:
         """A mesh is written when nothing of an earlier one of its name is still being deleted."""
         if key.type == MESH:
-            self.deletions.finish(key.name)
+            self._deletions.finish(key.name)
 
     def _contested(self, key: ResourceKey) -> Conflict:
         return Conflict(f"the resource {key} is being written by others all the time; try again")
 
     def _require_mesh(self, resource: Resource) -> None:
-        if self._kinds[resource.key.type].scope is Scope.GLOBAL:
+        if self.kinds[resource.key.type].scope is Scope.GLOBAL:
             return
         try:
             self._store.get(ResourceKey(MESH, resource.mesh, resource.mesh))
@@ -260,24 +261,31 @@ class ResourceManager:
         with suppress(NotFound):  # what an interrupted deletion left is still to be cleared away
             warnings = self.examine_deletion(key)
         if key.type == MESH:
-            self.deletions.run(key)
+            try:
+                self._deletions.run(key)
+            finally:
+                self._reader.forget_mesh(key.mesh)
             return warnings
         try:
             self._store.delete(key)
         finally:
-            if key.type == DATAPLANE:
-                self._discard(ResourceKey(INSIGHT, key.mesh, key.name))
+            self._reader.forget(key)
+            for kind in self.kinds:
+                if kind.owner == key.type:
+                    self._discard(ResourceKey(kind.name, key.mesh, key.name))
         return warnings
 
-    def _owned_by_mesh(self, mesh: str) -> Iterator[ResourceKey]:
-        for kind in self._kinds:
+    def owned_by_mesh(self, mesh: str) -> Iterator[ResourceKey]:
+        """What a mesh takes along when it is deleted: all that is in it, but for what outlives it."""
+        for kind in self.kinds:
             if kind.stored and kind.scope is Scope.MESH:
                 keys = [record.key for record in self._store.list(kind.name, mesh)]
-                yield from (key for key in keys if not outlives_its_mesh(key))
+                yield from (key for key in keys if not self._keep(key))
 
     def _discard(self, key: ResourceKey) -> None:
         with suppress(NotFound):  # somebody else may delete it at the same moment
             self._store.delete(key)
+        self._reader.forget(key)
 
 
 def _accept(found: Iterable[Violation]) -> tuple[Violation, ...]:

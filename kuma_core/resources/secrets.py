@@ -7,32 +7,21 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Protocol
 
 from kuma_core.errors import AlreadyExists, Conflict, NotFound, UnreadableResource
 from kuma_core.model import Resource, ResourceKey
 from kuma_core.resources import codec
-from kuma_core.resources.contract import Record, Store
+from kuma_core.resources.contract import OwnSecret, Record, Secret, Store
 from kuma_core.resources.encryption import Keyring
 from kuma_core.specs.secret import SecretSpec
 
 SECRET = "Secret"
 
 CONTROL_PLANE_MESH = "default"
-"""Where the control plane's own secrets are, whether that mesh exists or not (API specification, 7.1)."""
-
-_OWN = re.compile(r"(dataplane-token-signing-key|dataplane-token-revocations|control-plane-tls)(-.+)?")
-
-
-def outlives_its_mesh(key: ResourceKey) -> bool:
-    """Whether a secret stays when its mesh is deleted.
-
-    The control plane's own do: keys that sign tokens, revoked tokens, its TLS material. Else deleting the
-    mesh ``default`` would make every token of every mesh invalid (API specification, 9.2, 2).
-    """
-    return key.type == SECRET and key.mesh == CONTROL_PLANE_MESH and bool(_OWN.fullmatch(key.name))
+"""Where the control plane's own secrets are, whether that mesh exists or not, as Kuma 0.3.1 had them."""
 
 
 class Cipher(Protocol):
@@ -54,16 +43,6 @@ class Cipher(Protocol):
     def decrypt(self, key: ResourceKey, stored: bytes) -> bytes:
         """The value; raises ``ValueError``, whose text holds nothing of it, if it was not encrypted so."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class Secret:
-    """A stored secret; ``version`` is the store's word for this state of it."""
-
-    mesh: str
-    name: str
-    value: bytes = field(repr=False)
-    version: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +69,10 @@ class SecretManager:
     The mesh of a secret need not exist: what a mesh needs is made before the mesh is.
     """
 
-    def __init__(self, store: Store, cipher: Cipher | None = None) -> None:
+    def __init__(self, store: Store, cipher: Cipher | None = None, own: Iterable[OwnSecret] = ()) -> None:
         self._store = store
         self._cipher = cipher or Keyring()
+        self._own = tuple((re.compile(kind.pattern), kind) for kind in own)
 
     def get(self, mesh: str, name: str) -> Secret:
         """The secret; raises ``NotFound``, ``UnreadableResource`` or ``StoreUnavailable``."""
@@ -140,6 +120,23 @@ class SecretManager:
     def delete(self, mesh: str, name: str) -> None:
         """Remove a secret; raises ``NotFound``."""
         self._store.delete(_key(mesh, name))
+
+    def kind_of(self, mesh: str, name: str) -> OwnSecret | None:
+        """What a plugin registered about a secret of the control plane's own; ``None`` for all others."""
+        if mesh != CONTROL_PLANE_MESH:
+            return None
+        return next((kind for pattern, kind in self._own if pattern.fullmatch(name)), None)
+
+    def is_own(self, secret: Secret) -> bool:
+        """Whether a secret belongs to the control plane itself, and not to its mesh."""
+        return self.kind_of(secret.mesh, secret.name) is not None
+
+    def outlives_its_mesh(self, key: ResourceKey) -> bool:
+        """Whether a secret stays when its mesh is deleted, as the control plane's own do.
+
+        Else deleting the mesh ``default`` would make every token of every mesh invalid.
+        """
+        return key.type == SECRET and self.kind_of(key.mesh, key.name) is not None
 
     def survey(self) -> Survey:
         """Decrypt every secret once, and remember none. Raises ``StoreUnavailable``."""

@@ -9,7 +9,7 @@ import structlog
 
 from kuma_core.errors import KumaError
 from kuma_core.lifecycle import Stop
-from kuma_core.runtime.contract import Component
+from kuma_core.plugin.contract import Component
 
 _log = structlog.get_logger("components")
 

@@ -43,7 +43,9 @@ def view(config_file: str | None, plugins: str | None, output: str, sources: boo
 @file_option
 @plugins_option
 def validate(config_file: str | None, plugins: str | None) -> None:
-    _read(config_file, plugins, needs_store=True)
+    from kuma_core.runtime.files import check_files
+
+    check_files(_read(config_file, plugins, needs_store=True))
     click.echo("the configuration is valid")
 
 

@@ -10,7 +10,8 @@ from kuma_core.errors import ConfigError, KumaError
 
 if TYPE_CHECKING:
     from kuma_core.config import Check, Config, Setting
-    from kuma_core.plugin.catalog import Catalog, Kinds
+    from kuma_core.kinds import Kinds
+    from kuma_core.plugin.catalog import Catalog
 
 MAX_CONFIG_BYTES = 1024 * 1024
 STORES = ("postgres", "kubernetes", "memory")
@@ -19,7 +20,7 @@ STORES = ("postgres", "kubernetes", "memory")
 
 def read_config(catalog: Catalog, path: str | None, environ: Mapping[str, str]) -> Config:
     """The effective configuration of a file and an environment; raises ``ConfigError``."""
-    from kuma_core.builtin.autoconfiguration import autoconfigured
+    from kuma_core.builtin.configuration.autoconfiguration import autoconfigured
     from kuma_core.config import build_config
 
     document = _read_file(path) if path else {}
@@ -50,8 +51,8 @@ def _mesh_problem(text: str, kinds: Kinds) -> str:
     """Why ``text`` is no Mesh, or ``""``. What needs other resources is found when the mesh is created."""
     from kuma_core.documents import load_documents, shown
     from kuma_core.resources.codec import spec_part
-    from kuma_core.resources.manager import MESH
     from kuma_core.specs.base import parse_spec
+    from kuma_core.specs.mesh import MESH
 
     try:
         documents = load_documents(text, "defaults.mesh")

@@ -1,4 +1,4 @@
-"""HTTPS listeners that ask for a client certificate: uvicorn in a thread, over a bridge to the WSGI app.
+"""HTTP listeners for ASGI apps and for TLS: uvicorn in a thread, with a bridge to a WSGI app where that is served.
 
 Handshakes and requests arrive in its event loop, so that clients who stop in the middle of them delay nobody.
 """
@@ -46,18 +46,22 @@ class _Protocol(H11Protocol):
         super().on_response_complete()
 
 
-class HttpsServer:
-    """A WSGI app on a bound socket. ``start`` serves in a thread until ``close`` is called."""
+def over_wsgi(app: Callable[..., Any]) -> Any:
+    """A WSGI app as an ASGI one: a request is handed on once its body is there."""
+    return WholeBodies(WSGIMiddleware(app, workers=WORKERS), BODY_SECONDS)
+
+
+class AsgiHttpServer:
+    """An ASGI app on a bound socket, by TLS if there is a context. ``start`` serves in a thread until ``close``."""
 
     def __init__(
-        self, name: str, app: Callable[..., Any], listener: socket.socket, tls: ssl.SSLContext
+        self, name: str, app: Any, listener: socket.socket, tls: ssl.SSLContext | None = None
     ) -> None:
-        bridge: Any = WholeBodies(WSGIMiddleware(app, workers=WORKERS), BODY_SECONDS)
         self._listener = listener
         self._server = uvicorn.Server(
             uvicorn.Config(
-                bridge,
-                ssl_context_factory=lambda config, default: tls,
+                app,
+                ssl_context_factory=None if tls is None else lambda config, default: tls,
                 lifespan="off",
                 ws="none",
                 http=_Protocol,
@@ -142,7 +146,7 @@ def _is_candidate(entry: os.DirEntry[str]) -> bool:
 
 def _load(context: ssl.SSLContext, path: str) -> bool:
     try:
-        with open(path, encoding="ascii") as file:
+        with open(path, encoding="ascii", errors="ignore") as file:  # a mark or words around what is PEM
             context.load_verify_locations(cadata=file.read(MAX_FILE_BYTES))
     except (OSError, ValueError) as error:
         _log.warning("a file is no certificate of a client", file=path, problem=str(error))

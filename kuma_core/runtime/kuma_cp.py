@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Mapping
 from typing import Any, NoReturn
 
 import click
@@ -22,10 +23,20 @@ from kuma_core.runtime.secrets_commands import secrets
 
 @click.group("kuma-cp", cls=Group, help="The control plane of a service mesh.")
 @log_level_option("info")
+@plugins_option
 @click.pass_context
-def root(ctx: click.Context, log_level: str) -> None:
+def root(ctx: click.Context, log_level: str, plugins: str | None) -> None:
     ctx.obj = log_level
 
+
+def _of_plugins(ctx: click.Context) -> Mapping[str, click.Command]:
+    """What plugins add to a group of commands; nothing of them is imported for a command of kuma-cp itself."""
+    from kuma_core.plugin.commands import added
+
+    return added(ctx, lambda: chosen(ctx.find_root().params.get("plugins"), os.environ))
+
+
+root.added = _of_plugins
 
 add_standard_commands(root)
 root.add_command(config)
@@ -56,7 +67,7 @@ def list_plugins(plugins: str | None, output: str) -> None:
 
 def describe(plugins: list[Plugin]) -> list[dict[str, Any]]:
     """What ``kuma-cp plugins`` shows of each plugin. One that breaks when it is asked is shown as broken."""
-    from kuma_core import builtin
+    from kuma_core.builtin import FEATURES
     from kuma_core.plugin.catalog import build_catalog
 
     rows: list[dict[str, Any]] = []
@@ -65,7 +76,7 @@ def describe(plugins: list[Plugin]) -> list[dict[str, Any]]:
         provides: tuple[str, ...] = ()
         if state is State.LOADED:
             try:
-                provides = build_catalog(builtin, [plugin]).provides[plugin.name]
+                provides = build_catalog(FEATURES, [plugin]).provides[plugin.name]
             except PluginError as error:
                 state, problem = State.BROKEN, str(error)
         rows.append(

@@ -1,4 +1,4 @@
-"""Runs the ``leader_only`` components on one control plane at a time (architecture, 4)."""
+"""Runs the ``leader_only`` components on one control plane at a time."""
 
 from __future__ import annotations
 
@@ -7,22 +7,24 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 
 import structlog
 
+from kuma_core.builtin.cluster.contract import LeaderLease
 from kuma_core.errors import KumaError
 from kuma_core.lifecycle import Stop
-from kuma_core.resources.leases import Lease
+from kuma_core.plugin.contract import Component
 from kuma_core.runtime.components import Components
-from kuma_core.runtime.contract import Component
 
 _log = structlog.get_logger("leadership")
 
-LEADER = "leader"
-"""The name of the lease."""
-
-LENGTH_SECONDS = 15.0
 RENEW_SECONDS = 5.0
 MARGIN_SECONDS = 5.0
 """How long before the lease ends its parts are told to stop; so much time they have for it."""
 RETRY_SECONDS = 1.0
+
+
+class Leader:
+    """Whether this control plane leads; all features may look, the component below alone writes."""
+
+    leads = False
 
 
 class Leadership:
@@ -34,12 +36,23 @@ class Leadership:
     name = "leadership"
     leader_only = False
 
-    def __init__(self, lease: Lease, parts: Sequence[Component], failed: Callable[[KumaError], None]) -> None:
+    def __init__(
+        self,
+        leader: Leader,
+        lease: LeaderLease,
+        parts: Sequence[Component],
+        failed: Callable[[KumaError], None],
+    ) -> None:
+        self._leader = leader
         self._lease = lease
         self._parts = list(parts)
         self._failed = failed
         self._running = Components(failed)
-        self.leads = False
+
+    @property
+    def leads(self) -> bool:
+        """Whether this control plane leads."""
+        return self._leader.leads
 
     def run(self, stop: Stop) -> None:
         """Try until ``stop`` is set; then stop leading, so that another one may at once."""
@@ -79,14 +92,14 @@ class Leadership:
 
     def _lead(self) -> None:
         if not self.leads:
-            self.leads = True
+            self._leader.leads = True
             _log.info("this control plane leads", parts=[part.name for part in self._parts])
             self._running.start(self._parts)
 
     def _resign(self) -> None:
         if not self.leads:
             return
-        self.leads = False
+        self._leader.leads = False
         stubborn = self._running.stop(within=MARGIN_SECONDS / max(1, len(self._parts)))
         if stubborn:
             names = ", ".join(stubborn)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import structlog
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 from prometheus_client.core import (
     CounterMetricFamily,
@@ -17,33 +18,34 @@ from prometheus_client.core import (
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from kuma_core import __version__
-from kuma_core.builtin.rotations import Rotations
-from kuma_core.ca.contract import RotationStage
-from kuma_core.plugin.catalog import Kinds
-from kuma_core.resources.contract import Store
+from kuma_core.plugin.collecting import Contributed
+from kuma_core.plugin.contract import COUNTER
+from kuma_core.plugin.contract import Metric as PluginMetric
+from kuma_core.xds.mesh_views import MeshViews
 from kuma_core.xds.reconciler import Reconciler
 from kuma_core.xds.status import StreamBook
+
+_log = structlog.get_logger("metrics")
 
 OUTCOMES = {"sent": "sent to", "acknowledged": "accepted by", "rejected": "rejected by"}
 
 
 @dataclass(frozen=True, eq=False)
-class Collector:
-    """Reads the counters where they are kept. ``secrets`` counts what was sent over SDS, by resource and outcome."""
+class OwnMetrics:
+    """Reads the counters where they are kept, and what plugins count.
 
-    kinds: Kinds
-    store: Store
+    ``secrets`` counts what was sent over SDS, by resource and outcome. Nothing here asks the store.
+    """
+
+    views: MeshViews
     reconciler: Reconciler
     streams: StreamBook
-    leads: Callable[[], bool]
     secrets: Mapping[tuple[str, str], int]
-    rotations: Rotations
+    others: Sequence[Contributed[PluginMetric]] = ()
 
     def collect(self) -> Iterator[Metric]:
         """All metrics of the control plane itself."""
         yield InfoMetricFamily("kuma_build", "What is running.", value={"version": __version__})
-        words = "1 on the control plane that does what one alone may do."
-        yield GaugeMetricFamily("kuma_leader", words, value=self.leads())
         yield self._resources()
         yield GaugeMetricFamily("kuma_xds_streams", "Open ADS streams.", value=self.streams.connected())
         yield from self._work()
@@ -51,16 +53,15 @@ class Collector:
             "kuma_xds_responses", "Responses {} proxies, by type.", "type", self.streams.totals
         )
         yield from _responses("kuma_sds_responses", "Secrets {} proxies, by name.", "resource", self.secrets)
-        yield self._stages()
+        for other in self.others:
+            yield from _of_a_plugin(other)
 
     def _resources(self) -> Metric:
-        family = GaugeMetricFamily("kuma_resources", "Stored resources by kind.", labels=["kind"])
-        for kind in self.kinds:
-            if kind.stored:
-                try:
-                    family.add_metric([kind.name], len(self.store.list(kind.name)))
-                except Exception:  # noqa: BLE001 - a store plugin may raise anything; /ready tells it
-                    continue
+        words = "Resources that proxies are configured from, by kind."
+        family = GaugeMetricFamily("kuma_resources", words, labels=["kind"])
+        if self.reconciler.ready.is_set():
+            for kind, count in sorted(self.views.counts().items()):
+                family.add_metric([kind], count)
         return family
 
     def _work(self) -> Iterator[Metric]:
@@ -78,13 +79,20 @@ class Collector:
             "kuma_xds_generation_failures", "Snapshots that failed.", value=work.failures
         )
 
-    def _stages(self) -> Metric:
-        words = "Rotations of certificate authorities that go on, by stage."
-        family = GaugeMetricFamily("kuma_ca_rotations", words, labels=["stage"])
-        found = [going_on.rotation.stage for going_on in self.rotations.current().values()]
-        for stage in RotationStage:
-            family.add_metric([stage.value], found.count(stage))
-        return family
+
+def _of_a_plugin(found: Contributed[PluginMetric]) -> Iterator[Metric]:
+    """One that fails costs its own numbers, and not those of others."""
+    metric = found.value
+    family = (CounterMetricFamily if metric.type == COUNTER else GaugeMetricFamily)(
+        metric.name, metric.help, labels=metric.labels
+    )
+    try:
+        for values, number in metric.read():
+            family.add_metric(list(values), number)
+    except Exception as error:  # noqa: BLE001 - a plugin may raise anything
+        _log.warning("a metric cannot be read", metric=metric.name, plugin=found.plugin, problem=str(error))
+        return
+    yield family
 
 
 def _responses(name: str, help_: str, label: str, counts: Mapping[tuple[str, str], int]) -> Iterator[Metric]:
@@ -97,7 +105,7 @@ def _responses(name: str, help_: str, label: str, counts: Mapping[tuple[str, str
         yield family
 
 
-def renderer(own: Collector) -> Callable[[], tuple[str, bytes]]:
+def renderer(own: OwnMetrics) -> Callable[[], tuple[str, bytes]]:
     """A function that returns the content type and the text of all metrics."""
     registry = CollectorRegistry()
     collector_of_ours: Any = own  # the library asks for a base class, and needs none

@@ -1,73 +1,54 @@
-"""The whole control plane, wired in order: what opens first closes last."""
+"""The whole control plane: opens the core, then everything that plugins bring, and closes it in reverse."""
 
 from __future__ import annotations
 
 import asyncio
 import uuid
-from contextlib import AsyncExitStack, suppress
-from typing import Any
+from contextlib import AsyncExitStack
 
 import structlog
 
-from kuma_core.api import diagnostics
-from kuma_core.api.app import build_app
-from kuma_core.api.bootstrap import Bootstrap, BootstrapRequest
-from kuma_core.api.contract import Route
-from kuma_core.api.cors import Cors
-from kuma_core.auth.keys import SigningKeys
-from kuma_core.auth.revocations import Revocations
-from kuma_core.builtin.rotation_driver import RotationDriver
-from kuma_core.builtin.rotations import RotationObserver, Rotations
-from kuma_core.ca.authorities import open_authorities
+from kuma_core.api.bootstrap import BootstrapRequest
+from kuma_core.auth.authenticators import one_authenticator
+from kuma_core.builtin.cluster.contract import Cluster
+from kuma_core.ca.authorities import AuthorityWatch
 from kuma_core.config import Config
 from kuma_core.errors import KumaError
 from kuma_core.model import ResourceKey
 from kuma_core.plugin.catalog import Catalog
+from kuma_core.plugin.contract import Component, Server
+from kuma_core.plugin.features import Features
 from kuma_core.resources.changes import ChangeFeed, SlowTick
-from kuma_core.resources.cluster import LEASE, UNTOLD
-from kuma_core.resources.contract import QuietStore, Store
-from kuma_core.resources.instances import Instances
-from kuma_core.resources.key_file import configured_keyring
-from kuma_core.resources.leases import Lease
-from kuma_core.resources.manager import DATAPLANE, INSIGHT, MESH, ResourceManager
-from kuma_core.resources.secrets import SecretManager
-from kuma_core.runtime.admin import AdminServers
 from kuma_core.runtime.components import Components
-from kuma_core.runtime.contract import Context
-from kuma_core.runtime.groundwork import lay_groundwork
-from kuma_core.runtime.grpc_servers import AuthenticatorWatch, AuthorityWatch, GrpcServers
-from kuma_core.runtime.http import HttpServer, bind
-from kuma_core.runtime.leadership import LEADER, LENGTH_SECONDS, Leadership
-from kuma_core.runtime.metrics import Collector, renderer
-from kuma_core.runtime.secrets_at_rest import open_secrets
+from kuma_core.runtime.core import Core
+from kuma_core.runtime.leadership import Leadership
+from kuma_core.runtime.listening import Listening
+from kuma_core.runtime.metrics import OwnMetrics, renderer
+from kuma_core.runtime.own_servers import admin_servers, api_server, bootstrap_server, diagnostics_server
+from kuma_core.runtime.proxy_servers import AuthenticatorWatch
+from kuma_core.runtime.readiness import Missing
+from kuma_core.specs.dataplane import DATAPLANE
+from kuma_core.specs.mesh import MESH
+from kuma_core.xds.admin_port import choose_admin_port
 from kuma_core.xds.bootstrap import bootstrap_yaml
-from kuma_core.xds.contract import Proxy
-from kuma_core.xds.preview import Preview
-from kuma_core.xds.reconciler import Delivery, Reconciler
-from kuma_core.xds.server.hub import Hub
-from kuma_core.xds.status import StreamBook
-from kuma_core.xds.views import Views
+from kuma_core.xds.proxy import Proxy
 
 _log = structlog.get_logger("kuma-cp.run")
-
-API_HINT = "GET /kinds lists the collections that there are"
-GRACE_SECONDS = 1.0
 
 
 class Platform:
     """One control plane. ``run`` serves until ``stop`` is called or a part fails.
 
-    ``config`` is complete and checked; ``catalog`` holds what the plugins bring.
+    ``config`` is complete and checked; ``catalog`` holds what the plugins registered.
     """
 
     def __init__(self, config: Config, catalog: Catalog) -> None:
         self.config = config
         self.catalog = catalog
         self.instance_id = str(uuid.uuid1())
-        self.streams = StreamBook()
         self._ended: asyncio.Future[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._listening = False
+        self.listens = False
         self.started = asyncio.Event()
 
     # -- what other threads may call
@@ -104,169 +85,68 @@ class Platform:
             _log.info("the control plane is stopping")
 
     async def _open(self, stack: AsyncExitStack) -> None:
-        api, bootstrap, diagnostic = self._bind(stack)
-        admin = AdminServers(self.config, stack)
-        keyring = configured_keyring(self.config)
-        factory = self.catalog.store(self.config.text("store.type"))
-        self.store = store = stack.enter_context(factory.open(self.config))
-        if isinstance(store, QuietStore):
-            store.hush([INSIGHT, *UNTOLD])
-        self.context = context = self._context(store, open_secrets(store, keyring))
-        resources, reconciler = context.resources, self.reconciler
-        lay_groundwork(context)
-        self.servers = servers = GrpcServers(context, asyncio.get_running_loop(), self.streams.certificates)
-        reconciler.secret_server = servers.secret_server
-        hub: Hub[Proxy] = Hub(reconciler)
-        self._hub = hub
-        routes = self.catalog.routes(context)
-        admin_routes = self.catalog.admin_routes(context)
-        own = self.catalog.components(context)
-        feed = ChangeFeed(store)
-        feed.listen(reconciler.changed)
-        feed.listen(context.signing_keys.changed)
-        feed.listen(context.revocations.changed)
-        feed.listen(servers.changed)
-        rotations = Rotations(context)
-        feed.listen(rotations.changed)
+        self.core = core = Core(stack, self.config, self.catalog, self.instance_id)
+        self.features = features = core.open_features()
+        feed = ChangeFeed(core.store)
         components = Components(self._failed)
+        listening = Listening(stack, self.config, self._servers(features))
+        features.prepare()
+        authenticator = one_authenticator(features.authenticators)
+        core.proxies.prepare(authenticator)
+        for listener in core.proxies.listeners():
+            feed.listen(listener.hear)
+        for contributed in features.change_listeners:
+            feed.listen(contributed.value.hear, contributed.plugin)
+        self.leadership = self._leadership(features)
+        kernel: list[Component] = [
+            core.proxies.reconciler,
+            feed,
+            SlowTick(feed),
+            AuthorityWatch(core.authorities),
+            AuthenticatorWatch(authenticator, core.proxies.look_at_credentials),
+            self.leadership,
+        ]
         stack.callback(components.stop)
-        lease = Lease(store, LEASE, LEADER, self.instance_id, LENGTH_SECONDS)
-        of_the_leader = [*(part for part in own if part.leader_only), RotationDriver(context, rotations)]
-        self.leadership = Leadership(lease, of_the_leader, self._failed)
-        components.start([part for part in own if not part.leader_only])
-        await servers.serve(stack, hub, self.streams)
-        components.start(
-            [
-                reconciler,
-                feed,
-                SlowTick(feed),
-                AuthorityWatch(context, servers.authority_changed, rotations.suspect),
-                AuthenticatorWatch(servers),
-                RotationObserver(context, rotations, servers),
-                self.leadership,
-            ]
+        components.start([*(part for part in features.components if not part.leader_only), *kernel])
+        await listening.serve()
+        self.listens = True
+
+    def _servers(self, features: Features) -> list[Server]:
+        """The ports are taken in this order, the servers started in the opposite one: REST once proxies may come."""
+        proxies, cluster = self.core.proxies, self.core.offer("builtin.cluster", Cluster)
+        counted = OwnMetrics(
+            proxies.views,
+            proxies.reconciler,
+            proxies.streams,
+            proxies.secrets_hub.counts,
+            features.metrics,
         )
-        missing = _Missing(self, store, reconciler)
-        metrics = renderer(
-            Collector(
-                kinds=self.catalog.kinds,
-                store=store,
-                reconciler=reconciler,
-                streams=self.streams,
-                leads=lambda: self.leadership.leads,
-                secrets=servers.secret_counts,
-                rotations=rotations,
-            )
+        missing = Missing(lambda: self.listens, proxies.reconciler.ready.is_set, cluster.store_problem)
+        return [
+            api_server(self.config, features.routes),
+            *admin_servers(self.config, features.admin_routes),
+            bootstrap_server(lambda request: self._bootstrap(request, features)),
+            diagnostics_server(missing, renderer(counted)),
+            *features.servers,
+        ]
+
+    def _leadership(self, features: Features) -> Leadership:
+        lease = self.core.offer("builtin.cluster", Cluster).lease
+        parts = [part for part in features.components if part.leader_only]
+        return Leadership(self.core.leader, lease, parts, self._failed)
+
+    def _bootstrap(self, request: BootstrapRequest, features: Features) -> str:
+        """The bootstrap configuration of a Dataplane; raises ``NotFound`` if there is none."""
+        resources, params = self.core.resources, self.core.proxies.bootstrap
+        dataplane = resources.get(ResourceKey(DATAPLANE, request.mesh, request.name)).spec
+        mesh = resources.find(ResourceKey(MESH, request.mesh, request.mesh))
+        return bootstrap_yaml(
+            Proxy(request.mesh, request.name),
+            dataplane,
+            params,
+            choose_admin_port(request.admin_ports, params, dataplane, mesh.spec if mesh else None),
+            request.token_path,
+            request.log_pipe,
+            request.log_files,
+            features.bootstrap,
         )
-        make_bootstrap = _BootstrapMaker(resources, servers.bootstrap)
-        cors = Cors(self.config.texts("apiServer.corsAllowedDomains"))
-        self._serve_http(stack, "api-server", api, build_app(routes, cors, API_HINT))
-        admin.serve(admin_routes)
-        at_bootstrap = build_app([Route("/bootstrap", Bootstrap(make_bootstrap))])
-        self._serve_http(stack, "bootstrap-server", bootstrap, at_bootstrap)
-        self._serve_http(
-            stack,
-            "diagnostics-server",
-            diagnostic,
-            build_app(
-                [
-                    Route("/healthy", diagnostics.Healthy()),
-                    Route("/ready", diagnostics.Ready(missing)),
-                    Route("/metrics", diagnostics.Metrics(metrics)),
-                ]
-            ),
-        )
-        self._listening = True
-
-    def _bind(self, stack: AsyncExitStack) -> list[Any]:
-        """Take all ports first: a taken one is told before anything was begun."""
-        api, bootstrap, diagnostic = "apiServer.port", "bootstrapServer.port", "xdsServer.diagnosticsPort"
-        env = {setting.path: setting.env for setting in self.config.settings}
-        sockets = []
-        for path in (api, bootstrap, diagnostic):
-            interface = self.config.text("apiServer.interface") if path == api else ""
-            sockets.append(stack.enter_context(bind(path, env[path], self.config.number(path), interface)))
-        for path in ("xdsServer.grpcPort", "sdsServer.grpcPort"):
-            # gRPC binds them itself, later, and tells a failure in words of its own
-            bind(path, env[path], self.config.number(path)).close()
-        return sockets
-
-    def _context(self, store: Store, secrets: SecretManager) -> Context:
-        """Everything above the store, in the order in which one part needs the other."""
-        authorities = open_authorities(self.catalog, self.config, secrets)
-        admit = self.catalog.admission(authorities)
-        resources = ResourceManager(store, self.catalog.kinds, admit, authorities.prepare)
-        self.reconciler = self._reconciler(resources)
-        return Context(
-            config=self.config,
-            catalog=self.catalog,
-            resources=resources,
-            secrets=secrets,
-            authorities=authorities,
-            signing_keys=SigningKeys(secrets),
-            revocations=Revocations(secrets),
-            streams=self.streams,
-            previewer=Preview(self.reconciler, self.streams),
-            instances=Instances(resources, self.instance_id),
-        )
-
-    def _reconciler(self, resources: ResourceManager) -> Reconciler:
-        return Reconciler(
-            Views(resources, self.catalog.policies),
-            self.catalog.generators,
-            self._deliver,
-            self.config.seconds("xdsServer.dataplaneConfigurationRefreshInterval"),
-            self.catalog.policies,
-            self.streams.set_problem,
-        )
-
-    def _deliver(self, delivery: Delivery) -> None:
-        """The one crossing from the reconciler's thread into the event loop."""
-        assert self._loop is not None
-        with suppress(RuntimeError):  # the loop is closed: nobody is connected any more
-            self._loop.call_soon_threadsafe(self._hub.publish, delivery.at_once, delivery.afterwards)
-
-    def _serve_http(self, stack: AsyncExitStack, name: str, listener: Any, app: Any) -> None:
-        server = HttpServer(name, app, listener)
-        server.start()
-        stack.callback(server.close)
-
-    @property
-    def listening(self) -> bool:
-        """Whether all servers listen."""
-        return self._listening
-
-
-class _Missing:
-    """What is not there yet, for ``/ready``."""
-
-    def __init__(self, platform: Platform, store: Store, reconciler: Reconciler) -> None:
-        self._platform = platform
-        self._store = store
-        self._reconciler = reconciler
-
-    def __call__(self) -> list[str]:
-        missing = []
-        if not self._platform.listening:
-            missing.append("not all servers listen yet")
-        if not self._reconciler.ready.is_set():
-            missing.append("the stored resources were not read yet")
-        try:
-            self._store.list(MESH)
-        except Exception as error:  # noqa: BLE001 - a store plugin may raise anything
-            missing.append(f"the store cannot be read: {error}")
-        return missing
-
-
-class _BootstrapMaker:
-    """Makes the bootstrap configuration of a Dataplane that exists."""
-
-    def __init__(self, resources: ResourceManager, params: Any) -> None:
-        self._resources = resources
-        self._params = params
-
-    def __call__(self, request: BootstrapRequest) -> str:
-        dataplane = self._resources.get(ResourceKey(DATAPLANE, request.mesh, request.name))
-        proxy = Proxy(request.mesh, request.name)
-        paths = (request.token_path, request.log_pipe)
-        return bootstrap_yaml(proxy, dataplane.spec, self._params, request.admin_port, *paths)

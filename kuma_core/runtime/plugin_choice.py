@@ -8,16 +8,31 @@ from typing import TYPE_CHECKING
 
 import click
 
-from kuma_core.plugin.loader import Plugin, discover, load, parse_selection, refuse_unusable
+from kuma_core.plugin import extras
+from kuma_core.plugin.loader import (
+    PLUGINS_ENV,
+    Plugin,
+    discover,
+    load,
+    parse_selection,
+    refuse_bare_kernel,
+    refuse_unusable,
+)
 
 if TYPE_CHECKING:
     from kuma_core.plugin.catalog import Catalog
 
-PLUGINS_ENV = "KUMA_PLUGINS"
+
+def _said_before(ctx: click.Context, _param: click.Parameter, value: str | None) -> str | None:
+    """What stands before the command holds for it, too, unless it says something else itself."""
+    return value if value is not None or ctx.parent is None else ctx.find_root().params.get("plugins")
+
 
 plugins_option = click.option(
     "--plugins",
     metavar="NAMES",
+    callback=_said_before,
+    is_eager=True,
     help=f"Load only these plugins (a,b), all but one (no:x) or none (''). Default: {PLUGINS_ENV}, "
     "else all that are installed.",
 )
@@ -28,7 +43,9 @@ def chosen(flag: str | None, environ: Mapping[str, str]) -> list[Plugin]:
     variable = environ.get(PLUGINS_ENV)
     if flag is not None and variable not in (None, flag):
         click.echo(f'Warning: --plugins "{flag}" is used, not {PLUGINS_ENV} "{variable}"', err=True)
-    return load(discover(), parse_selection(variable if flag is None else flag))
+    refuse_bare_kernel()
+    selection = parse_selection(variable if flag is None else flag)
+    return load(discover(), selection, extras.CONTROL_PLANE)
 
 
 def chosen_catalog(flag: str | None) -> Catalog:
@@ -38,8 +55,8 @@ def chosen_catalog(flag: str | None) -> Catalog:
 
 def load_catalog(plugins: list[Plugin]) -> Catalog:
     """The catalog of usable plugins; raises ``PluginError`` for the first one that is not."""
-    from kuma_core import builtin
+    from kuma_core.builtin import FEATURES
     from kuma_core.plugin.catalog import build_catalog
 
     refuse_unusable(plugins)
-    return build_catalog(builtin, plugins)
+    return build_catalog(FEATURES, plugins)

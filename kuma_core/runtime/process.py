@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import json
 import os
 import resource
 import signal
+from contextlib import suppress
 
 import structlog
 
@@ -23,6 +25,7 @@ def serve(config: Config, catalog: Catalog, log_level: str) -> None:
     for warning in config.warnings:
         log.warning(warning)
     _allow_many_connections()
+    _share_one_heap()
     log.info("Current config " + json.dumps(config.as_document(), sort_keys=True))
     asyncio.run(_serve(Platform(config, catalog)))
 
@@ -34,6 +37,18 @@ def _allow_many_connections() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     except (OSError, ValueError):  # a system that refuses what it told; the limit in force stays
         structlog.get_logger("kuma-cp.run").warning("the limit of open files could not be raised")
+
+
+_ARENA_MAX = -8
+"""``M_ARENA_MAX`` of glibc's ``mallopt``."""
+
+
+def _share_one_heap() -> None:
+    """glibc gives threads heaps of their own, up to eight for each processor, and what is freed in one is of no use to
+    the others: memory would grow with every burst of connections. ``MALLOC_ARENA_MAX`` says otherwise."""
+    if "MALLOC_ARENA_MAX" not in os.environ:
+        with suppress(OSError, AttributeError):  # another C library, which has no such heaps
+            ctypes.CDLL(None).mallopt(_ARENA_MAX, 1)
 
 
 async def _serve(platform: Platform) -> None:

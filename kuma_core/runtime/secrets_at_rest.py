@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import structlog
 
 from kuma_core.errors import UnreadableResource
-from kuma_core.resources.contract import Store
+from kuma_core.resources.contract import OwnSecret, Store
 from kuma_core.resources.encryption import PLAIN, Keyring
 from kuma_core.resources.secrets import SecretManager, Survey
 
 _log = structlog.get_logger("secrets")
 
 
-def open_secrets(store: Store, keyring: Keyring) -> SecretManager:
+def open_secrets(store: Store, keyring: Keyring, own: Iterable[OwnSecret] = ()) -> SecretManager:
     """The secrets of a store, each of which was decrypted once.
 
     Raises ``UnreadableResource`` that names the first one that cannot be, or ``StoreUnavailable``.
     """
-    secrets = SecretManager(store, keyring)
+    secrets = SecretManager(store, keyring, own)
     survey = secrets.survey()
     if survey.unreadable:
         raise UnreadableResource(_refusal(survey))

@@ -1,8 +1,11 @@
 """The door for plugins: everything that a plugin may use, except what builds Envoy messages.
 
 ``kuma_core.sdk.envoy`` is the other, heavier half, for modules that build Envoy messages. No logic lives here;
-names are only handed on, and every one of them stays.
+names are only handed on, and every one of them stays. What needs pydantic is imported when its name is first asked for:
+beside kumactl a plugin has none, so that its ``__init__`` takes no such name outside of the hooks of a control plane.
 """
+
+from typing import TYPE_CHECKING
 
 from kuma_core.api.contract import Route
 from kuma_core.auth.contract import (
@@ -12,7 +15,6 @@ from kuma_core.auth.contract import (
     Unauthenticated,
     WatchedProxyAuthenticator,
 )
-from kuma_core.ca.contract import CaProvider, CaProviderFactory, Rotation, RotationStage
 from kuma_core.clocks import apart
 from kuma_core.config import DURATION, FLAG, NUMBER, TEXT, TEXTS, Config, Setting
 from kuma_core.documents import DocumentError, load_documents, shown
@@ -29,46 +31,136 @@ from kuma_core.errors import (
     Severity,
     StoreTakesNoWrites,
     StoreUnavailable,
+    UnreadableResource,
     Violation,
 )
+from kuma_core.kinds import Kinds
+from kuma_core.lazily import handing_on
 from kuma_core.lifecycle import Stop
 from kuma_core.model import CellFormat, Column, Resource, ResourceKey, ResourceType, Scope, not_found
+from kuma_core.plugin.command import Command
 from kuma_core.plugin.hookspecs import hookimpl
-from kuma_core.policy.contract import Destination, Ends, Match, Policy, Subject
-from kuma_core.policy.contract import Scope as PolicyScope
 from kuma_core.resources.contract import (
     Change,
+    CountedStore,
     Migrations,
     Op,
+    OwnSecret,
     Publish,
+    QuietStore,
     Record,
+    Resources,
+    Result,
     SchemaStatus,
+    Secret,
+    Secrets,
     Store,
     StoreFactory,
+    Written,
 )
-from kuma_core.resources.manager import ResourceManager
-from kuma_core.resources.secrets import Secret, SecretManager
-from kuma_core.runtime.contract import Component, Context
-from kuma_core.specs.base import (
-    Duration,
-    Spec,
-    Tags,
-    Timestamp,
-    UInt32,
-    UInt64,
-    parse_spec,
-    to_document,
-)
-from kuma_core.specs.bounds import PERIOD, PORT, Between, out_of_bounds, plain_duration
 from kuma_core.specs.spiffe import spiffe_id, trust_domain_id
 from kuma_core.specs.tags import TagPairs, odd_text, sorted_tags
-from kuma_core.xds.contract import CLUSTER, ENDPOINTS, LISTENER, ROUTES, Draft, Generator, Proxy
+from kuma_core.xds.proxy import Proxy
+
+if TYPE_CHECKING:
+    from kuma_core.builtin.cluster.contract import Cluster
+    from kuma_core.builtin.rotation.contract import (
+        RotatableCaProvider,
+        Rotation,
+        RotationStage,
+        SettledStages,
+    )
+    from kuma_core.ca.contract import (
+        Authorities,
+        Authority,
+        CaProvider,
+        CaProviderFactory,
+        SigningCaProvider,
+        WatchedCaProvider,
+    )
+    from kuma_core.plugin.contract import (
+        COUNTER,
+        GAUGE,
+        AsgiServer,
+        BootstrapFragment,
+        ChangeListener,
+        Component,
+        Context,
+        GrpcServer,
+        KeyPair,
+        Leadership,
+        Metric,
+        Port,
+        Registered,
+        Server,
+        StaticCluster,
+        StatsSink,
+        StatsTag,
+        Views,
+        WsgiServer,
+    )
+    from kuma_core.policy.contract import Destination, Edit, Ends, Match, Policy, Subject
+    from kuma_core.policy.contract import Scope as PolicyScope
+    from kuma_core.specs.base import (
+        Duration,
+        Spec,
+        Tags,
+        Timestamp,
+        UInt32,
+        UInt64,
+        parse_spec,
+        to_document,
+    )
+    from kuma_core.specs.bounds import PERIOD, PORT, Between, out_of_bounds, plain_duration
+    from kuma_core.specs.dataplane import DataplaneSpec
+    from kuma_core.specs.mesh import MeshSpec
+    from kuma_core.xds.contract import (
+        CLUSTER,
+        ENDPOINTS,
+        LISTENER,
+        ROUTES,
+        Draft,
+        Generator,
+        Identities,
+        Previewer,
+        ProxyView,
+        SecretSource,
+        StreamReport,
+        Streams,
+    )
+else:
+    __getattr__ = handing_on(
+        __name__,
+        {
+            "kuma_core.builtin.cluster.contract": "Cluster",
+            "kuma_core.builtin.rotation.contract": "RotatableCaProvider Rotation RotationStage SettledStages",
+            "kuma_core.ca.contract": (
+                "Authorities Authority CaProvider CaProviderFactory SigningCaProvider WatchedCaProvider"
+            ),
+            "kuma_core.plugin.contract": (
+                "COUNTER GAUGE AsgiServer BootstrapFragment ChangeListener Component Context "
+                "GrpcServer KeyPair Leadership Metric Port Registered Server StaticCluster StatsSink "
+                "StatsTag Views WsgiServer"
+            ),
+            "kuma_core.policy.contract": "Destination Edit Ends Match Policy Subject Scope:PolicyScope",
+            "kuma_core.specs.base": "Duration Spec Tags Timestamp UInt32 UInt64 parse_spec to_document",
+            "kuma_core.specs.bounds": "PERIOD PORT Between out_of_bounds plain_duration",
+            "kuma_core.specs.dataplane": "DataplaneSpec",
+            "kuma_core.specs.mesh": "MeshSpec",
+            "kuma_core.xds.contract": (
+                "CLUSTER ENDPOINTS LISTENER ROUTES Draft Generator Identities Previewer ProxyView "
+                "SecretSource StreamReport Streams"
+            ),
+        },
+    )
 
 __all__ = [
     "CLUSTER",
+    "COUNTER",
     "DURATION",
     "ENDPOINTS",
     "FLAG",
+    "GAUGE",
     "LISTENER",
     "NUMBER",
     "PERIOD",
@@ -77,58 +169,92 @@ __all__ = [
     "TEXT",
     "TEXTS",
     "AlreadyExists",
+    "AsgiServer",
     "Authenticator",
+    "Authorities",
+    "Authority",
     "Between",
+    "BootstrapFragment",
     "CaProvider",
     "CaProviderFactory",
     "CellFormat",
     "Change",
+    "ChangeListener",
+    "Cluster",
     "Column",
+    "Command",
     "Component",
     "Config",
     "ConfigError",
     "Conflict",
     "Context",
+    "CountedStore",
+    "DataplaneSpec",
     "Destination",
     "DocumentError",
     "Draft",
     "Duration",
+    "Edit",
     "Ends",
     "Generator",
+    "GrpcServer",
+    "Identities",
     "InvalidResource",
+    "KeyPair",
+    "Kinds",
     "KumaError",
+    "Leadership",
     "MalformedResource",
     "Match",
+    "MeshSpec",
+    "Metric",
     "Migrations",
     "NotFound",
     "Op",
+    "OwnSecret",
     "PluginError",
     "Policy",
     "PolicyScope",
+    "Port",
+    "Previewer",
     "Proof",
     "Proxy",
     "ProxyAuthenticator",
+    "ProxyView",
     "Publish",
+    "QuietStore",
     "Record",
+    "Registered",
     "Resource",
     "ResourceKey",
-    "ResourceManager",
     "ResourceType",
+    "Resources",
+    "Result",
+    "RotatableCaProvider",
     "Rotation",
     "RotationStage",
     "Route",
     "SchemaStatus",
     "Scope",
     "Secret",
-    "SecretManager",
+    "SecretSource",
+    "Secrets",
+    "Server",
     "Setting",
+    "SettledStages",
     "Severity",
+    "SigningCaProvider",
     "Spec",
+    "StaticCluster",
+    "StatsSink",
+    "StatsTag",
     "Stop",
     "Store",
     "StoreFactory",
     "StoreTakesNoWrites",
     "StoreUnavailable",
+    "StreamReport",
+    "Streams",
     "Subject",
     "TagPairs",
     "Tags",
@@ -136,8 +262,13 @@ __all__ = [
     "UInt32",
     "UInt64",
     "Unauthenticated",
+    "UnreadableResource",
+    "Views",
     "Violation",
+    "WatchedCaProvider",
     "WatchedProxyAuthenticator",
+    "Written",
+    "WsgiServer",
     "apart",
     "hookimpl",
     "load_documents",

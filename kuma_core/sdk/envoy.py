@@ -35,11 +35,11 @@ from envoy_data_plane.envoy.type.matcher.v3 import StringMatcher
 from envoy_data_plane.google.protobuf import Any, ListValue, NullValue, Struct, Value
 from envoy_data_plane.message_pool import default_message_pool
 
+from kuma_core.xds.contract import ProxyView
 from kuma_core.xds.drafts import FilterDraft, ListenerDraft
 from kuma_core.xds.encoding import encode
 from kuma_core.xds.generators.common import access_log
 from kuma_core.xds.reserved import check_names
-from kuma_core.xds.view import ProxyView
 
 __all__ = [
     "Address",

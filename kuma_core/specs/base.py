@@ -1,32 +1,33 @@
 """The base of every spec, and the JSON mapping of section 1.3 of the API specification.
 
-Input takes lowerCamelCase and snake_case; output is lowerCamelCase without zero values. An explicitly given
-empty list, map or message survives. Unknown fields are dropped, and told.
+Input takes lowerCamelCase and snake_case; output is lowerCamelCase without what equals a field's default. An
+explicitly given empty list, map or message survives. Unknown fields are dropped, and told.
 """
 
 from __future__ import annotations
 
 import typing
-from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, datetime
+from collections.abc import Iterator, Mapping
+from datetime import datetime
 from functools import cache
-from types import MappingProxyType
-from typing import Annotated, Any, Self, TypeVar
+from typing import Any, Self, TypeVar
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    ValidationError,
-    model_validator,
-)
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
+from pydantic.fields import FieldInfo
 
 from kuma_core.documents import shown
-from kuma_core.durations import SECOND, parse_duration
 from kuma_core.errors import MalformedResource, Violation
+from kuma_core.specs.fields import (
+    Duration,
+    Tags,
+    Timestamp,
+    UInt32,
+    UInt64,
+    format_seconds,
+    format_timestamp,
+)
+from kuma_core.specs.shapes import PLAIN, Convert, Shape, shape_of
 
 
 class Spec(BaseModel):
@@ -42,15 +43,23 @@ class Spec(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _null_is_absent(cls, raw: Any) -> Any:
-        if isinstance(raw, Mapping) and None in raw.values():
-            return {key: value for key, value in raw.items() if value is not None}
-        return raw
+    def _from_json(cls, raw: Any) -> Any:
+        """Null is absent, and a list is what pydantic's strict mode takes where it has a tuple."""
+        if not isinstance(raw, Mapping):
+            return raw
+        readers = _readers(cls)
+        if None not in raw.values() and readers.keys().isdisjoint(raw):
+            return raw
+        return {
+            key: readers[key](value) if key in readers else value
+            for key, value in raw.items()
+            if value is not None
+        }
 
     @classmethod
     def from_stored(cls, document: Any) -> Self:
         """Read what ``to_stored`` gave; raises ``MalformedResource`` or ``ValueError``."""
-        return parse_spec(cls, document)[0]
+        return _validated(cls, document)
 
     def to_stored(self) -> Any:
         """The spec as JSON data for a store; an object, unless a kind says otherwise."""
@@ -75,66 +84,60 @@ class Spec(BaseModel):
         return iter(())
 
 
-def _integer(value: Any) -> Any:
-    """proto3 JSON takes a quoted number for an integer of any width."""
-    if isinstance(value, str) and value.isascii() and value.removeprefix("-").isdigit():
-        return int(value)
-    return value
-
-
-def _timestamp(value: Any) -> Any:
-    """Text with an offset, as a moment in UTC; anything else is left for pydantic to refuse."""
-    if isinstance(value, str):
-        try:
-            value = datetime.fromisoformat(value)
-        except ValueError:
-            raise ValueError("expected an RFC 3339 timestamp such as 2020-01-15T08:00:00Z") from None
-    if not isinstance(value, datetime):
-        return value
-    if value.tzinfo is None:
-        raise ValueError("the timestamp lacks a time zone")
-    try:
-        return value.astimezone(UTC)
-    except OverflowError:
-        raise ValueError("the timestamp lies outside of the years 1 to 9999") from None
-
-
-def _duration(value: Any) -> Any:
-    """Go's grammar is read; a number without a unit is refused (specification 1.3)."""
-    if isinstance(value, str):
-        return parse_duration(value)
-    raise ValueError("expected a duration in quotes, such as 10s, 1.5s or 1h30m")
-
-
-class _Shown(typing.NamedTuple):
-    """Marks an integer that JSON does not show as a number, and says what it shows instead."""
-
-    write: Callable[[int], str]
-
-    def __get_pydantic_json_schema__(self, core_schema: Any, handler: Any) -> dict[str, Any]:
-        """A text, as it is shown; clients may send it so too."""
-        return {"type": "string"}
-
-
-def format_seconds(nanoseconds: int) -> str:
-    """A duration as proto3 JSON has it: seconds with 0, 3, 6 or 9 fractional digits, as in ``1.500s``."""
-    sign, rest = ("-", -nanoseconds) if nanoseconds < 0 else ("", nanoseconds)
-    whole, fraction = divmod(rest, SECOND)
-    digits = f"{fraction:09}"
-    while digits.endswith("000"):
-        digits = digits[:-3]
-    return f"{sign}{whole}{'.' if digits else ''}{digits}s"
-
-
-UInt32 = Annotated[int, BeforeValidator(_integer), Field(ge=0, lt=2**32)]
-UInt64 = Annotated[int, BeforeValidator(_integer), Field(ge=0, lt=2**64), _Shown(str)]
-Duration = Annotated[int, BeforeValidator(_duration), _Shown(format_seconds)]
-"""Whole nanoseconds."""
-Timestamp = Annotated[datetime, BeforeValidator(_timestamp)]
-Tags = Annotated[Mapping[str, str], AfterValidator(MappingProxyType)]
-
-
 S = TypeVar("S", bound=Spec)
+
+
+# -- what the fields of a spec are
+
+
+class Member(typing.NamedTuple):
+    """A field of a spec: its names in Python and in documents, and how its value is written and read.
+
+    A value that equals ``default`` is left out of documents. Lists, objects and messages never do: a given empty one is
+    written.
+    """
+
+    attribute: str
+    alias: str
+    shape: Shape
+    default: Any
+
+
+@cache
+def members_of(spec: type[Spec]) -> tuple[Member, ...]:
+    """Every field, in schema order."""
+    return tuple(
+        Member(name, info.alias or name, shape_of(info.annotation, info.metadata, _nested), _default(info))
+        for name, info in spec.model_fields.items()
+    )
+
+
+_NEVER = object()
+"""A default that no value equals."""
+
+
+def _default(info: FieldInfo) -> Any:
+    single = info.default is None or isinstance(info.default, (*PLAIN, datetime))
+    return info.default if single else _NEVER
+
+
+def _nested(model: type[Any]) -> Shape | None:
+    return Shape(write=to_document, spec=model, has_models=True) if issubclass(model, Spec) else None
+
+
+@cache
+def _by_spelling(spec: type[Spec]) -> Mapping[str, Member]:
+    """By every spelling of a field's name."""
+    return {name: member for member in members_of(spec) for name in (member.attribute, member.alias)}
+
+
+@cache
+def _readers(spec: type[Spec]) -> Mapping[str, Convert]:
+    """By every spelling of the fields that pydantic does not take as JSON has them: what turns them."""
+    return {name: member.shape.read for name, member in _by_spelling(spec).items() if member.shape.read}
+
+
+# -- from JSON to a spec, and back
 
 
 def parse_spec(spec: type[S], raw: Mapping[str, Any]) -> tuple[S, list[str]]:
@@ -142,17 +145,43 @@ def parse_spec(spec: type[S], raw: Mapping[str, Any]) -> tuple[S, list[str]]:
 
     Raises ``MalformedResource`` with one violation for each value of a wrong type.
     """
+    return _validated(spec, raw), list(spec.unknown_fields(raw, ""))
+
+
+def _validated(spec: type[S], raw: Any) -> S:
     try:
-        return spec.model_validate(raw), list(spec.unknown_fields(raw, ""))
+        return spec.model_validate(raw)
     except ValidationError as error:
         raise MalformedResource([_violation(spec, item) for item in error.errors()]) from None
+
+
+def to_document(spec: Spec) -> dict[str, Any]:
+    """The spec as plain JSON data, keys in schema order, maps sorted."""
+    document: dict[str, Any] = {}
+    given, values = spec.model_fields_set, spec.__dict__
+    for attribute, alias, shape, default in members_of(type(spec)):
+        if attribute in given:
+            value = values[attribute]
+            if value is not default and (default is _NEVER or not _equal(value, default)):
+                document[alias] = shape.write(value) if shape.write else value
+    return document
+
+
+def _equal(one: Any, other: Any) -> bool:
+    """Whether two values are the same in JSON, where ``true`` is not 1."""
+    return bool(one == other) and isinstance(one, bool) is isinstance(other, bool)
+
+
+# -- what is told of a document: wrong values, and fields that nobody knows
 
 
 _EXPECTED = {
     "bool_type": "expected true or false",
     "dict_type": "expected an object",
     "int_type": "expected a whole number",
+    "list_type": "expected a list",
     "mapping_type": "expected an object",
+    "missing": "is required",
     "model_type": "expected an object",
     "string_type": "expected text",
     "tuple_type": "expected a list",
@@ -172,99 +201,45 @@ def _violation(spec: type[Spec], error: Any) -> Violation:
     return Violation(_path(spec, error["loc"]), message)
 
 
-def _path(spec: type[Spec] | None, loc: tuple[Any, ...]) -> str:
-    """A path in the notation of section 4.1: keys of maps in quotes."""
-    path = ""
+def _path(spec: type[Spec], loc: tuple[Any, ...]) -> str:
+    """A path in the notation of section 4.1: keys of maps in quotes.
+
+    What pydantic adds behind a single value, to say which of several types it tried, is left out.
+    """
+    path, shape = "", Shape(spec=spec)
     for step in loc:
-        fields = _fields(spec) if spec else {}
-        if isinstance(step, int):
+        model: type[Spec] | None = shape.spec
+        below = _by_spelling(model).get(step) if model else None
+        inside = below.shape if below else shape.at(step)
+        if below:
+            path += f".{step}"
+        elif isinstance(step, int):
             path += f"[{step}]"
-        elif step in fields:
-            path, spec = f"{path}.{step}", fields[step].nested
-        else:
-            path, spec = f'{path}["{step}"]', None
+        elif inside or model:
+            path += f'["{step}"]'
+        shape = inside or Shape()
     return path.lstrip(".")
 
 
 def _unknown(spec: type[Spec], raw: Mapping[str, Any], path: str) -> Iterator[str]:
-    fields = _fields(spec)
+    members = _by_spelling(spec)
     for key, value in raw.items():
-        if key not in fields:
+        if key not in members:
             yield path + str(key)
-            continue
-        nested = fields[key].nested
-        if nested and isinstance(value, Mapping):
-            yield from nested.unknown_fields(value, f"{path}{key}.")
-        elif nested and isinstance(value, list):
-            for index, item in enumerate(value):
-                if isinstance(item, Mapping):
-                    yield from nested.unknown_fields(item, f"{path}{key}[{index}].")
+        elif members[key].shape.has_models:
+            yield from _unknown_in(members[key].shape, value, f"{path}{key}")
 
 
-class _FieldInfo(typing.NamedTuple):
-    attribute: str
-    alias: str
-    nested: type[Spec] | None
-    write: Callable[[int], str] | None
-
-
-@cache
-def _fields(spec: type[Spec]) -> dict[str, _FieldInfo]:
-    """By every spelling of a field's name: where it is, and what model lies below it."""
-    table = {}
-    for name, info in spec.model_fields.items():
-        write = next((mark.write for mark in info.metadata if isinstance(mark, _Shown)), None)
-        alias = info.alias or name
-        table[name] = table[alias] = _FieldInfo(name, alias, _nested_spec(info.annotation), write)
-    return table
-
-
-def _nested_spec(annotation: Any) -> type[Spec] | None:
-    if isinstance(annotation, type) and issubclass(annotation, Spec):
-        return annotation
-    for argument in typing.get_args(annotation):
-        if found := _nested_spec(argument):
-            return found
-    return None
-
-
-@cache
-def _dumped_fields(spec: type[Spec]) -> tuple[_FieldInfo, ...]:
-    fields = _fields(spec)
-    return tuple(fields[name] for name in spec.model_fields)
-
-
-def to_document(spec: Spec) -> dict[str, Any]:
-    """The spec as plain JSON data, keys in schema order, maps sorted."""
-    document: dict[str, Any] = {}
-    given = spec.model_fields_set
-    for info in _dumped_fields(type(spec)):
-        if info.attribute not in given:
-            continue
-        value = getattr(spec, info.attribute)
-        if value is None or value is False or value == 0 or value == "":
-            continue
-        document[info.alias] = info.write(value) if info.write else _plain(value)
-    return document
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Spec):
-        return to_document(value)
-    if isinstance(value, tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, Mapping):
-        return {key: _plain(value[key]) for key in sorted(value)}
-    if isinstance(value, datetime):
-        return format_timestamp(value)
-    return value
-
-
-def format_timestamp(moment: datetime) -> str:
-    """RFC 3339 in UTC with 0, 3 or 6 fractional digits."""
-    moment = moment.astimezone(UTC).replace(tzinfo=None)
-    fine = "microseconds" if moment.microsecond % 1000 else "milliseconds"
-    return moment.isoformat(timespec=fine if moment.microsecond else "seconds") + "Z"
+def _unknown_in(shape: Shape, value: Any, path: str) -> Iterator[str]:
+    """What nobody knows of what lies below a field that holds models."""
+    if isinstance(value, list):
+        for place, item in enumerate(value):
+            yield from _unknown_in(shape.at(place) or Shape(), item, f"{path}[{place}]")
+    elif isinstance(value, Mapping) and shape.spec:
+        yield from shape.spec.unknown_fields(value, f"{path}.")
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from _unknown_in(shape.at(key) or Shape(), item, f'{path}["{key}"]')
 
 
 __all__ = [
@@ -276,6 +251,7 @@ __all__ = [
     "UInt64",
     "format_seconds",
     "format_timestamp",
+    "members_of",
     "parse_spec",
     "to_document",
 ]

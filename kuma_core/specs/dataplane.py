@@ -25,6 +25,9 @@ from kuma_core.specs.tags import ANY, odd_text
 
 T = TypeVar("T")
 
+DATAPLANE = "Dataplane"
+"""The kind."""
+
 SERVICE = "service"
 REDIRECT_PORT = "networking.transparentProxying.redirectPort"
 NO_TAGS: Mapping[str, str] = MappingProxyType({})
@@ -75,8 +78,8 @@ class TransparentProxying(Spec):
 class Networking(Spec):
     """Everything that a proxy listens on."""
 
-    inbound: Annotated[tuple[Inbound, ...], Field(strict=False)] = ()
-    outbound: Annotated[tuple[Outbound, ...], Field(strict=False)] = ()
+    inbound: tuple[Inbound, ...] = ()
+    outbound: tuple[Outbound, ...] = ()
     transparent_proxying: TransparentProxying | None = None
     gateway: Gateway | None = None
 

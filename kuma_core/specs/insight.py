@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from pydantic import Field
-
 from kuma_core.specs.base import Spec, Timestamp, UInt64
 from kuma_core.specs.dataplane import DataplaneSpec
+
+INSIGHT = "DataplaneInsight"
+"""The kind of what control planes write of a Dataplane's proxies."""
+
+OVERVIEW = "DataplaneOverview"
+"""The kind that shows a Dataplane beside its insight; it is never stored."""
 
 
 class ResponseStats(Spec):
@@ -52,7 +54,7 @@ class InsightSpec(Spec):
 
     problem: str = ""
     certificates: CertificateStatus | None = None
-    subscriptions: Annotated[tuple[Subscription, ...], Field(strict=False)] = ()
+    subscriptions: tuple[Subscription, ...] = ()
 
     def is_online(self) -> bool:
         """Whether any stream is open."""

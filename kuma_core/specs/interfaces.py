@@ -56,7 +56,11 @@ class OutboundInterface:
         return before_a_port(self.ip)
 
 
-@lru_cache(maxsize=65536)
+REMEMBERED = 65_536
+"""How many of the latest texts are known by heart: some 400 bytes each, as only short texts are of the form."""
+
+
+@lru_cache(REMEMBERED)
 def parse_inbound(text: str) -> InboundInterface:
     """Read an inbound interface; raises ``ValueError`` with the specification's sentence."""
     match = _INBOUND.fullmatch(text)
@@ -68,7 +72,7 @@ def parse_inbound(text: str) -> InboundInterface:
     return InboundInterface(ip, int(port), int(workload))
 
 
-@lru_cache(maxsize=65536)
+@lru_cache(REMEMBERED)
 def parse_outbound(text: str) -> OutboundInterface:
     """Read an outbound interface; a missing IP is loopback. Raises ``ValueError`` likewise."""
     match = _OUTBOUND.fullmatch(text)

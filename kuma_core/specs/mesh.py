@@ -7,11 +7,14 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator
 
-from kuma_core.errors import Violation
+from kuma_core.errors import Severity, Violation
 from kuma_core.specs.base import Spec
 from kuma_core.specs.metrics import Metrics, metrics_problems, metrics_with_defaults
+
+MESH = "Mesh"
+"""The kind."""
 
 BUILTIN_CA = "builtin"
 ENABLED = "enabled"
@@ -93,6 +96,8 @@ class LoggingBackend(Spec):
             yield Violation(path, "only one of file and tcp can be set")
         if self.file and not self.file.path:
             yield Violation(f"{path}.file.path", "cannot be empty")
+        elif self.file and not self.file.path.startswith("/"):
+            yield Violation(f"{path}.file.path", _RELATIVE, Severity.WARNING)
         if self.tcp and not self.tcp.address:
             yield Violation(f"{path}.tcp.address", "cannot be empty")
         elif self.tcp and not _is_host_port(self.tcp.address):
@@ -101,11 +106,17 @@ class LoggingBackend(Spec):
             yield Violation(f"{path}.name", f'"{self.name}" name is already used for another backend')
 
 
+_RELATIVE = (
+    "is no absolute path: every kuma-dp begins it in the folder that it was started in, and neither ~ nor ${HOME} is "
+    "replaced; begin it with /"
+)
+
+
 class Logging(Spec):
     """Where access logs may go, and where they go when a policy does not say."""
 
     default_backend: str = ""
-    backends: Annotated[tuple[LoggingBackend, ...], Field(strict=False)] = ()
+    backends: tuple[LoggingBackend, ...] = ()
 
 
 class MeshSpec(Spec):

@@ -15,7 +15,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509 import verification
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from kuma_core.ca.contract import CaProvider, RotatableCaProvider, RotationStage
+from kuma_core.builtin.rotation.contract import RotatableCaProvider, RotationStage
+from kuma_core.ca.contract import CaProvider
 from kuma_core.ca.pki import key_usage
 from kuma_core.errors import InvalidResource, KumaError, NotFound
 from kuma_core.specs.spiffe import trust_domain_id

@@ -5,18 +5,18 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
-from kuma_core import builtin
-from kuma_core.auth.contract import tokens_enabled
-from kuma_core.builtin.autoconfiguration import autoconfigured
+from kuma_core import http_client
+from kuma_core.builtin import FEATURES
+from kuma_core.builtin.configuration.autoconfiguration import autoconfigured
+from kuma_core.builtin.tokens.contract import tokens_enabled
 from kuma_core.config import build_config
+from kuma_core.http_client import HttpFailure, Rules, exchange
 from kuma_core.plugin.catalog import Catalog, build_catalog
 from kuma_core.plugin.loader import Plugin, State
 from kuma_core.runtime.platform import Platform
@@ -31,6 +31,7 @@ PORTS = (
     "adminServer.local.port",
     "sdsServer.grpcPort",
 )
+RULES = Rules(timeout=30, limit=256 * 1024 * 1024)
 OLD_SECTION = "KUMA_DATAPLANE_TOKEN_SERVER_"
 
 
@@ -70,20 +71,17 @@ class RunningPlatform:
         return self.request("DELETE", path)
 
     def request(self, method: str, path: str, body: Any = None, port: int = 0, **headers: str) -> Answer:
-        """Any request to the REST API, or to the HTTP server on another port."""
+        """Any request to the REST API, or to the HTTP server on another port.
+
+        Raises ConnectionError where no whole answer comes.
+        """
         data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
-        request = urllib.request.Request(
-            f"http://127.0.0.1:{port or self.api}{path}",
-            data=data,
-            method=method,
-            headers={"Content-Type": "application/json", **headers},
-        )
+        url = f"http://127.0.0.1:{port or self.api}{path}"
+        sent = {"Content-Type": "application/json", **headers}
         try:
-            with urllib.request.urlopen(request, timeout=30) as response:
-                return _answer(response.status, response.headers, response.read())
-        except urllib.error.HTTPError as error:
-            with error:
-                return _answer(error.code, error.headers, error.read())
+            return _answer(exchange(method, url, sent, data, RULES))
+        except HttpFailure as error:
+            raise ConnectionError(f"{method} {url}: {error}") from error
 
     def credential(self, node_id: str) -> str:
         """The token of a proxy by its node id; empty if none is asked for, or nobody can read the id."""
@@ -92,10 +90,14 @@ class RunningPlatform:
             return ""
         return self.token(name, mesh)
 
+    def offer(self, plugin: str, contract: type[Any] = object) -> Any:
+        """What a plugin of this control plane offers to others."""
+        return self.platform.core.offer(plugin, contract)
+
     @property
     def trusted(self) -> bytes:
         """The certificate to trust the gRPC servers by, in PEM; empty where the ADS port speaks no TLS."""
-        root: str = self.platform.servers.bootstrap.root
+        root: str = self.platform.core.proxies.bootstrap.root
         return root.encode()
 
     def token(self, name: str, mesh: str = "default") -> str:
@@ -103,6 +105,10 @@ class RunningPlatform:
         answer = self.request("POST", "/tokens", {"name": name, "mesh": mesh}, self.admin)
         assert answer.status == 200, answer
         return str(answer.body)
+
+    def catch_up(self) -> None:
+        """Wait until the views show what was written so far: what proxies get is made from them."""
+        self.platform.core.proxies.reconciler.ask(lambda views: None, 30)
 
     def apply(self, *documents: Mapping[str, Any]) -> None:
         """PUT documents as ``kumactl apply`` does; fails the test if one is refused."""
@@ -113,9 +119,10 @@ class RunningPlatform:
             assert answer.status in (200, 201), answer
 
 
-def _answer(status: int, headers: Any, body: bytes) -> Answer:
-    is_json = "json" in (headers.get("Content-Type") or "") and body
-    return Answer(status, dict(headers), json.loads(body) if is_json else body.decode())
+def _answer(found: http_client.Answer) -> Answer:
+    is_json = "json" in (found.header("Content-Type") or "") and found.body
+    value = json.loads(found.body) if is_json else found.body.decode()
+    return Answer(found.status, dict(found.headers), value)
 
 
 def make_catalog(plugins: Iterable[ModuleType | Any]) -> Catalog:
@@ -124,7 +131,7 @@ def make_catalog(plugins: Iterable[ModuleType | Any]) -> Catalog:
         Plugin(getattr(module, "__name__", repr(module)), "test", "0", State.LOADED, module=module)
         for module in plugins
     ]
-    return build_catalog(builtin, loaded)
+    return build_catalog(FEATURES, loaded)
 
 
 Parts = tuple[list[ModuleType | Any], dict[str, str]]
@@ -149,7 +156,7 @@ def running_platform(
 @contextmanager
 def _running(plugins: list[ModuleType | Any], settings: dict[str, str]) -> Iterator[RunningPlatform]:
     catalog = make_catalog(plugins)
-    environ = {item.env: str(free_port()) for item in catalog.settings if item.path in PORTS}
+    environ = {item.env: str(free_port()) for item in catalog.settings if item.path in _ports(catalog)}
     if any(name.startswith(OLD_SECTION) for name in settings):  # which wins, with a port of its own
         environ[f"{OLD_SECTION}LOCAL_PORT"] = str(free_port())
     environ |= {"KUMA_API_SERVER_INTERFACE": "127.0.0.1", **settings}
@@ -168,10 +175,19 @@ def _running(plugins: list[ModuleType | Any], settings: dict[str, str]) -> Itera
         assert not thread.is_alive(), "the control plane did not stop"
 
 
+def _ports(catalog: Catalog) -> set[str]:
+    """The settings with the ports of the kernel's servers, and of those that plugins bring."""
+    kernel = {item.path for item in make_catalog([]).settings}
+    brought = {item.path for item in catalog.settings} - kernel
+    return {*PORTS, *(path for path in brought if path.endswith(".port"))}
+
+
 def _ready(platform: Platform) -> bool:
     port = platform.config.number("xdsServer.diagnosticsPort")
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/ready", timeout=5) as response:
-        return bool(response.status == 200)
+    try:
+        return exchange("GET", f"http://127.0.0.1:{port}/ready", {}, None, Rules(5, 1024)).status == 200
+    except HttpFailure:
+        return False
 
 
 class _Thread(threading.Thread):

@@ -24,11 +24,12 @@ from kuma_core.specs.base import parse_spec
 from kuma_core.specs.mesh import MeshSpec
 from kuma_core.testing.platform import make_catalog
 from kuma_core.xds.assembly import assemble
-from kuma_core.xds.contract import SHORT_NAMES, Proxy, SecretServer
+from kuma_core.xds.contract import SHORT_NAMES, SecretServer
 from kuma_core.xds.memo import Memo
 from kuma_core.xds.preview import readable
+from kuma_core.xds.proxy import Proxy
+from kuma_core.xds.proxy_view import TrackedView
 from kuma_core.xds.snapshot import TYPES, Snapshot
-from kuma_core.xds.view import ProxyView
 
 UPDATE = "UPDATE_GOLDEN_FILES"
 
@@ -97,7 +98,7 @@ def view_of(
     others: Iterable[Mapping[str, Any]] = (),
     metadata: Mapping[str, str] | None = None,
     secrets: SecretServer | None = None,
-) -> tuple[Snapshot, ProxyView]:
+) -> tuple[Snapshot, TrackedView]:
     """The same, with the view that it was made from, which holds the warnings."""
     specs = [(item["name"], _spec(catalog, item)) for item in dataplanes]
     rest = [(item["type"], item["name"], _spec(catalog, item)) for item in others]
@@ -109,7 +110,16 @@ def view_of(
     name, spec = specs[0]
     proxy = Proxy("default", name, tuple(sorted((metadata or {}).items())))
     context = build_context("default", mesh, specs)
-    view = ProxyView(proxy, spec, mesh, context, MeshPolicies(indexes), catalog.policies, secrets)
+    view = TrackedView(
+        proxy,
+        spec,
+        mesh,
+        context,
+        MeshPolicies(indexes),
+        catalog.policies,
+        secrets,
+        resources_of=lambda kind: {n: s for type, n, s in rest if type == kind},
+    )
     return assemble(view, catalog.generators, Memo()), view
 
 

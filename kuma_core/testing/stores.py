@@ -117,6 +117,9 @@ class StoreSuite:
     BACKLOG = 10_000
     """How many changes the store keeps for a watcher that is slow."""
 
+    PATIENCE = 30.0
+    """For how many seconds what a slow watcher is owed may be awaited."""
+
     @pytest.fixture
     def store(self) -> Iterator[Store]:
         """An open store that holds nothing. To be overridden."""
@@ -373,20 +376,31 @@ class StoreSuite:
 
     def test_a_slow_watcher_stops_no_writer_and_gets_a_resync(self, store: Store) -> None:
         """Instead of every change that it has missed: they would fill the memory."""
-        go_on = threading.Event()
-        record = store.create(key("a"), "{}")
-        watch = Watching(store, lambda _change: _require(go_on.wait(60)))
+        attached, go_on, last_is_known = (threading.Event() for _ in range(3))
+        record, last = store.create(key("a"), "{}"), key("last")
+
+        def read(change: Change) -> None:
+            """Hang at first; then do as everybody does: a RESYNC has all read anew, so it stands for any change."""
+            if not attached.is_set():
+                attached.set()
+                _require(go_on.wait(60))
+            elif change in (RESYNC, Change(Op.PUT, last)) and _holds(store, last):
+                last_is_known.set()
+
+        watch = Watching(store, read)
         watch.thread.start()
         try:
+            assert attached.wait(10)
             for _ in range(2 * self.BACKLOG - 10):  # twice: many may be under way when the watcher goes on
                 record = store.update(key("a"), "{}", record.version)
             go_on.set()
-            store.create(key("last"), "{}")
-            watch.wait_for(Change(Op.PUT, key("last")))
+            store.create(last, "{}")
+            assert last_is_known.wait(self.PATIENCE), "nothing was published that has the last write read"
         finally:
             go_on.set()
             watch.stop.set()
             watch.thread.join(timeout=10)
+        assert watch.failure is None
         assert len(watch.changes) < 2 * self.BACKLOG - 10
         assert RESYNC in watch.changes[1:]
 
@@ -500,6 +514,14 @@ def _available(verb: Callable[[], T]) -> T | None:
         return verb()
     except StoreUnavailable:
         return None
+
+
+def _holds(store: Store, record_key: ResourceKey) -> bool:
+    """Whether the record is there."""
+    try:
+        return bool(store.get(record_key))
+    except NotFound:
+        return False
 
 
 def _require(value: bool) -> None:

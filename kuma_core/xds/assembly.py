@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from kuma_core.errors import KumaError
 from kuma_core.xds.contract import Draft, Generator
 from kuma_core.xds.memo import Memo
+from kuma_core.xds.proxy_view import PolicyError, TrackedView
 from kuma_core.xds.reserved import ReservedName
 from kuma_core.xds.seal import Sealed
 from kuma_core.xds.snapshot import Snapshot
-from kuma_core.xds.view import PolicyError, ProxyView
 
 Drafts = dict[tuple[str, str], Draft]
 """Everything that a proxy should have, by type URL and name."""
@@ -20,12 +20,12 @@ class GenerationError(KumaError):
     """A generator failed for one proxy; the text names the generator and, if known, the resource."""
 
 
-def assemble(view: ProxyView, generators: Iterable[Generator], memo: Memo) -> Snapshot:
+def assemble(view: TrackedView, generators: Iterable[Generator], memo: Memo) -> Snapshot:
     """Everything that the proxy should have.
 
     Of two drafts of one type and name, within a generator the first counts, between generators the later
-    one's (data plane, 2.2). A resource that is called ``*`` is left out, with a warning in the view: Envoy would
-    refuse the others because of it. Raises ``GenerationError``; nothing of the proxy is then generated.
+    one's. A resource that is called ``*`` is left out, with a warning in the view: Envoy would refuse the others
+    because of it. Raises ``GenerationError``; nothing of the proxy is then generated.
     """
     drafts: Drafts = {}
     owners: dict[tuple[str, str], str] = {}
@@ -38,7 +38,7 @@ def assemble(view: ProxyView, generators: Iterable[Generator], memo: Memo) -> Sn
     return Snapshot([item for item in sealed if item])
 
 
-def _drafts_of(generator: Generator, view: ProxyView) -> Drafts:
+def _drafts_of(generator: Generator, view: TrackedView) -> Drafts:
     drafts: Drafts = {}
     try:
         for draft in generator.generate(view):
@@ -50,7 +50,7 @@ def _drafts_of(generator: Generator, view: ProxyView) -> Drafts:
     return drafts
 
 
-def _edit(drafts: Drafts, view: ProxyView) -> None:
+def _edit(drafts: Drafts, view: TrackedView) -> None:
     """Let the policies of scope PROXY edit the whole map."""
     try:
         edits = view.proxy_edits()
@@ -63,7 +63,7 @@ def _edit(drafts: Drafts, view: ProxyView) -> None:
             raise GenerationError(f"policy {edit.kind}: {type(error).__name__}: {error}") from error
 
 
-def _sealed(owner: str, draft: Draft, memo: Memo, view: ProxyView) -> Sealed | None:
+def _sealed(owner: str, draft: Draft, memo: Memo, view: TrackedView) -> Sealed | None:
     kind = draft.type_url.rpartition(".")[2]
     who = f'generator "{owner}"' if owner else "a policy"
     try:

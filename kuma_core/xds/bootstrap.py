@@ -1,9 +1,9 @@
-"""The configuration with which an Envoy starts: where the control plane is, who it is (data plane, 6.2)."""
+"""The configuration with which an Envoy starts: where the control plane is, who it is."""
 
 from __future__ import annotations
 
 import ipaddress
-import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,10 +11,11 @@ import yaml
 
 from kuma_core.config import Config
 from kuma_core.errors import ConfigError
+from kuma_core.hosts import parse_hosts
+from kuma_core.plugin.contract import BootstrapFragment, StaticCluster, StatsSink, StatsTag
 from kuma_core.specs.dataplane import DataplaneSpec
-from kuma_core.xds.contract import Proxy
 from kuma_core.xds.keepalive import KEEPALIVE
-from kuma_core.xds.proxy import ADMIN_PORT, LOG_PIPE, TOKEN_PATH
+from kuma_core.xds.proxy import ADMIN_PORT, LOG_FILES, LOG_PIPE, TOKEN_PATH, Proxy
 
 ADS_CLUSTER = "ads_cluster"
 _PLAIN_KEEPALIVE = {"interval": "15s", "timeout": "10s"}
@@ -31,9 +32,6 @@ _CHANNEL_ARGS = {
 """A control plane that is back is noticed after 5 s, where gRPC alone would wait up to two minutes. A response may
 be of any length: with mTLS some 2 500 outbounds need more than the 4 MiB that gRPC takes, and a proxy would never get
 its configuration."""
-_HOST = re.compile(
-    r"(?:\[(?P<ipv6>[0-9a-fA-F:.]+)\]|(?P<host>[^\s:\[\]]+))(?::(?P<port>[0-9]{1,5}))?", re.ASCII
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,17 +71,13 @@ def format_seconds(seconds: float) -> str:
 
 
 def _hosts(text: str, port: int) -> tuple[tuple[str, int], ...]:
-    hosts = []
-    for item in text.split(","):
-        found = _HOST.fullmatch(item.strip())
-        if not found or not 1 <= int(found["port"] or port) <= 65535:
-            raise ConfigError(
-                f"Invalid configuration: Bootstrap Server validation failed: Params validation failed: "
-                f'XdsHost "{text}" is not a list of host or host:port, separated by commas '
-                f"(bootstrapServer.params.xdsHost)"
-            )
-        hosts.append((found["ipv6"] or found["host"], int(found["port"] or port)))
-    return tuple(hosts)
+    try:
+        return parse_hosts(text, port)
+    except ValueError as error:
+        raise ConfigError(
+            f"Invalid configuration: Bootstrap Server validation failed: Params validation failed: XdsHost {error} "
+            "(bootstrapServer.params.xdsHost)"
+        ) from None
 
 
 def bootstrap_yaml(
@@ -93,15 +87,25 @@ def bootstrap_yaml(
     admin_port: int,
     token_path: str,
     log_pipe: str,
+    log_files: bool = False,
+    fragments: Iterable[BootstrapFragment] = (),
 ) -> str:
-    """The bootstrap of one proxy, as YAML with camelCase keys. ``admin_port`` 0: as the parameters say."""
+    """The bootstrap of one proxy, as YAML with camelCase keys. ``admin_port`` 0: as the parameters say.
+
+    ``fragments`` are what plugins add, each by a name of its own.
+    """
     port = admin_port or params.admin_port
+    told: dict[str, str | int] = {
+        ADMIN_PORT: port,
+        TOKEN_PATH: token_path,
+        LOG_PIPE: log_pipe,
+        LOG_FILES: "true" if log_files else "",
+    }
     document: dict[str, Any] = {
-        "node": _node(proxy, dataplane, {ADMIN_PORT: port, TOKEN_PATH: token_path, LOG_PIPE: log_pipe}),
+        "node": _node(proxy, dataplane, told),
         "dynamicResources": _dynamic_resources(params, token_path),
     }
-    if not params.root:
-        document["staticResources"] = {"clusters": [_ads_cluster(params)]}
+    document |= _merged(list(fragments))
     if port:
         document["admin"] = _admin(params, port)
     return yaml.dump(_quoted(document), Dumper=_Dumper, width=2**31, allow_unicode=False)
@@ -210,7 +214,29 @@ def _google_grpc(params: BootstrapParams, token_path: str) -> dict[str, Any]:
     return grpc
 
 
-def _ads_cluster(params: BootstrapParams) -> dict[str, Any]:
+def _merged(fragments: list[BootstrapFragment]) -> dict[str, Any]:
+    """The parts of the bootstrap that plugins add to; those that nobody adds to are left out."""
+    clusters = [{"name": part.name, **part.config} for part in fragments if isinstance(part, StaticCluster)]
+    sinks = [
+        {"name": part.name, "typedConfig": dict(part.config)}
+        for part in fragments
+        if isinstance(part, StatsSink)
+    ]
+    tags = [_stats_tag(part) for part in fragments if isinstance(part, StatsTag)]
+    return {
+        **({"staticResources": {"clusters": clusters}} if clusters else {}),
+        **({"statsSinks": sinks} if sinks else {}),
+        **({"statsConfig": {"statsTags": tags}} if tags else {}),
+    }
+
+
+def _stats_tag(tag: StatsTag) -> dict[str, Any]:
+    said = {"regex": tag.regex} if tag.regex else {"fixedValue": tag.fixed_value}
+    return {"tagName": tag.name, **said}
+
+
+def ads_cluster(params: BootstrapParams) -> StaticCluster:
+    """The control planes as a cluster of their own, for an Envoy that speaks with them without TLS."""
     endpoints = [
         {"endpoint": {"address": {"socketAddress": {"address": host, "portValue": port}}}}
         for host, port in params.hosts
@@ -221,8 +247,7 @@ def _ads_cluster(params: BootstrapParams) -> dict[str, Any]:
         "explicitHttpConfig": {"http2ProtocolOptions": {"connectionKeepalive": dict(_PLAIN_KEEPALIVE)}},
     }
     timeout = {"connectTimeout": params.connect_timeout} if params.connect_timeout != "0s" else {}
-    return {
-        "name": ADS_CLUSTER,
+    config: dict[str, Any] = {
         "type": "STRICT_DNS",
         "dnsLookupFamily": "ALL",
         **timeout,  # Envoy takes no zero; without one it waits for 5 s
@@ -230,3 +255,4 @@ def _ads_cluster(params: BootstrapParams) -> dict[str, Any]:
         "upstreamConnectionOptions": {"tcpKeepalive": {}},
         "loadAssignment": {"clusterName": ADS_CLUSTER, "endpoints": [{"lbEndpoints": endpoints}]},
     }
+    return StaticCluster(ADS_CLUSTER, config)

@@ -8,7 +8,8 @@ from collections.abc import Callable
 
 import structlog
 
-from kuma_core.xds.contract import CertificateTrouble, Proxy
+from kuma_core.xds.contract import CertificateTrouble
+from kuma_core.xds.proxy import Proxy
 
 _log = structlog.get_logger("sds-server")
 

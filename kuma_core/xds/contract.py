@@ -5,17 +5,18 @@ Nothing heavy is imported here: plugins may import this at start.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
+from kuma_core.mesh.contract import EndpointSet
+from kuma_core.model import Resource, ResourceKey
+from kuma_core.policy.contract import Destination, Edit
+from kuma_core.specs.dataplane import DataplaneSpec
+from kuma_core.specs.mesh import MeshSpec
 from kuma_core.specs.tags import TagPairs
-
-if TYPE_CHECKING:
-    from kuma_core.model import Resource, ResourceKey
-    from kuma_core.policy.contract import Edit
-    from kuma_core.xds.view import ProxyView
+from kuma_core.xds.proxy import Proxy
 
 PREFIX = "type.googleapis.com/"
 CLUSTER = PREFIX + "envoy.config.cluster.v3.Cluster"
@@ -25,26 +26,6 @@ ROUTES = PREFIX + "envoy.config.route.v3.RouteConfiguration"
 
 SHORT_NAMES = {CLUSTER: "cds", ENDPOINTS: "eds", LISTENER: "lds", ROUTES: "rds"}
 """How status, metrics and logs name the types."""
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Proxy:
-    """A proxy as it introduced itself: the mesh and name of its Dataplane, and what it said about itself.
-
-    Two streams of one Dataplane with different metadata are different proxies (data plane, 4.2).
-    """
-
-    mesh: str
-    name: str
-    metadata: TagPairs = ()
-
-    @property
-    def id(self) -> tuple[str, str]:
-        """Mesh and name."""
-        return (self.mesh, self.name)
-
-    def __str__(self) -> str:
-        return f"{self.mesh}.{self.name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +62,87 @@ class Draft:
     edits: tuple[Edit, ...] = ()
 
 
+class ProxyView(Protocol):
+    """All that a generator may look at: one proxy, the frozen mesh around it, and the policies that apply.
+
+    The view notes what was asked for. A change of it generates the proxy anew, and a change of anything else does not.
+    """
+
+    @property
+    def proxy(self) -> Proxy:
+        """The proxy as it introduced itself."""
+        ...
+
+    @property
+    def dataplane(self) -> DataplaneSpec:
+        """The spec of its Dataplane."""
+        ...
+
+    @property
+    def mesh(self) -> MeshSpec:
+        """The spec of its Mesh."""
+        ...
+
+    @property
+    def metadata(self) -> Mapping[str, str]:
+        """What the proxy said about itself when it connected."""
+        ...
+
+    @property
+    def tag_sets(self) -> tuple[TagPairs, ...]:
+        """The tags of each inbound, or of the gateway: who the proxy is as a source."""
+        ...
+
+    @property
+    def admin_port(self) -> int:
+        """The port of the proxy's admin API, 0 if it has none."""
+        ...
+
+    def warn(self, text: str) -> None:
+        """Tell who inspects the proxy what it does not get, why, and what to do about it."""
+        ...
+
+    @property
+    def is_virtual(self) -> bool:
+        """Whether connections are redirected to one listener, so that no other one is bound."""
+        ...
+
+    def resources(self, kind: str) -> Mapping[str, Any]:
+        """The specs of all resources of a kind in the proxy's mesh (of a global kind: all that there are), by name.
+
+        Raises ``KeyError`` for a kind that nobody registered, or that is registered without ``affects_proxies``.
+        """
+        ...
+
+    def endpoints(self, selector: Mapping[str, str]) -> EndpointSet:
+        """The endpoints of the destination that the tags select; one of the tags is ``service``."""
+        ...
+
+    def destinations(self, service: str) -> tuple[Destination, ...]:
+        """Where connections to a service go: what its route says, else the service itself."""
+        ...
+
+    def outbound_edits(self, service: str) -> tuple[Edit, ...]:
+        """What policies do to the listeners of outbounds to a service."""
+        ...
+
+    def destination_edits(self, service: str) -> tuple[Edit, ...]:
+        """What policies do to the clusters of a service that a route leads to."""
+        ...
+
+    def inbound_edits(self, tags: Mapping[str, str]) -> tuple[Edit, ...]:
+        """What policies do to the listener of an inbound."""
+        ...
+
+    def secret_source(self) -> SecretSource | None:
+        """Where the proxy gets its certificates; ``None`` while the mesh is not encrypted."""
+        ...
+
+    def spiffe_id(self, service: str) -> str:
+        """The identity of a service of the mesh."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Generator:
     """Adds drafts for every proxy. Generators run in ``order``; of two drafts with one type and name by
@@ -89,6 +151,8 @@ class Generator:
     name: str
     order: int
     generate: Callable[[ProxyView], Iterable[Draft]]
+    plugin: str = field(default="", compare=False)
+    """Who brought it; the kernel notes that when it registers the generator."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +166,7 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class StreamReport:
-    """What is known about one ADS stream (data plane, 4.6); ``counts`` by type URL.
+    """What is known about one ADS stream; ``counts`` by type URL.
 
     ``acknowledged`` are the versions that it runs with; ``rejections`` are Envoy's words for responses that it
     refused, until it accepts a later one of the type.
@@ -126,6 +190,7 @@ class CertificateTrouble:
     problem: str = ""
 
 
+@runtime_checkable
 class Previewer(Protocol):
     """Tells what the control plane would send. Safe to use from any thread."""
 
@@ -138,6 +203,7 @@ class Previewer(Protocol):
         ...
 
 
+@runtime_checkable
 class Streams(Protocol):
     """What is known about the streams of connected proxies. Safe to use from any thread."""
 
@@ -171,4 +237,20 @@ class Streams(Protocol):
 
     def connected(self) -> int:
         """How many streams are open."""
+        ...
+
+
+@runtime_checkable
+class Identities(Protocol):
+    """The certificates of the proxies that are connected to this control plane. Safe to use from any thread."""
+
+    def behind(self, mesh: str) -> Sequence[object]:
+        """The proxies that have not acknowledged yet what the authority of their mesh says now.
+
+        Raises ``KumaError`` if it says nothing.
+        """
+        ...
+
+    def authority_changed(self, mesh: str) -> None:
+        """Have each proxy of a mesh looked at: whether there is something new for it."""
         ...

@@ -1,8 +1,10 @@
-"""Makes the secrets that proxies ask for: their identity, and whom to trust (data plane, 5.3 and 5.4)."""
+"""Makes the secrets that proxies ask for: their identity, and whom to trust."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
 from datetime import UTC, datetime
 from hashlib import blake2b
 
@@ -14,36 +16,46 @@ from envoy_data_plane.envoy.extensions.transport_sockets.tls.v3 import (
 )
 
 from kuma_core.auth.contract import Proof, ProxyAuthenticator, Unauthenticated
-from kuma_core.ca.identity import IDENTITY_CERT, MESH_CA, Identity, IdentityIssuer
+from kuma_core.ca.contract import IDENTITY_CERT, MESH_CA
+from kuma_core.ca.identity import IdentityIssuer
 from kuma_core.errors import KumaError, StoreUnavailable
 from kuma_core.model import ResourceKey
-from kuma_core.resources.manager import DATAPLANE, MESH, ResourceManager
-from kuma_core.specs.mesh import MeshSpec
+from kuma_core.plugin.contract import Views
+from kuma_core.resources.contract import Resources
+from kuma_core.specs.dataplane import DATAPLANE
+from kuma_core.specs.mesh import MESH, MeshSpec
 from kuma_core.xds.certificates import CertificateTroubles
-from kuma_core.xds.contract import Proxy
-from kuma_core.xds.proxy import identify
+from kuma_core.xds.proxy import Node, Proxy, identify
 from kuma_core.xds.seal import Sealed, seal
 from kuma_core.xds.server.sds import SECRET, MadeSecret
-from kuma_core.xds.server.wire import Node
 
 RENEWAL = 2 / 3
-"""After which share of its life an identity is renewed (architecture, 11)."""
+"""After which share of its life an identity is renewed."""
+
+
+class _NotThere(KumaError):
+    """Somebody asks who has no Dataplane, or no Mesh, yet."""
 
 
 class ProxySecrets:
-    """A ``SecretMaker`` for proxies. ``authenticator`` is ``None`` where no tokens are asked for."""
+    """A ``SecretMaker`` for proxies. ``authenticator`` is ``None`` where proxies need not prove who they are.
+
+    Mesh and Dataplane come from the views that made the proxy's configuration, so that a change costs no question to
+    the store for each stream. What the views do not know yet, another control plane's write of this moment, is read.
+    """
 
     def __init__(
-        self,
-        resources: ResourceManager,
-        issuer: IdentityIssuer,
-        authenticator: ProxyAuthenticator | None,
-        troubles: CertificateTroubles,
+        self, resources: Resources, views: Views, issuer: IdentityIssuer, troubles: CertificateTroubles
     ) -> None:
-        self._resources = resources
+        self._resources, self._views = resources, views
         self._issuer = issuer
-        self._authenticator = authenticator
         self._troubles = troubles
+        self._shared = Shared(self.authority)
+        self.authenticator: ProxyAuthenticator | None = None
+
+    def look_anew(self, mesh: str | None = None) -> None:
+        """Forget what the authority of a mesh (``None``: of any) said: it may say something else now."""
+        self._shared.forget(mesh)
 
     def identify(self, node: Node, resource: str, credentials: tuple[str, ...]) -> tuple[Proxy, Proof | None]:
         """The proxy that asks. Whom to trust everybody may know; an identity is for its owner alone."""
@@ -53,13 +65,13 @@ class ProxySecrets:
             proxy = identify(node)
         except ValueError as error:
             raise KumaError(f"SDS request must have a valid Proxy Id: {error}") from None
-        if resource == MESH_CA or self._authenticator is None:
+        if resource == MESH_CA or self.authenticator is None:
             return proxy, None
-        return proxy, authenticate(self._authenticator, proxy, credentials, "SDS")
+        return proxy, authenticate(self.authenticator, proxy, credentials, "SDS")
 
     def fingerprint(self, key: Proxy, resource: str) -> str:
         """What decides about the secret's content, apart from keys and times."""
-        authority = self.authority(key.mesh, resource)
+        authority = self._shared.of(key.mesh, resource)
         return _digest(authority, *(self._services(key) if resource == IDENTITY_CERT else ()))
 
     def authority(self, mesh: str, resource: str) -> str:
@@ -72,11 +84,33 @@ class ProxySecrets:
         return _digest(told(mesh, spec))
 
     def make(self, key: Proxy, resource: str) -> MadeSecret:
-        """A new secret; raises ``KumaError`` with the sentences of section 5.3.
+        """A new secret; raises ``KumaError`` that says why there is none, which is told in log and insight, too."""
+        try:
+            return self._make(key, resource)
+        except (StoreUnavailable, _NotThere):
+            raise
+        except KumaError as error:
+            if resource == IDENTITY_CERT:
+                self._troubles.refused(key, str(error))
+            raise
 
-        Each record is read once, or what thousands of proxies ask for at once would be asked of the store twice.
+    def _make(self, key: Proxy, resource: str) -> MadeSecret:
+        """The secret.
+
+        The authority is asked for each anew: what it said to others may be of an earlier stage of a rotation.
         """
-        spec = self._mesh(key.mesh)
+        known = self._views.mesh_spec(key.mesh)
+        if known is not None:
+            try:
+                return self._made(key, resource, known)
+            except StoreUnavailable:
+                raise
+            except KumaError:
+                if self._stored_mesh(key.mesh) == known:
+                    raise  # else the views are a moment behind a write that makes it possible
+        return self._made(key, resource, self._stored_mesh(key.mesh))
+
+    def _made(self, key: Proxy, resource: str, spec: MeshSpec) -> MadeSecret:
         return self._made_trust(key, spec) if resource == MESH_CA else self._made_identity(key, spec)
 
     def _made_trust(self, key: Proxy, spec: MeshSpec) -> MadeSecret:
@@ -85,43 +119,79 @@ class ProxySecrets:
         return MadeSecret(_trust(bundle), _digest(authority), authority=authority)
 
     def _made_identity(self, key: Proxy, spec: MeshSpec) -> MadeSecret:
+        authority = _digest(self._issuer.signer(key.mesh, spec))
         services = self._services(key)
-        authority, identity = self._issued(key, spec, services)
-        life = (identity.expires - datetime.now(UTC)).total_seconds()
-        sealed = _identity(identity.chain, identity.key)
-        return MadeSecret(sealed, _digest(authority, *services), max(1.0, life * RENEWAL), authority)
-
-    def _issued(self, key: Proxy, spec: MeshSpec, services: Sequence[str]) -> tuple[str, Identity]:
-        """Who signs, asked before it does, and a new identity. What goes wrong is told beside being raised."""
-        try:
-            authority = _digest(self._issuer.signer(key.mesh, spec))
-            identity = self._issuer.issue(key.mesh, spec, services)
-        except StoreUnavailable:
-            raise
-        except KumaError as error:
-            self._troubles.refused(key, str(error))
-            raise
+        identity = self._issuer.issue(key.mesh, spec, services)
         if identity.problem:
             self._troubles.refused(key, identity.problem)
         else:
             self._troubles.issued(key)
-        return authority, identity
+        life = (identity.expires - datetime.now(UTC)).total_seconds()
+        sealed = _identity(identity.chain, identity.key)
+        return MadeSecret(sealed, _digest(authority, *services), max(1.0, life * RENEWAL), authority)
 
     def _services(self, proxy: Proxy) -> tuple[str, ...]:
-        dataplane = self._resources.find(ResourceKey(DATAPLANE, *proxy.id))
-        if dataplane is None:
-            raise KumaError(f'unable to find Dataplane for proxy "{proxy}"')
-        services = sorted(dataplane.spec.services())
+        spec = self._views.dataplane_spec(*proxy.id)
+        if spec is None:
+            dataplane = self._resources.find(ResourceKey(DATAPLANE, *proxy.id))
+            if dataplane is None:
+                raise _NotThere(f'unable to find Dataplane for proxy "{proxy}"')
+            spec = dataplane.spec
+        services = sorted(spec.services())
         if not services:
-            raise KumaError("Dataplane has no services associated with it")
+            raise _NotThere("Dataplane has no services associated with it")
         return tuple(services)
 
     def _mesh(self, name: str) -> MeshSpec:
+        known = self._views.mesh_spec(name)
+        return self._stored_mesh(name) if known is None else known
+
+    def _stored_mesh(self, name: str) -> MeshSpec:
         mesh = self._resources.find(ResourceKey(MESH, name, name))
         if mesh is None:
-            raise KumaError(f'there is no Mesh "{name}"')
+            raise _NotThere(f'there is no Mesh "{name}"')
         spec: MeshSpec = mesh.spec
         return spec
+
+
+class Shared:
+    """What the authority of a mesh says, asked once for all streams that a hint has looked at.
+
+    Whoever asks after ``forget`` gets an answer that was asked for after it, too. Safe for use from several threads.
+    """
+
+    def __init__(self, ask: Callable[[str, str], str]) -> None:
+        self._ask = ask
+        self._guard = threading.Lock()
+        self._answers: dict[tuple[str, str], Future[str]] = {}
+
+    def of(self, mesh: str, resource: str) -> str:
+        """The answer; raises what the one who asked for all was told."""
+        key = (mesh, resource)
+        with self._guard:
+            answer = self._answers.get(key)
+            is_first = answer is None
+            if answer is None:
+                answer = self._answers[key] = Future()
+        if is_first:
+            self._answer(key, answer)
+        return answer.result()
+
+    def _answer(self, key: tuple[str, str], answer: Future[str]) -> None:
+        try:
+            answer.set_result(self._ask(*key))
+        except Exception as error:  # noqa: BLE001 - handed to all who wait for it
+            answer.set_exception(error)
+            with self._guard:  # whoever asks later asks the authority again
+                if self._answers.get(key) is answer:
+                    del self._answers[key]
+
+    def forget(self, mesh: str | None) -> None:
+        """Have everything, or what is of one mesh, asked for again."""
+        with self._guard:
+            self._answers = {
+                key: answer for key, answer in self._answers.items() if mesh is not None and key[0] != mesh
+            }
 
 
 def authenticate(

@@ -15,14 +15,15 @@ from envoy_data_plane.message_pool import default_message_pool
 
 from kuma_core.errors import Busy, NotFound
 from kuma_core.model import Resource, ResourceKey
-from kuma_core.xds.contract import SHORT_NAMES, Proxy, StreamReport
+from kuma_core.xds.contract import SHORT_NAMES, StreamReport
 from kuma_core.xds.hints import hint
+from kuma_core.xds.mesh_views import MeshViews
+from kuma_core.xds.proxy import Proxy
 from kuma_core.xds.reconciler import Generated, Reconciler, touched_by
 from kuma_core.xds.seal import Sealed
 from kuma_core.xds.server.wire import Fields
 from kuma_core.xds.snapshot import EMPTY, TYPES, Snapshot
 from kuma_core.xds.status import StreamBook
-from kuma_core.xds.views import Views
 
 DEADLINE_SECONDS = 10.0
 
@@ -40,7 +41,7 @@ class Preview:
         Raises ``NotFound`` if there is no such Dataplane.
         """
 
-        def look(views: Views) -> list[tuple[Proxy, Generated]]:
+        def look(views: MeshViews) -> list[tuple[Proxy, Generated]]:
             if name not in views.mesh(mesh).dataplanes:
                 raise NotFound(f'there is no Dataplane "{name}" in mesh "{mesh}"')
             return self._generate(views, mesh, name)
@@ -64,7 +65,7 @@ class Preview:
         )
 
     def _changes(
-        self, views: Views, key: ResourceKey, resource: Resource | None, deadline: float
+        self, views: MeshViews, key: ResourceKey, resource: Resource | None, deadline: float
     ) -> Iterator[dict[str, Any]]:
         after, effects = views.imagine(key, resource)
         names = {*views.mesh(key.mesh).dataplanes, *after.mesh(key.mesh).dataplanes}
@@ -75,7 +76,7 @@ class Preview:
                 if touched_by(effects, proxy, before):
                     yield from self._difference(proxy, before, after)
 
-    def _difference(self, proxy: Proxy, before: Generated, views: Views) -> Iterator[dict[str, Any]]:
+    def _difference(self, proxy: Proxy, before: Generated, views: MeshViews) -> Iterator[dict[str, Any]]:
         after = self._reconciler.generate(proxy, views)
         entry: dict[str, Any] = {"mesh": proxy.mesh, "name": proxy.name}
         if after.problem:
@@ -85,7 +86,7 @@ class Preview:
         if changes:
             yield {**entry, "changes": changes}
 
-    def _generate(self, views: Views, mesh: str, name: str) -> list[tuple[Proxy, Generated]]:
+    def _generate(self, views: MeshViews, mesh: str, name: str) -> list[tuple[Proxy, Generated]]:
         """For every proxy of a Dataplane that is connected, or one without metadata if none is."""
         proxies = self._reconciler.connected(mesh, name) or [Proxy(mesh, name)]
         return [(proxy, self._reconciler.generate(proxy, views)) for proxy in proxies]

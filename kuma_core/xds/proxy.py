@@ -1,16 +1,47 @@
-"""Who a proxy says that it is: its node id and its metadata (data plane, 4.1)."""
+"""Who a proxy says that it is: its node id and its metadata."""
 
 from __future__ import annotations
 
-from kuma_core.xds.contract import Proxy
-from kuma_core.xds.server.wire import Node
+from dataclasses import dataclass, field
+
+from kuma_core.specs.tags import TagPairs
 
 ADMIN_PORT = "dataplane.admin.port"
 TOKEN_PATH = "dataplaneTokenPath"
 LOG_PIPE = "accessLogPipe"
+LOG_FILES = "accessLogFiles"
+"""There, and not empty, if kuma-dp writes into files what comes out of the pipe for them."""
 
-KNOWN = (ADMIN_PORT, LOG_PIPE, TOKEN_PATH)
+KNOWN = (ADMIN_PORT, LOG_FILES, LOG_PIPE, TOKEN_PATH)
 """What the control plane looks at; everything else that a node says about itself is left aside."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Proxy:
+    """A proxy as it introduced itself: the mesh and name of its Dataplane, and what it said about itself.
+
+    Two streams of one Dataplane with different metadata are different proxies: they may need other listeners.
+    """
+
+    mesh: str
+    name: str
+    metadata: TagPairs = ()
+
+    @property
+    def id(self) -> tuple[str, str]:
+        """Mesh and name."""
+        return (self.mesh, self.name)
+
+    def __str__(self) -> str:
+        return f"{self.mesh}.{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """Who is asking: an id, and those members of its metadata that are texts."""
+
+    id: str = ""
+    metadata: dict[str, str] = field(default_factory=dict)
 
 
 def identify(node: Node) -> Proxy:

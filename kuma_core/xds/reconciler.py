@@ -23,11 +23,12 @@ from kuma_core.policy.matching import touches
 from kuma_core.resources.contract import Change
 from kuma_core.specs.tags import TagPairs
 from kuma_core.xds.assembly import GenerationError, assemble
-from kuma_core.xds.contract import Generator, Proxy, SecretServer
+from kuma_core.xds.contract import Generator, SecretServer
 from kuma_core.xds.memo import Memo
+from kuma_core.xds.mesh_views import Effects, MeshViews
+from kuma_core.xds.proxy import Proxy
+from kuma_core.xds.proxy_view import TrackedView
 from kuma_core.xds.snapshot import EMPTY, Snapshot
-from kuma_core.xds.view import ProxyView
-from kuma_core.xds.views import Effects, Views
 
 _log = structlog.get_logger("xds-reconciler")
 
@@ -57,7 +58,7 @@ class Closed:
 class Question:
     """Something to be looked up between two passes, when the views are whole."""
 
-    look: Callable[[Views], Any]
+    look: Callable[[MeshViews], Any]
     answer: Future[Any]
 
 
@@ -85,6 +86,7 @@ class Generated:
 
     snapshot: Snapshot | None = None
     services: frozenset[str] = frozenset()
+    kinds: frozenset[str] = frozenset()
     tag_sets: tuple[TagPairs, ...] = ()
     problem: str = ""
     warnings: tuple[str, ...] = ()
@@ -95,6 +97,8 @@ def touched_by(effects: Effects, proxy: Proxy, generated: Generated) -> bool:
     if proxy.mesh in effects.meshes or proxy.id in effects.proxies:
         return True
     if not generated.services.isdisjoint(effects.services.get(proxy.mesh, ())):
+        return True
+    if any(kind in generated.kinds and mesh in (proxy.mesh, "") for kind, mesh in effects.kinds):
         return True
     return any(
         mesh == proxy.mesh and touches(policy, entry, generated.tag_sets, generated.services)
@@ -113,25 +117,31 @@ class Work:
 
 
 class Reconciler:
-    """Takes changes and arrivals through its inbox, and delivers snapshots."""
+    """Takes changes and arrivals through its inbox, and delivers snapshots.
+
+    ``report`` learns why a proxy keeps an older configuration, ``looked`` what a batch of changes can touch, once the
+    views show it.
+    """
 
     name = "xds-reconciler"
     leader_only = False
 
     def __init__(
         self,
-        views: Views,
+        views: MeshViews,
         generators: Iterable[Generator],
         deliver: Callable[[Delivery], None],
         longest_burst_seconds: float = 1.0,
         policies: Iterable[Policy] = (),
         report: Callable[[Proxy, str], None] = lambda proxy, problem: None,
+        looked: Callable[[Effects], None] = lambda effects: None,
     ) -> None:
         self._views = views
         self._policies = tuple(policies)
         self._generators = tuple(generators)
         self._deliver = deliver
         self._report = report
+        self._looked = looked
         self._longest_burst = longest_burst_seconds
         self._inbox: queue.SimpleQueue[Item | None] = queue.SimpleQueue()
         self._connected: dict[Proxy, Generated] = {}
@@ -162,7 +172,7 @@ class Reconciler:
         problems = (item.problem for proxy, item in connected if proxy.id == (mesh, name))
         return next((problem for problem in problems if problem), "")
 
-    def ask(self, look: Callable[[Views], T], seconds: float) -> T:
+    def ask(self, look: Callable[[MeshViews], T], seconds: float) -> T:
         """What ``look`` finds in the views; it runs in the reconciler's thread and must not change anything.
 
         Raises what ``look`` raises, or ``Busy`` if there is no answer in time.
@@ -228,6 +238,7 @@ class Reconciler:
             self._refuse(batch, error)
             self._serve_from_memory()
             return
+        self._looked(effects)
         dirty, self._dirty = self._dirty | self._affected(effects), set()
         self._hand_over(dirty)
         self._answer(batch)
@@ -242,7 +253,7 @@ class Reconciler:
             self._deliver(delivery)
 
     def _serve_from_memory(self) -> None:
-        """Give those who came what is known; of whom nothing is known, they wait until the store can be read."""
+        """Give those who came what is known. A proxy of which nothing is known waits until the store can be read."""
         if self.ready.is_set():
             self._hand_over(self._dirty)
             self._dirty = {proxy for proxy in self._dirty if self._connected[proxy].snapshot is None}
@@ -296,6 +307,7 @@ class Reconciler:
         found = self.generate(proxy, self._views)
         known.tag_sets = found.tag_sets
         known.services = found.services | known.services if found.problem else found.services
+        known.kinds = found.kinds | known.kinds if found.problem else found.kinds
         self._note_warnings(proxy, known, found.warnings)
         if found.problem:
             self._note_failure(proxy, known, found.problem)
@@ -306,7 +318,7 @@ class Reconciler:
                 self._report(proxy, "")
         return found.snapshot
 
-    def generate(self, proxy: Proxy, views: Views) -> Generated:
+    def generate(self, proxy: Proxy, views: MeshViews) -> Generated:
         """What a proxy should have by these views; no snapshot if there is nothing for it, or it failed.
 
         For the reconciler's thread alone: call it from within ``ask``.
@@ -315,17 +327,23 @@ class Reconciler:
         dataplane = context.dataplanes.get(proxy.name)
         if dataplane is None or context.mesh is None:
             return Generated()  # a mesh that is being deleted takes its dataplanes along
-        policies = views.policies(proxy.mesh)
-        view = ProxyView(
-            proxy, dataplane, context.mesh, context, policies, self._policies, self.secret_server
+        view = TrackedView(
+            proxy,
+            dataplane,
+            context.mesh,
+            context,
+            views.policies(proxy.mesh),
+            self._policies,
+            self.secret_server,
+            lambda kind: views.resources(kind, proxy.mesh),
         )
         try:
             snapshot: Snapshot | None = assemble(view, self._generators, self._memo)
             problem = ""
         except GenerationError as error:
             snapshot, problem = None, str(error)
-        warnings = tuple(view.warnings)
-        return Generated(snapshot, frozenset(view.services), view.tag_sets, problem, warnings)
+        services, kinds = frozenset(view.services), frozenset(view.kinds)
+        return Generated(snapshot, services, kinds, view.tag_sets, problem, tuple(view.warnings))
 
     def _note_warnings(self, proxy: Proxy, known: Generated, warnings: tuple[str, ...]) -> None:
         for text in warnings:

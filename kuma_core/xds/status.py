@@ -15,12 +15,16 @@ from datetime import UTC, datetime
 import structlog
 
 from kuma_core.xds.certificates import CertificateTroubles
-from kuma_core.xds.contract import SHORT_NAMES, CertificateTrouble, Counts, Proxy, StreamReport
+from kuma_core.xds.contract import SHORT_NAMES, CertificateTrouble, Counts, StreamReport
+from kuma_core.xds.proxy import Proxy
+from kuma_core.xds.server.stream import Answer
 
 _log = structlog.get_logger("xds-status")
 
 LONGEST_REJECTION = 2000
 """How much of Envoy's text is kept."""
+MOST_LINES = 200
+"""About how many lines of Envoy's texts the log gets for one type of a stream, until all of the type is accepted."""
 
 
 class StreamBook:
@@ -123,28 +127,53 @@ class StreamEntry:
     def __init__(self, book: StreamBook, report: StreamReport) -> None:
         self._book = book
         self._report = report
+        self._told: dict[str, _Told] = {}
 
     def sent(self, type_url: str) -> None:
         """A response went out."""
         counts = self._counts(type_url)
         self._update(type_url, "sent", replace(counts, sent=counts.sent + 1))
 
-    def answered(self, type_url: str, error: str | None, version: str) -> None:
-        """A response was accepted, or rejected with Envoy's words; ``version`` is that of its content."""
+    def answered(self, type_url: str, answer: Answer) -> None:
+        """A response was accepted or rejected. What Envoy refuses again and again is in the log once, and once more,
+        with a count, when it is over."""
         counts, report = self._counts(type_url), self._report
         rejections = {url: text for url, text in report.rejections.items() if url != type_url}
-        if error is None:
-            acknowledged = {**report.acknowledged, type_url: version} if version else report.acknowledged
-            self._report = replace(report, acknowledged=acknowledged, rejections=rejections)
+        if answer.refused:
+            rejections[type_url] = answer.refused[:LONGEST_REJECTION]
+        acknowledged = report.acknowledged
+        if answer.version:
+            acknowledged = {**acknowledged, type_url: answer.version}
+        self._report = replace(report, acknowledged=acknowledged, rejections=rejections)
+        self._log(type_url, answer)
+        if answer.error is None:
             self._update(type_url, "acknowledged", replace(counts, acknowledged=counts.acknowledged + 1))
-            return
-        kind = SHORT_NAMES.get(type_url, type_url)
-        rejections[type_url] = error[:LONGEST_REJECTION]
-        self._report = replace(report, rejections=rejections)
-        _log.warning(
-            "a proxy rejected its configuration", proxy=str(self._report.proxy), type=kind, reason=error
-        )
-        self._update(type_url, "rejected", replace(counts, rejected=counts.rejected + 1))
+        else:
+            self._update(type_url, "rejected", replace(counts, rejected=counts.rejected + 1))
+
+    def up_to_date(self, type_url: str, version: str) -> None:
+        """The proxy runs with content of this version though none was sent: it kept it from an earlier stream, or what
+        is gone went with something else."""
+        if self._report.acknowledged.get(type_url) != version:
+            self._report = replace(
+                self._report, acknowledged={**self._report.acknowledged, type_url: version}
+            )
+            self._book._put(self._report)
+
+    def _log(self, type_url: str, answer: Answer) -> None:
+        words = {"proxy": str(self._report.proxy), "type": SHORT_NAMES.get(type_url, type_url)}
+        told = self._told.get(type_url)
+        if answer.error is not None:
+            told = told or self._told.setdefault(type_url, _Told())
+            told.times += 1
+            reason = answer.error[:LONGEST_REJECTION]
+            if told.is_news(reason) and not answer.repeated:
+                _log.warning("a proxy rejected its configuration", **words, reason=reason)
+        elif told and not answer.refused:
+            _log.info(
+                "a proxy took what it had rejected, or what came in its place", **words, times=told.times
+            )
+            del self._told[type_url]
 
     def known(self) -> None:
         """The proxy's Dataplane exists: what could not be stored about the stream before can be now."""
@@ -165,6 +194,22 @@ class StreamEntry:
             counts={**self._report.counts, type_url: counts},
         )
         self._book._put(self._report, (SHORT_NAMES.get(type_url, type_url), outcome))
+
+
+class _Told:
+    """What of one type's rejections is in the log, and how many there were."""
+
+    def __init__(self) -> None:
+        self.times = 0
+        self._lines: set[str] = set()
+
+    def is_news(self, reason: str) -> bool:
+        """Whether the log does not have it yet; Envoy puts each reason on a line of its own, behind a common head."""
+        lines = {line.rpartition("(s) ")[2].strip() for line in reason.splitlines()[:MOST_LINES]}
+        if lines <= self._lines or len(self._lines) > MOST_LINES:
+            return False
+        self._lines |= lines
+        return True
 
 
 def _now() -> datetime:

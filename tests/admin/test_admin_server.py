@@ -7,6 +7,7 @@ import gzip
 import http.client
 import json
 import socket
+import ssl
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,9 @@ from typing import Any
 import pytest
 
 import kuma_store_memory
-from kuma_core.auth.keys import SigningKeys
-from kuma_core.auth.revocations import Revocations
-from kuma_core.auth.tokens import TokenVerifier
+from kuma_core.builtin.tokens.keys import SigningKeys
+from kuma_core.builtin.tokens.revocations import Revocations
+from kuma_core.builtin.tokens.tokens import TokenVerifier
 from kuma_core.kumactl import tls_pair
 from kuma_core.resources.secrets import SecretManager
 from kuma_core.testing.platform import Answer, RunningPlatform, running_platform
@@ -38,7 +39,7 @@ def post(cp: RunningPlatform, body: Any, **headers: str) -> Answer:
 
 
 def verifier(cp: RunningPlatform) -> TokenVerifier:
-    secrets = SecretManager(cp.platform.store)
+    secrets = SecretManager(cp.platform.core.store)
     return TokenVerifier(SigningKeys(secrets), Revocations(secrets))
 
 
@@ -115,7 +116,7 @@ def test_nothing_else_is_there(cp: RunningPlatform) -> None:
 
 
 def test_a_missing_key_is_told_and_not_made_up(cp: RunningPlatform) -> None:
-    secrets = SecretManager(cp.platform.store)
+    secrets = SecretManager(cp.platform.core.store)
     name = "dataplane-token-signing-key"
     kept = secrets.get("default", name)
     secrets.delete("default", name)
@@ -238,6 +239,25 @@ def test_it_is_the_last_of_the_configured_chain(tmp_path: Path) -> None:
     assert answer.body.encode() == pair.cert
 
 
+def test_certificate_and_key_may_begin_with_the_mark_of_an_editor(tmp_path: Path) -> None:
+    pair = tls_pair.generate(["127.0.0.1"], is_client=False)
+    (tmp_path / "trusted").write_bytes(pair.cert)
+    settings = {}
+    for name, pem in (("CERT", pair.cert), ("KEY", pair.key)):
+        (tmp_path / name).write_bytes(b"\xef\xbb\xbf" + pem)
+        settings[f"KUMA_SDS_SERVER_TLS_{name}_FILE"] = str(tmp_path / name)
+    trusting = ssl.create_default_context(cafile=str(tmp_path / "trusted"))
+    trusting.verify_flags &= ~getattr(ssl, "VERIFY_X509_STRICT", 0)
+    trusting.set_alpn_protocols(["h2"])
+    with running_platform([kuma_store_memory], settings) as platform:
+        place = ("127.0.0.1", platform.xds_port)
+        with (
+            socket.create_connection(place, timeout=10) as connection,
+            trusting.wrap_socket(connection, server_hostname="127.0.0.1") as encrypted,
+        ):
+            assert encrypted.selected_alpn_protocol() == "h2"
+
+
 # -- on and off
 
 
@@ -263,9 +283,9 @@ def test_9_2_4_one_switch_turns_tokens_off(settings: dict[str, str]) -> None:
         apis = cp.get("/catalog").body["apis"]
         assert apis["dataplaneToken"] == {"localUrl": "", "publicUrl": ""}
         assert apis["admin"]["localUrl"] == f"http://localhost:{port}"
-        assert "dataplane-token-signing-key" not in SecretManager(cp.platform.store).names("default")
+        assert "dataplane-token-signing-key" not in SecretManager(cp.platform.core.store).names("default")
 
 
 def test_a_signature_is_made_with_the_stored_key(cp: RunningPlatform) -> None:
     header = json.loads(base64.urlsafe_b64decode(post(cp, GOOD).body.split(".")[0] + "=="))
-    assert SigningKeys(SecretManager(cp.platform.store)).to_verify(header["kid"]) is not None
+    assert SigningKeys(SecretManager(cp.platform.core.store)).to_verify(header["kid"]) is not None

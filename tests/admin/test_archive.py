@@ -12,8 +12,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kuma_core.admin import archive
-from kuma_core.admin.archive import ArchivedSecret, check_passphrase, seal, unseal
+from kuma_core.builtin.archive import archive
+from kuma_core.builtin.archive.archive import ArchivedSecret, check_passphrase, seal, unseal
 from kuma_core.errors import InvalidResource
 
 PASSPHRASE = "correct horse battery"

@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 import kuma_store_memory
 from kuma_ca_builtin.root import new_root
-from kuma_core.admin.archive import ArchivedSecret, seal
+from kuma_core.builtin.archive.archive import ArchivedSecret, seal
 from kuma_core.ca.pki import load_issuer, sign_leaf
 from kuma_core.errors import ConfigError
 from kuma_core.kumactl.tls_pair import generate, save
@@ -251,6 +251,14 @@ def refusal(files: Path, **changed: str) -> str:
     ):
         raise AssertionError("it started")
     return str(caught.value)
+
+
+def test_a_certificate_may_have_a_mark_and_words_before_it(files: Path, tmp_path: Path) -> None:
+    before = {"alice": "\ufeff# of Z\N{LATIN SMALL LETTER U WITH DIAERESIS}rich\n", "mallory": "\ufeff"}
+    for name, words in before.items():
+        (tmp_path / f"{name}.pem").write_text(words + (files / f"{name}.pem").read_text())
+    with running_platform([kuma_store_memory], settings(files, CLIENT_CERTS_DIR=str(tmp_path))) as cp:
+        assert [ask(cp, client(files, name))[0] for name in before] == [200, 200]
 
 
 def test_9_2_5_a_folder_without_certificates_fails_the_start(files: Path, tmp_path: Path) -> None:

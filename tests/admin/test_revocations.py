@@ -9,8 +9,8 @@ import jwt
 import pytest
 
 import kuma_store_memory
-from kuma_core.auth.keys import generate_key, load_key
-from kuma_core.resources.secrets import Secret
+from kuma_core.builtin.tokens.keys import generate_key, load_key
+from kuma_core.resources.contract import Secret
 from kuma_core.testing.platform import Answer, RunningPlatform, running_platform
 
 REVOCATIONS, KEYS = "/tokens/revocations", "/tokens/signing-keys"

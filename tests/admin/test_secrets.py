@@ -10,7 +10,7 @@ import structlog
 
 import kuma_ca_builtin
 import kuma_store_memory
-from kuma_core.admin.archive import ArchivedSecret, seal, unseal
+from kuma_core.builtin.archive.archive import ArchivedSecret, seal, unseal
 from kuma_core.testing.builders import mesh
 from kuma_core.testing.platform import Answer, RunningPlatform, running_platform
 
@@ -31,7 +31,7 @@ def post(cp: RunningPlatform, verb: str, **body: Any) -> Answer:
 
 
 def stored(cp: RunningPlatform) -> dict[tuple[str, str], bytes]:
-    return {(secret.mesh, secret.name): secret.value for secret in cp.platform.context.secrets.all()}
+    return {(secret.mesh, secret.name): secret.value for secret in cp.platform.core.secrets.all()}
 
 
 def archive(*secrets: ArchivedSecret) -> dict[str, Any]:
@@ -57,12 +57,12 @@ def test_of_one_mesh_nothing_is_exported_that_belongs_to_the_control_plane(
 
 
 def test_what_is_unchanged_is_not_written(cp: RunningPlatform) -> None:
-    before = cp.platform.store.list("Secret")
+    before = cp.platform.core.store.list("Secret")
     answer = post(cp, "import", archive=post(cp, "export").body["archive"])
     assert answer.status == 200
     assert {entry["result"] for entry in answer.body["secrets"]} == {"unchanged"}
     assert answer.body["restart"] is False
-    assert cp.platform.store.list("Secret") == before
+    assert cp.platform.core.store.list("Secret") == before
 
 
 def test_new_secrets_are_created_without_a_mesh(cp: RunningPlatform) -> None:
@@ -122,7 +122,7 @@ def test_many_others_are_not_all_named(cp: RunningPlatform) -> None:
 
 
 def test_one_who_wrote_it_meanwhile_wins(cp: RunningPlatform, monkeypatch: pytest.MonkeyPatch) -> None:
-    secrets = cp.platform.context.secrets
+    secrets = cp.platform.core.secrets
     monkeypatch.setattr(type(secrets), "find", lambda self, mesh, name: None)
     refused = post(cp, "import", archive=archive(ArchivedSecret("shop", "builtinca.shop", b"1")))
     assert refused.status == 409

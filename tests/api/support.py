@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import socket
+import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -18,8 +19,11 @@ class BreakableStore(MemoryStore):
     """A memory store; its verbs raise ``failure`` while there is one."""
 
     failure: Exception | None = None
+    goes_on: threading.Event | None = None
 
     def __getattribute__(self, name: str) -> Any:
+        if name in ("get", "list", "create", "update", "delete") and self.goes_on:
+            self.goes_on.wait(30)
         if name in ("get", "list", "create", "update", "delete") and self.failure:
             raise self.failure
         return super().__getattribute__(name)
@@ -52,6 +56,16 @@ class BreakableStorePlugin:
             yield
         finally:
             self.store.failure = None
+
+    @contextmanager
+    def hanging(self) -> Iterator[None]:
+        """While this lasts, no verb answers."""
+        self.store.goes_on = goes_on = threading.Event()
+        try:
+            yield
+        finally:
+            self.store.goes_on = None
+            goes_on.set()
 
 
 class Defect(KumaError):

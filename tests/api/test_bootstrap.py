@@ -117,6 +117,28 @@ def test_scenario_59_bootstrap_of_a_dataplane(cp: RunningPlatform) -> None:
     assert bootstrap(cp, dataplaneTokenPath="/run/token") == {**plain, "node": node}
     node = {**plain["node"], "metadata": {"accessLogPipe": "/run/pipe"}}
     assert bootstrap(cp, accessLogPipe="/run/pipe") == {**plain, "node": node}
+    node["metadata"] = {**node["metadata"], "accessLogFiles": "true"}
+    assert bootstrap(cp, accessLogPipe="/run/pipe", accessLogFiles=True) == {**plain, "node": node}
+
+
+def test_a_port_of_the_dataplane_is_not_that_of_the_admin_api(cp: RunningPlatform) -> None:
+    def port(**request: Any) -> int:
+        found: int = bootstrap(cp, **request)["admin"]["address"]["socketAddress"]["portValue"]
+        return found
+
+    assert port(adminPort=80, adminPorts=[81, 9901, 9902]) == 9901
+    assert port(adminPorts=[9902]) == 9902
+    answer = ask(cp, {"mesh": "shop", "name": "orders-1", "adminPort": 80})
+    assert (answer.status, answer.body["causes"][0]["field"]) == (400, "adminPort")
+    assert "others would reach the API instead of the service" in answer.body["causes"][0]["message"]
+
+
+def test_the_metrics_port_of_the_mesh_is_not_that_of_the_admin_api() -> None:
+    with running_platform([kuma_store_memory], PLAIN) as cp:
+        cp.apply(mesh("shop", metrics={"prometheus": {}}), ORDERS)
+        answer = ask(cp, {"mesh": "shop", "name": "orders-1", "adminPort": 5670})
+        assert answer.status == 400
+        assert "offer its metrics there" in answer.body["causes"][0]["message"]
 
 
 def test_scenario_60_no_such_dataplane_and_bad_json(cp: RunningPlatform) -> None:
@@ -141,6 +163,9 @@ def test_scenario_60_no_such_dataplane_and_bad_json(cp: RunningPlatform) -> None
         ({"adminPort": 65536}, ["adminPort"]),
         ({"adminPort": "80"}, ["adminPort"]),
         ({"adminPort": True}, ["adminPort"]),
+        ({"adminPorts": 9901}, ["adminPorts"]),
+        ({"adminPorts": [9901, "9902"]}, ["adminPorts"]),
+        ({"accessLogFiles": "yes"}, ["accessLogFiles"]),
         ({"adminPort": 1.5, "dataplaneTokenPath": 7}, ["adminPort", "dataplaneTokenPath"]),
     ],
 )

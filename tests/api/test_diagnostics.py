@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -55,8 +56,8 @@ def test_a_store_that_fails_makes_it_unready_with_the_reason(
     cp: RunningPlatform, plugin: BreakableStorePlugin, failure: Exception
 ) -> None:
     with plugin.broken(failure):
+        eventually(lambda: send(cp.diagnostics, "GET", "/ready").status == 503)
         reply = send(cp.diagnostics, "GET", "/ready")
-        assert reply.status == 503
         assert reply.error() == {
             "title": "Not ready",
             "details": "the store cannot be read: the disk is on fire",
@@ -65,14 +66,25 @@ def test_a_store_that_fails_makes_it_unready_with_the_reason(
         assert send(cp.diagnostics, "GET", "/healthy").status == 200
         metrics = send(cp.diagnostics, "GET", "/metrics")
         assert (metrics.status, b"kuma_xds_streams" in metrics.body) == (200, True)
-    assert send(cp.diagnostics, "GET", "/ready").status == 200
+    eventually(lambda: send(cp.diagnostics, "GET", "/ready").status == 200)
+
+
+def test_nobody_who_asks_makes_the_control_plane_ask_its_store(
+    cp: RunningPlatform, plugin: BreakableStorePlugin
+) -> None:
+    """A scraper and a probe cost a database nothing, and get their answer while it hangs."""
+    with plugin.hanging():
+        for path in ("/healthy", "/ready", "/metrics"):
+            started = time.monotonic()
+            assert send(cp.diagnostics, "GET", path).status == 200
+            assert time.monotonic() - started < 1
 
 
 def test_counters_move(cp: RunningPlatform) -> None:
     assert metric(cp, "kuma_resources", kind="Dataplane") == 0
     before = metric(cp, "kuma_xds_generated_snapshots_total")
-    cp.apply(mesh("shop"), dataplane("web-1", inbound("127.0.0.1:80:80", "web"), mesh="shop"))
-    assert metric(cp, "kuma_resources", kind="Dataplane") == 1
+    cp.apply(mesh("shop"), dataplane("web-1", inbound("127.0.0.1:80:8080", "web"), mesh="shop"))
+    eventually(lambda: metric(cp, "kuma_resources", kind="Dataplane") == 1)
     with fleet(cp) as envoys:
         envoys.connect(DeltaClient("shop.web-1"))
         for outcome in ("sent", "acknowledged"):

@@ -23,9 +23,13 @@ def cp() -> Iterator[RunningPlatform]:
 
 
 def tried(cp: RunningPlatform, path: str, document: Any) -> tuple[int, Any]:
-    before = [cp.platform.store.list(kind.name) for kind in cp.platform.catalog.kinds if kind.name != "Lease"]
+    before = [
+        cp.platform.core.store.list(kind.name) for kind in cp.platform.catalog.kinds if kind.name != "Lease"
+    ]
     answer = cp.put(f"{path}?dry-run=validate", document)
-    after = [cp.platform.store.list(kind.name) for kind in cp.platform.catalog.kinds if kind.name != "Lease"]
+    after = [
+        cp.platform.core.store.list(kind.name) for kind in cp.platform.catalog.kinds if kind.name != "Lease"
+    ]
     assert [len(records) for records in after] == [len(records) for records in before]
     return answer.status, answer.body
 

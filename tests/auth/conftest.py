@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 import kuma_store_memory
-from kuma_core.auth.keys import SIGNING_KEY, SigningKeys, generate_key
-from kuma_core.auth.revocations import Revocations
-from kuma_core.auth.tokens import TokenIssuer, TokenVerifier
+from kuma_core.builtin.tokens.contract import SIGNING_KEY
+from kuma_core.builtin.tokens.keys import SigningKeys, generate_key
+from kuma_core.builtin.tokens.revocations import Revocations
+from kuma_core.builtin.tokens.tokens import TokenIssuer, TokenVerifier
 from kuma_core.config import Config
 from kuma_core.errors import StoreUnavailable
 from kuma_core.resources.contract import Store

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from kuma_core.auth.remembered import PAUSE_SECONDS, Remembered
+from kuma_core.builtin.tokens.remembered import PAUSE_SECONDS, Remembered
 from kuma_core.errors import KumaError, StoreUnavailable, UnreadableResource
 
 

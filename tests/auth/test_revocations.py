@@ -10,16 +10,24 @@ from typing import Any
 
 import pytest
 
-from kuma_core.auth import revocations as module
 from kuma_core.auth.contract import Unauthenticated
-from kuma_core.auth.keys import SIGNING_KEY
-from kuma_core.auth.revocations import KEPT_AFTER_EXPIRY, MAX_ID, REVOCATIONS, Revocation, Revocations
-from kuma_core.auth.tokens import TokenIssuer, TokenVerifier
+from kuma_core.builtin.tokens import revocations as module
+from kuma_core.builtin.tokens.contract import SIGNING_KEY
+from kuma_core.builtin.tokens.revocations import (
+    KEPT_AFTER_EXPIRY,
+    MAX_ID,
+    REVOCATIONS,
+    Revocation,
+    Revocations,
+)
+from kuma_core.builtin.tokens.tokens import TokenIssuer, TokenVerifier
 from kuma_core.durations import HOUR
 from kuma_core.errors import Busy, Conflict, InvalidResource, UnreadableResource
 from kuma_core.model import ResourceKey
 from kuma_core.resources.contract import Change, Op
-from kuma_core.resources.secrets import SecretManager, outlives_its_mesh
+from kuma_core.resources.secrets import SecretManager
+from kuma_core.testing.managers import secret_manager
+from kuma_store_memory.store import MemoryStore
 
 from .conftest import KEYS, Breakable
 
@@ -240,5 +248,5 @@ def test_one_that_becomes_unreadable_counts_as_it_was(
         verifier.verify(leaked)
 
 
-def test_stance_4_revocations_outlive_the_mesh() -> None:
-    assert outlives_its_mesh(ResourceKey("Secret", "default", REVOCATIONS))
+def test_revocations_outlive_the_mesh() -> None:
+    assert secret_manager(MemoryStore()).outlives_its_mesh(ResourceKey("Secret", "default", REVOCATIONS))

@@ -22,12 +22,13 @@ from hypothesis.stateful import (
 )
 
 import kuma_store_memory
-from kuma_core.auth import keys as module
 from kuma_core.auth.contract import Unauthenticated
-from kuma_core.auth.keys import MAX_KEYS, SIGNING_KEY, SigningKeys, generate_key, name_of, serial_of
-from kuma_core.auth.remembered import PAUSE_SECONDS
-from kuma_core.auth.revocations import Revocation, Revocations
-from kuma_core.auth.tokens import TokenIssuer, TokenVerifier
+from kuma_core.builtin.tokens import keys as module
+from kuma_core.builtin.tokens.contract import SIGNING_KEY
+from kuma_core.builtin.tokens.keys import MAX_KEYS, SigningKeys, generate_key, name_of, serial_of
+from kuma_core.builtin.tokens.remembered import PAUSE_SECONDS
+from kuma_core.builtin.tokens.revocations import Revocation, Revocations
+from kuma_core.builtin.tokens.tokens import TokenIssuer, TokenVerifier
 from kuma_core.config import Config
 from kuma_core.errors import InvalidResource, NotFound, StoreUnavailable
 from kuma_core.resources.contract import Change, Op

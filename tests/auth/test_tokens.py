@@ -16,9 +16,10 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from kuma_core.auth.contract import Unauthenticated
-from kuma_core.auth.keys import SIGNING_KEY, SigningKeys, generate_key
-from kuma_core.auth.revocations import Revocations
-from kuma_core.auth.tokens import MAX_TOKEN, TokenIssuer, TokenVerifier
+from kuma_core.builtin.tokens.contract import SIGNING_KEY
+from kuma_core.builtin.tokens.keys import SigningKeys, generate_key
+from kuma_core.builtin.tokens.revocations import Revocations
+from kuma_core.builtin.tokens.tokens import MAX_TOKEN, TokenIssuer, TokenVerifier
 from kuma_core.durations import HOUR, MILLISECOND
 from kuma_core.errors import KumaError, StoreUnavailable
 from kuma_core.model import ResourceKey

@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from kuma_core.auth import tokens as module
 from kuma_core.auth.contract import Unauthenticated, WatchedProxyAuthenticator
-from kuma_core.auth.keys import SigningKeys
-from kuma_core.auth.revocations import Revocation, Revocations
-from kuma_core.auth.tokens import TokenIssuer, TokenVerifier
+from kuma_core.builtin.tokens import tokens as module
+from kuma_core.builtin.tokens.keys import SigningKeys
+from kuma_core.builtin.tokens.revocations import Revocation, Revocations
+from kuma_core.builtin.tokens.tokens import TokenIssuer, TokenVerifier
 from kuma_core.lifecycle import Stop
 from kuma_core.resources.contract import Change, Op
 from kuma_core.resources.secrets import SecretManager

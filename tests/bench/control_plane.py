@@ -77,6 +77,16 @@ class ControlPlane:
         """Store a resource in a collection, such as ``meshes/default/dataplanes``."""
         _send(f"{self._api}/{collection}/{document['name']}", document, "PUT")
 
+    def get(self, path: str) -> str:
+        """What the API answers at a path, such as ``meshes/default/dataplanes``."""
+        with urllib.request.urlopen(f"{self._api}/{path}", timeout=60) as response:
+            return str(response.read().decode())
+
+    def delete(self, path: str) -> None:
+        """Delete a resource."""
+        request = urllib.request.Request(f"{self._api}/{path}", method="DELETE")
+        urllib.request.urlopen(request, timeout=30).close()
+
     def post(self, path: str, document: Mapping[str, Any]) -> str:
         """POST to the admin server; its answer."""
         return _send(f"{self._admin}{path}", document, "POST")

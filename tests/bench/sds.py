@@ -25,8 +25,9 @@ import grpc
 
 from kuma_ca_builtin.authority import BuiltinCa
 from kuma_ca_builtin.root import new_root
-from kuma_core.ca.authorities import Authorities, Authority
-from kuma_core.ca.identity import IDENTITY_CERT, MESH_CA, IdentityIssuer
+from kuma_core.ca.authorities import OpenedAuthorities, OpenedAuthority
+from kuma_core.ca.contract import IDENTITY_CERT, MESH_CA
+from kuma_core.ca.identity import IdentityIssuer
 from kuma_core.resources.secrets import SecretManager
 from kuma_core.specs.mesh import MeshSpec
 from kuma_core.testing.builders import dataplane, inbound, mesh
@@ -52,7 +53,7 @@ def issue(count: int) -> Callable[[], float]:
     """The seconds that the kernel takes for so many identities of the builtin authority."""
     provider = BuiltinCa(SecretManager(MemoryStore()))
     provider.ensure("default")
-    authorities = Authorities({"builtin": Authority("builtin", "ca_builtin", provider)})
+    authorities = OpenedAuthorities({"builtin": OpenedAuthority("builtin", "ca_builtin", provider)})
     issuer, spec = IdentityIssuer(authorities, timedelta(days=90)), MeshSpec().with_defaults()
 
     def once() -> float:

@@ -6,13 +6,16 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import Any
 
 import grpc
 import pytest
 
 from kuma_ca_builtin.authority import BuiltinCa
-from kuma_core.builtin import instances, rotation_driver, rotations
+from kuma_core.builtin.cluster import components as instances
+from kuma_core.builtin.rotation import driver as rotation_driver
+from kuma_core.builtin.rotation import rotations
 from kuma_core.runtime import leadership
 from kuma_core.testing.platform import Answer, RunningPlatform
 
@@ -114,9 +117,17 @@ def proxy(cp: RunningPlatform, name: str, mesh: str = "default") -> Iterator[Sec
                 client.join()
 
 
+VERBS = ("validate", "ensure", "trust_anchors", "issue", "signer", "rotation", "rotate", "advance")
+
+
+def copied(provider: Any, **others: Any) -> Any:
+    """A provider as another one, but for some verbs."""
+    return SimpleNamespace(**{verb: getattr(provider, verb) for verb in VERBS} | others)
+
+
 def builtin_ca(cp: RunningPlatform) -> BuiltinCa:
     """The provider of a control plane."""
-    provider = cp.platform.context.authorities["builtin"].provider
+    provider = cp.platform.core.authorities["builtin"].provider
     assert isinstance(provider, BuiltinCa)
     return provider
 

@@ -116,9 +116,9 @@ def test_stance_9_the_provided_authority_is_accepted_before_its_certificate(cp: 
 
 def test_9_2_3_a_mesh_that_turns_to_builtin_gets_its_root(cp: RunningPlatform) -> None:
     put(cp, "pond", "provided")
-    assert [record.key.name for record in cp.platform.store.list("Secret", "pond")] == []
+    assert [record.key.name for record in cp.platform.core.store.list("Secret", "pond")] == []
     put(cp, "pond", "builtin")
-    assert [record.key.name for record in cp.platform.store.list("Secret", "pond")] == ["builtinca.pond"]
+    assert [record.key.name for record in cp.platform.core.store.list("Secret", "pond")] == ["builtinca.pond"]
 
 
 def test_content_of_the_builtin_authority_is_dropped_and_told(cp: RunningPlatform) -> None:

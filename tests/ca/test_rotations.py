@@ -8,7 +8,7 @@ import pytest
 import structlog
 
 import kuma_store_memory
-from kuma_core.builtin import rotation_driver
+from kuma_core.builtin.rotation import driver as rotation_driver
 from kuma_core.testing.authorities import CaSuite, RotationSuite, verified
 from kuma_core.testing.builders import dataplane, inbound, mesh
 from kuma_core.testing.platform import RunningPlatform, running_platform
@@ -32,7 +32,7 @@ def test_each_stage_reaches_every_proxy_and_the_old_root_goes(cp: RunningPlatfor
         for one in (web, ledger):
             verified(one.chain(), [new])
             assert [len(one.bundle.secrets), len(one.identity.secrets)] == [3, 2]
-    eventually(lambda: cp.platform.context.instances.all()[cp.platform.instance_id].settled == {})
+    eventually(lambda: cp.offer("builtin.cluster").notes("ca-rotations")[cp.platform.instance_id] == {})
 
 
 def test_it_may_be_done_again(cp: RunningPlatform) -> None:

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 import structlog
 
-from kuma_core.builtin.rotations import RotationObserver, Rotations
+from kuma_core.builtin.rotation.observer import RotationObserver
+from kuma_core.builtin.rotation.rotations import Rotations
 from kuma_core.errors import KumaError, StoreUnavailable
 from kuma_core.lifecycle import Stop
 from kuma_core.resources.contract import Change, Op
@@ -18,7 +19,7 @@ from kuma_core.testing.waiting import eventually
 from kuma_store_memory.store import MemoryStore
 
 from .rotations import begin, control_plane
-from .support import builtin_ca, proxy, stage
+from .support import builtin_ca, copied, proxy, rotation, stage
 
 pytestmark = pytest.mark.usefixtures("short")
 
@@ -43,7 +44,7 @@ class Asked:
 
 
 def test_nothing_is_asked_of_the_store_while_no_rotation_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    from kuma_core.builtin import instances
+    from kuma_core.builtin.cluster import components as instances
     from kuma_core.runtime import leadership
 
     for module, name in (
@@ -56,7 +57,7 @@ def test_nothing_is_asked_of_the_store_while_no_rotation_goes_on(monkeypatch: py
     with control_plane(store) as cp, proxy(cp, "web-1") as web:  # type: ignore[arg-type]
         eventually(lambda: cp.platform.leadership.leads)
         begin(cp)
-        cp.platform.context.instances.beat()
+        cp.offer("builtin.cluster").instances.beat()
         eventually(lambda: stage(cp) == "")
         eventually(lambda: len(web.trusted()) == 1)
         time.sleep(0.5)  # what was under way is done
@@ -72,8 +73,9 @@ class Failing:
         self._provider = provider
         self.problem: Exception | None = KumaError("the vault is sealed")
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._provider, name)
+    def provider(self) -> Any:
+        """The provider that cannot."""
+        return copied(self._provider, rotation=self.rotation)
 
     def rotation(self, mesh: str) -> Any:
         if self.problem and mesh == "shop":
@@ -82,14 +84,14 @@ class Failing:
 
 
 def test_an_authority_that_fails_holds_nobody_else_up_and_is_told_once(cp: RunningPlatform) -> None:
-    authority = cp.platform.context.authorities["builtin"]
+    authority = cp.platform.core.authorities["builtin"]
     failing = Failing(authority.provider)
-    object.__setattr__(authority, "rotatable", failing)
+    object.__setattr__(authority, "provider", failing.provider())
     with structlog.testing.capture_logs() as logs:
         cp.apply(mesh("shop"))
-        begin(cp)
+        rotation(cp, "POST")
         eventually(lambda: stage(cp) == "")
-        begin(cp, "shop")
+        rotation(cp, "POST", "shop")
         eventually(lambda: [entry for entry in logs if "cannot be told" in entry["event"]])
         failing.problem = None
         eventually(lambda: stage(cp, "shop") == "")
@@ -98,13 +100,13 @@ def test_an_authority_that_fails_holds_nobody_else_up_and_is_told_once(cp: Runni
 
 
 def test_hints_are_kept_while_the_store_cannot_be_reached(cp: RunningPlatform) -> None:
-    authority = cp.platform.context.authorities["builtin"]
+    authority = cp.platform.core.authorities["builtin"]
     failing = Failing(authority.provider)
     failing.problem = StoreUnavailable("no store")
     cp.apply(mesh("shop"))
     begin(cp, "shop")
-    object.__setattr__(authority, "rotatable", failing)
-    rotations = Rotations(cp.platform.context)
+    object.__setattr__(authority, "provider", failing.provider())
+    rotations = Rotations(cp.platform.core.resources, cp.platform.core.authorities)
     rotations.changed(Change(Op.RESYNC))
     with pytest.raises(StoreUnavailable):
         rotations.refresh()
@@ -128,10 +130,10 @@ class Deaf:
 
 
 def test_proxies_that_cannot_be_looked_at_are_not_settled_and_are_looked_at_anew(cp: RunningPlatform) -> None:
-    context, deaf, rotations = cp.platform.context, Deaf(), Rotations(cp.platform.context)
+    deaf, rotations = Deaf(), Rotations(cp.platform.core.resources, cp.platform.core.authorities)
     builtin_ca(cp).rotate("default")
     rotations.suspect("default")
-    own = RotationObserver(context, rotations, deaf)
+    own = RotationObserver(cp.offer("builtin.rotation"), rotations, deaf)
     with structlog.testing.capture_logs() as logs:
         eventually(lambda: own.look() or deaf.nudged)
         own.look()

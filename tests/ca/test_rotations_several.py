@@ -9,17 +9,17 @@ from typing import Any
 import pytest
 import structlog
 
-from kuma_core.builtin.rotation_driver import RotationDriver
-from kuma_core.builtin.rotations import Rotations
-from kuma_core.resources.cluster import INSTANCE
-from kuma_core.resources.instances import Instances
+from kuma_core.builtin.cluster.instances import Instances
+from kuma_core.builtin.cluster.kinds import INSTANCE
+from kuma_core.builtin.rotation.driver import RotationDriver
+from kuma_core.builtin.rotation.rotations import Rotations
 from kuma_core.testing.authorities import verified
 from kuma_core.testing.platform import RunningPlatform
 from kuma_core.testing.waiting import eventually
 from kuma_store_memory.store import MemoryStore
 
 from .rotations import begin, control_plane, settled
-from .support import builtin_ca, proxy, rotation, stage, stays
+from .support import builtin_ca, copied, proxy, rotation, stage, stays
 
 pytestmark = pytest.mark.usefixtures("short")
 
@@ -44,7 +44,7 @@ def test_two_control_planes_each_wait_for_the_proxies_of_the_other() -> None:
 
 def test_a_killed_control_plane_is_waited_for_until_it_is_known_to_be_dead(cp: RunningPlatform) -> None:
     """What it leaves is its record; its proxies then have their time to come back."""
-    Instances(cp.platform.context.resources, "ghost").beat()
+    Instances(cp.platform.core.resources, "ghost").beat()
     began = time.monotonic()
     with structlog.testing.capture_logs() as logs:
         begin(cp)
@@ -52,7 +52,7 @@ def test_a_killed_control_plane_is_waited_for_until_it_is_known_to_be_dead(cp: R
         eventually(lambda: stage(cp) == "")
     assert time.monotonic() - began > 1
     assert [entry for entry in logs if "out of time" in entry["event"]] == []
-    assert "ghost" not in {item.name for item in cp.platform.context.resources.list(INSTANCE.name)}
+    assert "ghost" not in {item.name for item in cp.platform.core.resources.list(INSTANCE.name)}
 
 
 def test_when_the_leader_goes_another_one_goes_on() -> None:
@@ -104,17 +104,19 @@ class Crashing:
     """A leader that is driven by the test, and crashes in the given stage, around the write that ends it."""
 
     def __init__(self, cp: RunningPlatform, at: str, moment: str) -> None:
-        self._rotations = Rotations(cp.platform.context)
-        self._driver = RotationDriver(cp.platform.context, self._rotations)
+        self._rotations = Rotations(cp.platform.core.resources, cp.platform.core.authorities)
+        self._driver = RotationDriver(cp.platform.config, cp.offer("builtin.rotation"), self._rotations)
         self._at, self._moment = at, moment
+        self._real: Any = None
         self._rotations.suspect("default")
 
     def lead(self) -> None:
         """One step."""
         self._rotations.refresh()
         for going_on in self._rotations.current().values():
-            if going_on.rotation.stage.value == self._at:
-                object.__setattr__(going_on.authority, "rotatable", self._wrapped(going_on.authority))
+            if going_on.rotation.stage.value == self._at and self._real is None:
+                self._real = going_on.authority.provider
+                object.__setattr__(going_on.authority, "provider", self._fragile(self._real))
         self._driver.step()
 
     def lead_until_crash(self) -> None:
@@ -127,22 +129,17 @@ class Crashing:
                 time.sleep(0.02)
         except Crash:
             assert authority is not None
-            object.__setattr__(authority, "rotatable", authority.provider)
+            object.__setattr__(authority, "provider", self._real)
 
-    def _wrapped(self, authority: Any) -> Any:
+    def _fragile(self, provider: Any) -> Any:
         moment = self._moment
 
-        class Fragile:
-            rotation = staticmethod(authority.provider.rotation)
-            signer = staticmethod(authority.provider.signer)
-
-            @staticmethod
-            def advance(mesh: str, id: str) -> bool:
-                if moment == "before":
-                    raise Crash
-                authority.provider.advance(mesh, id)
-                if moment == "later":
-                    time.sleep(0.3)
+        def advance(mesh: str, id: str) -> bool:
+            if moment == "before":
                 raise Crash
+            provider.advance(mesh, id)
+            if moment == "later":
+                time.sleep(0.3)
+            raise Crash
 
-        return Fragile()
+        return copied(provider, advance=advance)

@@ -6,8 +6,9 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
-from kuma_core.builtin.instances import DEAD_SECONDS, LOOK_SECONDS
-from kuma_core.runtime.leadership import LENGTH_SECONDS, RENEW_SECONDS
+from kuma_core.builtin.cluster.components import DEAD_SECONDS, LOOK_SECONDS
+from kuma_core.builtin.cluster.feature import LENGTH_SECONDS
+from kuma_core.runtime.leadership import RENEW_SECONDS
 from kuma_core.testing.builders import dataplane, inbound
 from kuma_core.testing.ports import free_port
 from kuma_core.testing.waiting import eventually

@@ -82,7 +82,7 @@ def test_control_planes_that_start_at_once_on_an_empty_database(
                 cp.start(wait=False, before=f"{BIN / 'kuma-cp'} migrate up")
             for cp in cps:
                 eventually(cp.is_ready, 2 * READY_SECONDS, "a ready control plane")
-            cps[0].apply(dataplane("echo-1", inbound("127.0.0.1:9:9", "echo")))
+            cps[0].apply(dataplane("echo-1", inbound("127.0.0.1:9:10", "echo")))
             for cp in cps:
                 eventually(lambda cp=cp: cp.request("GET", "/meshes/default/dataplanes/echo-1").status == 200)  # type: ignore[misc]
             assert _secrets(server, empty) == [

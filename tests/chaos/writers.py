@@ -112,7 +112,7 @@ class MakingMeshes(_Writer):
             number += 1
             name = f"mesh-{number}"
             made = mesh(name, mtls={"enabled": True, "ca": {"builtin": {}}})
-            inside = dataplane("inside", inbound("127.0.0.1:9:9", "inside"), mesh=name)
+            inside = dataplane("inside", inbound("127.0.0.1:9:10", "inside"), mesh=name)
             yield ("PUT", path_of(made), made), None
             yield ("PUT", path_of(inside), inside), self.kept if number % 2 else None
             if number % 2 == 0:

@@ -44,7 +44,7 @@ def _fill(cp: RunningPlatform, start: int, end: int) -> None:
             "tags": {"service": f"service-{number % 100}", "version": str(number % 3)},
         }
         document = json.dumps({"networking": {"inbound": [inbound]}})
-        cp.platform.store.create(ResourceKey("Dataplane", "default", f"dp-{number:05}"), document)
+        cp.platform.core.store.create(ResourceKey("Dataplane", "default", f"dp-{number:05}"), document)
     eventually(_at_rest, 60, "a control plane at rest")
 
 

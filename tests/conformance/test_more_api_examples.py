@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from kuma_core.builtin.autoconfiguration import autoconfigured
+from kuma_core.builtin.configuration.autoconfiguration import autoconfigured
 from kuma_core.config import build_config
 from kuma_core.documents import load_documents
 from kuma_core.testing.builders import mesh

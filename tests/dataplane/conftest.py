@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from .pipes import Running, Server
 from .support import KUMA_DP, FakeControlPlane, Program, is_alive, wait_for
 
 
@@ -85,3 +86,23 @@ def stub_pid(tmp_path: Path) -> Callable[[], int]:
         return int(pid_file.read_text())
 
     return wait
+
+
+@pytest.fixture
+def running(tmp_path: Path) -> Iterator[Running]:
+    forwarder = Running(tmp_path)
+    yield forwarder
+    forwarder.close()
+
+
+@pytest.fixture
+def server() -> Iterator[Callable[..., Server]]:
+    servers: list[Server] = []
+
+    def make(port: int = 0, *, reads: bool = True) -> Server:
+        servers.append(Server(port, reads=reads))
+        return servers[-1]
+
+    yield make
+    for item in servers:
+        item.close()

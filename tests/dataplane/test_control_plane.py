@@ -75,7 +75,7 @@ def test_a_bad_catalog_is_told(
     control_plane: FakeControlPlane, status: int, body: bytes, sentence: str
 ) -> None:
     control_plane.catalog = (status, body)
-    assert catalog_error(control_plane) == f"could retrieve catalog: {sentence}{WHICH_SERVER}"
+    assert catalog_error(control_plane) == f"could not retrieve the catalog: {sentence}{WHICH_SERVER}"
 
 
 def test_a_failing_bootstrap_server_is_told_with_its_details(control_plane: FakeControlPlane) -> None:
@@ -200,7 +200,7 @@ def wait_until_closed(client: socket.socket) -> None:
 
 @pytest.mark.parametrize("url", ["http://a b", "http://" + "a" * 70 + ".x", "http://[::1"])
 def test_an_impossible_host_is_a_sentence_and_no_traceback(url: str) -> None:
-    with pytest.raises(KumaError, match="could retrieve catalog"):
+    with pytest.raises(KumaError, match="could not retrieve the catalog"):
         subject.fetch_catalog(url, LOG)
 
 

@@ -142,6 +142,29 @@ def test_scenario_63_the_first_free_port_of_the_range_is_taken(
     assert control_plane.asked_bootstrap()["adminPort"] == low + 1
 
 
+def test_the_other_free_ports_of_the_range_are_told_too(
+    kuma_dp: Start, control_plane: FakeControlPlane, stub_pid: Callable[[], int]
+) -> None:
+    """The control plane knows which of them the Dataplane uses itself."""
+    low = two_free_ports()
+    kuma_dp(f"--admin-port={low}-{low + 1}")
+    stub_pid()
+    asked = control_plane.asked_bootstrap()
+    assert (asked["adminPort"], asked["adminPorts"]) == (low, [low + 1])
+
+
+def test_a_refused_admin_port_is_one_sentence(kuma_dp: Start, control_plane: FakeControlPlane) -> None:
+    causes = [{"field": "adminPort", "message": "9901 is taken; name another one with --admin-port"}]
+    body = {"title": "Could not generate", "details": "The request is not valid", "causes": causes}
+    control_plane.bootstrap = (400, json.dumps(body).encode())
+    dp = kuma_dp()
+    assert dp.end() == 1
+    assert dp.err == (
+        f"Error: failed to generate Envoy bootstrap config: {control_plane.url}/bootstrap refuses to start this Envoy: "
+        "adminPort: 9901 is taken; name another one with --admin-port.\n"
+    )
+
+
 def test_scenario_63_no_free_port_is_an_error(kuma_dp: Start) -> None:
     low = two_free_ports()
     with socket.create_server(("127.0.0.1", low)), socket.create_server(("127.0.0.1", low + 1)):
@@ -335,7 +358,7 @@ def test_an_unreachable_control_plane_is_told_with_url_and_next_step(start: Star
     dp = start(KUMA_DP, "run", "--name=web-1", f"--cp-address={url}/")
     assert dp.end() == 1
     assert dp.err == (
-        f"Error: could retrieve catalog: could not execute the request: {url}/catalog: Connection refused. "
+        f"Error: could not retrieve the catalog: could not execute the request: {url}/catalog: Connection refused. "
         "Start kuma-cp, or name the URL of its API server with --cp-address.\n"
     )
 
@@ -352,7 +375,7 @@ def test_a_control_plane_that_starts_a_moment_later_is_reached(
         stub_pid()
         asked = late.asked_bootstrap()
         assert (asked["mesh"], asked["name"]) == ("default", "w")
-        assert asked.keys() == {"mesh", "name", "accessLogPipe"}
+        assert asked.keys() == {"mesh", "name", "accessLogPipe", "accessLogFiles"}
     finally:
         late.close()
 

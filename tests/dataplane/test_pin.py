@@ -107,5 +107,5 @@ def test_over_https_nothing_else_is_trusted(
     flags = ["--ca-cert-file=ca.pem"] if pinned else []
     dp = kuma_dp(f"--cp-address={encrypted.url}", *flags)
     assert dp.end() == 1
-    assert dp.err.startswith("Error: could retrieve catalog: could not execute the request: ")
+    assert dp.err.startswith("Error: could not retrieve the catalog: could not execute the request: ")
     assert encrypted.requests == []

@@ -16,7 +16,7 @@ from kuma_core.errors import KumaError
 from kuma_core.specs.dataplane import DataplaneSpec
 from kuma_core.testing.builders import dataplane, inbound
 from kuma_core.xds.bootstrap import BootstrapParams, bootstrap_yaml
-from kuma_core.xds.contract import Proxy
+from kuma_core.xds.proxy import Proxy
 
 from .certificates import Authority
 from .support import FakeControlPlane, Program
@@ -28,6 +28,7 @@ REQUEST = {
     "adminPort": 9901,
     "dataplaneTokenPath": "/run/token",
     "accessLogPipe": "/run/pipe",
+    "accessLogFiles": True,
 }
 OURS, THEIRS = Authority().pem, Authority().pem
 
@@ -38,7 +39,7 @@ def answer(request: dict[str, Any] = REQUEST, root: str = THEIRS, admin_port: in
     params = BootstrapParams(hosts, "DELTA_GRPC", "1s", "127.0.0.1", admin_port, "/dev/null", root)
     document = dataplane(request["name"], inbound("10.0.0.9:80:80", "orders"), mesh=request["mesh"])
     spec = DataplaneSpec.model_validate({"networking": document["networking"]})
-    told = [request.get(key, "") for key in ("dataplaneTokenPath", "accessLogPipe")]
+    told = [request.get(key, "") for key in ("dataplaneTokenPath", "accessLogPipe", "accessLogFiles")]
     proxy = Proxy(request["mesh"], request["name"])
     return bootstrap_yaml(proxy, spec, params, request.get("adminPort", 0), *told).encode()
 

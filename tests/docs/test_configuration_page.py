@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from kuma_core.builtin.settings import SETTINGS
+from kuma_core.builtin.configuration.settings import SETTINGS
 from kuma_core.config import Setting, build_config
 from kuma_core.documents import load_documents
 

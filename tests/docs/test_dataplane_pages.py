@@ -68,7 +68,9 @@ def source_sentences() -> list[str]:
     """The beginnings of the error sentences that kuma-dp's modules hold, up to the first inserted value."""
     folder = Path(__file__).parents[2] / "kuma_core" / "dataplane"
     text = "".join(path.read_text() for path in sorted(folder.glob("*.py")) if path.name != "tcp_echo.py")
-    raised = re.findall(r"(?:KumaError|_bootstrap_error|ConfigError)\(\s*f?[\"']([^\"'{:]{12,})", text)
+    raised = re.findall(
+        r"(?:KumaError|_bootstrap_error|_catalog_error|ConfigError)\(\s*f?[\"']([^\"'{:]{12,})", text
+    )
     return [sentence.strip() for sentence in raised]
 
 

@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import inspect
 import re
+import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
+import yaml
+from prometheus_client.parser import text_string_to_metric_families
 
 import kuma_store_memory
-from kuma_core.plugin import hookspecs
+from kuma_core.commandline import exit_code
+from kuma_core.kumactl.main import build
+from kuma_core.plugin import commands, hookspecs
+from kuma_core.plugin.loader import Installed
+from kuma_core.sdk import kumactl as door
 from kuma_core.testing.builders import dataplane, inbound, mesh, outbound
 from kuma_core.testing.platform import RunningPlatform, make_catalog, running_platform
+from kuma_core.testing.ports import free_port
 from kuma_core.testing.waiting import eventually
 
 ROOT = Path(__file__).parents[2]
@@ -35,9 +43,14 @@ def example(hook: str) -> ModuleType:
     return module
 
 
+EXAMPLES: dict[str, ModuleType] = {}
+"""The examples that run together, by hook."""
+
+
 def test_there_are_hooks() -> None:
     assert len(HOOKS) >= 6
-    assert {name for name in HOOKS if not name.startswith("kuma_register_")} == {"kuma_admit"}
+    others = {name for name in HOOKS if not name.startswith("kuma_register_")}
+    assert others == {"kuma_admit", "kuma_open", "kuma_prepare"}
 
 
 def test_the_page_has_a_heading_with_the_signature_of_every_hook_and_no_other() -> None:
@@ -52,9 +65,12 @@ def test_every_hook_has_a_test(hook: str) -> None:
 
 @pytest.mark.parametrize("hook", HOOKS)
 def test_every_hook_has_a_real_user(hook: str) -> None:
-    doors = [ROOT / "kuma_core" / "builtin" / "__init__.py", *(ROOT / "plugins").glob("*/kuma_*/__init__.py")]
+    doors = [
+        *(ROOT / "kuma_core" / "builtin").rglob("*.py"),
+        *(ROOT / "plugins").glob("*/kuma_*/__init__.py"),
+    ]
     users = [
-        path for path in doors if re.search(rf"@hookimpl\ndef {hook}\(", path.read_text(encoding="utf-8"))
+        path for path in doors if re.search(rf"@hookimpl\n *def {hook}\(", path.read_text(encoding="utf-8"))
     ]
     assert users, f"{hook} is used by nobody but its documentation"
 
@@ -62,15 +78,22 @@ def test_every_hook_has_a_real_user(hook: str) -> None:
 @pytest.mark.parametrize("hook", HOOKS)
 def test_every_hook_says_what_it_returns(hook: str) -> None:
     spec = getattr(hookspecs, hook)
+    returned = inspect.signature(spec).return_annotation
+    if hook == "kuma_prepare":
+        assert returned == "None"
+        return
     assert (spec.__doc__ or "").startswith("Return ")
-    assert inspect.signature(spec).return_annotation.startswith("Iterable[")
+    assert returned == "object" if hook == "kuma_open" else returned.startswith("Iterable[")
 
 
 @pytest.mark.parametrize("hook", HOOKS)
 def test_every_example_is_a_plugin_of_that_hook_alone(hook: str) -> None:
     module = example(hook)
     implemented = {name for name in vars(module) if name in HOOKS}
-    beside = {"kuma_register_resource_types"} if hook == "kuma_register_policies" else set()
+    beside = {
+        "kuma_register_policies": {"kuma_register_resource_types"},
+        "kuma_register_servers": {"kuma_register_config"},
+    }.get(hook, set())
     assert implemented == {hook} | beside
     make_catalog([kuma_store_memory, module])
 
@@ -83,8 +106,13 @@ def clock() -> ModuleType:
 @pytest.fixture(scope="module")
 def running(clock: ModuleType) -> Any:
     """A control plane with every example at once."""
-    others = [example(hook) for hook in HOOKS if hook != "kuma_register_components"]
-    settings = {"KUMA_STORE_TYPE": "drawer", "KUMA_ACME_SHELVES": "7"}
+    EXAMPLES.update({hook: example(hook) for hook in HOOKS if hook != "kuma_register_components"})
+    others = EXAMPLES.values()
+    settings = {
+        "KUMA_STORE_TYPE": "drawer",
+        "KUMA_ACME_SHELVES": "7",
+        "KUMA_STATUS_PORT": str(free_port()),
+    }
     with running_platform([clock, *others], settings) as platform:
         yield platform
 
@@ -129,6 +157,34 @@ def test_the_example_of_policies(running: RunningPlatform) -> None:
     assert '+  "connectTimeout": "9s"' in change["diff"]
 
 
+def test_the_example_of_commands(
+    running: RunningPlatform,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    module = example("kuma_register_commands")
+    entry = Installed("shelves", "acme-shelves", "1.0", (), lambda: module)
+    monkeypatch.setattr(commands, "discover", lambda: [entry])
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    add = ("config", "control-planes", "add", "--name=test", f"--address={running.api_url}")
+    assert exit_code(build(), add) == 0
+    running.apply(dataplane("shelf", inbound("10.0.0.1:80:80", "web")))
+    count = len(running.get("/meshes/default/dataplanes").body["items"])
+    capsys.readouterr()
+    assert exit_code(build(), ["inspect", "shelves", "--mesh", "default"]) == 0
+    assert capsys.readouterr() == (f"{count} dataplanes\n", "")
+    assert exit_code(build(), ["inspect", "--help"]) == 0
+    assert "  shelves           Count the dataplanes of a mesh.\n" in capsys.readouterr().out
+
+
+def test_the_page_names_all_that_the_door_for_commands_hands_on() -> None:
+    section, _, _ = SECTIONS[HOOKS["kuma_register_commands"]].partition("**Phase 2**")
+    rows = re.findall(r"^\| (`.*?) \|", section, re.MULTILINE)
+    assert sorted(name for row in rows for name in re.findall(r"`(\w+)", row)) == sorted(door.__all__)
+
+
 def test_the_example_of_routes(running: RunningPlatform) -> None:
     running.apply(dataplane("a", inbound("10.0.0.1:80:80", "web")))
     count = len(running.get("/meshes/default/dataplanes").body["items"])
@@ -164,6 +220,69 @@ def test_the_example_of_admit(running: RunningPlatform) -> None:
     assert "still some dataplanes attached" in refused.body["causes"][0]["message"]
     assert running.delete("/meshes/barn/dataplanes/a").status == 200
     assert running.delete("/meshes/barn").status == 200
+
+
+def test_the_example_of_secrets(running: RunningPlatform) -> None:
+    kind = running.platform.core.secrets.kind_of("default", "acme-banned-shelves")
+    assert kind is not None
+    assert kind.unite is not None
+    assert kind.unite(b"a", b"b") == b"ab"
+    assert running.platform.core.secrets.kind_of("shop", "acme-banned-shelves") is None
+
+
+def test_the_example_of_open(running: RunningPlatform) -> None:
+    own_id = running.platform.instance_id
+
+    def entries() -> float:
+        return sample(running, "acme_entries", {"id": own_id})
+
+    before = entries()
+    running.apply(mesh("meadow"))
+    eventually(lambda: entries() > before)
+
+
+def test_the_example_of_prepare(running: RunningPlatform) -> None:
+    assert running.platform.core.secrets.get("default", "acme-seal").value == b"a new seal"
+
+
+def test_the_example_of_change_listeners(running: RunningPlatform) -> None:
+    seen = EXAMPLES["kuma_register_change_listeners"].SEEN
+    assert seen[0].key is None
+    running.apply(dataplane("seen", inbound("10.0.0.9:80:80", "seen")))
+    eventually(lambda: ("Dataplane", "seen") in [(c.key.type, c.key.name) for c in seen if c.key])
+    assert {change.key.type for change in seen if change.key} == {"Dataplane"}
+
+
+def test_the_example_of_metrics(running: RunningPlatform) -> None:
+    count = len(running.get("/meshes").body["items"])
+    eventually(lambda: sample(running, "acme_meshes", {}) == count)
+
+
+def test_the_example_of_servers(running: RunningPlatform) -> None:
+    port = running.platform.config.number("status.port")
+    assert running.request("GET", "/", port=port).body == "nothing is broken\n"
+
+
+def test_the_example_of_bootstrap(running: RunningPlatform) -> None:
+    running.apply(dataplane("boots", inbound("10.0.0.8:80:80", "boots")))
+    asked = {"mesh": "default", "name": "boots"}
+    answer = running.request("POST", "/bootstrap", asked, running.bootstrap)
+    assert yaml.safe_load(answer.body)["statsConfig"] == {
+        "statsTags": [{"tagName": "acme.site", "fixedValue": "site-7"}]
+    }
+
+
+def sample(running: RunningPlatform, name: str, labels: dict[str, str]) -> float:
+    """A number of ``/metrics``."""
+    text = running.request("GET", "/metrics", port=running.diagnostics).body
+    found = [
+        item.value
+        for family in text_string_to_metric_families(text)
+        for item in family.samples
+        if item.name == name and item.labels == labels
+    ]
+    assert len(found) == 1, (name, found)
+    return float(found[0])
 
 
 def test_the_example_of_components(running: RunningPlatform, clock: ModuleType) -> None:

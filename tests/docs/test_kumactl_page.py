@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -11,22 +10,13 @@ import pytest
 
 from kuma_core.kumactl.default_file import DEFAULT_TEXT
 from kuma_core.kumactl.main import build
+from kuma_core.testing.commands import every_command
 
 PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "kumactl.md").read_text()
 GLOBAL = {"--config-file", "--mesh", "--log-level", "-h", "--help"}
 
 
-def commands(command: click.Command, path: str) -> Iterator[tuple[str, click.Command]]:
-    yield path, command
-    if isinstance(command, click.Group):
-        ctx = click.Context(command)
-        for name in command.list_commands(ctx):
-            child = command.get_command(ctx, name)
-            assert child is not None
-            yield from commands(child, f"{path} {name}")
-
-
-COMMANDS = dict(commands(build(), "kumactl"))
+COMMANDS = dict(every_command(build()))
 SECTIONS = dict(re.findall(r"^#{2,3} (.+?)\n(.*?)(?=^#{2,3} |\Z)", PAGE, re.MULTILINE | re.DOTALL))
 
 

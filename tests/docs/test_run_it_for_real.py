@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from kuma_core.builtin.settings import SETTINGS
+from kuma_core.builtin.configuration.settings import SETTINGS
 from kuma_core.testing.builders import dataplane, inbound
 from kuma_core.testing.platform import PORTS
 from kuma_core.testing.ports import free_port

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import click
 
-from kuma_core.admin import archive
-from kuma_core.admin import secrets as routes
-from kuma_core.builtin.settings import SETTINGS
+from kuma_core.builtin.archive import archive, routes
+from kuma_core.builtin.configuration.settings import SETTINGS
 from kuma_core.model import ResourceKey
-from kuma_core.resources import encryption, key_file, secrets
+from kuma_core.resources import encryption, key_file
 from kuma_core.runtime.secrets_commands import secrets as group
+from kuma_core.testing.managers import secret_manager
+from kuma_store_memory.store import MemoryStore
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/reference/secrets.md").read_text()
@@ -31,7 +32,7 @@ def test_what_outlives_its_mesh() -> None:
     names = {re.findall(r"`(\S+)`", name)[0]: mesh for mesh, name in rows}
     assert len(names) == 5
     for name, mesh in names.items():
-        outlives = secrets.outlives_its_mesh(ResourceKey("Secret", "default", name))
+        outlives = secret_manager(MemoryStore()).outlives_its_mesh(ResourceKey("Secret", "default", name))
         assert outlives is (mesh == "`default`"), name
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from kuma_core.builtin.settings import SETTINGS
+from kuma_core.builtin.configuration.settings import SETTINGS
 from kuma_core.testing.waiting import eventually
 
 from ..conformance.support import Shell

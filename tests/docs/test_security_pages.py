@@ -11,14 +11,13 @@ import pytest
 import yaml
 
 import kuma_store_memory
-from kuma_core.admin import revocations as admin_revocations
-from kuma_core.admin import tokens as admin_tokens
-from kuma_core.auth import tokens
-from kuma_core.auth.keys import BITS, MAX_KEYS, SIGNING_KEY
-from kuma_core.auth.revocations import MAX_ID, MAX_REVOCATIONS, REVOCATIONS
-from kuma_core.builtin.admin_routes import admin_routes
-from kuma_core.builtin.settings import SETTINGS
-from kuma_core.ca.contract import RotatableCaProvider, WatchedCaProvider
+from kuma_core.builtin.configuration.settings import SETTINGS
+from kuma_core.builtin.rotation.contract import RotatableCaProvider
+from kuma_core.builtin.tokens import revocation_routes, token_route, tokens
+from kuma_core.builtin.tokens.contract import REVOCATIONS, SIGNING_KEY
+from kuma_core.builtin.tokens.keys import BITS, MAX_KEYS
+from kuma_core.builtin.tokens.revocations import MAX_ID, MAX_REVOCATIONS
+from kuma_core.ca.contract import WatchedCaProvider
 from kuma_core.specs.base import parse_spec
 from kuma_core.specs.mesh import MeshSpec
 from kuma_core.testing.platform import running_platform
@@ -46,14 +45,14 @@ def test_the_admin_page_names_the_public_servers_keys() -> None:
 
 
 def test_the_admin_page_tells_the_bounds() -> None:
-    for module in (admin_tokens, admin_revocations):
+    for module in (token_route, revocation_routes):
         assert f"{module.MAX_BODY_BYTES // 1024} KiB" in PAGES["admin"]
 
 
 def test_every_request_to_the_kernels_admin_routes_is_documented() -> None:
     text = "".join(path.read_text() for path in (ROOT / "docs/reference").glob("*.md"))
     with running_platform([kuma_store_memory]) as cp:
-        routes = list(admin_routes(cp.platform.context))
+        routes = cp.platform.features.admin_routes
     verbs = ("get", "post", "put", "delete")
     requests = [f"{v.upper()} {r.template}" for r in routes for v in verbs if hasattr(r.resource, f"on_{v}")]
     assert len(requests) > 6

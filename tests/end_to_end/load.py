@@ -1,9 +1,17 @@
-"""A load of requests at a steady rate that keeps count of every answer and every failure."""
+"""Loads of requests that keep count of every answer and every failure."""
 
 from __future__ import annotations
 
+import asyncio
+import socket
 import threading
 import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import BinaryIO
+
+from kuma_core.testing.ports import free_port
 
 from .support import fetch
 
@@ -69,3 +77,104 @@ class SteadyLoad:
         for thread in self._threads:
             thread.join(timeout=10)
         self._ended = time.monotonic()
+
+
+class KeptAlive:
+    """As many requests as go through, on a few connections that stay open, each with many requests under way.
+
+    ``answers`` has the good ones by who answered, ``failures`` the other status lines.
+    """
+
+    WORKERS, BATCH = 3, 20
+    REQUEST = b"GET / HTTP/1.1\r\nHost: loopback\r\n\r\n"
+
+    def __init__(self, port: int) -> None:
+        self.answers: Counter[str] = Counter()
+        self.failures: Counter[str] = Counter()
+        self._port = port
+        self._lock = threading.Lock()
+        self._stopped = threading.Event()
+        self._threads = [threading.Thread(target=self._run, daemon=True) for _ in range(self.WORKERS)]
+
+    def _run(self) -> None:
+        try:
+            with socket.create_connection(("127.0.0.1", self._port), timeout=10) as connection:
+                answers = connection.makefile("rb")
+                while not self._stopped.is_set():
+                    connection.sendall(self.REQUEST * self.BATCH)
+                    for _ in range(self.BATCH):
+                        self._note(*_answer(answers))
+        except OSError as error:
+            self._note(f"{type(error).__name__}: {error}", "")
+
+    def _note(self, status: str, body: str) -> None:
+        with self._lock:
+            (self.answers if status == "HTTP/1.1 200 OK" else self.failures)[body or status] += 1
+
+    def __enter__(self) -> KeptAlive:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stopped.set()
+        for thread in self._threads:
+            thread.join(timeout=15)
+
+
+def _answer(answers: BinaryIO) -> tuple[str, str]:
+    """The status line and the body of the next answer; raises ``OSError`` if there is none."""
+    status, length = answers.readline(), 0
+    if not status:
+        raise OSError("the connection was closed")
+    while (line := answers.readline().strip().lower()) != b"":
+        if line.startswith(b"content-length:"):
+            length = int(line.partition(b":")[2])
+    return status.decode().strip(), answers.read(length).decode()
+
+
+class _Answering(asyncio.Protocol):
+    """Answers every request on a connection with a name."""
+
+    def __init__(self, name: str, connections: set[asyncio.BaseTransport]) -> None:
+        self._answer = f"HTTP/1.1 200 OK\r\nContent-Length: {len(name)}\r\n\r\n{name}".encode()
+        self._connections = connections
+        self._read = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self._connections.add(transport)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._connections.discard(self._transport)
+
+    def data_received(self, data: bytes) -> None:
+        *requests, self._read = (self._read + data).split(b"\r\n\r\n")
+        self._transport.write(self._answer * len(requests))
+
+
+@contextmanager
+def patient_service(name: str) -> Iterator[int]:
+    """An HTTP service that answers every request with its name and keeps connections open; yields its port."""
+    loop, port = asyncio.new_event_loop(), free_port()
+    connections: set[asyncio.BaseTransport] = set()
+    made = loop.create_server(lambda: _Answering(name, connections), "127.0.0.1", port)
+    server = loop.run_until_complete(made)
+
+    async def end() -> None:
+        server.close()
+        for connection in list(connections):
+            connection.close()
+        while connections:
+            await asyncio.sleep(0.01)
+
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+    try:
+        yield port
+    finally:
+        asyncio.run_coroutine_threadsafe(end(), loop).result(timeout=10)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(timeout=5)
+        loop.close()

@@ -134,26 +134,34 @@ class Machine:
         self._folder = folder
         self._stack = stack
         self.drain_seconds = 30
+        self.kuma_dp = [str(BIN / "kuma-dp")]
 
     def service(self, name: str) -> int:
         """Run a service; returns its port."""
         return self._stack.enter_context(service(name))
 
     def sidecar(
-        self, name: str, mesh: str = "default", wait: bool = True, api_url: str = "", token_text: str = ""
+        self,
+        name: str,
+        mesh: str = "default",
+        wait: bool = True,
+        api_url: str = "",
+        token_text: str = "",
+        admin: tuple[str, int] | None = None,
     ) -> Sidecar:
         """Run kuma-dp for a Dataplane, with its token unless another is given; by default wait until its
-        Envoy is live."""
-        admin_port, log = free_port(), self._folder / f"{name}-{time.monotonic_ns()}.log"
+        Envoy is live. ``admin`` is an ``--admin-port`` and the port that is expected of it."""
+        admin_text, admin_port = admin or (str(port := free_port()), port)
+        log = self._folder / f"{name}-{time.monotonic_ns()}.log"
         api_url = api_url or self.cp.api_url
         token = token_text or dataplane_token(api_url, name, mesh)
         command = [
-            str(BIN / "kuma-dp"),
+            *self.kuma_dp,
             "run",
             f"--name={name}",
             f"--mesh={mesh}",
             f"--cp-address={api_url}",
-            f"--admin-port={admin_port}",
+            f"--admin-port={admin_text}",
         ]
         if token:
             file = self._folder / f"{mesh}-{name}-token"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -19,7 +20,7 @@ from kuma_core.testing.platform import running_platform
 from kuma_core.testing.ports import free_port
 from kuma_core.testing.waiting import eventually
 
-from .support import Load, Machine, Sidecar, fetch
+from .support import BIN, Load, Machine, Sidecar, fetch
 from .test_protocol import status
 from .test_traffic import client, instance
 
@@ -263,3 +264,89 @@ def test_scenario_68_an_unknown_operator_in_a_file_format_stays_as_it_is(machine
     orders = pair(machine, port)
     assert logged_requests(orders, port, lambda: path.read_text().splitlines()) == ["%NO_SUCH% 100% %REQ(%"]
     assert accepted(machine)
+
+
+def file_backend(path: object) -> dict:
+    return logging({"name": "f", "format": FORMAT, "file": {"path": str(path)}}, default="f")
+
+
+def test_a_file_that_cannot_be_opened_keeps_no_traffic_out_and_the_log_comes_when_it_can(machine, tmp_path):
+    port, path = free_port(), tmp_path / "missing" / "access.log"
+    machine.cp.apply(file_backend(path), traffic_log())
+    orders = pair(machine, port)
+    assert fetch(port) == "ledger-1"
+    warning = f"Warning: could not write the access log {path}: No such file or directory."
+    eventually(lambda: warning in orders.log.read_text(), what="the reason")
+    path.parent.mkdir()
+    lines = logged_requests(orders, port, lambda: path.read_text().splitlines(), 3)
+    assert all(re.fullmatch(r"orders->ledger \d+", line) for line in lines), lines
+    assert orders.log.read_text().count("Warning: could not write") == 1
+    assert accepted(machine)
+
+
+@pytest.mark.parametrize("path", ["~/access.log", "${HOME}/access.log", "/", "/dev/null/access.log"])
+def test_whatever_the_path_is_a_fresh_sidecar_serves(machine, path):
+    port = free_port()
+    machine.cp.apply(file_backend(path), traffic_log())
+    orders = pair(machine, port)
+    eventually(lambda: fetch(port) == "ledger-1")
+    eventually(lambda: "Warning: could not write the access log" in orders.log.read_text(), what="the reason")
+    assert accepted(machine)
+
+
+def test_a_file_that_is_moved_is_followed_by_a_new_one(machine, tmp_path):
+    port, path = free_port(), tmp_path / "access.log"
+    machine.cp.apply(file_backend(path), traffic_log())
+    orders = pair(machine, port)
+    eventually(lambda: len(path.read_text().splitlines()) == connections(orders))
+    path.rename(tmp_path / "access.log.1")
+    fetch(port)
+    eventually(
+        lambda: re.fullmatch(r"orders->ledger \d+\n", path.read_text()), what="a new file with one line"
+    )
+
+
+def test_a_file_gets_every_character_of_its_format(machine, tmp_path):
+    """Those that mean something in the pipe, too, as in sequences of JSON texts, and colours."""
+    port, path = free_port(), tmp_path / "100% \x1e.log"
+    text = '\x1e{"took": 1}\x1f \x1b[31m %KUMA_SOURCE_SERVICE% 100% ünïcode\n'
+    backend = {"name": "f", "format": text, "file": {"path": str(path)}}
+    machine.cp.apply(logging(backend, default="f"), traffic_log())
+    pair(machine, port)
+    expected = '\x1e{"took": 1}\x1f \x1b[31m orders 100% ünïcode\n'
+    assert eventually(lambda: path.read_text()).startswith(expected)
+    assert accepted(machine)
+
+
+@pytest.fixture
+def without_pipe(machine, monkeypatch, tmp_path):
+    """As a kuma-dp of earlier days, or one on a file system that has no named pipes."""
+    program = tmp_path / "kuma-dp-without-pipe"
+    program.write_text(
+        "from kuma_core.dataplane import access_log, kuma_dp\n"
+        "access_log.make_pipe = lambda directory: ''\n"
+        "kuma_dp.main()\n"
+    )
+    machine.kuma_dp = [sys.executable, str(program)]
+    monkeypatch.setenv("KUMA_DATAPLANE_RUNTIME_BINARY_PATH", str(BIN / "envoy"))
+
+
+def test_without_a_pipe_envoy_writes_the_file_itself(machine, tmp_path, without_pipe):
+    port, path = free_port(), tmp_path / "access.log"
+    machine.cp.apply(file_backend(path), traffic_log())
+    lines = logged_requests(pair(machine, port), port, lambda: path.read_text().splitlines())
+    assert re.fullmatch(r"orders->ledger \d+", lines[0])
+
+
+def test_without_a_pipe_the_rejection_comes_with_a_hint(machine, tmp_path, without_pipe):
+    machine.cp.apply(file_backend(tmp_path / "missing" / "access.log"), traffic_log())
+    machine.cp.apply(client("orders", outbound(f":{free_port()}", "ledger")))
+    machine.sidecar("orders")
+
+    def refused() -> dict:
+        [stream] = machine.cp.get("/meshes/default/dataplanes/orders/xds").body["proxies"][0]["streams"]
+        return stream["types"]["lds"] if stream["types"]["lds"]["rejection"] else {}
+
+    found = eventually(refused)
+    assert "unable to open file" in found["rejection"]
+    assert "restart kuma-dp in this version" in found["hint"]

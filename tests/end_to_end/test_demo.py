@@ -49,6 +49,7 @@ def test_the_demo_answers_through_two_envoys_and_ends(inside):
     for command in ("kuma-cp run", "kumactl apply -f examples/demo/mesh.yaml", "kumactl inspect dataplanes"):
         assert f"$ {command}" in result.stdout
     assert result.stdout.count("Online") == 3
+    assert "http://127.0.0.1:5673/metrics" in result.stdout, "it waited for the metrics of all three sidecars"
 
 
 def test_the_demo_runs_until_it_is_interrupted_and_leaves_no_process_behind(inside):

@@ -211,7 +211,7 @@ def test_scenario_33_and_36_the_certificate_names_the_service_and_chains_to_the_
     uris = [name["uri"] for name in certificate["subject_alt_names"]]
     assert uris == ["spiffe://default/ledger"]
     assert 88 <= int(certificate["days_until_expiration"]) <= 90
-    anchors = machine.cp.platform.context.authorities["builtin"].trust_anchors("default")
+    anchors = machine.cp.platform.core.authorities["builtin"].trust_anchors("default")
     leaf = verified(shown_by(address(ledger)[1]), anchors)
     assert f"{leaf.serial_number:x}" == certificate["serial_number"].lstrip("0")
 
@@ -247,8 +247,8 @@ def test_scenario_35_without_mtls_traffic_is_plain_again(delta):
     encrypt(machine, enabled=False)
     assert eventually(lambda: fetch(port)) == "ledger-1"
     assert eventually(lambda: fetch(address(ledger)[1])) == "ledger-1"
-    servers = machine.cp.platform.servers
-    eventually(lambda: len(servers._secrets_hub) == 0, 20, "closed SDS streams")
+    servers = machine.cp.platform.core.proxies
+    eventually(lambda: len(servers.secrets_hub) == 0, 20, "closed SDS streams")
 
 
 def test_scenario_37_identities_are_renewed_under_load_without_a_failed_request(tmp_path):
@@ -268,10 +268,10 @@ def test_scenario_37_identities_are_renewed_under_load_without_a_failed_request(
             found = [item for item in certificates(server) if item.get("cert_chain")]
             return found[0]["cert_chain"][0]["serial_number"]
 
-        seen, streams = {serial()}, set(cp.platform.servers._secrets_hub._sessions)
+        seen, streams = {serial()}, set(cp.platform.core.proxies.secrets_hub._sessions)
         with Load(port, pause=0.01) as load:
             eventually(lambda: seen.add(serial()) or len(seen) >= 3, 30, "two renewals")
-        assert set(cp.platform.servers._secrets_hub._sessions) == streams, "nobody had to connect again"
+        assert set(cp.platform.core.proxies.secrets_hub._sessions) == streams, "nobody had to connect again"
         assert load.failures == []
         assert load.answers["ledger-1"] > 50
 
@@ -340,7 +340,7 @@ def test_the_root_of_the_mesh_is_what_proxies_trust(delta):
     trusted = eventually(
         lambda: [item["ca_cert"][0] for item in certificates(sidecar) if item.get("ca_cert")]
     )
-    authorities = machine.cp.platform.context.authorities
+    authorities = machine.cp.platform.core.authorities
     (anchor,) = authorities["builtin"].trust_anchors("default")
     root = x509.load_pem_x509_certificate(anchor.encode())
     assert int(trusted[0]["serial_number"], 16) == root.serial_number

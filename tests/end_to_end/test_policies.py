@@ -174,14 +174,14 @@ def test_scenario_25_a_route_without_a_service_keeps_the_last_configuration(mach
     machine.cp.apply(route("r", (1, version("1"))))
     machine.sidecar("web")
     eventually(lambda: fetch(port))
-    store = machine.cp.platform.store
+    store = machine.cp.platform.core.store
     key = ResourceKey("TrafficRoute", "default", "r")
     broken = (
         '{"sources":[{"match":{"service":"*"}}],"destinations":[{"match":{"service":"ledger"}}],'
         '"conf":[{"weight":1,"destination":{"version":"2"}}]}'
     )
     store.update(key, broken, store.get(key).version)
-    problem = eventually(lambda: machine.cp.platform.reconciler.problem_of("default", "web"))
+    problem = eventually(lambda: machine.cp.platform.core.proxies.reconciler.problem_of("default", "web"))
     assert 'TrafficRoute "r"' in problem
     assert 'conf[0].destination: mandatory tag "service" is missing' in problem
     assert counted(port, 10) == {"ledger-1": 10}
@@ -312,7 +312,7 @@ def test_scenario_58_a_template_without_imports_leaves_only_its_own(machine):
 def test_a_policy_that_raises_for_one_proxy_is_named_in_log_insight_and_inspection(machine, capsys):
     cp = machine.cp
     cp.apply(client("web", outbound(":7100", "ledger")), client("api", outbound(":7101", "ledger")))
-    store, key = cp.platform.store, ResourceKey("TrafficRoute", "default", "broken")
+    store, key = cp.platform.core.store, ResourceKey("TrafficRoute", "default", "broken")
     cp.apply({**route("broken", (1, version("1"))), "sources": [{"match": {"service": "web"}}]})
     broken = store.get(key).document.replace('"service":"ledger","version":"1"', '"version":"1"')
     assert broken != store.get(key).document

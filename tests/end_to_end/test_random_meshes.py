@@ -17,10 +17,12 @@ from kuma_core.specs.dataplane import DataplaneSpec
 from kuma_core.testing.platform import make_catalog
 from kuma_core.testing.policies import snapshot_of
 from kuma_core.testing.ports import free_port
-from kuma_core.xds.bootstrap import BootstrapParams, bootstrap_yaml
-from kuma_core.xds.contract import CLUSTER, ENDPOINTS, LISTENER, Proxy
+from kuma_core.xds.bootstrap import BootstrapParams, ads_cluster, bootstrap_yaml
+from kuma_core.xds.contract import CLUSTER, ENDPOINTS, LISTENER
+from kuma_core.xds.proxy import Proxy
 from kuma_core.xds.server.ads import SERVER_OPTIONS, AdsService
 from kuma_core.xds.server.hub import Hub
+from kuma_core.xds.server.stream import Answer
 from kuma_core.xds.snapshot import Snapshot
 
 from .support import BIN, start
@@ -158,9 +160,11 @@ class Recorder:
 
     def sent(self, type_url: str) -> None: ...
 
-    def answered(self, type_url: str, error: str | None, version: str) -> None:
-        if error is not None:
-            self._refused.append(f"{type_url}: {error}")
+    def answered(self, type_url: str, answer: Answer) -> None:
+        if answer.error is not None:
+            self._refused.append(f"{type_url}: {answer.error}")
+
+    def up_to_date(self, type_url: str, version: str) -> None: ...
 
     def known(self) -> None: ...
 
@@ -214,7 +218,8 @@ def start_envoy(folder, stack: ExitStack, variant: str, port: int) -> None:
     params = BootstrapParams((("127.0.0.1", port),), api, "1s", "127.0.0.1", free_port(), "/dev/null")
     spec, _ = parse_spec(DataplaneSpec, {"networking": {"gateway": {"tags": {"service": "proxy"}}}})
     file = folder / "bootstrap.yaml"
-    file.write_text(bootstrap_yaml(Proxy("default", "proxy"), spec, params, 0, "", ""))
+    fragments = (ads_cluster(params),)
+    file.write_text(bootstrap_yaml(Proxy("default", "proxy"), spec, params, 0, "", "", fragments=fragments))
     command = [
         str(BIN / "envoy"),
         "-c",

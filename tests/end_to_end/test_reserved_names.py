@@ -64,7 +64,7 @@ def answered_by(port: int, name: str) -> bool:
 
 def test_services_that_a_stored_route_never_named_stay_alive(machine: Machine) -> None:
     ledger, shop = two_services(machine)
-    machine.cp.platform.store.create(ROUTE, STORED)
+    machine.cp.platform.core.store.create(ROUTE, STORED)
     web = machine.sidecar("web")
     eventually(lambda: answered_by(shop, "shop-1"))
     with pytest.raises(OSError, match=r"reset|closed"):
@@ -85,7 +85,7 @@ def test_a_proxy_that_an_older_control_plane_hit_recovers(
     eventually(lambda: answered_by(shop, "shop-1") and answered_by(ledger, "ledger-1"))
     with monkeypatch.context() as older:
         older.setattr(seal, "check_names", lambda name, live: None)
-        machine.cp.platform.store.create(ROUTE, STORED)
+        machine.cp.platform.core.store.create(ROUTE, STORED)
         eventually(lambda: "*" in web.clusters())
         move_the_shop(machine, "shop-2", "shop-1")
     machine.cp.delete("/meshes/default/traffic-routes/to-all")

@@ -18,7 +18,7 @@ import kuma_ca_builtin
 import kuma_policy_traffic
 import kuma_store_memory
 from kuma_ca_builtin.roots import Kept, Root, encode, secret_name
-from kuma_core.builtin import rotation_driver
+from kuma_core.builtin.rotation import driver as rotation_driver
 from kuma_core.resources.secrets import SecretManager
 from kuma_core.testing.authorities import root_without_key_id, verified
 from kuma_core.testing.builders import outbound
@@ -100,7 +100,7 @@ def serial(pem: str) -> int:
 
 def plant_root_of_0_3_1(cp: RunningPlatform) -> None:
     """Have the mesh begin with a root that was taken over from Kuma 0.3.1."""
-    secrets = SecretManager(cp.platform.store)
+    secrets = SecretManager(cp.platform.core.store)
     kept = Kept((Root(*root_without_key_id("default")),))
     secrets.replace(secrets.get("default", secret_name("default")), encode(kept))
 

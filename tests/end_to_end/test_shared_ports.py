@@ -102,3 +102,25 @@ def test_a_listener_of_an_older_control_plane_says_that_kuma_dp_must_be_restarte
     assert "reuse port cannot be changed during an update" in found["rejection"]
     assert "restart kuma-dp of this dataplane" in found["hint"]
     assert answers(port, 5) == {"ledger-1"}
+
+
+def test_the_admin_api_is_not_where_the_service_is_called(machine: Machine) -> None:
+    low, high = adjacent_ports()
+    machine.cp.apply(instance(machine, "ledger-1", "ledger"), client("web", outbound(f":{low}", "ledger")))
+    machine.sidecar("ledger-1")
+    refused = machine.sidecar("web", wait=False, admin=(str(low), low))
+    assert refused.process.wait(30) == 1
+    [line] = refused.log.read_text().splitlines()
+    assert line.startswith("Error: failed to generate Envoy bootstrap config: ")
+    assert f"adminPort: {low} cannot be the port of Envoy's admin API, for the proxy listens at" in line
+    web = machine.sidecar("web", admin=(f"{low}-{high}", high))
+    assert eventually(lambda: fetch(low)) == "ledger-1"
+    assert web.is_live()
+
+
+def adjacent_ports() -> tuple[int, int]:
+    """Two free ports, one behind the other."""
+    while True:
+        port = free_port()
+        if free_port() == port + 1:
+            return port, port + 1

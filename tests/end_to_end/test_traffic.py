@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from contextlib import ExitStack
 
 from kuma_core.testing.builders import dataplane, inbound, outbound
 from kuma_core.testing.ports import free_port
 from kuma_core.testing.waiting import eventually
 
+from .load import KeptAlive, patient_service
 from .support import Load, Machine, fetch
 
 
@@ -140,3 +142,38 @@ def test_addresses_may_be_ipv6(machine):
     for name in (*addresses, "web"):
         machine.sidecar(name)
     assert eventually(lambda: {fetch(port, host="::1") for _ in range(20)} == set(addresses))
+
+
+SWITCHES = 10
+
+
+def test_rule_12_5_routes_change_over_to_another_service_under_load_without_an_error(machine):
+    """Ten times over: a cluster is there before a route leads to it, and for as long as one does."""
+    port = free_port()
+    web = client("web", outbound(f":{port}", "nobody"), routed="echo")
+    with ExitStack() as stack:
+        for service in ("echo", "mirror"):
+            workload = stack.enter_context(patient_service(service))
+            machine.cp.apply(
+                dataplane(f"{service}-1", inbound(f"127.0.0.1:{free_port()}:{workload}", service))
+            )
+        machine.cp.apply(web)
+        for name in ("echo-1", "mirror-1", "web"):
+            sidecar = machine.sidecar(name)
+        eventually(lambda: fetch(port))
+        load = stack.enter_context(KeptAlive(port))
+        for number in range(SWITCHES):
+            target, other = ("mirror", "echo")[number % 2], ("mirror", "echo")[1 - number % 2]
+            seen = load.answers[target]
+            machine.cp.apply(tagged(web, routed=target))
+            eventually(lambda seen=seen, target=target: load.answers[target] > seen + 500)
+            eventually(lambda other=other: other not in sidecar.clusters(), what="the end of the old cluster")
+    assert load.failures == {}
+    assert load.answers.total() > 500 * SWITCHES
+
+
+def tagged(document: dict, **tags: str) -> dict:
+    """The same Dataplane with other tags on its inbound beside the service."""
+    first = document["networking"]["inbound"][0]
+    kept = {"service": first["tags"]["service"], **tags}
+    return {**document, "networking": {**document["networking"], "inbound": [{**first, "tags": kept}]}}

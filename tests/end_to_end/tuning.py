@@ -2,7 +2,8 @@
 
 A Dataplane asks for it with tags of its first inbound or its gateway: ``timeout`` sets the connect timeout of its
 outbound clusters, ``refused`` adds a cluster that Envoy refuses, ``failing`` makes the generator raise,
-``invalid`` makes it draft a message of wrong types, ``target`` sends its outbounds to another service.
+``invalid`` makes it draft a message of wrong types, ``target`` sends its outbounds to another service, ``routed``
+does so with HTTP listeners whose routes come over ADS.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ from kuma_core.sdk.envoy import (
     ProxyView,
     SocketAddress,
 )
-from kuma_core.xds.contract import CLUSTER, ENDPOINTS, LISTENER
+from kuma_core.testing.routed import RoutedListener, Routes, build_routed_listener, build_routes
+from kuma_core.xds.contract import CLUSTER, ENDPOINTS, LISTENER, ROUTES
 from kuma_core.xds.generators import outbound
 
 
@@ -53,6 +55,8 @@ def generate(view: ProxyView) -> Iterator[Draft]:
             yield Draft(CLUSTER, item.service, inputs, build_tuned)
         if "target" in tags:
             yield from _redirect(view, item, tags["target"])
+        if "routed" in tags:
+            yield from _route(view, item, tags["routed"])
     if "refused" in tags:
         yield Draft(CLUSTER, "refused", Named(tags["refused"]), build_refused)
     if "invalid" in tags:
@@ -66,6 +70,17 @@ def _redirect(view: ProxyView, item, target: str) -> Iterator[Draft]:
     yield Draft(CLUSTER, target, outbound.ServiceCluster(target), outbound.build_service_cluster)
     yield Draft(ENDPOINTS, target, found, outbound.build_service_endpoints)
     yield Draft(LISTENER, listener.name, listener, outbound.build_outbound_listener)
+
+
+def _route(view: ProxyView, item, target: str) -> Iterator[Draft]:
+    """The listener of the outbound stays as it is, whatever its routes lead to."""
+    name = f"outbound:{item.address.ip}:{item.address.port}"
+    found = outbound.ServiceEndpoints(target, view.endpoints({"service": target}))
+    yield Draft(CLUSTER, target, outbound.ServiceCluster(target), outbound.build_service_cluster)
+    yield Draft(ENDPOINTS, target, found, outbound.build_service_endpoints)
+    listener = RoutedListener(name, item.address.ip, item.address.port, name)
+    yield Draft(LISTENER, name, listener, build_routed_listener)
+    yield Draft(ROUTES, name, Routes(name, target), build_routes)
 
 
 def build_tuned(inputs: Tuned) -> Cluster:

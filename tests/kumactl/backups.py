@@ -69,7 +69,7 @@ def everything(cp: RunningPlatform) -> dict[str, list[tuple[ResourceKey, str]]]:
     """What stands in the store, but for what control planes keep for each other and report."""
     kinds = [kind for kind in cp.platform.catalog.kinds if kind.served or kind.name == "Secret"]
     return {
-        kind.name: [(record.key, record.document) for record in cp.platform.store.list(kind.name)]
+        kind.name: [(record.key, record.document) for record in cp.platform.core.store.list(kind.name)]
         for kind in kinds
         if kind.stored and not kind.status
     }

@@ -137,6 +137,7 @@ def test_folders_are_bounded(
 
 
 def test_7_4_what_get_prints_can_be_applied(connected: Call, server: FakeServer) -> None:
+    server.items["/meshes/default"] = {"type": "Mesh", "name": "default"}
     for name in "ab":
         server.items[f"/meshes/default/greetings/{name}"] = {
             "type": "Greeting",
@@ -306,3 +307,62 @@ def test_7_3_strict_refuses_variables_that_are_not_set(connected: Call, server: 
     assert result.code == 1
     assert 'standard input, line 3: variable "gone" is not set; set it with -v gone=VALUE' in result.err
     assert len(server.written()) == 1
+
+
+def test_7_3_a_variable_that_is_not_set_is_told(connected: Call, server: FakeServer) -> None:
+    result = connected(
+        "apply", "--quiet", stdin="type: Mesh\nname: m\nweight: {{weight}}\nformat: '{{format}}'\n"
+    )
+    assert (result.code, result.out) == (0, "")
+    assert [line.split(" is not set")[0] for line in result.err.splitlines()] == [
+        'Warning: standard input, line 3: variable "weight"',
+        'Warning: standard input, line 4: variable "format"',
+    ]
+    assert server.items["/meshes/m"] == {"type": "Mesh", "name": "m", "weight": None, "format": ""}
+
+
+EVIL = "type: Mesh\nname: evil"
+ADDED = [
+    ("type: Mesh\nname: {{x}}\n", f"m\n---\n{EVIL}"),
+    ("type: Mesh\nname: {{x}}\n", f"m\r---\r{EVIL}"),
+    ("type: Mesh\nname: {{x}}\n", f"m\n...\n---\n{EVIL}"),
+    ("type: Mesh\nname: m\n{{x}}", "--- {type: Mesh, name: evil}"),
+    ("type: Mesh\nname: m\nmtls:\n{{x}}\n", f"  enabled: true\n---\n{EVIL}"),
+    ('{"type": "Mesh", "name": "{{x}}"}', 'm"}{"type": "Mesh", "name": "evil'),
+    ('{"type": "Mesh", "name": "{{x}}"}', 'm"}\n---\n{"type": "Mesh", "name": "evil'),
+    ("items:\n- type: Mesh\n  name: {{x}}\n", "m\n- type: Mesh\n  name: evil"),
+    ("items: [{type: Mesh, name: {{x}}}]", "m}, {type: Mesh, name: evil"),
+]
+
+
+@pytest.mark.parametrize(("text", "value"), ADDED)
+def test_7_3_a_variable_adds_no_document(connected: Call, server: FakeServer, text: str, value: str) -> None:
+    result = connected("apply", "-v", "y=1", "-v", f"x={value}".replace("=", "=", 1), stdin=text)
+    assert (result.code, result.out, server.requests) == (1, "", [])
+    assert 'Error: standard input: with the value of "x" there are more documents' in result.err
+
+
+@pytest.mark.parametrize(
+    ("text", "values", "names"),
+    [
+        ("type: Mesh\nname: {{x}}\n---\ntype: Mesh\nname: {{y}}\n", ("a", "b"), ["a", "b"]),
+        ("{{x}}", ("{type: Mesh, name: whole}", ""), ["whole"]),
+        ("type: Mesh\nname: a\nlines: |\n  {{x}}\n", ("--- no mark\n  ...", ""), ["a"]),
+        ("type: Mesh\nname: a\n{{x}}\n", ("mtls:\n  enabled: true", ""), ["a"]),
+        ("type: Mesh\nname: a\n{{#x}}\n---\ntype: Mesh\nname: b\n{{/x}}\n", ("yes", ""), ["a", "b"]),
+        ('{"type": "Mesh", "name": "a", "f": "{{x}}"}', ("} {", ""), ["a"]),
+        (
+            '{"type": "Mesh", "name": "{{x}}"}\n{"type": "Mesh", "name": "b", "w": {{y}}}',
+            ("a", "1"),
+            ["a", "b"],
+        ),
+        ("# {{x}}\ntype: Mesh\nname: a\n", ("x", ""), ["a"]),
+    ],
+)
+def test_7_3_what_values_may_do(
+    connected: Call, server: FakeServer, text: str, values: tuple[str, str], names: list[str]
+) -> None:
+    x, y = values
+    result = connected("apply", "-v", f"x={x}", "-v", f"y={y}", stdin=text)
+    assert (result.code, result.err) == (0, "")
+    assert result.out.split('"')[1::2] == names

@@ -12,7 +12,8 @@ import yaml
 
 import kuma_store_memory
 from kuma_ca_builtin.root import new_root
-from kuma_core.auth.tokens import TokenVerifier
+from kuma_core.builtin.tokens.revocations import Revocations
+from kuma_core.builtin.tokens.tokens import TokenVerifier
 from kuma_core.errors import KumaError
 from kuma_core.kumactl import export as export_module
 from kuma_core.kumactl.kinds import Kind
@@ -177,7 +178,7 @@ def test_from_standard_input(places: Places) -> None:
 
 
 def verifier(cp: RunningPlatform) -> TokenVerifier:
-    return TokenVerifier(cp.platform.context.signing_keys, cp.platform.context.revocations)
+    return TokenVerifier(cp.offer("builtin.tokens"), Revocations(cp.platform.core.secrets))
 
 
 def test_a_mesh_that_was_moved_keeps_its_trust_and_its_tokens(kumactl: Call, home: Path) -> None:
@@ -212,9 +213,7 @@ def test_a_mesh_that_was_moved_keeps_its_trust_and_its_tokens(kumactl: Call, hom
             assert new.trusted == old.trusted
             verifier(new).authenticate("shop", "web-1", token)
             for authority, name in (("builtin", "shop"), ("builtin", "default"), ("provided", "cellar")):
-                anchors = [
-                    cp.platform.context.authorities[authority].trust_anchors(name) for cp in (old, new)
-                ]
+                anchors = [cp.platform.core.authorities[authority].trust_anchors(name) for cp in (old, new)]
                 assert anchors[0] == anchors[1] != ()
             again = places.at(new, "export", "-o", str(places.file))
             assert again.code == 0

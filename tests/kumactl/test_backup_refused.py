@@ -170,7 +170,7 @@ def test_many_secrets_go_over_https_with_a_client_certificate(
     credentials = f"  credentials: {{adminApi: {{{pair}}}}}\n"
     with open_to_others(certificates, tmp_path) as cp:
         places = Places(kumactl, home, cp, cp)
-        secrets = cp.platform.context.secrets
+        secrets = cp.platform.core.secrets
         for number in range(2000):
             secrets.create("shop", f"s{number:04}", os.urandom(2500))
         configure(home, cp.api_url, credentials)

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from kuma_core.http_client import HttpFailure, Rules, exchange
 from kuma_core.kumactl.client import ApiError, Client, Unreachable, item_path
-from kuma_core.kumactl.http import HttpFailure, exchange
 
 from .conftest import Call, FakeServer, configure
 
@@ -52,7 +52,7 @@ def test_7_2_the_base_path_is_kept_and_json_is_asked_for(server: FakeServer) -> 
     server.reply("GET", "/base/kinds", 200, "{}")
     Client(server.url + "/base/", print).get("/kinds")
     (method, path, headers, _) = server.requests[0]
-    assert (method, path, headers["Accept"]) == ("GET", "/base/kinds", "application/json")
+    assert (method, path, headers["Accept"]) == ("GET", "/base/kinds", "application/json,*/*")
 
 
 def test_9_an_api_error_has_title_details_and_a_line_for_each_cause(
@@ -211,7 +211,7 @@ def test_7_2_headers_that_drip_are_given_up() -> None:
         thread.start()
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         with pytest.raises(HttpFailure, match=r"no answer within 0\.3 s"):
-            exchange("GET", url, {}, None, 0.3, 1000)
+            exchange("GET", url, {}, None, Rules(0.3, 1000))
         ended.set()
         thread.join()
 
@@ -235,9 +235,9 @@ def test_servers_that_do_not_speak_http(answer: bytes, words: str) -> None:
 
 def test_an_answer_without_end_is_refused(server: FakeServer) -> None:
     server.reply("GET", "/x", 200, "y" * 1001)
-    assert len(exchange("GET", server.url + "/x", {}, None, 5, 1001).body) == 1001
+    assert len(exchange("GET", server.url + "/x", {}, None, Rules(5, 1001)).body) == 1001
     with pytest.raises(HttpFailure, match="larger than 1000 bytes"):
-        exchange("GET", server.url + "/x", {}, None, 5, 1000)
+        exchange("GET", server.url + "/x", {}, None, Rules(5, 1000))
 
 
 def test_7_2_no_proxy_for_loopback_addresses(

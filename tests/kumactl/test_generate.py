@@ -1,4 +1,4 @@
-"""``generate tls-certificate``, ``install`` and ``completion`` (command line, 7.7, 8.1)."""
+"""``generate tls-certificate`` and ``completion`` (command line, 1 and 7.7)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import sys
 import threading
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from importlib.metadata import EntryPoint
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -20,7 +19,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from kuma_core.kumactl import install, tls_pair
+from kuma_core.kumactl import tls_pair
 
 from .conftest import Call
 
@@ -175,32 +174,6 @@ def test_7_7_without_the_library_there_is_one_sentence(
     result = kumactl(*TLS, "--type", "client", *places[2])
     assert result.err == (
         "Error: this command needs the library cryptography; run `pip install 'kuma-core[tls]'`\n"
-    )
-
-
-def test_8_1_the_schema_of_an_installed_store(kumactl: Call, monkeypatch: pytest.MonkeyPatch) -> None:
-    point = EntryPoint("shelf", "tests.kumactl.test_generate:sql_of_a_store", install.SCHEMAS)
-    broken = EntryPoint("torn", "tests.nowhere:sql", install.SCHEMAS)
-    found = {"shelf": [point], "torn": [broken]}
-    monkeypatch.setattr(install, "entry_points", lambda group, name: found.get(name, []))
-    assert kumactl("install", "database-schema", "--target", "shelf").out == "CREATE TABLE shelf ();"
-    assert kumactl("install", "database-schema", "--target", "torn").err == (
-        "Error: the schema of tests.nowhere:sql cannot be loaded: No module named 'tests.nowhere'\n"
-    )
-
-
-def sql_of_a_store() -> str:
-    return "CREATE TABLE shelf ();"
-
-
-def test_8_1_the_schema(kumactl: Call) -> None:
-    result = kumactl("install", "database-schema")
-    assert (result.code, result.err, result.out.endswith("\n")) == (0, "", False)
-    assert "CREATE TABLE IF NOT EXISTS resources" in result.out
-    assert result.out == kumactl("install", "database-schema", "--target=postgres").out
-    assert (
-        kumactl("install", "database-schema", "--target", "mysql").err
-        == "Error: unknown target type: mysql\n"
     )
 
 

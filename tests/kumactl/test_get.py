@@ -73,6 +73,19 @@ def test_7_4_the_header_is_printed_without_rows(connected: Call) -> None:
 
 
 @pytest.mark.usefixtures("filled")
+@pytest.mark.parametrize("argv", [("get", "dataplanes"), ("get", "healthchecks"), ("inspect", "dataplanes")])
+@pytest.mark.parametrize("output", ["table", "yaml", "json"])
+def test_nothing_is_listed_of_a_mesh_that_is_not_there(
+    connected: Call, server: FakeServer, argv: tuple[str, ...], output: str
+) -> None:
+    result = connected(*argv, "--mesh", "nope", "-o", output)
+    assert (result.code, result.out) == (1, "")
+    assert result.err == 'Error: there is no Mesh with name "nope"; `kumactl get meshes` lists them\n'
+    server.reply("GET", "/meshes/nope", 500, "boom")
+    assert connected(*argv, "--mesh", "nope").err == "Error: failed to look for the mesh: (500): boom\n"
+
+
+@pytest.mark.usefixtures("filled")
 @pytest.mark.parametrize(
     "argv",
     [
@@ -104,6 +117,7 @@ def test_stance_13_a_kind_has_many_names(connected: Call, word: str) -> None:
     ("one", "two"), [("traffic-permissions", "trafficpermissions"), ("health-checks", "healthchecks")]
 )
 def test_stance_13_double_spellings(connected: Call, server: FakeServer, one: str, two: str) -> None:
+    server.items[f"/meshes/default/{one}/a"] = {"mesh": "default", "name": "a"}
     assert (connected("get", one).code, connected("get", two).code) == (0, 0)
     asked = [path for _, path, _, _ in server.requests if path != "/kinds"]
     assert asked == [f"/meshes/default/{one}"] * 2
@@ -320,10 +334,30 @@ def test_7_5_tags_are_sent_as_key_colon_value(connected: Call, server: FakeServe
     assert server.requests[-1][1] == "/meshes/m/dataplanes+insights"
 
 
-@pytest.mark.parametrize("words", [("inspect",), ("inspect", "nonsense")])
-def test_1_a_group_alone_or_with_an_unknown_word_prints_its_help(
-    kumactl: Call, words: tuple[str, ...]
-) -> None:
-    result = kumactl(*words)
+def test_1_a_group_alone_prints_its_help(kumactl: Call) -> None:
+    result = kumactl("inspect")
     assert (result.code, result.err) == (0, "")
     assert result.out.startswith("Usage: kumactl inspect")
+
+
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        (("inspect", "meshes"), ""),
+        (("generate", "dataplane-tokens"), "dataplane-token"),
+        (("revoke", "dataplane-tokens", "--id=a"), "dataplane-token"),
+        (("config", "control-planes", "lst"), "list"),
+        (("manage", "ca", "builtn"), "builtin"),
+        (("manage", "ca", "builtin", "rotat"), "rotate"),
+        (("manage", "ca", "provided", "certificates", "ad"), "add"),
+        (("install", "database-shema"), "database-schema"),
+        (("completion", "bsh"), "bash"),
+    ],
+)
+def test_a_mistyped_sub_command_is_an_error_and_prints_nothing(
+    kumactl: Call, words: tuple[str, ...], meant: str
+) -> None:
+    result = kumactl(*words)
+    assert (result.code, result.out) == (1, "")
+    assert result.err.startswith('Error: unknown command "')
+    assert (f"\n\nDid you mean this?\n\t{meant}\n" if meant else "Run 'kumactl inspect --help'") in result.err

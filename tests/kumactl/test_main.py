@@ -7,7 +7,6 @@ import os
 import statistics
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -16,6 +15,7 @@ import pytest
 from kuma_core import __version__
 from kuma_core.commandline import Group
 from kuma_core.kumactl.main import COMMANDS, build
+from kuma_core.testing.commands import every_command
 
 from .conftest import Call, FakeServer
 
@@ -96,18 +96,10 @@ def test_1_a_flag_may_have_a_value(kumactl: Call, argv: tuple[str, ...], detaile
     assert wrong.err.startswith('Error: invalid value "maybe" for --detailed: use true or false\nUsage: ')
 
 
-def commands(command: click.Command, ctx: click.Context) -> Iterator[click.Command]:
-    yield command
-    if isinstance(command, click.Group):
-        for name in command.list_commands(ctx):
-            child = command.get_command(ctx, name)
-            assert child is not None
-            yield from commands(child, ctx)
-
-
 def test_every_command_takes_the_global_flags_once_and_explains_itself() -> None:
-    root = build()
-    for command in commands(root, click.Context(root)):
+    found = dict(every_command(build()))
+    assert "kumactl manage ca builtin rotate" in found, "those of plugins too"
+    for command in found.values():
         if command.name == "help":
             continue
         names = [p.name for p in command.params]

@@ -223,7 +223,10 @@ def test_7_6_delete(at: Call) -> None:
         assert (gone.code, f'there is no {kind} with name "{name}"' in gone.err) == (1, True)
         assert at("get", word, name, "--mesh", "payments").code == 1
     assert at("delete", "mesh", "payments").out == 'deleted Mesh "payments"\n'
-    assert at("get", "traffic-logs", "--mesh", "payments").out == "MESH   NAME\n"
+    assert at("get", "traffic-logs").out == "MESH   NAME\n"
+    gone = at("get", "traffic-logs", "--mesh", "payments")
+    assert (gone.code, gone.out) == (1, "")
+    assert gone.err.startswith('Error: there is no Mesh with name "payments"')
     assert "DataplaneOverview is read-only" in at("delete", "dataplane-overview", "x").err
 
 

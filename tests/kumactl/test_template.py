@@ -60,3 +60,15 @@ def test_strict_names_the_line(tag: str) -> None:
 def test_partials_are_refused() -> None:
     with pytest.raises(TemplateError, match=r'^f\.yaml, line 2: partials such as "{{> other}}"'):
         rendered("x\n{{> other}}\n")
+
+
+def test_a_variable_that_is_not_set_is_told_once_by_name_and_line() -> None:
+    told: list[str] = []
+    text = "a: {{a}}\nb: {{gone}}\nc: '{{{gone}}}'\nd: {{&empty}}\n"
+    text += "{{#asked}}{{inside}}{{/asked}}{{^asked}}{{b}}{{/asked}}"
+    assert render(text, {"a": "1", "empty": ""}, "f.yaml", False, told.append) == "a: 1\nb: \nc: ''\nd: \n"
+    assert told == [
+        f'f.yaml, line {line}: variable "{name}" is not set, so that nothing stands there; '
+        f"set it with -v {name}=VALUE, or have --strict refuse it"
+        for name, line in (("gone", 2), ("b", 5))
+    ]

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kuma_core.mesh.context import MeshContext, build_context
-from kuma_core.mesh.topology import EMPTY, Endpoint, endpoint_set, endpoints_of
+from kuma_core.mesh.contract import Endpoint
+from kuma_core.mesh.topology import EMPTY, endpoint_set, endpoints_of
 from kuma_core.specs.base import parse_spec
 from kuma_core.specs.dataplane import DataplaneSpec
 from kuma_core.specs.mesh import MeshSpec

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from kuma_core.builtin.settings import SETTINGS
+from kuma_core.builtin.configuration.settings import SETTINGS
 
 from .units import ROOT
 
@@ -118,10 +118,30 @@ def test_extras_and_ports_exist() -> None:
     named = set(re.findall(r"\[(\w+)\]\"", " ".join(STAGES["build"].all("RUN"))))
     assert named == {"cp", "dp"}
     assert named <= set(setup["options.extras_require"])
+    for plugin in (ROOT / "plugins").glob("*/setup.cfg"):
+        setup = configparser.ConfigParser()
+        setup.read(plugin)
+        assert "cp" in setup["options.extras_require"], f"{plugin}: the image takes every wheel with [cp]"
     ports = {setting.default for setting in SETTINGS if setting.path.lower().endswith("port")}
     (exposed,) = STAGES["control-plane"].all("EXPOSE")
     assert {int(port) for port in exposed.split()} <= ports
     assert "5679" not in exposed, "the admin server is on loopback"
+
+
+def test_every_wheel_of_the_control_plane_is_installed_with_its_extra(tmp_path: Path) -> None:
+    """The shell of the line is run, with a pip that notes what it is asked for."""
+    (line,) = (line for line in STAGES["build"].all("RUN") if "/opt/kuma-cp" in line)
+    names = ["kuma_core", *(path.parent.name for path in (ROOT / "plugins").glob("*/setup.cfg"))]
+    wheels = sorted(f"dist/{name if name == 'kuma_core' else 'kuma_' + name}-0.1.0-py3.whl" for name in names)
+    (tmp_path / "dist").mkdir()
+    for wheel in wheels:
+        (tmp_path / wheel).touch()
+    _, _, loop = line.partition(" && ")
+    script = loop.replace("/opt/kuma-cp/bin/pip", "echo")
+    done = subprocess.run(
+        ["sh", "-ec", script], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True
+    )
+    assert sorted(done.stdout.split()[2:]) == [f"{wheel}[cp]" for wheel in wheels]
 
 
 def test_it_holds_no_secret() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 import kuma_store_postgres
-from kuma_core.builtin.autoconfiguration import autoconfigured
+from kuma_core.builtin.configuration.autoconfiguration import autoconfigured
 from kuma_core.config import Config, build_config
 from kuma_core.dataplane.settings import check, resolve
 from kuma_core.documents import load_documents

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import configparser
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -20,6 +19,7 @@ from kuma_core.durations import SECOND, parse_duration
 from kuma_core.runtime.kuma_cp import root as kuma_cp
 from kuma_core.testing.platform import make_catalog
 
+from .. import needs
 from .units import FOLDER, ROOT, UNITS, Unit, environment_file
 
 PROGRAMS = {"kuma-cp": kuma_cp, "kuma-dp": kuma_dp}
@@ -136,8 +136,7 @@ def test_credentials_are_used_for_what_stays_the_same_only() -> None:
 
 def _analyze(unit: str, folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     """Run ``systemd-analyze`` on the unit as it would be if its programs were installed here."""
-    if not shutil.which("systemd-analyze"):
-        pytest.skip("systemd-analyze is not here: install systemd")
+    needs.program("systemd-analyze", "systemd")
     text = Unit(unit).text.replace("/opt/kuma/bin", str(Path(sys.executable).parent))
     (folder / unit).write_text(text)
     command = ["systemd-analyze", *words, str(folder / unit)]
@@ -155,12 +154,10 @@ def test_systemd_itself_finds_nothing(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", UNITS)
 def test_systemd_itself_calls_them_little_exposed(name: str, tmp_path: Path) -> None:
-    if shutil.which("systemd-analyze"):
-        words = subprocess.run(
-            ["systemd-analyze", "--help"], capture_output=True, text=True, check=True
-        ).stdout
-        if "--offline" not in words:
-            pytest.skip("this systemd-analyze judges no files: systemd 250 or newer does")
+    needs.program("systemd-analyze", "systemd")
+    words = subprocess.run(["systemd-analyze", "--help"], capture_output=True, text=True, check=True).stdout
+    if "--offline" not in words:
+        pytest.skip("this systemd-analyze judges no files: systemd 250 or newer does")
     done = _analyze(name, tmp_path, "security", "--no-pager", "--offline=true", f"--threshold={MOST_EXPOSED}")
     assert done.returncode == 0, done.stdout
     assert "Overall exposure level" in done.stdout

@@ -3,19 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from types import ModuleType
+from functools import partial
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
 
-from kuma_core import builtin
+from kuma_core.builtin import FEATURES
 from kuma_core.errors import PluginError
 from kuma_core.plugin.catalog import Catalog, build_catalog
+from kuma_core.plugin.features import Collector, Features
 from kuma_core.plugin.hookspecs import hookimpl
 from kuma_core.plugin.loader import Plugin, State
 from kuma_core.sdk import TEXT, ResourceType, Setting, Spec
 
-CONTEXT: Any = object()
+PHASE_2 = (
+    "routes",
+    "admin_routes",
+    "authenticators",
+    "change_listeners",
+    "components",
+    "metrics",
+    "servers",
+    "bootstrap",
+)
+
+CONTEXT: Any = SimpleNamespace(config=SimpleNamespace(settings=[]))
 
 
 def module(**functions: Callable[..., Any]) -> ModuleType:
@@ -28,7 +41,7 @@ def module(**functions: Callable[..., Any]) -> ModuleType:
 
 def bringing(hook: str, *values: Any) -> ModuleType:
     """A plugin module that returns the values from one hook."""
-    if hook in ("routes", "components"):
+    if hook in PHASE_2:
         return module(**{f"kuma_register_{hook}": lambda context: values})
     return module(**{f"kuma_register_{hook}": lambda: values})
 
@@ -38,12 +51,25 @@ def plugin(name: str, what: object) -> Plugin:
 
 
 def catalog(**plugins: object) -> Catalog:
-    return build_catalog(builtin, [plugin(name, what) for name, what in plugins.items()])
+    return build_catalog(FEATURES, [plugin(name, what) for name, what in plugins.items()])
+
+
+def opened(**plugins: object) -> Features:
+    """What these plugins bring in phase 2, without the kernel's own features."""
+    made = build_catalog({}, [plugin(name, what) for name, what in plugins.items()])
+
+    def context(name: str) -> Any:
+        ask = partial(collector.opening.ask, name)
+        return SimpleNamespace(**vars(CONTEXT), plugin=name, ask=ask)
+
+    collector = Collector(made.manager, {}, context)
+    return collector.open()
 
 
 def refusal(**plugins: object) -> PluginError:
-    with pytest.raises(PluginError) as caught:
-        catalog(**plugins).routes(CONTEXT)
+    with pytest.raises(PluginError) as caught:  # noqa: PT012 - whichever phase refuses them
+        catalog(**plugins)
+        opened(**plugins)
     return caught.value
 
 

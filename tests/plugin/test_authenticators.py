@@ -150,7 +150,7 @@ def test_a_confirmation_that_fails_ends_nothing(cp: RunningPlatform, words: Word
         words.good["y"] = None
         words.forget("y")
         assert asked.wait(10)
-        assert len(cp.platform.servers._guard) == 1
+        assert len(cp.platform.core.proxies._guard) == 1
 
 
 def test_one_that_takes_nothing_back_needs_no_watch() -> None:
@@ -159,7 +159,7 @@ def test_one_that_takes_nothing_back_needs_no_watch() -> None:
         with stream(cp, SOTW) as opened:
             ask_sotw(opened)
             assert opened.receive()
-            eventually(lambda: len(cp.platform.servers._guard) == 1)
+            eventually(lambda: len(cp.platform.core.proxies._guard) == 1)
 
 
 def refused(*plugins: ModuleType, settings: dict[str, str] = NO_TOKENS) -> str:
@@ -172,7 +172,7 @@ def test_proxies_prove_who_they_are_in_one_way() -> None:
     text = refused(bringing(Once()), settings={})
     for part in (
         '"word" of plugin "acme"',
-        '"dataplane-token" of plugin "builtin"',
+        '"dataplane-token" of plugin "builtin.tokens"',
         "adminServer.apis.dataplaneToken.enabled: false",
         "--plugins no:",
     ):

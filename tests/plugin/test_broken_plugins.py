@@ -7,12 +7,11 @@ from typing import Any
 
 import pytest
 
-from kuma_core import builtin
 from kuma_core.errors import PluginError
 from kuma_core.plugin.hookspecs import hookimpl
 from kuma_core.sdk import StoreFactory
 
-from .support import CONTEXT, bringing, catalog, module, open_nothing, refusal
+from .support import bringing, module, open_nothing, opened, refusal
 
 
 def bad(what: str) -> ModuleType:
@@ -77,13 +76,12 @@ def test_a_value_of_the_wrong_type(hook: str) -> None:
 
 
 @pytest.mark.parametrize("missing", ["name", "leader_only", "run"])
-def test_a_component_that_lacks_something(missing: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(builtin, "kuma_register_components", hookimpl(lambda context: []))
+def test_a_component_that_lacks_something(missing: str) -> None:
     parts = {"name": "clock", "leader_only": False, "run": lambda stop: None}
     del parts[missing]
-    made = catalog(acme=bringing("components", type("Clock", (), parts)()))
+    brought = bringing("components", type("Clock", (), parts)())
     with pytest.raises(PluginError, match=r'plugin "acme".*lacks a name, leader_only or run'):
-        made.components(CONTEXT)
+        opened(acme=brought)
 
 
 @pytest.mark.parametrize("hook", ["stores", "config", "generators", "resource_types"])
@@ -115,9 +113,7 @@ def test_a_hook_that_returns_nothing() -> None:
     )
 
 
-def test_a_hook_of_phase_2_that_raises(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(builtin, "kuma_register_routes", hookimpl(lambda context: []))
-
+def test_a_hook_of_phase_2_that_raises() -> None:
     def explode(context: object) -> Any:
         raise LookupError("no such shelf")
 

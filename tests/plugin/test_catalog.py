@@ -8,14 +8,13 @@ from typing import Any
 
 import pytest
 
-from kuma_core import builtin
+from kuma_core.builtin import FEATURES
 from kuma_core.errors import ConfigError, PluginError
 from kuma_core.plugin.catalog import build_catalog
-from kuma_core.plugin.hookspecs import hookimpl
 from kuma_core.plugin.loader import Plugin, State
-from kuma_core.sdk import Generator, ResourceType, Route, StoreFactory
+from kuma_core.sdk import Generator, ResourceType, Route, Spec, StoreFactory
 
-from .support import CONTEXT, Part, bringing, catalog, generate, kind, module, open_nothing, refusal, setting
+from .support import Part, bringing, catalog, generate, kind, module, open_nothing, opened, refusal, setting
 
 # -- what is taken
 
@@ -28,7 +27,7 @@ def test_values_are_frozen_and_remember_their_plugins() -> None:
     )
     assert made.kinds["Card"].path == "cards"
     assert made.kinds.owner("Card") == "cards"
-    assert made.kinds.owner("Mesh") == "builtin"
+    assert made.kinds.owner("Mesh") == "builtin.mesh"
     assert made.store("shelf").name == "shelf"
     names = [item.name for item in made.generators]
     assert names.index("inbound") < names.index("paint") < names.index("outbound")
@@ -66,7 +65,7 @@ def test_the_order_of_plugins_changes_nothing() -> None:
 
 def test_plugins_that_are_not_loaded_are_not_asked() -> None:
     blocked = Plugin("cards", "acme-cards", "2.0", State.BLOCKED)
-    assert "Card" not in build_catalog(builtin, [blocked]).kinds
+    assert "Card" not in build_catalog(FEATURES, [blocked]).kinds
 
 
 def test_each_hook_is_called_once() -> None:
@@ -103,6 +102,24 @@ def test_kinds_that_clash(one: ResourceType, two: ResourceType, what: str) -> No
     assert f"both bring the kind {what}; start without it: --plugins no:" in str(error)
 
 
+class CardSpec(Spec):
+    """Two fields that cannot be kept, one of them below another."""
+
+    colours: set[str] = set()
+    pages: dict[str, tuple[bytes, ...]] = {}
+
+
+def test_a_kind_whose_fields_cannot_be_kept_is_refused_with_their_names() -> None:
+    error = refusal(a=bringing("resource_types", ResourceType("Card", "cards", CardSpec, "card")))
+    assert str(error) == (
+        'plugin "a": resources of the kind "Card" could not be kept as written: '
+        "colours: the type set[str] is not supported; use tuple[X, ...]; "
+        "pages: the type bytes is not supported; use str, with a text in base64. "
+        "Repair it, or start without it: --plugins no:a"
+    )
+    assert (error.plugin, error.hook) == ("a", "kuma_register_resource_types")
+
+
 CLASHES: list[tuple[str, Any, Any, str]] = [
     ("stores", StoreFactory("shelf", open_nothing), StoreFactory("shelf", open_nothing), 'store "shelf"'),
     ("generators", Generator("paint", 1, generate), Generator("paint", 2, generate), 'generator "paint"'),
@@ -116,8 +133,7 @@ CLASHES: list[tuple[str, Any, Any, str]] = [
 
 
 @pytest.mark.parametrize(("hook", "one", "two", "what"), CLASHES, ids=[clash[3] for clash in CLASHES])
-def test_values_that_clash(hook: str, one: Any, two: Any, what: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(builtin, "kuma_register_routes", hookimpl(lambda context: []))
+def test_values_that_clash(hook: str, one: Any, two: Any, what: str) -> None:
     error = refusal(a=bringing(hook, one), b=bringing(hook, two))
     assert str(error).startswith('plugins "a" and "b" both bring the ')
     assert what in str(error)
@@ -127,11 +143,9 @@ def test_values_that_clash(hook: str, one: Any, two: Any, what: str, monkeypatch
     assert str(twice).endswith("twice; start without it: --plugins no:a")
 
 
-def test_components_of_one_name_clash(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(builtin, "kuma_register_components", hookimpl(lambda context: []))
-    made = catalog(a=bringing("components", Part("clock")), b=bringing("components", Part("clock")))
+def test_components_of_one_name_clash() -> None:
     with pytest.raises(PluginError, match='plugins "a" and "b" both bring the component "clock"'):
-        made.components(CONTEXT)
+        opened(a=bringing("components", Part("clock")), b=bringing("components", Part("clock")))
 
 
 def test_against_the_kernel_it_is_the_plugin_that_is_left_out() -> None:
@@ -183,6 +197,6 @@ def test_a_store_that_is_not_there() -> None:
     with pytest.raises(ConfigError) as caught:
         made.store("postgres")
     assert str(caught.value) == (
-        'store.type is "postgres", and no loaded plugin brings that store. Install kuma-store-postgres, '
+        'store.type is "postgres", and no loaded plugin brings that store. Install kuma-store-postgres[cp], '
         "or choose one that is loaded: drawer, shelf"
     )

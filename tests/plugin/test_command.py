@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from kuma_core import __version__
-from kuma_core.builtin.settings import SETTINGS
+from kuma_core.builtin.configuration.settings import SETTINGS
 from kuma_core.testing.ports import free_port
 from kuma_core.testing.waiting import eventually
 
@@ -208,7 +208,7 @@ def test_a_route_that_is_there_already_stops_the_start(site: Site) -> None:
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     (said,) = (line for line in done.stderr.splitlines() if line.startswith("Error: "))
-    assert '"builtin" and "wrong" both bring the route "meshes/{}/dataplanes"' in said
+    assert '"builtin.mesh" and "wrong" both bring the route "meshes/{}/dataplanes"' in said
 
 
 def test_the_kernel_alone_refuses_for_want_of_a_store(site: Site) -> None:
@@ -219,7 +219,7 @@ def test_the_kernel_alone_refuses_for_want_of_a_store(site: Site) -> None:
 def test_store_type_names_a_store_that_is_not_there(site: Site) -> None:
     said = sentence(site.run("run", "--plugins", "store_memory", KUMA_STORE_TYPE="postgres"))
     assert said.startswith('store.type is "postgres", and no loaded plugin brings that store. ')
-    assert said.endswith("Install kuma-store-postgres, or choose one that is loaded: memory")
+    assert said.endswith("Install kuma-store-postgres[cp], or choose one that is loaded: memory")
     unknown = sentence(site.run("run", "--plugins", "store_memory", KUMA_STORE_TYPE="punchcards"))
     assert "Store validation failed: Type should be either postgres, kubernetes or memory" in unknown
 
@@ -263,7 +263,11 @@ def installed_hello(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Sit
 def test_a_distribution_that_pip_installed_serves_its_kind(installed_hello: Site) -> None:
     """The whole way of a third party: pip install, kuma-cp run, PUT."""
     row = installed_hello.plugins()["hello"]
-    assert (row["distribution"], row["state"], row["provides"]) == ("kuma-hello", "loaded", ["kind Greeting"])
+    assert (row["distribution"], row["state"], row["provides"]) == (
+        "kuma-hello",
+        "loaded",
+        ["a feature", "command kumactl greet", "config", "kind Greeting"],
+    )
     ports = free_ports()
     words = ["run", "--plugins", "hello,store_memory"]
     process = subprocess.Popen(
@@ -273,17 +277,18 @@ def test_a_distribution_that_pip_installed_serves_its_kind(installed_hello: Site
         stderr=subprocess.DEVNULL,
     )
     try:
-        url = f"http://127.0.0.1:{ports['KUMA_API_SERVER_PORT']}/meshes/default/greetings/morning"
+        mesh = f"http://127.0.0.1:{ports['KUMA_API_SERVER_PORT']}/meshes/default"
+        url = f"{mesh}/greetings/morning"
         document = {"type": "Greeting", "mesh": "default", "name": "morning", "text": "Good morning"}
         put = urllib.request.Request(
             url, json.dumps(document).encode(), {"Content-Type": "application/json"}, method="PUT"
         )
 
-        def written() -> bool:
-            with urllib.request.urlopen(put, timeout=5) as answer:
-                return bool(answer.status == 201)
-
-        eventually(written, seconds=30, what="a control plane that takes a Greeting")
+        eventually(
+            lambda: urllib.request.urlopen(mesh, timeout=5).close() is None, what="a mesh to write into"
+        )
+        with urllib.request.urlopen(put, timeout=30) as answer:
+            assert answer.status == 201
         with urllib.request.urlopen(url, timeout=5) as answer:
             assert json.load(answer) == document
         process.send_signal(signal.SIGTERM)

@@ -7,12 +7,10 @@ from typing import Any
 
 import pytest
 
-from kuma_core import builtin
 from kuma_core.errors import PluginError
-from kuma_core.plugin.hookspecs import hookimpl
 from kuma_core.sdk import NUMBER, Ends, Generator, Policy, PolicyScope, Route, Setting, StoreFactory
 
-from .support import CONTEXT, CardSpec, Part, bringing, catalog, generate, kind, module, open_nothing
+from .support import CONTEXT, CardSpec, Part, bringing, catalog, generate, kind, module, open_nothing, opened
 
 
 def test_hook_kuma_register_config() -> None:
@@ -34,10 +32,6 @@ def test_hook_kuma_register_generators() -> None:
     assert brought in catalog(acme=bringing("generators", brought)).generators
 
 
-def _only(monkeypatch: pytest.MonkeyPatch, hook: str) -> None:
-    monkeypatch.setattr(builtin, f"kuma_register_{hook}", hookimpl(lambda context: []))
-
-
 def policy(kind: str, order: int) -> Policy:
     return Policy(kind, order, PolicyScope.OUTBOUND, lambda spec: Ends(), lambda matches, subject: None)
 
@@ -51,8 +45,7 @@ def test_hook_kuma_register_policies() -> None:
         catalog(one=bringing("policies", policy("Mesh", 1)), two=bringing("policies", policy("Dataplane", 1)))
 
 
-def test_hook_kuma_register_routes(monkeypatch: pytest.MonkeyPatch) -> None:
-    _only(monkeypatch, "routes")
+def test_hook_kuma_register_routes() -> None:
     seen: dict[str, Any] = {}
     route = Route("/acme", object())
 
@@ -60,11 +53,10 @@ def test_hook_kuma_register_routes(monkeypatch: pytest.MonkeyPatch) -> None:
         seen["context"] = context
         return [route]
 
-    assert catalog(acme=module(kuma_register_routes=routes)).routes(CONTEXT) == (route,)
-    assert seen["context"] is CONTEXT
+    assert opened(acme=module(kuma_register_routes=routes)).routes == (route,)
+    assert seen["context"].config is CONTEXT.config
 
 
-def test_hook_kuma_register_components(monkeypatch: pytest.MonkeyPatch) -> None:
-    _only(monkeypatch, "components")
+def test_hook_kuma_register_components() -> None:
     part = Part("clock")
-    assert catalog(acme=bringing("components", part)).components(CONTEXT) == (part,)
+    assert opened(acme=bringing("components", part)).components == (part,)

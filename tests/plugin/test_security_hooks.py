@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 import kuma_store_memory
-from kuma_core import builtin
-from kuma_core.ca.authorities import Authorities, open_authorities
+from kuma_core.builtin import FEATURES
+from kuma_core.ca.authorities import OpenedAuthorities, open_authorities
 from kuma_core.config import Config
 from kuma_core.errors import PluginError, Severity, StoreUnavailable, Violation
 from kuma_core.lifecycle import Stop
@@ -39,7 +39,7 @@ def catalog(**plugins: ModuleType) -> Catalog:
     loaded = [
         Plugin(name, f"acme-{name}", "2.0", State.LOADED, module=what) for name, what in plugins.items()
     ]
-    return build_catalog(builtin, loaded)
+    return build_catalog(FEATURES, loaded)
 
 
 class FakeCa:
@@ -79,8 +79,8 @@ def bringing(name: str, provider: Any, open_error: Exception | None = None) -> M
     return module(kuma_register_ca_providers=lambda: [CaProviderFactory(name, opened)])
 
 
-def authorities(**plugins: ModuleType) -> Authorities:
-    return open_authorities(catalog(**plugins), Config([], {}, {}), ANY)
+def authorities(**plugins: ModuleType) -> OpenedAuthorities:
+    return open_authorities(catalog(**plugins).ca_providers, Config([], {}, {}), ANY)
 
 
 # -- kuma_register_ca_providers
@@ -90,7 +90,7 @@ def test_hook_kuma_register_ca_providers() -> None:
     made = catalog(vault=bringing("vault", FakeCa()))
     assert list(made.ca_providers) == ["vault"]
     assert made.provides["vault"] == ("ca provider vault",)
-    opened = open_authorities(made, Config([], {}, {}), ANY)["vault"]
+    opened = open_authorities(made.ca_providers, Config([], {}, {}), ANY)["vault"]
     assert opened.trust_anchors("shop") == ("anchor",)
     assert opened.issue("shop", "key", ["uri"], timedelta(hours=1)) == "chain"
 
@@ -143,7 +143,8 @@ def test_an_authority_may_watch_and_is_attached_again() -> None:
         twice.set()
 
     opened = authorities(acme=bringing("vault", Watched()), other=bringing("plain", FakeCa()))
-    thread = threading.Thread(target=opened.watch, args=(changed, stop))
+    opened.listen(changed)
+    thread = threading.Thread(target=opened.watch, args=(stop,))
     thread.start()
     assert twice.wait(10)
     stop.set()
@@ -169,7 +170,7 @@ def test_hook_kuma_register_admin_routes() -> None:
 def test_an_admin_route_of_the_kernel_is_not_replaced() -> None:
     plugin = module(kuma_register_admin_routes=lambda context: [Route("/tokens", object())])
     with (
-        pytest.raises(PluginError, match='"builtin" and "made" both bring the admin route "tokens"'),
+        pytest.raises(PluginError, match=r'"builtin\.tokens" and "made" both bring the admin route "tokens"'),
         running_platform([kuma_store_memory, plugin]),
     ):
         raise AssertionError("it started")
@@ -189,7 +190,9 @@ def test_hook_kuma_admit() -> None:
     def b(previous: Any, resource: Any) -> list[Violation]:
         return [no] if previous is None else []
 
-    admission = catalog(b=admitting(b), a=admitting(lambda resources: [loud])).admission(Authorities({}))
+    admission = catalog(b=admitting(b), a=admitting(lambda resources: [loud])).admission(
+        OpenedAuthorities({})
+    )
     assert admission(CARD, None, ANY) == [loud, no]
     assert admission(None, CARD, ANY) == [loud]
 
@@ -209,14 +212,14 @@ def test_what_an_admission_raises_is_told_with_its_plugin() -> None:
     def broken() -> list[Violation]:
         raise ValueError("oops")
 
-    admission = catalog(acme=admitting(broken)).admission(Authorities({}))
+    admission = catalog(acme=admitting(broken)).admission(OpenedAuthorities({}))
     with pytest.raises(PluginError, match='plugin "acme": kuma_admit failed: ValueError: oops') as caught:
         admission(CARD, None, ANY)
     assert caught.value.hook == "kuma_admit"
 
 
 def test_an_answer_that_is_no_violation_is_told_with_its_plugin() -> None:
-    admission = catalog(acme=admitting(lambda: ["no"])).admission(Authorities({}))
+    admission = catalog(acme=admitting(lambda: ["no"])).admission(OpenedAuthorities({}))
     with pytest.raises(PluginError, match="plugin \"acme\": kuma_admit returned 'no', which is no Violation"):
         admission(CARD, None, ANY)
 
@@ -226,7 +229,7 @@ def test_a_store_that_is_away_is_not_the_admissions_fault() -> None:
         raise StoreUnavailable("away")
 
     with pytest.raises(StoreUnavailable):
-        catalog(acme=admitting(away)).admission(Authorities({}))(CARD, None, ANY)
+        catalog(acme=admitting(away)).admission(OpenedAuthorities({}))(CARD, None, ANY)
 
 
 def test_errors_refuse_and_warnings_are_told_on_put_and_delete() -> None:

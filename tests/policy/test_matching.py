@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kuma_core.policy import matching
 from kuma_core.policy.contract import Ends, Policy, Scope
 from kuma_core.policy.matching import (
     Entry,
@@ -161,6 +162,15 @@ _tag_sets = st.lists(
     min_size=1,
     max_size=3,
 ).map(tuple)
+
+
+def test_answers_for_tags_that_nobody_has_any_more_are_not_kept_for_ever(monkeypatch):
+    monkeypatch.setattr(matching, "REMEMBERED_ANSWERS", 10)
+    index = PolicyIndex([policy("r", [tags(service="web")], [tags(service="*")])])
+    for number in range(95):
+        proxy = (tags(service="web", version=str(number)),)
+        assert index.best(proxy, "ledger").name == index.best_for_proxy(proxy).name == "r"
+        assert len(index._answers) <= 10
 
 
 @given(_entries, _tag_sets, st.sampled_from(["orders", "ledger", "mailer", "other"]))

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from kuma_core.errors import Severity, Violation
+from kuma_core.kinds import Kinds
 from kuma_core.model import Resource, ResourceType, Scope
-from kuma_core.plugin.catalog import Contributed, Kinds
 from kuma_core.resources.contract import Store
 from kuma_core.specs.base import Spec, parse_spec
 from kuma_core.specs.dataplane import DataplaneSpec
@@ -36,11 +36,13 @@ class CardSpec(Spec):
 
 
 KINDS = Kinds(
-    Contributed("test", kind)
+    ("test", kind)
     for kind in (
         ResourceType("Mesh", "meshes", MeshSpec, "mesh", scope=Scope.GLOBAL),
         ResourceType("Dataplane", "dataplanes", DataplaneSpec, "dataplane"),
-        ResourceType("DataplaneInsight", "dataplane-insights", InsightSpec, "dataplane-insight"),
+        ResourceType(
+            "DataplaneInsight", "dataplane-insights", InsightSpec, "dataplane-insight", owner="Dataplane"
+        ),
         ResourceType("DataplaneOverview", "dataplanes+insights", InsightSpec, "overview", stored=False),
         ResourceType("Card", "cards", CardSpec, "card"),
         ResourceType("Sign", "signs", CardSpec, "sign", scope=Scope.GLOBAL),

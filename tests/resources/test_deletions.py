@@ -8,20 +8,28 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from kuma_core.builtin.cluster import deletions
+from kuma_core.builtin.cluster.kinds import MESH_DELETION
+from kuma_core.builtin.cluster.leases import Lease
 from kuma_core.errors import Busy, InvalidResource, KumaError, NotFound
-from kuma_core.resources import deletions
-from kuma_core.resources.cluster import MESH_DELETION
 from kuma_core.resources.contract import Record, Store
-from kuma_core.resources.leases import Lease
 from kuma_core.resources.manager import ResourceManager
+from kuma_core.testing.managers import resource_manager
 from tests.resources.support import KINDS, Recording, card, mesh
 
 
 @pytest.fixture
 def manager(store: Store) -> ResourceManager:
-    manager = ResourceManager(store, KINDS)
+    manager = resource_manager(store, KINDS)
     manager.put(mesh("default"))
     return manager
+
+
+def deletions_of(manager: ResourceManager) -> deletions.MeshDeletions:
+    """How the manager deletes meshes."""
+    found = manager._deletions
+    assert isinstance(found, deletions.MeshDeletions)
+    return found
 
 
 def crash(store: Store, name: str = "one", holder: str = "gone") -> None:
@@ -38,7 +46,7 @@ def fill(manager: ResourceManager, name: str = "one", cards: int = 3) -> None:
 def test_nothing_is_left_of_a_deletion(manager: ResourceManager, store: Store) -> None:
     fill(manager)
     manager.delete(mesh("one").key)
-    assert manager.deletions.pending() == []
+    assert deletions_of(manager).pending() == []
     assert store.list("Card") == []
 
 
@@ -47,7 +55,7 @@ def test_a_mesh_that_is_not_there_is_not_swept(manager: ResourceManager, store: 
     store.create(card("early", "one").key, "{}")
     with pytest.raises(NotFound):
         manager.delete(mesh("one").key)
-    assert manager.deletions.pending() == []
+    assert deletions_of(manager).pending() == []
     assert len(store.list("Card", "one")) == 1
 
 
@@ -59,9 +67,9 @@ def test_a_crash_in_the_middle_is_finished_by_the_leader(
     crash(store)
     if not mesh_is_there:
         store.delete(mesh("one").key)
-    for name in manager.deletions.pending():
-        manager.deletions.finish(name)
-    assert manager.deletions.pending() == []
+    for name in deletions_of(manager).pending():
+        deletions_of(manager).finish(name)
+    assert deletions_of(manager).pending() == []
     assert manager.find(mesh("one").key) is None
     assert store.list("Card", "one") == []
 
@@ -75,7 +83,7 @@ def test_a_crash_in_the_middle_is_finished_by_the_next_creation(
     manager.put(mesh("one"))
     assert store.list("Card", "one") == []
     assert manager.find(mesh("one").key)
-    assert manager.deletions.pending() == []
+    assert deletions_of(manager).pending() == []
 
 
 @pytest.fixture
@@ -88,7 +96,7 @@ def test_a_creation_waits_for_a_deletion_that_goes_on(manager: ResourceManager, 
     """Whoever deletes is slow: its sweep must not take what belongs to the new mesh."""
     fill(manager)
     begun, go_on = threading.Event(), threading.Event()
-    slow = ResourceManager(Recording(store), KINDS)
+    slow = resource_manager(Recording(store), KINDS)
     recording = slow._store
     assert isinstance(recording, Recording)
 
@@ -125,7 +133,7 @@ def test_a_resource_whose_mesh_goes_at_the_same_moment_is_not_left(
     recording = Recording(store)
     recording.before["create"] = lambda: manager.delete(mesh("one").key)
     with pytest.raises(InvalidResource, match="mesh of name one is not found"):
-        ResourceManager(recording, KINDS).put(card("late", "one"))
+        resource_manager(recording, KINDS).put(card("late", "one"))
     assert store.list("Card", "one") == []
 
 
@@ -142,10 +150,10 @@ def test_many_delete_and_create_the_same_mesh(manager: ResourceManager, store: S
     with ThreadPoolExecutor(8) as pool:
         for _ in range(2):
             pool.submit(repeat, lambda: manager.delete(mesh("one").key))
-            pool.submit(repeat, lambda: ResourceManager(store, KINDS).delete(mesh("one").key))
+            pool.submit(repeat, lambda: resource_manager(store, KINDS).delete(mesh("one").key))
             pool.submit(repeat, lambda: fill(manager))
-            pool.submit(repeat, lambda: fill(ResourceManager(store, KINDS)))
-    assert manager.deletions.pending() == []
+            pool.submit(repeat, lambda: fill(resource_manager(store, KINDS)))
+    assert deletions_of(manager).pending() == []
     if manager.find(mesh("one").key) is None:
         assert store.list("Card", "one") == []
 
@@ -165,5 +173,5 @@ def test_an_acknowledged_creation_is_not_swept_by_an_earlier_deletion(
 
     late.before["create"] = meanwhile
     with pytest.raises(NotFound):
-        ResourceManager(late, KINDS).delete(mesh("one").key)
+        resource_manager(late, KINDS).delete(mesh("one").key)
     assert store.get(prepared[0].key) == prepared[0]

@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import kuma_store_memory
+from kuma_core.builtin.cluster.kinds import LEASE
+from kuma_core.builtin.cluster.leases import Lease, Stillness
 from kuma_core.config import Config
-from kuma_core.resources.cluster import LEASE
 from kuma_core.resources.contract import Store
-from kuma_core.resources.leases import Lease, Stillness
 
 LENGTH = 15.0
 

@@ -16,10 +16,11 @@ from kuma_core.errors import (
 )
 from kuma_core.model import Resource, ResourceKey
 from kuma_core.resources import codec
-from kuma_core.resources.contract import Record, Store
-from kuma_core.resources.manager import ResourceManager, Result
+from kuma_core.resources.contract import Record, Result, Store
+from kuma_core.resources.manager import ResourceManager
 from kuma_core.specs.base import parse_spec
 from kuma_core.specs.mesh import MeshSpec
+from kuma_core.testing.managers import resource_manager
 from tests.resources.support import KINDS, CardSpec, Recording, card, dataplane, insight, mesh
 
 
@@ -30,7 +31,7 @@ def recording(store: Store) -> Recording:
 
 @pytest.fixture
 def manager(recording: Recording) -> ResourceManager:
-    made = ResourceManager(recording, KINDS)
+    made = resource_manager(recording, KINDS)
     made.put(mesh("default"))
     recording.verbs.clear()
     return made
@@ -148,7 +149,7 @@ class Contested(Recording):
 
 
 def test_a_resource_that_others_keep_writing(store: Store) -> None:
-    manager = ResourceManager(Contested(store), KINDS)
+    manager = resource_manager(Contested(store), KINDS)
     manager.put(mesh("default"))
     manager.put(card())
     with pytest.raises(Conflict, match=r'name="a".*by others all the time; try again'):
@@ -186,7 +187,7 @@ def test_amend_keeps_the_rules(manager: ResourceManager) -> None:
 
 
 def test_amend_loses_no_change_of_many_writers(store: Store) -> None:
-    manager = ResourceManager(store, KINDS)
+    manager = resource_manager(store, KINDS)
     manager.put(mesh("default"))
     manager.put(card(text="x"))
 

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from kuma_core.builtin.kinds import KINDS
+from kuma_core.builtin.mesh.kinds import KINDS
 from kuma_core.errors import AlreadyExists, Conflict, NotFound, UnreadableResource
 from kuma_core.model import Resource, ResourceKey
-from kuma_core.plugin.catalog import Contributed, Kinds
+from kuma_core.plugin.catalog import Kinds
 from kuma_core.resources import codec
 from kuma_core.resources.contract import Record, Store
 from kuma_core.resources.encryption import Key as EncryptionKey
@@ -22,6 +22,7 @@ from kuma_core.resources.manager import ResourceManager
 from kuma_core.resources.secrets import Rekeyed, SecretManager, Survey
 from kuma_core.specs.mesh import MeshSpec
 from kuma_core.specs.secret import SecretSpec
+from kuma_core.testing.managers import resource_manager
 
 
 @pytest.fixture
@@ -151,7 +152,7 @@ def test_a_cipher_stands_between_the_value_and_the_store(store: Store) -> None:
 
 @pytest.fixture
 def resources(store: Store) -> ResourceManager:
-    manager = ResourceManager(store, Kinds(Contributed("builtin", kind) for kind in KINDS))
+    manager = resource_manager(store, Kinds(("builtin", kind) for kind in KINDS))
     for name in ("default", "shop"):
         manager.put(Resource(ResourceKey("Mesh", name, name), MeshSpec()))
     return manager

@@ -11,10 +11,11 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from kuma_core.builtin.settings import SETTINGS
+from kuma_core.builtin.configuration.settings import SETTINGS
 from kuma_core.commandline import exit_code
 from kuma_core.config import MASK, build_config
 from kuma_core.documents import load_documents
+from kuma_core.kumactl.tls_pair import generate, save
 from kuma_core.runtime.kuma_cp import root
 
 ROOT = Path(__file__).parents[2]
@@ -128,11 +129,37 @@ def test_the_group_alone_prints_its_help() -> None:
         assert name in done.output
 
 
+def certificates_of_the_page(folder: Path) -> None:
+    """The files that the page names, where they are expected to be."""
+    (folder / "clients").mkdir()
+    save(generate(["localhost"], is_client=False), str(folder / "admin-key.pem"), str(folder / "admin.pem"))
+    save(generate([], is_client=True), str(folder / "alice-key.pem"), str(folder / "clients" / "alice.pem"))
+
+
+@pytest.mark.parametrize(
+    ("environ", "named"),
+    [
+        ({"KUMA_GENERAL_ADVERTISED_HOSTNAME": "http://cp"}, "general.advertisedHostname"),
+        ({"KUMA_BOOTSTRAP_SERVER_PARAMS_XDS_HOST": "a:b"}, "bootstrapServer.params.xdsHost"),
+        ({"KUMA_STORE_ENCRYPTION_KEY_FILE": "/nowhere/keys"}, "/nowhere/keys"),
+        (
+            {"KUMA_SDS_SERVER_TLS_CERT_FILE": "/nowhere/c", "KUMA_SDS_SERVER_TLS_KEY_FILE": "/nowhere/k"},
+            "sdsServer.tlsCertFile",
+        ),
+    ],
+)
+def test_what_stops_a_start_is_told_by_validate(kuma_cp: Call, environ: dict[str, str], named: str) -> None:
+    code, out, err = kuma_cp("validate", **environ)
+    assert (code, out) == (1, "")
+    assert named in err
+
+
 def test_the_examples_of_the_how_to_page_load(kuma_cp: Call, tmp_path: Path) -> None:
     blocks = [part.partition("```")[0] for part in HOW_TO.split("```yaml\n")[1:]]
     assert len(blocks) == 3
+    certificates_of_the_page(tmp_path)
     for block in blocks[:2]:
-        (tmp_path / "cp.yaml").write_text(block)
+        (tmp_path / "cp.yaml").write_text(block.replace("/etc/kuma", str(tmp_path)))
         assert kuma_cp("validate", "-c", str(tmp_path / "cp.yaml")) == (0, "the configuration is valid\n", "")
     (tmp_path / "cp.yaml").write_text(blocks[2])
     assert kuma_cp("view", "-c", str(tmp_path / "cp.yaml"))[0] == 0

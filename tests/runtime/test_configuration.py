@@ -244,6 +244,7 @@ def test_5_4_the_deprecated_section_replaces_the_other_one_entirely() -> None:
     (notice,) = config.warnings
     assert "dataplaneTokenServer is deprecated" in notice
     assert "dataplaneTokenServer.public.enabled" in notice
+    assert "clientCertsDir are set; move them to adminServer; ignored: " in notice
     ignored = notice.partition("ignored: ")[2]
     assert "adminServer.local.port (from KUMA_ADMIN_SERVER_LOCAL_PORT)" in ignored
     assert "adminServer.apis.dataplaneToken.enabled (from" in ignored
@@ -253,6 +254,7 @@ def test_stance_4_the_deprecated_switch_turns_tokens_off() -> None:
     config = effective(KUMA_DATAPLANE_TOKEN_SERVER_ENABLED="false")
     assert config.flag("adminServer.apis.dataplaneToken.enabled") is False
     assert "deprecated" in config.warnings[0]
+    assert "because dataplaneTokenServer.enabled is set; move it to adminServer" in config.warnings[0]
 
 
 def test_5_4_the_deprecated_section_at_its_defaults_changes_nothing() -> None:

@@ -13,13 +13,13 @@ import structlog
 
 import kuma_ca_builtin
 import kuma_store_memory
+from kuma_core.builtin.mesh.groundwork import _warn_of_open_api
 from kuma_core.config import Config
 from kuma_core.errors import ConfigError
 from kuma_core.model import ResourceKey
 from kuma_core.plugin.hookspecs import hookimpl
 from kuma_core.resources.contract import Store
 from kuma_core.resources.secrets import SecretManager
-from kuma_core.runtime.groundwork import _warn_of_open_api
 from kuma_core.sdk import StoreFactory
 from kuma_core.testing.builders import mesh
 from kuma_core.testing.platform import running_platform

@@ -1,12 +1,16 @@
-"""The plain HTTP listener: what it leaves behind when it ends."""
+"""The plain HTTP listener: what its connections are like, and what it leaves behind when it ends."""
 
 from __future__ import annotations
 
 import gc
 import http.client
+import socket
 import warnings
 from collections.abc import Callable, Iterable
+from contextlib import ExitStack
 from typing import Any
+
+import pytest
 
 from kuma_core.runtime.http import HttpServer, bind
 
@@ -35,3 +39,13 @@ def test_a_server_that_ends_leaves_no_file_of_a_half_read_answer() -> None:
         gc.collect()
     client.close()
     assert [str(warning.message) for warning in seen] == []
+
+
+@pytest.mark.parametrize("interface", ["127.0.0.1", ""])
+def test_connections_send_the_pieces_of_an_answer_at_once(interface: str) -> None:
+    """They would wait for the acknowledgement of the piece before, which clients delay by 40 ms."""
+    with bind("apiServer.port", "KUMA_API_SERVER_PORT", 0, interface) as listener, ExitStack() as stack:
+        place = ("127.0.0.1", listener.getsockname()[1])
+        stack.enter_context(socket.create_connection(place))
+        connection = stack.enter_context(listener.accept()[0])
+        assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)

@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 
 import kuma_store_memory
+from kuma_core.builtin.cluster.kinds import LEASE
+from kuma_core.builtin.cluster.leases import Lease
 from kuma_core.config import Config
 from kuma_core.errors import KumaError, StoreUnavailable
 from kuma_core.lifecycle import Stop
-from kuma_core.resources.cluster import LEASE
 from kuma_core.resources.contract import Store
-from kuma_core.resources.leases import Lease
 from kuma_core.runtime import leadership
-from kuma_core.runtime.leadership import Leadership
+from kuma_core.runtime.leadership import Leader, Leadership
 from kuma_core.testing.waiting import eventually
 
 LENGTH = 1.2
@@ -77,7 +77,7 @@ class Ill:
 def candidate(store: Any, holder: str, *parts: Part) -> Iterator[tuple[Leadership, list[KumaError]]]:
     """A control plane's leadership that runs; its failures are listed."""
     failures: list[KumaError] = []
-    found = Leadership(Lease(store, LEASE, "leader", holder, LENGTH), parts, failures.append)
+    found = Leadership(Leader(), Lease(store, LEASE, "leader", holder, LENGTH), parts, failures.append)
     stop = Stop()
     thread = threading.Thread(target=found.run, args=(stop,))
     thread.start()

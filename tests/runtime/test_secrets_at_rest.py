@@ -73,7 +73,7 @@ def test_everything_is_encrypted_and_the_next_start_reads_it(
     assert survey.readable[OLD.id] >= 3
     with running_platform(plugins, keys(NEW, OLD)) as cp:
         assert documents(store) == encrypted
-        assert cp.platform.context.authorities["builtin"].trust_anchors("shop")
+        assert cp.platform.core.authorities["builtin"].trust_anchors("shop")
         cp.token("web-1")
 
 
@@ -159,15 +159,15 @@ def test_rekey_while_control_planes_run_disturbs_none(
 ) -> None:
     """With both keys in the file; the bundle, the tokens and later starts with the new key alone stay good."""
     with running_platform(plugins, keys(OLD, NEW)) as cp:
-        bundle = cp.platform.context.authorities["builtin"].trust_anchors("shop")
+        bundle = cp.platform.core.authorities["builtin"].trust_anchors("shop")
         token = cp.token("web-1")
         SecretManager(store, Keyring([NEW, OLD])).rekey()
-        assert cp.platform.context.authorities["builtin"].trust_anchors("shop") == bundle
+        assert cp.platform.core.authorities["builtin"].trust_anchors("shop") == bundle
         assert cp.token("web-1")
         trusted = cp.trusted
     assert SecretManager(store, Keyring([NEW])).survey() == Survey({NEW.id: len(store.list("Secret"))})
     with running_platform(plugins, keys(NEW)) as cp:
-        assert cp.platform.context.authorities["builtin"].trust_anchors("shop") == bundle
+        assert cp.platform.core.authorities["builtin"].trust_anchors("shop") == bundle
         assert cp.trusted == trusted
         assert cp.token("web-1") != token
 

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 
 import kuma_store_memory
-from kuma_core.builtin import instances
+from kuma_core.builtin.cluster import components as instances
+from kuma_core.builtin.cluster.kinds import INSTANCE, MESH_DELETION
+from kuma_core.builtin.cluster.leases import Lease
+from kuma_core.builtin.cluster.specs import InstanceSpec
 from kuma_core.lifecycle import Stop
-from kuma_core.resources.cluster import INSTANCE, MESH_DELETION
-from kuma_core.resources.leases import Lease
 from kuma_core.runtime import leadership
 from kuma_core.sdk import Component, Config, Context, hookimpl
-from kuma_core.specs.cluster import InstanceSpec
 from kuma_core.testing.builders import dataplane, inbound, mesh
 from kuma_core.testing.fake_envoy import fleet
 from kuma_core.testing.platform import RunningPlatform, running_platform
@@ -73,7 +73,7 @@ def streams(cp: RunningPlatform) -> list[dict[str, Any]]:
 
 
 def alive(cp: RunningPlatform) -> set[str]:
-    return set(cp.platform.context.instances.all())
+    return set(cp.offer("builtin.cluster").instances.all())
 
 
 def test_a_leaders_component_runs_on_one_at_a_time(shared: SharedStore) -> None:
@@ -124,10 +124,10 @@ def test_one_that_was_taken_for_dead_tells_its_streams_again(
         one.apply(WEB)
         envoys.connect(DeltaClient("default.web-1"))
         eventually(lambda: streams(one))
-        context = one.platform.context
-        context.instances.beat()
-        context.instances.remove(one.platform.instance_id)
-        instances.InstanceWatch(context).look()
+        known = one.offer("builtin.cluster").instances
+        known.beat()
+        known.remove(one.platform.instance_id)
+        instances.InstanceWatch(known, one.platform.core.resources).look()
         assert streams(one)[0].get("disconnectTime")
         eventually(lambda: one.platform.instance_id in alive(one))
         eventually(lambda: not streams(one)[0].get("disconnectTime"), what="the stream, told again")
@@ -156,6 +156,6 @@ def test_the_record_of_an_instance_says_its_version(shared: SharedStore) -> None
     from kuma_core import __version__
 
     with running_platform([shared]) as one:
-        (spec,) = one.platform.context.instances.all().values()
+        (spec,) = one.offer("builtin.cluster").instances.all().values()
         assert isinstance(spec, InstanceSpec)
         assert spec.version == __version__

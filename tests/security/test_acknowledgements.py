@@ -37,17 +37,17 @@ def cp() -> Iterator[RunningPlatform]:
 
 @pytest.fixture
 def ca(cp: RunningPlatform) -> BuiltinCa:
-    provider = cp.platform.context.authorities["builtin"].provider
+    provider = cp.platform.core.authorities["builtin"].provider
     assert isinstance(provider, BuiltinCa)
     return provider
 
 
 def behind(cp: RunningPlatform, mesh: str = "default") -> list[str]:
-    return [str(proxy) for proxy in cp.platform.servers.behind(mesh)]
+    return [str(proxy) for proxy in cp.platform.core.proxies.behind(mesh)]
 
 
 def counts(cp: RunningPlatform, resource: str) -> dict[str, int]:
-    found = cp.platform.servers._secrets_hub.counts
+    found = cp.platform.core.proxies.secrets_hub.counts
     return {outcome: count for (name, outcome), count in found.items() if name == resource}
 
 
@@ -189,7 +189,7 @@ def test_each_stage_of_a_rotation_sends_what_it_changes_and_nothing_else(
 
 def test_a_client_that_asks_without_end_is_read_no_faster_than_it_is_answered(cp: RunningPlatform) -> None:
     with asked(cp, "mesh_ca") as (opened, _):
-        (session,) = cp.platform.servers._secrets_hub._sessions
+        (session,) = cp.platform.core.proxies.secrets_hub._sessions
         for number in range(300):
             opened.ask("mesh_ca", node=NODE, nonce=f"x{number}")
         waiting = []
@@ -205,10 +205,10 @@ def test_a_client_that_asks_without_end_is_read_no_faster_than_it_is_answered(cp
 def test_many_hints_are_one(cp: RunningPlatform, monkeypatch: pytest.MonkeyPatch) -> None:
     with asked(cp, "mesh_ca") as (opened, response):
         acknowledge(opened, "mesh_ca", response)
-        (session,) = cp.platform.servers._secrets_hub._sessions
+        (session,) = cp.platform.core.proxies.secrets_hub._sessions
         eventually(lambda: session.inbox.empty())
         for _ in range(1000):
-            cp.platform.servers.authority_changed("default")
+            cp.platform.core.proxies.authority_changed("default")
         eventually(lambda: not session.nudged)
         assert session.inbox.qsize() <= 1
         assert is_quiet(opened)

@@ -118,7 +118,7 @@ def cp(log: io.StringIO, key_file: Path) -> Iterator[RunningPlatform]:
 def stored(cp: RunningPlatform) -> Iterator[tuple[str, str]]:
     """Every document in the store, as it is and out of its base64."""
     for kind in cp.platform.catalog.kinds:
-        for record in cp.platform.store.list(kind.name) if kind.stored else ():
+        for record in cp.platform.core.store.list(kind.name) if kind.stored else ():
             raw = json.loads(record.document)
             decoded = base64.b64decode(raw).decode("latin-1") if isinstance(raw, str) else ""
             yield f"the store's {record.key}", record.document + decoded
@@ -136,7 +136,7 @@ def planted(cp: RunningPlatform, key_file: Path) -> tuple[Canaries, str, str]:
     canaries.plant("token", token.partition(".")[2])
     canaries.plant("uploaded key", key)
     canaries.plant("key file", *key_file.read_text().replace("=", "").split())
-    secrets = cp.platform.context.secrets
+    secrets = cp.platform.core.secrets
     assert PLAIN not in secrets.survey().readable
     for owner in OWNERS:
         for name in secrets.names(owner):

@@ -94,14 +94,14 @@ def of_a_retired_key(cp: RunningPlatform) -> str:
 
 def signed(cp: RunningPlatform, key: Any = "own", algorithm: str = "RS256", **claims: Any) -> str:
     """A token for web-1 as the control plane would sign it, but for what is given."""
-    own = cp.platform.context.signing_keys.to_sign()
+    own = cp.offer("builtin.tokens").to_sign()
     said = {"Name": "web-1", "Mesh": "default", "iat": 1, "jti": "a", **claims}
     return jwt.encode(said, own.private if key == "own" else key, algorithm, headers={"kid": own.id})
 
 
 def hmac_signed(cp: RunningPlatform) -> str:
     """A token by the public key, which everybody may know, used as the secret of an HMAC."""
-    own = cp.platform.context.signing_keys.to_sign()
+    own = cp.offer("builtin.tokens").to_sign()
     pem, form = serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
     header = json.dumps({"alg": "HS256", "typ": "JWT", "kid": own.id}).encode()
     start = f"{unpadded(header)}.{signed(cp).split('.')[1]}"
@@ -183,7 +183,7 @@ def test_nobody_is_answered_without_tls(cp: RunningPlatform, port: str) -> None:
 
 
 def test_scenario_38_an_identity_for_its_owner_alone(cp: RunningPlatform) -> None:
-    anchors = cp.platform.context.authorities["builtin"].trust_anchors("default")
+    anchors = cp.platform.core.authorities["builtin"].trust_anchors("default")
     verified(identity(cp), anchors)
     for which in ("none", "of another dataplane", "of another mesh"):
         with stream(cp, SDS, *tokens(cp, which)) as opened:
@@ -201,7 +201,7 @@ def test_scenario_39_mesh_ca_without_a_token_and_one_known_name_for_each_request
     assert response.nonce == "1"
     assert secret.validation_context is not None
     assert secret.validation_context.trusted_ca is not None
-    anchors = cp.platform.context.authorities["builtin"].trust_anchors("default")
+    anchors = cp.platform.core.authorities["builtin"].trust_anchors("default")
     assert secret.validation_context.trusted_ca.inline_bytes.decode().strip() == "\n".join(anchors).strip()
     for names, words in (
         (["other"], 'SDS request for "other" resource is not supported'),

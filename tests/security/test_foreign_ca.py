@@ -45,7 +45,7 @@ def test_a_plugin_of_less_than_60_lines_signs_what_real_envoys_trust(tmp_path: P
         machine.sidecar("ledger-1")
         machine.sidecar("web")
         assert eventually(lambda: fetch(port)) == "ledger-1"
-        anchors = cp.platform.context.authorities["acme"].trust_anchors("default")
+        anchors = cp.platform.core.authorities["acme"].trust_anchors("default")
         verified(certificate_of(address(ledger)[1]), anchors)
 
 
@@ -53,8 +53,8 @@ def test_1_000_identities_are_issued_in_less_than_2_seconds(
     record_property: Callable[[str, object], None],
 ) -> None:
     with running_platform([kuma_store_memory, kuma_ca_builtin]) as cp:
-        spec = cp.platform.context.resources.get(ResourceKey("Mesh", "default", "default")).spec
-        issuer = IdentityIssuer(cp.platform.context.authorities, timedelta(days=90))
+        spec = cp.platform.core.resources.get(ResourceKey("Mesh", "default", "default")).spec
+        issuer = IdentityIssuer(cp.platform.core.authorities, timedelta(days=90))
         bare = bare_leaves(IDENTITIES, time.thread_time)
         best, floor = map(min, zip(*[(_seconds(issuer, spec), bare()) for _ in range(3)], strict=True))
     record_property("seconds_for_1000_identities", round(best, 3))

@@ -83,7 +83,7 @@ class Ledger:
 
     def root(self) -> tuple[bytes, bytes]:
         """The mesh's own root and its key."""
-        stored = self.cp.platform.context.secrets.get("default", "builtinca.default")
+        stored = self.cp.platform.core.secrets.get("default", "builtinca.default")
         (found, *_) = json.loads(stored.value)["roots"]
         return base64.b64decode(found["cert"]), base64.b64decode(found["key"])
 

@@ -121,7 +121,7 @@ def token_id(token: str) -> str:
 
 def is_let_in(cp: RunningPlatform, token: str) -> bool:
     """Whether a stream is open that was let in with the token."""
-    return token_id(token) in {given.proof.id for given in list(cp.platform.servers._guard._open)}
+    return token_id(token) in {given.proof.id for given in list(cp.platform.core.proxies._guard._open)}
 
 
 def run(cp: RunningPlatform, folder: Path, command: str) -> str:

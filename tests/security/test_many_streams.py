@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from contextlib import ExitStack
 
 import grpc
 import pytest
@@ -12,9 +13,10 @@ from envoy_data_plane.envoy.service.discovery.v3 import DeltaDiscoveryRequest, D
 
 import kuma_ca_builtin
 import kuma_store_memory
-from kuma_core.ca.identity import IDENTITY_CERT, MESH_CA
-from kuma_core.testing.builders import dataplane, inbound
+from kuma_core.ca.contract import IDENTITY_CERT, MESH_CA
+from kuma_core.testing.builders import dataplane, inbound, mesh
 from kuma_core.testing.platform import RunningPlatform, running_platform
+from kuma_core.testing.waiting import eventually
 from kuma_core.xds.contract import CLUSTER
 
 from .support import DELTA, SDS, stream
@@ -58,21 +60,60 @@ async def ask(open_one: grpc.aio.StreamStreamMultiCallable, request: bytes, toke
 
 @pytest.mark.parametrize(
     ("what", "read"),
-    [(IDENTITY_CERT, {"Mesh": 1, "Dataplane": 1, "Secret": 2}), (MESH_CA, {"Mesh": 1, "Secret": 1})],
+    [(IDENTITY_CERT, {"Secret": 2}), (MESH_CA, {"Secret": 1})],
 )
 def test_what_a_secret_costs_the_store(
     monkeypatch: pytest.MonkeyPatch, what: str, read: dict[str, int]
 ) -> None:
-    """A thousand proxies at once ask a thousand times as much. The root is read to tell who signs, and to sign."""
+    """A thousand proxies at once ask a thousand times as much. The root is read to tell who signs, and to sign.
+
+    Mesh and Dataplane are those that made the proxy's configuration.
+    """
     with running_platform([kuma_store_memory, kuma_ca_builtin]) as cp:
         cp.apply(dataplane("web-1", inbound("127.0.0.1:8080:80", "web")))
         with stream(cp, SDS, cp.token("web-1")) as first:
             first.ask(what)  # what is kept for later is read by then
             first.secret()
+        cp.catch_up()
         reads: Counter[str] = Counter()
-        ask_store = cp.platform.store.get
-        monkeypatch.setattr(cp.platform.store, "get", lambda key: reads.update([key.type]) or ask_store(key))
+        ask_store = cp.platform.core.store.get
+        monkeypatch.setattr(
+            cp.platform.core.store, "get", lambda key: reads.update([key.type]) or ask_store(key)
+        )
         with stream(cp, SDS, cp.token("web-1")) as opened:
             opened.ask(what)
             opened.secret()
-            assert {kind: count for kind, count in reads.items() if kind in read} == read
+            asked = {kind: count for kind, count in reads.items() if kind in ("Mesh", "Dataplane", "Secret")}
+            assert asked == read
+
+
+def test_a_write_to_a_mesh_costs_no_read_for_each_stream(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The authority is asked once for all of a mesh's streams; what it says is compared, and nothing goes out."""
+    encrypted = {"enabled": True, "ca": {"builtin": {}}}
+    with running_platform([kuma_store_memory, kuma_ca_builtin]) as cp, ExitStack() as stack:
+        cp.apply(mesh("default", mtls=encrypted))
+        for number in range(20):
+            name = f"web-{number}"
+            cp.apply(dataplane(name, inbound(f"127.0.0.{number + 1}:8080:80", "web")))
+            opened = stack.enter_context(stream(cp, SDS, cp.token(name)))
+            opened.ask(IDENTITY_CERT, node=f"default.{name}")
+            opened.secret()
+        cp.catch_up()
+        looked: Counter[str] = Counter()
+        maker = cp.platform.core.proxies._maker
+        fingerprint = maker.fingerprint
+        monkeypatch.setattr(
+            maker, "fingerprint", lambda key, name: looked.update([key.name]) or fingerprint(key, name)
+        )
+        reads: Counter[str] = Counter()
+        ask_store = cp.platform.core.store.get
+        monkeypatch.setattr(
+            cp.platform.core.store, "get", lambda key: reads.update([key.type]) or ask_store(key)
+        )
+        cp.apply(
+            mesh("default", mtls=encrypted, logging={"backends": [{"name": "a", "file": {"path": "/x"}}]})
+        )
+        eventually(lambda: len(looked) == 20, what="every stream that looked again")
+        assert reads["Secret"] <= 3, reads
+        assert reads["Mesh"] <= 4, reads
+        assert reads["Dataplane"] == 0, reads

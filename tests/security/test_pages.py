@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
-import pytest
 import yaml
 
 import kuma_ca_builtin
@@ -17,6 +15,7 @@ from kuma_ca_builtin import admin as builtin_admin
 from kuma_ca_provided import admin, checks
 from kuma_core.testing.platform import running_platform
 
+from .. import needs
 from .support import kumactl
 
 ROOT = Path(__file__).parents[2]
@@ -37,8 +36,8 @@ def test_the_reference_has_every_route_and_bound() -> None:
         assert f"\n| `{field}` | " in REFERENCE
 
 
-@pytest.mark.skipif(shutil.which("openssl") is None, reason="there is no openssl to make a root with")
 def test_the_guide_works_as_it_stands(tmp_path: Path) -> None:
+    needs.program("openssl", "openssl")
     commands = re.findall(r"^\$ (.*)$", GUIDE, re.MULTILINE)
     openssl = next(line for line in commands if line.startswith("openssl"))
     subprocess.run(openssl, shell=True, cwd=tmp_path, check=True, capture_output=True, timeout=60)

@@ -83,7 +83,7 @@ def test_7_8_kumactl_adds_lists_and_deletes(cp: RunningPlatform, tmp_path: Path)
     assert missing.stderr == "Error: Could not retrieve signing certs (Not found)\n"
     added = kumactl(cp, tmp_path, *words, "add", *files)
     (entry,) = certificates(cp, "GET", "default").body
-    assert (added.stdout, added.stderr) == (f'added certificate "{entry["id"]}"', "")
+    assert (added.stdout, added.stderr) == (f'added certificate "{entry["id"]}"\n', "")
     assert "There is a signing certificate already" in kumactl(cp, tmp_path, *words, "add", *files).stderr
     assert entry["id"] in kumactl(cp, tmp_path, *words, "list").stdout
     cp.apply(mesh("default", mtls={"enabled": True, "ca": {"provided": {}}}))
@@ -91,11 +91,12 @@ def test_7_8_kumactl_adds_lists_and_deletes(cp: RunningPlatform, tmp_path: Path)
     refused = kumactl(cp, tmp_path, *delete)
     assert (refused.returncode, REFUSED in refused.stderr) == (1, True)
     cp.apply(mesh("default"))
-    assert kumactl(cp, tmp_path, *delete).stdout == f'removed certificate "{entry["id"]}"'
+    assert kumactl(cp, tmp_path, *delete).stdout == f'removed certificate "{entry["id"]}"\n'
 
 
 def test_stance_9_an_identity_is_issued_once_a_certificate_is_uploaded(cp: RunningPlatform) -> None:
     cp.apply(mesh("default", mtls={"enabled": True, "ca": {"provided": {}}}), client("web-1"))
+    cp.catch_up()
     for name in ("identity_cert", "mesh_ca"):
         with stream(cp, SDS, cp.token("web-1")) as opened:
             opened.ask(name)
@@ -153,7 +154,7 @@ def test_from_builtin_to_provided_and_back_through_disabling_mtls(
     machine.sidecar("ledger-1")
     machine.sidecar("web")
     eventually(lambda: fetch(port))
-    roots = {"provided": upload(cp), "builtin": cp.platform.context.authorities["builtin"].signer("default")}
+    roots = {"provided": upload(cp), "builtin": cp.platform.core.authorities["builtin"].signer("default")}
     for step, ca in STEPS:
         settled = certificate_of if step == "on" else fetch
         with Clients(port) as load:

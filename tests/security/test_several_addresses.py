@@ -11,7 +11,7 @@ import pytest
 
 import kuma_ca_builtin
 import kuma_store_memory
-from kuma_core.runtime import grpc_servers
+from kuma_core.runtime import proxy_servers
 from kuma_core.testing.builders import outbound
 from kuma_core.testing.platform import RunningPlatform, running_platform
 from kuma_core.testing.ports import free_port
@@ -98,7 +98,7 @@ def test_12_6_identities_are_renewed_at_the_second_address_when_the_first_falls_
     sds = free_port()
     relay = Relay(sds, stack)
     both = f"ipv4:127.0.0.1:{relay.port},127.0.0.1:{sds}"  # as for two hosts, which share one setting of the port
-    monkeypatch.setattr(grpc_servers, "grpc_target", lambda _hosts: both)
+    monkeypatch.setattr(proxy_servers, "grpc_target", lambda _hosts: both)
     settings = {**SETTINGS, "KUMA_SDS_SERVER_GRPC_PORT": str(sds), "KUMA_CA_DEFAULTS_LEAF_LIFETIME": "6s"}
     cp = stack.enter_context(running_platform(PLUGINS, settings))
     machine = Machine(cp, tmp_path, stack)

@@ -12,7 +12,7 @@ import pytest
 
 import kuma_ca_builtin
 import kuma_store_memory
-from kuma_core.runtime import grpc_servers
+from kuma_core.runtime import listening
 from kuma_core.testing.builders import dataplane, inbound, mesh
 from kuma_core.testing.platform import running_platform
 from kuma_core.testing.waiting import eventually
@@ -42,7 +42,7 @@ def test_all_streams_end_with_a_word_when_the_control_plane_stops(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Those that nobody knows yet, too; nothing is cut off, so the grace that is given to streams is not used up."""
-    monkeypatch.setattr(grpc_servers, "GRACE_SECONDS", 60.0)
+    monkeypatch.setattr(listening, "GRACE_SECONDS", 60.0)
     with ExitStack() as clients:
         with running_platform(PLUGINS) as cp:
             cp.apply(mesh("default", mtls={"enabled": True, "ca": {"builtin": {}}}))
@@ -53,7 +53,7 @@ def test_all_streams_end_with_a_word_when_the_control_plane_stops(
                 ask(streams[-1])
                 assert streams[-1].receive()
             streams += [clients.enter_context(stream(cp, method)) for method in (DELTA, SDS)]
-            arrived = cp.platform.servers._guard._ends
+            arrived = cp.platform.core.proxies._guard._ends
             eventually(lambda: len(arrived) == len(streams), what="every stream at the control plane")
             began = time.monotonic()
         assert time.monotonic() - began < 30

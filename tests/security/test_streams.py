@@ -72,7 +72,7 @@ ENDS = {
 
 
 def open_streams(cp: RunningPlatform) -> int:
-    return len(cp.platform.servers._guard)
+    return len(cp.platform.core.proxies._guard)
 
 
 @pytest.mark.parametrize("kind", GUARDED)
@@ -138,7 +138,7 @@ def test_streams_of_other_tokens_go_on(cp: RunningPlatform) -> None:
 def test_at_rest_nobody_is_asked_about(cp: RunningPlatform, monkeypatch: pytest.MonkeyPatch) -> None:
     """A hundred streams and a hint are one look, and no read of the store for each."""
     reads: list[str] = []
-    store = cp.platform.store
+    store = cp.platform.core.store
 
     def counted(verb: str) -> Callable[..., object]:
         original = getattr(store, verb)

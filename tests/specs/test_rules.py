@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from kuma_core.errors import Severity
 from kuma_core.specs.base import Spec, parse_spec, to_document
 from kuma_core.specs.dataplane import DataplaneSpec
 from kuma_core.specs.insight import InsightSpec
@@ -212,6 +213,16 @@ def test_good_backends() -> None:
 )
 def test_bad_backends(backend: dict[str, Any], field: str, message: str) -> None:
     assert backends({"name": "ok"}, backend) == [(f"logging.backends[1].{field}", message)]
+
+
+@pytest.mark.parametrize("path", ["access.log", "~/access.log", "${HOME}/access.log", "./x", " /x"])
+def test_a_path_that_is_not_absolute_is_warned_of(path: str) -> None:
+    spec, _ = parse_spec(MeshSpec, {"logging": {"backends": [{"name": "a", "file": {"path": path}}]}})
+    [warning] = spec.violations()
+    assert (warning.field, warning.severity) == ("logging.backends[0].file.path", Severity.WARNING)
+    assert warning.message.startswith(
+        "is no absolute path: every kuma-dp begins it in the folder that it was started in"
+    )
 
 
 def test_a_backend_is_one_of_both() -> None:

@@ -12,14 +12,15 @@ from kuma_core.lifecycle import Stop
 from kuma_core.model import ResourceKey
 from kuma_core.resources.changes import ChangeFeed
 from kuma_core.resources.contract import Change, Op
-from kuma_core.resources.manager import ResourceManager
 from kuma_core.testing.builders import dataplane, inbound, mesh, outbound
+from kuma_core.testing.managers import resource_manager
 from kuma_core.testing.platform import make_catalog
 from kuma_core.testing.waiting import eventually
-from kuma_core.xds.contract import CLUSTER, ENDPOINTS, LISTENER, Generator, Proxy
+from kuma_core.xds.contract import CLUSTER, ENDPOINTS, LISTENER, Generator
+from kuma_core.xds.mesh_views import MeshViews
+from kuma_core.xds.proxy import Proxy
 from kuma_core.xds.reconciler import Reconciler
 from kuma_core.xds.snapshot import EMPTY
-from kuma_core.xds.views import Views
 from kuma_store_memory.store import MemoryStore
 
 CATALOG = make_catalog([])
@@ -48,10 +49,10 @@ class Bench:
 
     def __init__(self, generators=None):
         self.store = FragileStore()
-        self.resources = ResourceManager(self.store, CATALOG.kinds)
+        self.resources = resource_manager(self.store, CATALOG.kinds)
         self.deliveries = []
         self.reconciler = Reconciler(
-            Views(self.resources), generators or CATALOG.generators, self.deliveries.append
+            MeshViews(self.resources), generators or CATALOG.generators, self.deliveries.append
         )
         self.apply(mesh("default"))
 
@@ -346,7 +347,7 @@ def test_meshes_that_are_deleted_one_after_the_other_are_gone():
 
 def test_the_last_mesh_is_deleted_among_many_changes(monkeypatch):
     """So many that everything is read anew: the deletion was told, and so it is believed."""
-    monkeypatch.setattr("kuma_core.xds.views.MANY_CHANGES", 2)
+    monkeypatch.setattr("kuma_core.xds.mesh_views.MANY_CHANGES", 2)
     with running(Bench()) as bench:
         bench.apply(caller("web"), *(echo(f"echo-{n}", 9000 + n) for n in range(5)))
         bench.connect("web")

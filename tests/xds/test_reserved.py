@@ -22,13 +22,14 @@ from kuma_core.specs.mesh import MeshSpec
 from kuma_core.testing.builders import dataplane, inbound, outbound
 from kuma_core.testing.platform import make_catalog
 from kuma_core.xds.assembly import assemble
-from kuma_core.xds.contract import CLUSTER, ENDPOINTS, LISTENER, ROUTES, Draft, Generator, Proxy
+from kuma_core.xds.contract import CLUSTER, ENDPOINTS, LISTENER, ROUTES, Draft, Generator
 from kuma_core.xds.drafts import FilterDraft, ListenerDraft
 from kuma_core.xds.memo import Memo
+from kuma_core.xds.proxy import Proxy
+from kuma_core.xds.proxy_view import TrackedView
 from kuma_core.xds.reserved import ReservedName, check_names
 from kuma_core.xds.seal import pack
 from kuma_core.xds.snapshot import TYPES, Snapshot
-from kuma_core.xds.view import ProxyView
 
 CATALOG = make_catalog([])
 ROUTED = HttpConnectionManager(stat_prefix="x", rds=Rds(route_config_name="*"))
@@ -36,7 +37,7 @@ ROUTED = HttpConnectionManager(stat_prefix="x", rds=Rds(route_config_name="*"))
 
 def assembled(spec: DataplaneSpec, *more: Generator) -> tuple[Snapshot, list[str]]:
     context = build_context("default", MeshSpec(), [("web", spec)])
-    view = ProxyView(Proxy("default", "web"), spec, MeshSpec(), context)
+    view = TrackedView(Proxy("default", "web"), spec, MeshSpec(), context)
     return assemble(view, [*CATALOG.generators, *more], Memo()), list(view.warnings)
 
 

@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from envoy_data_plane.envoy.config.cluster.v3 import Cluster
 
 from kuma_core.specs.interfaces import before_a_port
-from kuma_core.xds.contract import CLUSTER, LISTENER, Draft, SecretSource
+from kuma_core.xds.contract import CLUSTER, LISTENER, Draft, ProxyView, SecretSource
 from kuma_core.xds.drafts import ListenerDraft
 from kuma_core.xds.generators import tls
 from kuma_core.xds.generators.common import loopback_cluster, tcp_listener
-from kuma_core.xds.view import ProxyView
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,12 +25,12 @@ from envoy_data_plane.envoy.config.endpoint.v3 import (
 )
 from envoy_data_plane.google.protobuf import Struct, Value
 
-from kuma_core.mesh import topology
+from kuma_core.mesh import contract
 from kuma_core.policy.contract import Destination
 from kuma_core.specs.dataplane import SERVICE
 from kuma_core.specs.interfaces import before_a_port
 from kuma_core.specs.tags import TagPairs
-from kuma_core.xds.contract import CLUSTER, ENDPOINTS, LISTENER, Draft, SecretSource
+from kuma_core.xds.contract import CLUSTER, ENDPOINTS, LISTENER, Draft, ProxyView, SecretSource
 from kuma_core.xds.drafts import ListenerDraft
 from kuma_core.xds.generators import tls
 from kuma_core.xds.generators.common import (
@@ -39,7 +39,6 @@ from kuma_core.xds.generators.common import (
     socket_address,
     tcp_listener,
 )
-from kuma_core.xds.view import ProxyView
 
 LB_METADATA = "envoy.lb"
 
@@ -58,7 +57,7 @@ class ServiceEndpoints:
     """What the endpoints of another service depend on."""
 
     cluster: str
-    found: topology.EndpointSet
+    found: contract.EndpointSet
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +131,7 @@ def build_service_endpoints(inputs: ServiceEndpoints) -> ClusterLoadAssignment:
     )
 
 
-def _endpoint(endpoint: topology.Endpoint) -> LbEndpoint:
+def _endpoint(endpoint: contract.Endpoint) -> LbEndpoint:
     tags = Struct(fields={key: Value(string_value=value) for key, value in endpoint.tags})
     return LbEndpoint(
         endpoint=Endpoint(address=socket_address(endpoint.ip, endpoint.port)),

@@ -37,13 +37,13 @@ from envoy_data_plane.envoy.extensions.transport_sockets.tls.v3 import (
 )
 from envoy_data_plane.envoy.type.matcher.v3 import StringMatcher
 
+from kuma_core.ca.contract import IDENTITY_CERT, MESH_CA
 from kuma_core.xds.bootstrap import channel_args
 from kuma_core.xds.contract import SecretSource
 from kuma_core.xds.drafts import FilterDraft
 from kuma_core.xds.encoding import append, encode, validate
 from kuma_core.xds.seal import pack
 
-IDENTITY_CERT, MESH_CA = "identity_cert", "mesh_ca"
 CREDENTIALS = "envoy.grpc_credentials.file_based_metadata"
 TLS_SOCKET = "envoy.transport_sockets.tls"
 RBAC_FILTER = "envoy.filters.network.rbac"

@@ -14,12 +14,13 @@ import structlog
 from kuma_core.auth.contract import Proof, Unauthenticated
 from kuma_core.errors import KumaError, StoreUnavailable
 from kuma_core.xds.keepalive import KEEPALIVE
+from kuma_core.xds.proxy import Node
 from kuma_core.xds.server.delta import DeltaStream
 from kuma_core.xds.server.guard import Guard, Pass, Stopping
 from kuma_core.xds.server.hub import Hub, Key, Session
 from kuma_core.xds.server.sotw import SotwStream
-from kuma_core.xds.server.stream import ProtocolError, Recorder, Stream
-from kuma_core.xds.server.wire import MalformedRequest, Node
+from kuma_core.xds.server.stream import Answer, ProtocolError, Recorder, Stream
+from kuma_core.xds.server.wire import MalformedRequest
 
 _log = structlog.get_logger("xds-server")
 
@@ -146,8 +147,7 @@ class AdsService(Generic[Key]):
     async def _write(self, connection: _Connection[Key], context: Any) -> None:
         session = connection.session
         while True:
-            await session.bell.wait()
-            session.bell.clear()
+            await session.rest()
             if connection.failure:
                 raise connection.failure
             if connection.finished:
@@ -210,9 +210,13 @@ class _LateRecorder:
         if self._recorder:
             self._recorder.sent(type_url)
 
-    def answered(self, type_url: str, error: str | None, version: str) -> None:
+    def answered(self, type_url: str, answer: Answer) -> None:
         if self._recorder:
-            self._recorder.answered(type_url, error, version)
+            self._recorder.answered(type_url, answer)
+
+    def up_to_date(self, type_url: str, version: str) -> None:
+        if self._recorder:
+            self._recorder.up_to_date(type_url, version)
 
     def close(self) -> None:
         if self._recorder:

@@ -6,7 +6,9 @@ Everything here runs in the event loop's thread.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from typing import Generic, Protocol, TypeVar
 
 from kuma_core.xds.contract import ENDPOINTS
@@ -42,6 +44,15 @@ class Session:
         self.stream = stream
         self.bell = asyncio.Event()
         self._known = known
+
+    async def rest(self) -> None:
+        """Wait for the bell, or until the stream itself is to be looked at again."""
+        wake = self.stream.wake()
+        seconds = None if wake is None else max(0.0, wake - time.monotonic())
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self.bell.wait()
+        self.bell.clear()
 
     def give(self, snapshot: Snapshot) -> None:
         """Hand over a snapshot; a newer one replaces one that was not sent yet."""

@@ -19,10 +19,11 @@ import structlog
 
 from kuma_core.auth.contract import Proof
 from kuma_core.errors import KumaError
+from kuma_core.xds.proxy import Node
 from kuma_core.xds.seal import Sealed
 from kuma_core.xds.server.ads import credentials
 from kuma_core.xds.server.guard import Guard, Pass, Stopping
-from kuma_core.xds.server.wire import MalformedRequest, Node, SotwRequest, parse_sotw, sotw_response
+from kuma_core.xds.server.wire import MalformedRequest, SotwRequest, parse_sotw, sotw_response
 
 _log = structlog.get_logger("sds-server")
 

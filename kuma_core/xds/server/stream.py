@@ -1,15 +1,31 @@
-"""What the two variants of a stream have in common: who it belongs to, its nonces, and what is told about it."""
+"""What the two variants of a stream have in common: who it belongs to, and what is told about it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Protocol
 
-from kuma_core.xds.server.wire import Node
+from kuma_core.xds.proxy import Node
 from kuma_core.xds.snapshot import TYPES, Snapshot
 
 MANY_NAMES = frozenset((TYPES[0], TYPES[2]))
 """The types of which a client may ask for everything: clusters and listeners."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a request says about a response.
+
+    ``error`` is the client's text if it rejected it, and ``repeated`` that it had rejected the very same before.
+    ``version`` is that of the type's content if the client now runs with all of it, else empty. ``refused`` are the
+    client's texts for everything of the type that it refuses still.
+    """
+
+    error: str | None = None
+    repeated: bool = False
+    version: str = ""
+    refused: str = ""
 
 
 class Recorder(Protocol):
@@ -19,9 +35,12 @@ class Recorder(Protocol):
         """A response went out."""
         ...
 
-    def answered(self, type_url: str, error: str | None, version: str) -> None:
-        """A request answered a response; ``error`` is the client's text if it rejected it, ``version`` that of
-        the response's content, empty if it is not known any more."""
+    def answered(self, type_url: str, answer: Answer) -> None:
+        """A request answered a response."""
+        ...
+
+    def up_to_date(self, type_url: str, version: str) -> None:
+        """The client runs with all of the type's content, of this version, and had not to be told of it."""
         ...
 
 
@@ -45,6 +64,10 @@ class Stream(Protocol):
 
     def responses(self) -> Iterator[bytes]:
         """Everything that can be sent now. Each response counts as sent when it is yielded."""
+        ...
+
+    def wake(self) -> float | None:
+        """When there may be something to send though nothing happens until then; ``None`` if never."""
         ...
 
     def settled(self, type_url: str) -> bool:

@@ -9,18 +9,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from kuma_core.xds.encoding import tagged
+from kuma_core.xds.proxy import Node
 
 
 class MalformedRequest(ValueError):
     """The bytes are no protobuf message."""
-
-
-@dataclass(frozen=True, slots=True)
-class Node:
-    """Who is asking: an id, and those members of its metadata that are texts."""
-
-    id: str = ""
-    metadata: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

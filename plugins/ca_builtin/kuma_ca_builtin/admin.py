@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives import hashes
 
 from kuma_ca_builtin.authority import BuiltinCa
 from kuma_ca_builtin.roots import Root
-from kuma_core.sdk import Context, InvalidResource, ResourceKey, Rotation, Route
+from kuma_core.sdk import Context, InvalidResource, ResourceKey, Rotation, Route, SettledStages
 from kuma_core.sdk.http import answer_json, begin
 
 PATH = "/meshes/{mesh}/ca/builtin/rotations"
@@ -27,7 +27,7 @@ class Rotations:
     def __init__(self, authority: BuiltinCa, context: Context) -> None:
         self._authority = authority
         self._resources = context.resources
-        self._instances = context.instances
+        self._settled = context.ask("builtin.rotation", SettledStages)
 
     def on_get(self, req: falcon.Request, resp: falcon.Response, mesh: str) -> None:
         """The roots, never their keys, and the stage of a rotation; 404 for a mesh without roots."""
@@ -53,8 +53,7 @@ class Rotations:
 
     def _rotation(self, mesh: str, rotation: Rotation) -> dict[str, Any]:
         """``settled`` are the control planes all of whose proxies have acknowledged the stage."""
-        found = self._instances.all().items()
-        settled = {id: instance.settled.get(mesh) == rotation.id for id, instance in found}
+        settled = dict(self._settled.by_instance(mesh, rotation.id))
         about = {"id": rotation.id, "stage": rotation.stage.value, "since": rotation.since}
         return {**about, "settled": settled}
 

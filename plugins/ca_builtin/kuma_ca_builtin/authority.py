@@ -14,7 +14,7 @@ from kuma_core.sdk import (
     NotFound,
     Rotation,
     Secret,
-    SecretManager,
+    Secrets,
     Violation,
 )
 from kuma_core.sdk.pki import Issuers, sign_leaf
@@ -26,7 +26,7 @@ _ATTEMPTS = 5
 class BuiltinCa:
     """The provider. Safe for use from several threads."""
 
-    def __init__(self, secrets: SecretManager) -> None:
+    def __init__(self, secrets: Secrets) -> None:
         self._secrets = secrets
         self._issuers = Issuers()
 

@@ -18,7 +18,8 @@ import kuma_store_memory
 from kuma_ca_builtin.authority import BuiltinCa, secret_name
 from kuma_ca_builtin.root import new_root
 from kuma_core.config import Config
-from kuma_core.sdk import CaProviderFactory, KumaError, ResourceKey, SecretManager
+from kuma_core.resources.secrets import SecretManager
+from kuma_core.sdk import CaProviderFactory, KumaError, ResourceKey
 from kuma_core.testing.authorities import HOUR, MESH, URIS, CaSuite, public_key, verified
 from kuma_core.testing.builders import mesh
 from kuma_core.testing.platform import running_platform
@@ -136,7 +137,7 @@ def test_a_secret_that_cannot_be_read_is_told_without_its_content(
 
 def test_1_6_every_mesh_gets_its_root_when_it_is_made_and_loses_it_with_it() -> None:
     with running_platform([kuma_store_memory, kuma_ca_builtin]) as cp:
-        context = SecretManager(cp.platform.store)
+        context = SecretManager(cp.platform.core.store)
         assert "builtinca.default" in context.names("default")
         assert cp.put("/meshes/shop", mesh("shop")).status == 201
         before = context.get("shop", "builtinca.shop")
@@ -149,7 +150,7 @@ def test_1_6_every_mesh_gets_its_root_when_it_is_made_and_loses_it_with_it() -> 
 def test_a_root_that_went_missing_comes_back_with_the_next_apply() -> None:
     with running_platform([kuma_store_memory, kuma_ca_builtin]) as cp:
         cp.apply(mesh("shop"))
-        secrets = SecretManager(cp.platform.store)
+        secrets = SecretManager(cp.platform.core.store)
         secrets.delete("shop", "builtinca.shop")
         assert cp.put("/meshes/shop", mesh("shop")).headers["Kuma-Result"] == "unchanged"
         assert secrets.names("shop") == ["builtinca.shop"]
@@ -158,7 +159,7 @@ def test_a_root_that_went_missing_comes_back_with_the_next_apply() -> None:
 def test_stance_an_unfinished_creation_leaves_a_root_that_the_next_one_takes() -> None:
     """The root is made first; the crash came before the mesh was stored."""
     with running_platform([kuma_store_memory, kuma_ca_builtin]) as cp:
-        secrets = SecretManager(cp.platform.store)
+        secrets = SecretManager(cp.platform.core.store)
         BuiltinCa(secrets).ensure("shop")
         left = secrets.get("shop", "builtinca.shop")
         assert cp.put("/meshes/shop", mesh("shop")).status == 201
@@ -171,4 +172,4 @@ def test_secrets_are_served_nowhere() -> None:
             assert cp.get(path).status == 404
         assert "Secret" not in [kind["name"] for kind in cp.get("/kinds").body["kinds"]]
         assert [path for path in cp.get("/openapi.json").body["paths"] if "secret" in path] == []
-        assert cp.platform.store.get(ResourceKey("Secret", "default", "builtinca.default"))
+        assert cp.platform.core.store.get(ResourceKey("Secret", "default", "builtinca.default"))

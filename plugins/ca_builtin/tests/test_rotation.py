@@ -22,7 +22,8 @@ from kuma_ca_builtin.authority import BuiltinCa
 from kuma_ca_builtin.root import new_root, next_root
 from kuma_ca_builtin.roots import Kept, Root, decode, encode, secret_name
 from kuma_core.config import Config
-from kuma_core.sdk import KumaError, Rotation, RotationStage, SecretManager
+from kuma_core.resources.secrets import SecretManager
+from kuma_core.sdk import KumaError, Rotation, RotationStage
 from kuma_core.testing.authorities import (
     HOUR,
     MESH,
@@ -229,7 +230,7 @@ def test_the_admin_server_shows_the_roots_and_never_a_key(cp: RunningPlatform) -
     before = rotations(cp, "GET", "shop")
     (root,) = before.body["roots"]
     assert (before.status, set(before.body), root["signs"]) == (200, {"roots"}, True)
-    anchor = cp.platform.context.authorities["builtin"].trust_anchors("shop")[0]
+    anchor = cp.platform.core.authorities["builtin"].trust_anchors("shop")[0]
     certificate = x509.load_pem_x509_certificate(anchor.encode())
     assert root["sha256"] == certificate.fingerprint(hashes.SHA256()).hex()
     begun = rotations(cp, "POST", "shop")
@@ -238,7 +239,9 @@ def test_the_admin_server_shows_the_roots_and_never_a_key(cp: RunningPlatform) -
     assert begun.body["roots"][0] == root
     assert begun.body["rotation"]["stage"] == "trusting"
     assert begun.body["rotation"]["since"].endswith("Z")
-    for key in (r.key for r in decode(SecretManager(cp.platform.store).get("shop", "builtinca.shop")).roots):
+    for key in (
+        r.key for r in decode(SecretManager(cp.platform.core.store).get("shop", "builtinca.shop")).roots
+    ):
         assert base64.b64encode(key).decode()[:40] not in str(begun.body)
         assert "PRIVATE" not in str(begun.body)
 

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from kuma_core.sdk import CaProviderFactory, hookimpl
+from kuma_core.sdk import Command, hookimpl
 
 if TYPE_CHECKING:
-    from kuma_core.sdk import CaProvider, Config, Context, Route, SecretManager
+    from kuma_core.sdk import CaProvider, CaProviderFactory, Config, Context, Route, Secrets
 
 
 @hookimpl
 def kuma_register_ca_providers() -> Iterable[CaProviderFactory]:
     """Bring the authority ``provided``."""
+    from kuma_core.sdk import CaProviderFactory  # needs pydantic, which is not beside kumactl
+
     return [CaProviderFactory("provided", _open)]
 
 
@@ -25,7 +27,14 @@ def kuma_register_admin_routes(context: Context) -> Iterable[Route]:
     return routes(context)
 
 
-def _open(config: Config, secrets: SecretManager) -> CaProvider:
+@hookimpl
+def kuma_register_commands() -> Iterable[Command]:
+    """Bring ``kumactl manage ca provided``."""
+    text = "Manage the CA whose certificate you provide."
+    return [Command("kumactl", ("manage", "ca", "provided"), text, "kuma_ca_provided.commands:provided")]
+
+
+def _open(config: Config, secrets: Secrets) -> CaProvider:
     """Imported when it is called: phase 1 loads no cryptography."""
     from kuma_ca_provided.authority import ProvidedCa
 

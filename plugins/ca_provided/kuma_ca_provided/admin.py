@@ -10,7 +10,7 @@ import falcon
 
 from kuma_ca_provided.certificates import SigningCertificate, SigningCertificates
 from kuma_ca_provided.checks import checked_pair
-from kuma_core.sdk import Context, InvalidResource, NotFound, ResourceKey, ResourceManager, Route, Violation
+from kuma_core.sdk import Context, InvalidResource, NotFound, ResourceKey, Resources, Route, Violation
 from kuma_core.sdk.http import answer_json, begin, read_body, read_json
 
 PATH = "/meshes/{mesh}/ca/provided/certificates"
@@ -57,7 +57,7 @@ class Collection:
 class Item:
     """One certificate of a mesh."""
 
-    def __init__(self, certificates: SigningCertificates, resources: ResourceManager) -> None:
+    def __init__(self, certificates: SigningCertificates, resources: Resources) -> None:
         self._certificates = certificates
         self._resources = resources
 

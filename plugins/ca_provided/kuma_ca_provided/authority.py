@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 from kuma_ca_provided.certificates import SigningCertificates
-from kuma_core.sdk import KumaError, SecretManager, Severity, Violation
+from kuma_core.sdk import KumaError, Secrets, Severity, Violation
 from kuma_core.sdk.pki import Issuers, sign_leaf
 
 MISSING = (
@@ -19,7 +19,7 @@ MISSING = (
 class ProvidedCa:
     """The provider. Safe for use from several threads."""
 
-    def __init__(self, secrets: SecretManager) -> None:
+    def __init__(self, secrets: Secrets) -> None:
         self._certificates = SigningCertificates(secrets)
         self._issuers = Issuers()
 

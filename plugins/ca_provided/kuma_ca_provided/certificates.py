@@ -7,7 +7,7 @@ import json
 import uuid
 from dataclasses import dataclass, field
 
-from kuma_core.sdk import InvalidResource, KumaError, NotFound, Secret, SecretManager
+from kuma_core.sdk import InvalidResource, KumaError, NotFound, Secret, Secrets
 
 ONE_ONLY = (
     "There is a signing certificate already, and a mesh has one. Delete it first, "
@@ -32,7 +32,7 @@ class SigningCertificate:
 class SigningCertificates:
     """Reads and changes them. Each change is made to what was read, or raises ``Conflict``."""
 
-    def __init__(self, secrets: SecretManager) -> None:
+    def __init__(self, secrets: Secrets) -> None:
         self._secrets = secrets
 
     def find(self, mesh: str) -> tuple[Secret, list[SigningCertificate]] | None:

@@ -23,7 +23,8 @@ from kuma_ca_provided.authority import MISSING, ProvidedCa
 from kuma_ca_provided.certificates import ONE_ONLY, SigningCertificates, secret_name
 from kuma_ca_provided.checks import checked_pair
 from kuma_core.config import Config
-from kuma_core.sdk import CaProviderFactory, Conflict, InvalidResource, KumaError, SecretManager
+from kuma_core.resources.secrets import SecretManager
+from kuma_core.sdk import CaProviderFactory, Conflict, InvalidResource, KumaError
 from kuma_core.sdk.pki import key_usage
 from kuma_core.testing.authorities import HOUR, MESH, URIS, CaSuite, public_key, verified
 from kuma_core.testing.builders import mesh

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from kuma_core.sdk import Policy, Resource, ResourceType, Violation, hookimpl
+from kuma_core.sdk import hookimpl
 
 if TYPE_CHECKING:
-    from kuma_core.sdk import ResourceManager
+    from kuma_core.sdk import Policy, Resource, Resources, ResourceType, Violation
 
 
 @hookimpl
@@ -29,7 +29,7 @@ def kuma_register_policies() -> Iterable[Policy]:
 
 @hookimpl
 def kuma_admit(
-    resource: Resource | None, previous: Resource | None, resources: ResourceManager
+    resource: Resource | None, previous: Resource | None, resources: Resources
 ) -> Iterable[Violation]:
     """Warn of a mesh that is encrypted with nothing permitted in it."""
     from kuma_policy_traffic.traffic_permission.admission import violations

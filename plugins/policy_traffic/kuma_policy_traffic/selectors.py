@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
-from typing import Annotated
 
 from pydantic import Field
 
@@ -23,7 +22,7 @@ class Selector(Spec):
     match: Tags = Field(default_factory=lambda: NO_TAGS)
 
 
-Selectors = Annotated[tuple[Selector, ...], Field(strict=False)]
+Selectors = tuple[Selector, ...]
 
 
 def connection_problems(

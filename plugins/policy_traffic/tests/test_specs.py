@@ -11,12 +11,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kuma_core.sdk import MalformedResource, Severity, Spec, parse_spec, to_document
+from kuma_core.testing.kinds import KindSuite
 from kuma_policy_traffic.health_check.spec import HealthCheckSpec
 from kuma_policy_traffic.kinds import KINDS
 from kuma_policy_traffic.proxy_template.spec import ProxyTemplateSpec
 from kuma_policy_traffic.traffic_log.spec import TrafficLogSpec
 from kuma_policy_traffic.traffic_permission.spec import TrafficPermissionSpec
 from kuma_policy_traffic.traffic_route.spec import LEFT_OUT, NOWHERE, TrafficRouteSpec
+
+
+class TestKinds(KindSuite):
+    kinds = KINDS
+
 
 WEB = {"match": {"service": "web"}}
 DB = {"match": {"service": "db"}}

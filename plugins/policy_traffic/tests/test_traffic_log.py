@@ -104,6 +104,12 @@ BACKENDS = [
     {"name": "file", "format": "x", "file": {"path": "/var/log/mesh"}},
     {"name": "tcp", "format": "<%DURATION%>", "tcp": {"address": "logs%.example:9000"}},
     {"name": "marks", "format": "a\x1eb\x1fc", "tcp": {"address": "logs:1"}},
+    {
+        "name": "odd file",
+        "format": "{\x1f\x1b[1m\x1e}\x1c%DURATION%",
+        "file": {"path": "tmp/\x1e100%"},
+    },
+    {"name": "odd server", "format": "x", "tcp": {"address": "\x1clogs\x1f:9\x1e"}},
     {"name": "nowhere", "format": "x"},
 ]
 CATALOG = make_catalog([kuma_policy_traffic])
@@ -116,13 +122,16 @@ def log_for(
     pipe: str = "/run/pipe",
     proxy: dict[str, Any] = WEB,
     source: str = "*",
+    files: bool = False,
 ) -> tuple[str, str] | None:
     """Path and format of the log of the proxy's outbound."""
     ends = {"sources": [{"match": {"service": source}}], "destinations": [{"match": {"service": "*"}}]}
     policy = {"type": "TrafficLog", "mesh": "default", "name": "log", "conf": {"backend": backend}, **ends}
     logging = {"backends": BACKENDS, "defaultBackend": default}
     others = [mesh("default", logging=logging), policy]
-    snapshot = snapshot_of(CATALOG, [proxy], others, {"accessLogPipe": pipe} if pipe else {})
+    metadata = {"accessLogPipe": pipe} if pipe else {}
+    metadata |= {"accessLogFiles": "true"} if files else {}
+    snapshot = snapshot_of(CATALOG, [proxy], others, metadata)
     listener = readable(snapshot.resources(LISTENER)["outbound:127.0.0.1:3"])
     [tcp_proxy] = listener["filterChains"][0]["filters"]
     logs = [item["typedConfig"] for item in tcp_proxy["typedConfig"].get("accessLog", [])]
@@ -130,12 +139,20 @@ def log_for(
     return next(((log["path"], log["logFormat"]["textFormatSource"]["inlineString"]) for log in logs), None)
 
 
-def test_a_file_backend_is_a_file_of_envoys() -> None:
+def test_a_file_backend_is_a_file_of_envoys_where_kuma_dp_writes_none() -> None:
     assert log_for("file") == log_for("", "file") == ("/var/log/mesh", "x")
+    assert log_for("file", pipe="", files=True) == ("/var/log/mesh", "x")
+
+
+def test_a_file_backend_is_a_record_in_the_pipe_where_kuma_dp_writes_files() -> None:
+    assert log_for("file", files=True) == ("/run/pipe", "\x1e\x1c/var/log/mesh\x1fx")
+    expected = "\x1e\x1ctmp/\x1bR100%%\x1f{\x1bF\x1bE[1m\x1bR}\x1c%DURATION%"
+    assert log_for("odd file", files=True) == ("/run/pipe", expected), "what is in it comes out again"
 
 
 def test_a_tcp_backend_is_a_record_in_the_pipe_that_kuma_dp_made() -> None:
     assert log_for("tcp") == ("/run/pipe", "\x1elogs%%.example:9000\x1f<%DURATION%>")
+    assert log_for("odd server") == ("/run/pipe", "\x1elogs:9\x1fx"), "no address is a file, or ends early"
     assert log_for("marks") == ("/run/pipe", "\x1elogs:1\x1fabc"), "no text begins another record"
 
 

@@ -81,13 +81,13 @@ class MemoryStore:
     def watch(self, publish: Publish, stop: Stop) -> None:
         """Publish changes until ``stop`` is set."""
         watcher = _Watcher(self._backlog)
-        stop.on_set(watcher.wake)
         with self._lock:
             self._watchers.append(watcher)
         try:
-            while not stop.is_set():
-                for change in watcher.take(stop):
-                    publish(change)
+            with stop.calling(watcher.wake):
+                while not stop.is_set():
+                    for change in watcher.take(stop):
+                        publish(change)
         finally:
             with self._lock:
                 self._watchers.remove(watcher)

@@ -9,7 +9,7 @@ import pytest
 
 import kuma_store_memory
 from kuma_core.config import Config
-from kuma_core.sdk import Change, Op, Store, StoreFactory
+from kuma_core.sdk import Change, Op, Stop, Store, StoreFactory
 from kuma_core.testing.stores import RESYNC, StoreSuite, Watching, key, watching
 from kuma_store_memory.store import BACKLOG, MemoryStore, open_store
 
@@ -62,3 +62,15 @@ def test_a_watch_that_ended_is_forgotten() -> None:
         with watching(store):
             pass
     assert store._watchers == []
+
+
+def test_a_watch_that_failed_leaves_nothing_with_whoever_goes_on() -> None:
+    store, stop = MemoryStore(), Stop()
+
+    def fail(change: Change) -> None:
+        raise RuntimeError("no use for it")
+
+    for _ in range(3):
+        with pytest.raises(RuntimeError):
+            store.watch(fail, stop)
+    assert (store._watchers, stop._callbacks) == ([], [])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from kuma_core.sdk import Setting, StoreFactory, hookimpl
+from kuma_core.sdk import Command, Setting, StoreFactory, hookimpl
 
 
 @hookimpl
@@ -21,3 +21,10 @@ def kuma_register_stores() -> Iterable[StoreFactory]:
     from kuma_store_postgres.factory import FACTORY
 
     return [FACTORY]
+
+
+@hookimpl
+def kuma_register_commands() -> Iterable[Command]:
+    """Bring ``kumactl install database-schema``."""
+    text, place = "Print the SQL that prepares a database.", "kuma_store_postgres.commands:database_schema"
+    return [Command("kumactl", ("install", "database-schema"), text, place)]

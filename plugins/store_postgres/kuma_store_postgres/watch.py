@@ -45,8 +45,7 @@ def watch(database: Database, publish: Publish, stop: Stop, backlog: int) -> Non
     with database.connect() as connection:
         connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(CHANNEL)))
         waiting = _Waiting(backlog)
-        stop.on_set(waiting.wake)
-        with _reading(connection, waiting):
+        with stop.calling(waiting.wake), _reading(connection, waiting):
             while not stop.is_set():
                 for change in waiting.take(stop):
                     if stop.is_set():

@@ -6,7 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.kumactl.conftest import home, kumactl
+
 from .server import OwnServer, Server, any_server, own_server, with_template
+
+__all__ = ["database", "home", "kumactl", "mortal_database", "mortal_server", "server"]
 
 
 @pytest.fixture(scope="session")

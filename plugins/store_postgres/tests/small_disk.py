@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
+from tests import needs
 
 from .server import OwnServer
 
@@ -50,8 +50,10 @@ class SmallDiskServer(OwnServer):
 @contextmanager
 def small_disk_server() -> Iterator[SmallDiskServer]:
     """Runs until the end of the block; skips the test where there are no mount namespaces."""
-    if os.geteuid() != 0 or not (shutil.which("unshare") and shutil.which("nsenter")):
-        pytest.skip("a disk that can be filled up needs root, and unshare and nsenter of util-linux")
+    for name in ("unshare", "nsenter"):
+        needs.program(name, "util-linux")
+    if os.geteuid() != 0:
+        needs.missing("util-linux", "a disk that can be filled up needs root: run the tests as root")
     user = pwd.getpwnam("nobody")
     with tempfile.TemporaryDirectory(prefix="kuma-postgres-") as folder:
         (Path(folder) / "data").mkdir()
@@ -62,7 +64,8 @@ def small_disk_server() -> Iterator[SmallDiskServer]:
             try:
                 assert holder.stdout is not None
                 if holder.stdout.readline() != "ready\n":
-                    pytest.skip("a disk that can be filled up needs the right to mount one (CAP_SYS_ADMIN)")
+                    why = "a disk that can be filled up needs the right to mount one (CAP_SYS_ADMIN)"
+                    needs.missing("util-linux", why)
                 server = SmallDiskServer(Path(folder), holder.pid)
                 server.prepare()
                 try:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 import kuma_store_postgres
-from kuma_core.builtin import instances
+from kuma_core.builtin.cluster import components as instances
 from kuma_core.resources import changes
 from kuma_core.runtime import leadership
 from kuma_core.testing.builders import dataplane, inbound, outbound

@@ -127,7 +127,7 @@ def test_the_steps_of_the_how_to(server: Server, tmp_path: Path) -> None:
             mesh("shop", mtls={"enabled": True}), dataplane("a", inbound("10.0.0.1:1:1", "a"), mesh="shop")
         )
         token, trusted = old.token("a", "shop"), old.trusted
-        roots = old.platform.context.authorities["builtin"].trust_anchors("shop")
+        roots = old.platform.core.authorities["builtin"].trust_anchors("shop")
         configuration(old, tmp_path / "old")
         run(passphrase, "old")
         assert "exported 3 resources and 4 secrets to backup.yaml" in run(export, "old")
@@ -147,9 +147,6 @@ def test_the_steps_of_the_how_to(server: Server, tmp_path: Path) -> None:
             run(compare, "old")
             assert (tmp_path / "after.yaml").read_text() == after
             assert new.trusted == trusted
-            assert new.platform.context.authorities["builtin"].trust_anchors("shop") == roots
-            assert (
-                new.platform.context.signing_keys.to_sign().id
-                == old.platform.context.signing_keys.to_sign().id
-            )
+            assert new.platform.core.authorities["builtin"].trust_anchors("shop") == roots
+            assert new.offer("builtin.tokens").to_sign().id == old.offer("builtin.tokens").to_sign().id
             assert token

@@ -37,8 +37,8 @@ def writer(server: Server, database: str) -> Iterator[psycopg.Connection[Any]]:
         yield connection
 
 
-def test_a_refused_write_and_one_of_a_hushed_type_do_not_count(store: PostgresStore) -> None:
-    store.hush(["Insight"])
+def test_a_refused_write_and_one_of_a_untold_type_do_not_count(store: PostgresStore) -> None:
+    store.leave_untold(["Insight"])
     record = store.create(key("a"), "{}")
     before = eventually(store.counter)
     for refused in (

@@ -5,14 +5,12 @@ from __future__ import annotations
 import subprocess
 import threading
 from collections.abc import Iterator
-from importlib.metadata import entry_points
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
 
 import kuma_store_postgres
-from kuma_core.kumactl.install import POSTGRES as TABLE_OF_0_3_1
 from kuma_core.runtime.kuma_cp import root
 from kuma_core.sdk import Config, ConfigError, ResourceKey, SchemaStatus, StoreUnavailable
 from kuma_store_postgres.migration import migrate_up, migration_status
@@ -20,6 +18,17 @@ from kuma_store_postgres.opening import open_store
 from kuma_store_postgres.schema import head, revisions, schema_sql
 
 from .server import Server, config_of, psql
+
+TABLE_OF_0_3_1 = """\
+CREATE TABLE IF NOT EXISTS resources (
+    name      varchar(100) NOT NULL,
+    namespace varchar(100) NOT NULL,
+    mesh      varchar(100) NOT NULL,
+    type      varchar(100) NOT NULL,
+    version   integer      NOT NULL,
+    spec      text,
+    PRIMARY KEY (name, namespace, mesh, type)
+);"""
 
 ROWS = [
     ("orchard", "", "orchard", "Mesh", 1, '{"mtls":{"ca":{"builtin":{}}}}'),
@@ -208,9 +217,3 @@ def test_the_factory_brings_the_migrations() -> None:
     assert factory.migrations is not None
     assert factory.migrations.sql() == schema_sql()
     assert not schema_sql().endswith("\n")
-
-
-def test_the_schema_is_found_without_any_hook() -> None:
-    """By kumactl, which loads no plugin."""
-    (found,) = entry_points(group="kuma.database_schemas", name="postgres")
-    assert found.load()() == schema_sql()

@@ -179,9 +179,9 @@ def test_two_stores_hear_of_each_other(where: Database) -> None:
         assert time.monotonic() - begun < 2.0
 
 
-def test_nobody_is_told_of_types_that_were_hushed(where: Database) -> None:
+def test_nobody_is_told_of_types_that_were_untold(where: Database) -> None:
     with opened(where) as store, watching(store) as watch:
-        store.hush(["Insight"])
+        store.leave_untold(["Insight"])
         insight = store.create(key("i", type="Insight"), "{}")
         insight = store.update(insight.key, "[]", insight.version)
         with pytest.raises(Conflict):

@@ -67,8 +67,8 @@ def test_no_row_holds_a_secret_in_the_clear(server: Server, database: str, tmp_p
     path.write_text(new_line()[1])
     with running_platform(PLUGINS, {**environ, "KUMA_STORE_ENCRYPTION_KEY_FILE": str(path)}) as cp:
         cp.apply(mesh("other", mtls={"enabled": True}))
-        cp.platform.context.secrets.rekey()
-        secrets = cp.platform.context.secrets
+        cp.platform.core.secrets.rekey()
+        secrets = cp.platform.core.secrets
         values = [
             secrets.get(mesh, name).value for mesh in ("default", "shop") for name in secrets.names(mesh)
         ]
@@ -121,7 +121,7 @@ def test_the_steps_of_the_how_to(server: Server, database: str, tmp_path: Path) 
     environ = server.environ(database)
     with running_platform(PLUGINS, environ) as cp:
         cp.apply(mesh("shop", mtls={"enabled": True}))
-        count = len(cp.platform.store.list("Secret"))
+        count = len(cp.platform.core.store.list("Secret"))
     make, name, encrypt, add, move, again, *back = re.findall(r"```bash\n(.*?)```", HOW_TO, re.DOTALL)
     path = tmp_path / "kuma-secrets.key"
 

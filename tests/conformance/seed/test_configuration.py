@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from kuma_core.builtin.autoconfiguration import autoconfigured
+from kuma_core.builtin.configuration.autoconfiguration import autoconfigured
 from kuma_core.config import Config, build_config
 from kuma_core.testing.platform import RunningPlatform, make_catalog
 

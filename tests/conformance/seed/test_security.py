@@ -32,7 +32,7 @@ ENCRYPTED = {"enabled": True, "ca": {"builtin": {}}}
 
 def test_the_root_certificate_is_unique_for_each_mesh(cp: RunningPlatform) -> None:
     cp.apply(mesh("mesh-1"), mesh("mesh-2"))
-    authority = cp.platform.context.authorities["builtin"]
+    authority = cp.platform.core.authorities["builtin"]
     roots = [authority.trust_anchors(name) for name in ("default", "mesh-1", "mesh-2")]
     assert [len(found) for found in roots] == [1, 1, 1]
     assert len({certificate for (certificate,) in roots}) == 3
@@ -43,7 +43,7 @@ def test_the_root_certificate_is_unique_for_each_mesh(cp: RunningPlatform) -> No
 def test_the_san_of_a_certificate_is_mesh_and_service(cp: RunningPlatform) -> None:
     """``spiffe://<mesh name>/<service name>``, and a new certificate each time that a dataplane asks."""
     cp.apply(dataplane("dp-1", inbound("127.0.0.1:8080:80", "backend")))
-    anchors = cp.platform.context.authorities["builtin"].trust_anchors("default")
+    anchors = cp.platform.core.authorities["builtin"].trust_anchors("default")
     first, second = (verified(identity(cp, "dp-1"), anchors) for _ in range(2))
     names = first.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     assert names.get_values_for_type(x509.UniformResourceIdentifier) == ["spiffe://default/backend"]
@@ -154,7 +154,7 @@ def test_tokens_are_signed_with_rsa(issuer: Shell) -> None:
 
 def test_tokens_are_not_stored_and_their_key_is(cp: RunningPlatform) -> None:
     """The store is the same with a hundred more tokens; the key was made by the first run."""
-    store = cp.platform.store
+    store = cp.platform.core.store
 
     def kept() -> dict[str, int]:
         return {kind.name: len(store.list(kind.name)) for kind in cp.platform.catalog.kinds if kind.stored}
@@ -162,7 +162,7 @@ def test_tokens_are_not_stored_and_their_key_is(cp: RunningPlatform) -> None:
     before = kept()
     assert {cp.token(f"dp-{number}") for number in range(100)}
     assert kept() == before
-    assert "dataplane-token-signing-key" in cp.platform.context.secrets.names("default")
+    assert "dataplane-token-signing-key" in cp.platform.core.secrets.names("default")
 
 
 def test_kuma_dp_takes_the_token_file(issuer: Shell) -> None:

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator
-from typing import Annotated
-
-from pydantic import Field
 
 from kuma_core.sdk import Spec, Violation
 from kuma_policy_traffic.selectors import Selectors, selector_problems
@@ -29,8 +26,8 @@ class RawResource(Spec):
 class ProxyTemplateConf(Spec):
     """What the configuration of a proxy is made of: ready profiles first, raw resources after them."""
 
-    imports: Annotated[tuple[str, ...], Field(strict=False)] = ()
-    resources: Annotated[tuple[RawResource, ...], Field(strict=False)] = ()
+    imports: tuple[str, ...] = ()
+    resources: tuple[RawResource, ...] = ()
 
     def violations(self) -> Iterator[Violation]:
         """Section 4.7; only resources that are there make Envoy's types be loaded."""

@@ -8,16 +8,18 @@ from typing import Any
 from kuma_core.sdk import Match, Subject
 from kuma_policy_traffic.traffic_log.formats import DEFAULT_FORMAT, render
 
+TCP_PROXY = "envoy.filters.network.tcp_proxy"
 FILE_LOG = "envoy.access_loggers.file"
-LOG_PIPE = "accessLogPipe"
-RECORD, FIELD = "\x1e", "\x1f"
-"""A record in the pipe is ``RECORD host:port FIELD text`` (architecture, 11)."""
+LOG_PIPE, LOG_FILES = "accessLogPipe", "accessLogFiles"
+RECORD, FIELD, FILE, ESCAPE = "\x1e", "\x1f", "\x1c", "\x1b"
+"""A record in the pipe is ``RECORD host:port FIELD text``, or ``RECORD FILE path FIELD text`` for a file. In path and
+text of the latter these characters are written as ``ESCAPE`` and a letter."""
 UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True, slots=True)
 class FileLog:
-    """A file that Envoy writes to, and the format of its lines."""
+    """A file or pipe that Envoy writes to, and the format of what it writes."""
 
     path: str
     format: str
@@ -36,18 +38,29 @@ def resolve(matches: tuple[Match, ...], subject: Subject) -> FileLog | None:
 
 def _log(backend: Any, subject: Subject) -> FileLog | None:
     text = render(backend.format or DEFAULT_FORMAT, _values(subject))
-    if backend.file:
-        return FileLog(backend.file.path, text)
     pipe = subject.metadata.get(LOG_PIPE)
+    if backend.file and pipe and subject.metadata.get(LOG_FILES):
+        path = escaped(backend.file.path.replace("%", "%%"))
+        return FileLog(pipe, f"{RECORD}{FILE}{path}{FIELD}{escaped(text)}")
+    if backend.file:  # an older kuma-dp: Envoy writes, and refuses a listener whose file cannot be opened
+        return FileLog(backend.file.path, text)
     if backend.tcp and pipe:
-        address = backend.tcp.address.replace("%", "%%")
-        return FileLog(pipe, f"{RECORD}{address}{FIELD}{_without_marks(text)}")
+        address = _without(RECORD + FIELD + FILE, backend.tcp.address).replace("%", "%%")
+        return FileLog(pipe, f"{RECORD}{address}{FIELD}{_without(RECORD + FIELD, text)}")
     return None  # a backend without a place, or a proxy that has no pipe for logs over TCP
 
 
-def _without_marks(text: str) -> str:
-    """What would begin another record in the pipe has no place in a text."""
-    return text.replace(RECORD, "").replace(FIELD, "")
+def _without(marks: str, text: str) -> str:
+    """A text without characters that mean something in the pipe."""
+    return text.translate(dict.fromkeys(map(ord, marks)))
+
+
+def escaped(text: str) -> str:
+    """A text that reaches a file as it is, although the pipe's marks may be in it."""
+    return text.translate(_ESCAPES)
+
+
+_ESCAPES = {ord(ESCAPE): ESCAPE + "E", ord(RECORD): ESCAPE + "R", ord(FIELD): ESCAPE + "F"}
 
 
 def _values(subject: Subject) -> dict[str, str]:
@@ -70,4 +83,4 @@ def apply(draft: Any, conf: FileLog) -> None:
     """Have the TCP proxy of the listener write the log."""
     from kuma_core.sdk.envoy import access_log
 
-    draft.filters[-1].config.access_log = [access_log(FILE_LOG, conf.path, conf.format)]
+    draft.filter(TCP_PROXY).access_log = [access_log(FILE_LOG, conf.path, conf.format)]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from kuma_core.sdk import Resource, Severity, Violation
 
 if TYPE_CHECKING:
-    from kuma_core.sdk import ResourceManager
+    from kuma_core.sdk import Resources
 
 NOTHING_PERMITTED = (
     "with mutual TLS on, every connection is denied until a TrafficPermission allows it, "
@@ -15,9 +15,7 @@ NOTHING_PERMITTED = (
 )
 
 
-def violations(
-    resource: Resource | None, previous: Resource | None, resources: ResourceManager
-) -> list[Violation]:
+def violations(resource: Resource | None, previous: Resource | None, resources: Resources) -> list[Violation]:
     """A warning for a mesh that becomes encrypted with nothing permitted in it."""
     if resource is None or resource.key.type != "Mesh" or not resource.spec.is_encrypted():
         return []

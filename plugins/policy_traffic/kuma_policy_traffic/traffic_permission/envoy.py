@@ -7,6 +7,7 @@ from typing import Any
 from kuma_core.sdk import Match, Subject, spiffe_id
 
 ANY = "*"
+RBAC_FILTER = "envoy.filters.network.rbac"
 
 Permissions = tuple[tuple[str, tuple[str, ...]], ...]
 """By name of the permission, in order: the principals that it lets in; ``*`` is everybody of the mesh."""
@@ -29,7 +30,7 @@ def apply(draft: Any, conf: Permissions) -> None:
     """Add a rule for each permission to the filter that the kernel put in front."""
     from kuma_core.sdk.envoy import Permission, RbacPolicy
 
-    rules = draft.filters[0].config.rules
+    rules = draft.filter(RBAC_FILTER).rules
     for name, principals in conf:
         rules.policies[name] = RbacPolicy(
             permissions=[Permission(any=True)], principals=[_principal(item) for item in principals]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated
 
 from pydantic import Field
 
@@ -34,7 +33,7 @@ class TrafficRouteSpec(Spec):
 
     sources: Selectors = ()
     destinations: Selectors = ()
-    conf: Annotated[tuple[WeightedDestination, ...], Field(strict=False)] = ()
+    conf: tuple[WeightedDestination, ...] = ()
 
     def violations(self) -> Iterator[Violation]:
         """Any weight will do, as Envoy takes all of 32 bits; one that takes a service off the air is warned of."""

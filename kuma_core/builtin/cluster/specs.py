@@ -1,0 +1,29 @@
+"""What several control planes over one store keep for each other; no API serves it, no proxy is touched by it."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from kuma_core.specs.base import Spec, UInt64
+
+
+class LeaseSpec(Spec):
+    """Who may do what only one may do at a time; empty once it was given back.
+
+    The holder is alive while ``beats`` grows: who wants its place measures with a clock of its own how long the
+    record stood still. Nobody's clock is compared with another's.
+    """
+
+    holder: str = ""
+    beats: UInt64 = 0
+
+
+class InstanceSpec(Spec):
+    """A control plane that runs: it is alive while ``beats`` grows.
+
+    ``notes`` are what the features of this one have all control planes know of it, by topic and key.
+    """
+
+    beats: UInt64 = 0
+    version: str = ""
+    notes: dict[str, dict[str, str]] = Field(default_factory=dict)

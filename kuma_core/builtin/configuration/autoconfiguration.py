@@ -1,0 +1,82 @@
+"""What follows from other values once all of them are known (API specification, 5.4)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kuma_core.config import Config
+from kuma_core.hosts import in_url
+
+SOURCE = "autoconfiguration"
+"""The source of a value that was computed."""
+
+DEPRECATED = "dataplaneTokenServer"
+_TOKENS = "adminServer.apis.dataplaneToken.enabled"
+_EVERYWHERE = ("0.0.0.0", "::", "127.0.0.1", "localhost", "::1")
+
+
+def autoconfigured(config: Config) -> Config:
+    """The configuration with what follows from other values.
+
+    Raises ``ConfigError`` if the two admin servers would then need the same port.
+    """
+    config = _public_port(_admin_server(config))
+    _refuse_collision(config)
+    return config.changed(_empty_ones(config), SOURCE)
+
+
+def _admin_server(config: Config) -> Config:
+    """``adminServer`` replaced as a whole by its deprecated spelling, if that was touched."""
+    old = [s for s in config.settings if s.path.startswith(f"{DEPRECATED}.")]
+    touched = [s.path for s in old if config.value(s.path) != s.default]
+    if not touched:
+        return config
+    values = {_new_path(setting.path): config.value(setting.path) for setting in old}
+    said = [
+        f"{setting.path} (from {config.sources[setting.path]})"
+        for setting in config.settings
+        if setting.path in values
+        and config.value(setting.path) not in (setting.default, values[setting.path])
+    ]
+    ignored = f"; ignored: {', '.join(said)}" if said else ""
+    notice = (
+        f"the section {DEPRECATED} is deprecated and takes the place of all of adminServer, because "
+        f"{', '.join(touched)} {'is' if len(touched) == 1 else 'are'} set; move "
+        f"{'it' if len(touched) == 1 else 'them'} to adminServer{ignored}"
+    )
+    return config.changed(values, f"{SOURCE} ({DEPRECATED})", [notice])
+
+
+def _new_path(path: str) -> str:
+    key = path.removeprefix(f"{DEPRECATED}.")
+    return _TOKENS if key == "enabled" else f"adminServer.{key}"
+
+
+def _public_port(config: Config) -> Config:
+    port = "adminServer.public.port"
+    if not config.flag("adminServer.public.enabled") or config.number(port):
+        return config
+    return config.changed({port: config.number("adminServer.local.port")}, SOURCE)
+
+
+def _refuse_collision(config: Config) -> None:
+    """The admin server of this machine already listens on loopback (command line, 2.2, quirk d)."""
+    public, local = config.number("adminServer.public.port"), config.number("adminServer.local.port")
+    interface = config.text("adminServer.public.interface")
+    if config.flag("adminServer.public.enabled") and public == local != 0 and interface in _EVERYWHERE:
+        setting = next(s for s in config.settings if s.path == "adminServer.public.port")
+        raise config.refusal(
+            setting,
+            f"Port must not be the local port {local} when Interface is {interface}: set another port, "
+            "or the address of one network card",
+        )
+
+
+def _empty_ones(config: Config) -> dict[str, Any]:
+    """The settings whose empty value means that another one is taken."""
+    derived = {
+        "guiServer.apiServerUrl": f"http://localhost:{config.number('apiServer.port')}",
+        "bootstrapServer.params.xdsHost": in_url(config.text("general.advertisedHostname")),
+        "bootstrapServer.params.xdsPort": config.number("xdsServer.grpcPort"),
+    }
+    return {path: value for path, value in derived.items() if not config.value(path)}

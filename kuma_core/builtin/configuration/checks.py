@@ -1,0 +1,148 @@
+"""What may not be said of a setting: checks of one value, and rules that look at other values too.
+
+The sentences are those of the API specification, 5.3. Pure functions.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping
+from typing import Any
+
+from kuma_core.config import Check, Config, Rule
+from kuma_core.hosts import host_problem, parse_hosts
+
+
+def in_range(message: str) -> Check:
+    """A port number; ``message`` is the whole sentence."""
+    return lambda value: None if 0 <= value <= 65535 else message
+
+
+def port(name: str = "Port") -> Check:
+    """A port number."""
+    return in_range(f"{name} must be in the range [0, 65535]")
+
+
+def not_negative(name: str) -> Check:
+    """A port whose message in the original speaks of negative numbers only."""
+    return lambda value: f"{name} cannot be negative" if value < 0 else port(name)(value)
+
+
+def positive(name: str) -> Check:
+    """A number or a duration above zero."""
+    return lambda value: None if value > 0 else f"{name} must be positive"
+
+
+def present(message: str) -> Check:
+    """Text that is not empty; ``message`` is the whole sentence."""
+    return lambda value: None if value else message
+
+
+def one_of(message: str, *choices: str) -> Check:
+    """One of a few words."""
+    return lambda value: None if value in choices else message
+
+
+def host(name: str) -> Check:
+    """One host, as others write it into a URL."""
+
+    def check(value: str) -> str | None:
+        problem = host_problem(value)
+        return f'{name} "{value:.200}" {problem}' if problem else None
+
+    return check
+
+
+def hosts(name: str) -> Check:
+    """Several hosts, each with a port or without; nothing at all is another setting's value."""
+
+    def check(value: str) -> str | None:
+        try:
+            parse_hosts(value, 1) if value else None
+        except ValueError as error:
+            return f"{name} {error}"
+        return None
+
+    return check
+
+
+def ip_address(value: str) -> str | None:
+    """The address of Envoy's admin API."""
+    if not value:
+        return "AdminAddress cannot be empty"
+    try:
+        ipaddress.ip_address(value)
+    except ValueError:
+        return "AdminAddress should be a valid IP address"
+    return None
+
+
+def tls_mode(value: str) -> str | None:
+    """How PostgreSQL is spoken with over TLS."""
+    known = ("disable", "verifyNone", "verifyCa", "verifyFull")
+    return None if value in known else f"invalid mode: {value}; use {', '.join(known)}"
+
+
+def _required(path: str, condition: str, wanted: tuple[Any, ...], message: str) -> Rule:
+    """The value of ``path`` may not be empty where that of ``condition`` is one of ``wanted``."""
+    return lambda config: message if not config.value(path) and config.value(condition) in wanted else None
+
+
+def _partner(path: str, other: str, message: str) -> Rule:
+    """The value of ``path`` may not be empty where that of ``other`` is not."""
+    return lambda config: message if config.value(other) and not config.value(path) else None
+
+
+def _public_server(public: str) -> Mapping[str, Rule]:
+    """An open admin server needs everything; without known clients it would refuse them all (9.2, 5)."""
+    return {
+        f"{public}.{key}": _required(
+            f"{public}.{key}",
+            f"{public}.enabled",
+            (True,),
+            f"{key[0].upper()}{key[1:]} cannot be empty if server is enabled",
+        )
+        for key in ("tlsCertFile", "tlsKeyFile", "interface", "clientCertsDir")
+    }
+
+
+def _token_server(config: Config) -> str | None:
+    public = config.flag("dataplaneTokenServer.public.enabled")
+    if config.flag("dataplaneTokenServer.enabled") or not public:
+        return None
+    return "Public.Enabled cannot be true when server is disabled."
+
+
+_SDS, _TLS = "sdsServer", "store.postgres.tls"
+
+RULES: Mapping[str, Rule] = {
+    f"{_SDS}.tlsCertFile": _partner(
+        f"{_SDS}.tlsCertFile",
+        f"{_SDS}.tlsKeyFile",
+        "TlsCertFile cannot be empty if TlsKeyFile has been set",
+    ),
+    f"{_SDS}.tlsKeyFile": _partner(
+        f"{_SDS}.tlsKeyFile",
+        f"{_SDS}.tlsCertFile",
+        "TlsKeyFile cannot be empty if TlsCertFile has been set",
+    ),
+    "dataplaneTokenServer.enabled": _token_server,
+    **_public_server("dataplaneTokenServer.public"),
+    **_public_server("adminServer.public"),
+    f"{_TLS}.certPath": _partner(
+        f"{_TLS}.certPath", f"{_TLS}.keyPath", "CertPath cannot be empty when KeyPath is provided"
+    ),
+    f"{_TLS}.keyPath": _partner(
+        f"{_TLS}.keyPath", f"{_TLS}.certPath", "KeyPath cannot be empty when CertPath is provided"
+    ),
+    f"{_TLS}.caPath": _required(
+        f"{_TLS}.caPath", f"{_TLS}.mode", ("verifyCa", "verifyFull"), "CAPath cannot be empty"
+    ),
+    "runtime.kubernetes.admissionServer.certDir": _required(
+        "runtime.kubernetes.admissionServer.certDir",
+        "environment",
+        ("kubernetes",),
+        "CertDir should not be empty",
+    ),
+}
+"""By the path of the setting that a broken rule is told of; evaluated after that setting's own check."""

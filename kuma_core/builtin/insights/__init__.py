@@ -1,0 +1,40 @@
+"""What control planes write of a Dataplane's proxies: their streams, what they acknowledged and rejected."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from kuma_core.plugin.hookspecs import hookimpl
+
+if TYPE_CHECKING:
+    from kuma_core.api.contract import Route
+    from kuma_core.model import ResourceType
+    from kuma_core.plugin.contract import Component, Context
+
+
+@hookimpl
+def kuma_register_resource_types() -> Iterable[ResourceType]:
+    """DataplaneInsight, and DataplaneOverview, which shows it beside its Dataplane."""
+    from kuma_core.builtin.insights.kinds import KINDS
+
+    return KINDS
+
+
+@hookimpl
+def kuma_register_routes(context: Context) -> Iterable[Route]:
+    """The overviews, in both spellings of the path."""
+    from kuma_core.api.contract import Route
+    from kuma_core.api.overview import OverviewCollection, OverviewItem
+
+    for spelling in ("dataplanes+insights", "dataplane+insights"):
+        yield Route(f"/meshes/{{mesh}}/{spelling}", OverviewCollection(context.resources))
+        yield Route(f"/meshes/{{mesh}}/{spelling}/{{name}}", OverviewItem(context.resources))
+
+
+@hookimpl
+def kuma_register_components(context: Context) -> Iterable[Component]:
+    """The one that writes insights."""
+    from kuma_core.builtin.insights.writer import InsightWriter
+
+    return [InsightWriter(context)]

@@ -1,0 +1,37 @@
+"""What control planes write of a Dataplane's proxies, and how it is shown beside the Dataplane."""
+
+from __future__ import annotations
+
+from kuma_core.model import CellFormat, Column, ResourceType
+from kuma_core.specs.dataplane import DATAPLANE
+from kuma_core.specs.insight import INSIGHT, OVERVIEW, InsightSpec, OverviewSpec
+
+_TAGS = "dataplane.networking.inbound.*.tags|dataplane.networking.gateway.tags"
+
+KINDS = (
+    ResourceType(
+        name=INSIGHT,
+        path="dataplane-insights",
+        singular="dataplane-insight",
+        spec=InsightSpec,
+        affects_proxies=False,
+        status=True,
+        watched=False,
+        owner=DATAPLANE,
+    ),
+    ResourceType(
+        name=OVERVIEW,
+        path="dataplanes+insights",
+        singular="dataplane-overview",
+        aliases=("dataplane+insights", "dataplane-overviews"),
+        spec=OverviewSpec,
+        read_only=True,
+        stored=False,
+        affects_proxies=False,
+        status=True,
+        columns=(
+            Column("TAGS", _TAGS, CellFormat.TAGS),
+            Column("UPDATES", "dataplaneInsight.subscriptions.*.status.total.responsesSent", CellFormat.SUM),
+        ),
+    ),
+)

@@ -1,0 +1,151 @@
+"""Writes what is known about the streams of each proxy into its DataplaneInsight."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+
+import structlog
+
+from kuma_core.errors import InvalidResource, KumaError
+from kuma_core.lifecycle import Stop
+from kuma_core.model import ResourceKey
+from kuma_core.plugin.contract import Context
+from kuma_core.specs.dataplane import DATAPLANE
+from kuma_core.specs.insight import (
+    INSIGHT,
+    CertificateStatus,
+    InsightSpec,
+    ResponseStats,
+    Subscription,
+    SubscriptionStatus,
+)
+from kuma_core.xds.contract import (
+    CLUSTER,
+    ENDPOINTS,
+    LISTENER,
+    ROUTES,
+    SHORT_NAMES,
+    CertificateTrouble,
+    Counts,
+    StreamReport,
+    Streams,
+)
+
+_log = structlog.get_logger("dataplane-insights")
+
+NO_TROUBLE = CertificateTrouble()
+
+HISTORY = 10
+"""How many streams an insight remembers; the oldest closed ones go first."""
+
+
+GATHER_SECONDS = 0.2
+"""How long news are gathered before they are stored: a response and its answer are then one write, which does
+not compete with the push itself."""
+
+
+class InsightWriter:
+    """A component: gathers what changed, at most once per flush interval, and stores it.
+
+    An insight whose Dataplane is gone is not written again. What cannot be stored is tried again later.
+    """
+
+    name = "dataplane-insights"
+    leader_only = False
+
+    def __init__(self, context: Context) -> None:
+        self._streams = context.ask("streams", Streams)
+        self._resources = context.resources
+        self._instance_id = context.instance_id
+        self._interval = context.config.seconds("xdsServer.dataplaneStatusFlushInterval")
+
+    def run(self, stop: Stop) -> None:
+        """Write until ``stop`` is set, and once more then: streams that ended with us are closed."""
+        stop.on_set(self._streams.wake)
+        while not stop.is_set():
+            self._streams.wait_changed()
+            stop.wait(min(GATHER_SECONDS, self._interval))
+            self.flush()
+            stop.wait(self._interval)
+        self.flush()
+
+    def flush(self) -> None:
+        """Store every report that changed."""
+        by_proxy: dict[tuple[str, str], list[StreamReport]] = defaultdict(list)
+        for report in self._streams.take_changed():
+            by_proxy[report.proxy.id].append(report)
+        for proxy, reports in by_proxy.items():
+            try:
+                self._store(*proxy, reports)
+            except InvalidResource:
+                continue  # the mesh was deleted at the same moment, and the insight with it
+            except KumaError as error:
+                _log.warning("an insight could not be stored yet", proxy=".".join(proxy), problem=str(error))
+                self._streams.put_back(reports)
+
+    def _store(self, mesh: str, name: str, reports: Iterable[StreamReport]) -> None:
+        if self._resources.find(ResourceKey(DATAPLANE, mesh, name)) is None:
+            return
+        news = [subscription(report, self._instance_id) for report in reports]
+        key, problem = ResourceKey(INSIGHT, mesh, name), self._streams.problem(mesh, name)
+        trouble = self._streams.refusals(mesh, name)
+        self._resources.amend(key, lambda spec: merged(spec or InsightSpec(), news, problem, trouble))
+
+
+def merged(
+    spec: InsightSpec,
+    news: Iterable[Subscription],
+    problem: str = "",
+    trouble: CertificateTrouble = NO_TROUBLE,
+) -> InsightSpec:
+    """The insight with subscriptions replaced by id or appended, cut to the last ``HISTORY``.
+
+    What another control plane had to tell of certificates stays until this one has.
+    """
+    by_id = {item.id: item for item in spec.subscriptions}
+    for item in news:
+        by_id[item.id] = item
+    items = list(by_id.values())
+    closed = [item for item in items if item.disconnect_time]
+    excess = {item.id for item in closed[: max(0, len(items) - HISTORY)]}
+    kept = tuple(item for item in items if item.id not in excess)
+    certificates = spec.certificates
+    if trouble.refused:
+        certificates = CertificateStatus(refused=trouble.refused, problem=trouble.problem)
+    return InsightSpec(problem=problem, certificates=certificates, subscriptions=kept)
+
+
+def subscription(report: StreamReport, instance_id: str) -> Subscription:
+    """A stream's report as it is stored. ``status.total`` counts every type, named or not."""
+    counts = report.counts
+    status = SubscriptionStatus(
+        last_update_time=report.updated,
+        last_rejection=rejection(report),
+        total=_stats(counts.values()),
+        cds=_stats([counts.get(CLUSTER, Counts())]),
+        eds=_stats([counts.get(ENDPOINTS, Counts())]),
+        lds=_stats([counts.get(LISTENER, Counts())]),
+        rds=_stats([counts.get(ROUTES, Counts())]),
+    )
+    return Subscription(
+        id=report.id,
+        control_plane_instance_id=instance_id,
+        connect_time=report.connected,
+        disconnect_time=report.disconnected,
+        status=status,
+    )
+
+
+def rejection(report: StreamReport) -> str:
+    """Envoy's words for what it refused, each behind the type."""
+    return "; ".join(f"{SHORT_NAMES.get(url, url)}: {text}" for url, text in report.rejections.items())
+
+
+def _stats(counts: Iterable[Counts]) -> ResponseStats:
+    counts = list(counts)
+    return ResponseStats(
+        responses_sent=sum(item.sent for item in counts),
+        responses_acknowledged=sum(item.acknowledged for item in counts),
+        responses_rejected=sum(item.rejected for item in counts),
+    )

@@ -1,0 +1,88 @@
+"""What a start makes sure of in the store before anything is served.
+
+All of it may be done again, and by several control planes at once.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import structlog
+
+from kuma_core.ca.authorities import OpenedAuthorities
+from kuma_core.documents import load_documents
+from kuma_core.errors import ConfigError, KumaError, PluginError, StoreUnavailable, UnreadableResource
+from kuma_core.model import Resource, ResourceKey
+from kuma_core.plugin.contract import Context
+from kuma_core.resources.codec import spec_part
+from kuma_core.specs.base import parse_spec
+from kuma_core.specs.mesh import MESH
+
+_log = structlog.get_logger("kuma-cp.run")
+
+DEFAULT_MESH = "default"
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+
+def lay_groundwork(context: Context) -> None:
+    """The mesh ``default``, and the roots of all meshes.
+
+    Raises ``ConfigError`` for a ``defaults.mesh`` that cannot be taken, and whatever the store raises.
+    """
+    _ensure_default_mesh(context)
+    authorities = context.ask("authorities", OpenedAuthorities)
+    meshes = context.resources.list(MESH, unreadable=_note_unreadable)
+    for mesh in meshes:
+        _look_after(mesh, authorities)
+    if any(mesh.spec.is_encrypted() for mesh in meshes):
+        _warn_of_open_api(context.config.text("apiServer.interface"))
+
+
+def _ensure_default_mesh(context: Context) -> None:
+    """Create the mesh ``default`` unless it is there."""
+    text = context.config.text("defaults.mesh")
+    try:
+        document: Any = next(iter(load_documents(text, "defaults.mesh")), {})
+        if not isinstance(document, dict):
+            raise ConfigError("defaults.mesh is not a YAML mapping")
+        spec, _ = parse_spec(context.resources.kinds[MESH].spec, spec_part(document))
+        context.resources.ensure(Resource(ResourceKey(MESH, DEFAULT_MESH, DEFAULT_MESH), spec))
+    except (StoreUnavailable, PluginError):
+        raise
+    except KumaError as error:
+        raise ConfigError(
+            f"Invalid configuration: Defaults validation failed: Mesh is not valid: {error} (defaults.mesh)"
+        ) from None
+
+
+def _look_after(mesh: Resource, authorities: OpenedAuthorities) -> None:
+    """One authority that fails costs its own mesh, and not the start."""
+    try:
+        authorities.prepare(mesh)
+    except StoreUnavailable:
+        raise
+    except KumaError as error:
+        _log.error("the certificate authority of a mesh is not ready", mesh=mesh.name, problem=str(error))
+    if not mesh.spec.is_encrypted():
+        return
+    if authorities.of(mesh.spec) is None:
+        name = mesh.spec.authority()
+        _log.error(
+            "no loaded plugin provides the certificate authority of a mesh",
+            mesh=mesh.name,
+            authority=name,
+            install=f"kuma-ca-{name}",
+        )
+
+
+def _warn_of_open_api(interface: str) -> None:
+    if interface not in _LOOPBACK:
+        _log.warning(
+            "whoever reaches the REST API can change meshes with mutual TLS: it has no authentication; "
+            "close it with a firewall, or set apiServer.interface (KUMA_API_SERVER_INTERFACE)",
+            interface=interface or "all",
+        )
+
+
+def _note_unreadable(error: UnreadableResource) -> None:
+    _log.error("a stored resource is left out", problem=str(error))

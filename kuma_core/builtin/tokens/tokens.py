@@ -1,0 +1,174 @@
+"""Dataplane tokens: signed JWTs that say which dataplane of which mesh somebody is."""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+import jwt
+import structlog
+
+from kuma_core.auth.contract import Proof, Unauthenticated
+from kuma_core.builtin.tokens.contract import TokenClaims
+from kuma_core.builtin.tokens.keys import Key, SigningKeys
+from kuma_core.builtin.tokens.revocations import Revocations
+from kuma_core.durations import SECOND
+from kuma_core.lifecycle import Stop
+
+_log = structlog.get_logger("dataplane-tokens")
+
+ALGORITHM = "RS256"
+MAX_TOKEN = 64 * 1024
+"""As much as kuma-dp takes."""
+
+RETRY_SECONDS = 2.0
+"""How long to wait before the store is asked again when it did not answer to a hint."""
+
+_ANOTHER = "generate a new one with 'kumactl generate dataplane-token'"
+_UNKNOWN_KEY = "the key that signed it is not known here"
+_OPTIONS: Any = {
+    "require": ["Name", "Mesh", "iat", "jti"],
+    "verify_aud": False,
+    "verify_exp": False,  # ours to do: a token that has expired can still be revoked
+    "verify_iat": False,
+}
+
+
+class Refused(Unauthenticated):
+    """A token is not believed: for a ``reason``, and what to do about it. Neither holds anything of the token."""
+
+    def __init__(self, reason: str, remedy: str = "") -> None:
+        super().__init__(f"could not parse token: {reason}" + (f"; {remedy}" if remedy else ""))
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class Genuine:
+    """A token that we have signed: what it says, and with which key."""
+
+    claims: TokenClaims
+    key: Key
+
+
+class TokenIssuer:
+    """Signs tokens with the newest key."""
+
+    def __init__(self, keys: SigningKeys) -> None:
+        self._keys = keys
+
+    def issue(self, name: str, mesh: str, valid_for: int | None = None) -> str:
+        """A token for a dataplane, which need not exist yet; ``valid_for`` in nanoseconds, or for ever.
+
+        Raises ``KumaError`` if there is no key, ``StoreUnavailable`` if it cannot be read.
+        """
+        key = self._keys.to_sign()
+        now = int(datetime.now(UTC).timestamp())
+        claims: dict[str, Any] = {"Name": name, "Mesh": mesh, "iat": now, "jti": str(uuid.uuid4())}
+        if valid_for is not None:
+            claims["exp"] = now + max(1, -(-valid_for // SECOND))
+        _log.info(
+            "a dataplane token is issued", token=claims["jti"], mesh=mesh[:200], name=name[:200], key=key.id
+        )
+        return jwt.encode(claims, key.private, ALGORITHM, headers={"kid": key.id})
+
+
+class TokenVerifier:
+    """Believes a token that a known key has signed, has not expired and was not revoked.
+
+    A ``WatchedProxyAuthenticator``.
+    """
+
+    def __init__(self, keys: SigningKeys, revocations: Revocations) -> None:
+        self._keys, self._revocations = keys, revocations
+        self._hinted = threading.Event()
+        self._hinted.set()
+        for memory in (keys.memory, revocations.memory):
+            memory.listen(self._hinted.set)
+
+    def authenticate(self, mesh: str, name: str, credential: str) -> Proof:
+        """Return why if the token is that of the dataplane; raises ``Unauthenticated``."""
+        genuine = self.genuine(credential)
+        self._require_good(genuine)
+        claims = genuine.claims
+        for what, said, signed in (("name", name, claims.name), ("mesh", mesh, claims.mesh)):
+            if said != signed:
+                raise Unauthenticated(
+                    f"proxy {what} from requestor: {said} is different than in token: {signed}"
+                )
+        return Proof(claims.id, claims.expires, partial(self._confirm, claims.id, genuine.key.id))
+
+    def verify(self, token: str) -> TokenClaims:
+        """What a good token says; raises ``Refused``."""
+        genuine = self.genuine(token)
+        self._require_good(genuine)
+        return genuine.claims
+
+    def genuine(self, token: str) -> Genuine:
+        """What a token says that we have signed, be it over or not; raises ``Refused``."""
+        try:
+            key = self._key(token)
+            return Genuine(_claims(jwt.decode(token, key.public, [ALGORITHM], options=_OPTIONS)), key)
+        except jwt.InvalidSignatureError:
+            raise Refused("its signature is wrong", _ANOTHER) from None
+        except jwt.MissingRequiredClaimError as error:
+            raise Refused(f'it lacks the claim "{error.claim}"', _ANOTHER) from None
+        except (jwt.PyJWTError, OverflowError, TypeError, ValueError, OSError):
+            raise Refused("it is no dataplane token", _ANOTHER) from None
+
+    def watch(self, changed: Callable[[], None], stop: Stop) -> None:
+        """Read what the store hints at, and call ``changed`` when it is known."""
+        stop.on_set(self._hinted.set)
+        caught_up = True
+        while True:
+            self._hinted.wait(None if caught_up else RETRY_SECONDS)
+            self._hinted.clear()
+            if stop.is_set():
+                return
+            keys, revocations = self._keys.memory.catch_up(), self._revocations.memory.catch_up()
+            caught_up = keys and revocations
+            changed()
+
+    def _key(self, token: str) -> Key:
+        if not token or len(token) > MAX_TOKEN:
+            raise Refused("it is empty" if not token else f"it has more than {MAX_TOKEN} characters")
+        header = jwt.get_unverified_header(token)
+        if header.get("alg") != ALGORITHM:
+            raise Refused(f"its algorithm is not {ALGORITHM}", _ANOTHER)
+        key = self._keys.to_verify(str(header.get("kid", "")))
+        if key is None:
+            raise Refused(_UNKNOWN_KEY, _ANOTHER)
+        return key
+
+    def _require_good(self, genuine: Genuine) -> None:
+        claims = genuine.claims
+        if claims.expires is not None and claims.expires <= datetime.now(UTC):
+            raise Refused("it has expired", _ANOTHER)
+        if claims.id in self._revocations:
+            raise Refused("it was revoked", _ANOTHER)
+
+    def _confirm(self, id: str, key_id: str) -> None:
+        """For a stream that was let in; when its token expires is known to whoever serves it."""
+        if self._keys.known(key_id) is None:
+            raise Refused(_UNKNOWN_KEY, _ANOTHER)
+        if id in self._revocations:
+            raise Refused("it was revoked", _ANOTHER)
+
+
+def _claims(payload: dict[str, Any]) -> TokenClaims:
+    """The claims with their types checked; raises ``ValueError``."""
+    name, mesh, id = (payload[claim] for claim in ("Name", "Mesh", "jti"))
+    if not all(isinstance(text, str) and text for text in (name, mesh, id)):
+        raise ValueError
+    expires = payload.get("exp")
+    return TokenClaims(
+        name,
+        mesh,
+        id,
+        issued=datetime.fromtimestamp(float(payload["iat"]), UTC),
+        expires=datetime.fromtimestamp(float(expires), UTC) if expires is not None else None,
+    )

@@ -1,0 +1,262 @@
+"""What a plugin gets when it is opened, and the values that an opened feature may bring."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar
+
+from kuma_core.config import Config
+from kuma_core.kinds import Kinds
+from kuma_core.lifecycle import Stop
+from kuma_core.policy.contract import Policy
+from kuma_core.resources.contract import Change, Resources, Secrets, Store
+from kuma_core.specs.dataplane import DataplaneSpec
+from kuma_core.specs.mesh import MeshSpec
+from kuma_core.xds.contract import Generator
+
+T = TypeVar("T")
+
+
+class Views(Protocol):
+    """What the control plane knows of every mesh, from memory. Safe for use from several threads.
+
+    It may be a moment behind the store, and it goes on to answer while the store cannot be reached.
+    """
+
+    def mesh_spec(self, mesh: str) -> MeshSpec | None:
+        """The spec of a Mesh; ``None`` if there is no such mesh."""
+        ...
+
+    def dataplane_spec(self, mesh: str, name: str) -> DataplaneSpec | None:
+        """The spec of a Dataplane; ``None`` if there is no such one."""
+        ...
+
+    def resources(self, kind: str, mesh: str) -> Mapping[str, Any]:
+        """The specs of all resources of a kind in a mesh (of a global kind: all that there are), by name.
+
+        Raises ``KeyError`` for a kind that nobody registered, or that is registered without ``affects_proxies``.
+        """
+        ...
+
+    def counts(self) -> Mapping[str, int]:
+        """How many resources there are of each kind that affects proxies."""
+        ...
+
+
+class Leadership(Protocol):
+    """Whether this control plane, of all over one store, does what one alone may do."""
+
+    @property
+    def leads(self) -> bool:
+        """Whether it is this one."""
+        ...
+
+
+class Registered(Protocol):
+    """What all loaded plugins registered before anything was opened."""
+
+    @property
+    def kinds(self) -> Kinds:
+        """The kinds of resources."""
+        ...
+
+    @property
+    def policies(self) -> tuple[Policy, ...]:
+        """The policies, in their order."""
+        ...
+
+    @property
+    def generators(self) -> tuple[Generator, ...]:
+        """The generators, in their order."""
+        ...
+
+    def distribution(self, plugin: str) -> str:
+        """The distribution that a loaded plugin came with."""
+        ...
+
+
+class Asker(Protocol):
+    """Finds what a plugin offers to others."""
+
+    def __call__(self, asking: str, plugin: str, contract: type[Any]) -> Any:
+        """What ``plugin`` offers to the plugin ``asking``; raises ``PluginError`` that names both."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a plugin may use when it is opened, and in every hook of phase 2. ``plugin`` is its own name.
+
+    ``instance_id`` is the id of this control plane among several over one store.
+    """
+
+    plugin: str
+    instance_id: str
+    config: Config
+    registered: Registered
+    store: Store
+    resources: Resources
+    secrets: Secrets
+    views: Views
+    leadership: Leadership
+    _ask: Asker = field(repr=False)
+
+    def ask(self, plugin: str, contract: type[T]) -> T:
+        """What another plugin offers, as far as ``contract``, a runtime-checkable Protocol, describes it.
+
+        The other plugin is opened first. Raises ``PluginError`` if it is not loaded, offers nothing of that form, or
+        asks for something of the plugin that asks.
+        """
+        found: T = self._ask(self.plugin, plugin, contract)
+        return found
+
+
+class Component(Protocol):
+    """A long-running part of the control plane.
+
+    ``run`` is called in a thread of its own and returns when ``stop`` is set. If it raises, the control plane ends with
+    the component's name. A ``leader_only`` part runs on one control plane at a time: it may be started again after it
+    was stopped, and must return within a second or so, since another control plane then takes over.
+    """
+
+    @property
+    def name(self) -> str:
+        """A unique name, for logs."""
+        ...
+
+    @property
+    def leader_only(self) -> bool:
+        """Whether one control plane alone may run it."""
+        ...
+
+    def run(self, stop: Stop) -> None:
+        """Work until ``stop`` is set."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeListener:
+    """Hears of changes in the store: ``changed`` gets each of them, or those of some ``kinds``, and every resync.
+
+    It is called from the store's watch, which waits for it: it takes the hint and works elsewhere.
+    """
+
+    changed: Callable[[Change], None]
+    kinds: tuple[str, ...] = ()
+
+    def hear(self, change: Change) -> None:
+        """Call ``changed`` if the change is of a kind that the listener cares for."""
+        if not self.kinds or change.key is None or change.key.type in self.kinds:
+            self.changed(change)
+
+
+GAUGE, COUNTER = "gauge", "counter"
+
+Samples = Callable[[], Iterable[tuple[Sequence[str], float]]]
+"""Gives the values of the labels, in their order, with the number that stands there now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """A family of numbers in ``/metrics``. ``type`` is ``GAUGE`` or ``COUNTER``, whose name ends in ``_total``.
+
+    ``read`` is called at each scrape, from any thread: it answers from memory.
+    """
+
+    name: str
+    help: str
+    read: Samples
+    type: str = GAUGE
+    labels: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Port:
+    """A port to listen on: the number stands in the setting, ``interface`` is an address, ``""`` for all."""
+
+    setting: str
+    interface: str = ""
+
+
+def _nothing() -> str:
+    return "nothing"
+
+
+@dataclass(frozen=True, slots=True)
+class WsgiServer:
+    """An HTTP server over a WSGI app with worker threads, for short answers. ``tls`` makes it HTTPS.
+
+    ``asks_for`` says in a few words, for the log, by what a client has to prove who it is.
+    """
+
+    name: str
+    port: Port
+    app: Callable[..., Any]
+    tls: ssl.SSLContext | None = None
+    asks_for: Callable[[], str] = _nothing
+
+
+@dataclass(frozen=True, slots=True)
+class AsgiServer:
+    """An HTTP server over an ASGI app with an event loop of its own, for answers that stream; else as the one above."""
+
+    name: str
+    port: Port
+    app: Callable[..., Any]
+    tls: ssl.SSLContext | None = None
+    asks_for: Callable[[], str] = _nothing
+
+
+@dataclass(frozen=True, slots=True)
+class KeyPair:
+    """A key and its certificate chain, in PEM."""
+
+    key: bytes = field(repr=False)
+    chain: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class GrpcServer:
+    """A ``grpc.aio`` server. ``handlers`` and ``tls`` are called in the event loop when the server starts, ``stopping``
+    when it is to end its streams. ``options`` are arguments of gRPC."""
+
+    name: str
+    port: Port
+    handlers: Callable[[], Sequence[Any]]
+    tls: Callable[[], KeyPair] | None = None
+    options: Sequence[tuple[str, Any]] = ()
+    stopping: Callable[[], None] = lambda: None
+    asks_for: Callable[[], str] = _nothing
+
+
+Server = WsgiServer | AsgiServer | GrpcServer
+
+
+@dataclass(frozen=True, slots=True)
+class StatsSink:
+    """Where every Envoy sends its statistics: ``config`` is the typed configuration, as JSON data with ``@type``."""
+
+    name: str
+    config: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class StatsTag:
+    """A tag of every Envoy's statistics: a ``regex`` that cuts it out of their names, or else a ``fixed_value``."""
+
+    name: str
+    regex: str = ""
+    fixed_value: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StaticCluster:
+    """A cluster that every Envoy has from its start: ``config`` is Envoy's Cluster as JSON data, without a name."""
+
+    name: str
+    config: Mapping[str, Any]
+
+
+BootstrapFragment = StatsSink | StatsTag | StaticCluster

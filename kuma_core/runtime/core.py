@@ -1,0 +1,91 @@
+"""What every feature stands on: the store, and everything above it in the order in which one part needs the other."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+from typing import TypeVar
+
+from kuma_core.builtin.cluster.contract import Cluster
+from kuma_core.ca.authorities import open_authorities
+from kuma_core.config import Config
+from kuma_core.plugin.catalog import Catalog
+from kuma_core.plugin.contract import Context
+from kuma_core.plugin.features import Collector, Features
+from kuma_core.resources.contract import QuietStore, Store
+from kuma_core.resources.key_file import configured_keyring
+from kuma_core.resources.manager import ResourceManager
+from kuma_core.runtime.leadership import Leader
+from kuma_core.runtime.proxy_servers import ProxyServers
+from kuma_core.runtime.secrets_at_rest import open_secrets
+
+T = TypeVar("T")
+
+KERNEL = "the kernel"
+"""Who asks, in messages, where no plugin does."""
+
+
+class Core:
+    """Opened by the constructor, in the event loop; ``open_features`` opens what stands on it.
+
+    Raises ``ConfigError``, ``StoreUnavailable``, ``UnreadableResource``, or ``PluginError`` that names the plugin.
+    """
+
+    def __init__(
+        self,
+        stack: AsyncExitStack,
+        config: Config,
+        catalog: Catalog,
+        instance_id: str,
+    ) -> None:
+        self._config, self._catalog, self._instance_id = config, catalog, instance_id
+        self.leader = Leader()
+        keyring = configured_keyring(config)
+        factory = catalog.store(config.text("store.type"))
+        self.store: Store = stack.enter_context(factory.open(config))
+        if isinstance(self.store, QuietStore):
+            self.store.leave_untold([kind.name for kind in catalog.kinds if not kind.watched])
+        self.secrets = open_secrets(self.store, keyring, catalog.own_secrets)
+        self.authorities = open_authorities(catalog.ca_providers, config, self.secrets)
+        self.resources = ResourceManager(
+            self.store,
+            catalog.kinds,
+            lambda _: self.offer("builtin.cluster", Cluster).deletions,
+            catalog.admission(self.authorities),
+            self.authorities.prepare,
+            self.secrets.outlives_its_mesh,
+        )
+        self.proxies = ProxyServers(config, catalog, self.resources, self.secrets, self.authorities)
+        self._collector = Collector(catalog.manager, self._offers(), self._context)
+
+    def _offers(self) -> dict[str, object]:
+        """What the kernel itself offers to whoever asks."""
+        return {
+            "authorities": self.authorities,
+            "identities": self.proxies,
+            "previewer": self.proxies.preview,
+            "proxy_servers": self.proxies,
+            "streams": self.proxies.streams,
+        }
+
+    def _context(self, plugin: str) -> Context:
+        return Context(
+            plugin=plugin,
+            instance_id=self._instance_id,
+            config=self._config,
+            registered=self._catalog,
+            store=self.store,
+            resources=self.resources,
+            secrets=self.secrets,
+            views=self.proxies.views,
+            leadership=self.leader,
+            _ask=self._collector.opening.ask,
+        )
+
+    def open_features(self) -> Features:
+        """Open every plugin, and take what it brings."""
+        return self._collector.open()
+
+    def offer(self, plugin: str, contract: type[T]) -> T:
+        """What a plugin offers to others."""
+        found: T = self._collector.opening.ask(KERNEL, plugin, contract)
+        return found

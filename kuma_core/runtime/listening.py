@@ -1,0 +1,112 @@
+"""Takes the ports of all servers before anything is served, starts the servers, and stops them in order."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterable, Sequence
+from contextlib import AsyncExitStack
+from typing import Any
+
+import grpc
+import structlog
+
+from kuma_core.config import Config
+from kuma_core.hosts import in_url
+from kuma_core.plugin.contract import AsgiServer, GrpcServer, Server, WsgiServer
+from kuma_core.runtime.http import HttpServer, bind, port_error
+from kuma_core.runtime.https import AsgiHttpServer, over_wsgi
+
+_log = structlog.get_logger("kuma-cp.run")
+
+GRACE_SECONDS = 1.0
+
+
+class Listening:
+    """The constructor takes the ports; raises ``ConfigError`` that names the setting of one that cannot be had.
+
+    What stands later in ``servers`` starts earlier and stops later.
+    """
+
+    def __init__(self, stack: AsyncExitStack, config: Config, servers: Iterable[Server]) -> None:
+        self._stack, self._config = stack, config
+        self._env = {setting.path: setting.env for setting in config.settings}
+        self._bound = [(server, self._take(server)) for server in servers]
+
+    async def serve(self) -> None:
+        """Start every server, until the stack is left."""
+        for server, listener in reversed(self._bound):
+            if isinstance(server, GrpcServer):
+                await self._serve_grpc(server)
+            else:
+                assert listener is not None
+                self._serve_http(server, listener)
+            self._tell(server)
+
+    def _tell(self, server: Server) -> None:
+        """Say where to find it: an operator who looks for a port finds all of them in the log of the start."""
+        protocol = "grpc" if isinstance(server, GrpcServer) else "http"
+        number = self._config.number(server.port.setting)
+        _log.info(
+            "listening",
+            server=server.name,
+            address=f"{in_url(server.port.interface or 'all addresses')}:{number}",
+            protocol=f"{protocol} over TLS" if server.tls else protocol,
+            asks_for=server.asks_for(),
+        )
+
+    def _take(self, server: Server) -> socket.socket | None:
+        setting = server.port.setting
+        number = self._config.number(setting)
+        listener = bind(setting, self._env[setting], number, server.port.interface)
+        if isinstance(server, GrpcServer):
+            listener.close()  # gRPC binds by itself, later, and tells a failure in words of its own
+            return None
+        return self._stack.enter_context(listener)
+
+    def _serve_http(self, server: WsgiServer | AsgiServer, listener: socket.socket) -> None:
+        started: HttpServer | AsgiHttpServer
+        if isinstance(server, AsgiServer):
+            started = AsgiHttpServer(server.name, server.app, listener, server.tls)
+        elif server.tls:
+            started = AsgiHttpServer(server.name, over_wsgi(server.app), listener, server.tls)
+        else:
+            started = HttpServer(server.name, server.app, listener)
+        started.start()
+        self._stack.callback(started.close)
+
+    async def _serve_grpc(self, server: GrpcServer) -> None:
+        setting, number = server.port.setting, self._config.number(server.port.setting)
+        serving = grpc.aio.server(options=_list(server.options))
+        serving.add_generic_rpc_handlers(_list(server.handlers()))
+        address = f"{_grpc_host(server.port.interface)}:{number}"
+        try:
+            bound = _add_port(serving, address, server)
+        except RuntimeError:
+            bound = 0
+        if not bound:
+            raise port_error(setting, self._env[setting], number, "the address is in use or not permitted")
+        await serving.start()
+        self._stack.push_async_callback(_stop, serving, server)
+
+
+def _add_port(serving: grpc.aio.Server, address: str, server: GrpcServer) -> int:
+    if server.tls is None:
+        return int(serving.add_insecure_port(address))
+    pair = server.tls()
+    return int(serving.add_secure_port(address, grpc.ssl_server_credentials([(pair.key, pair.chain)])))
+
+
+async def _stop(serving: grpc.aio.Server, server: GrpcServer) -> None:
+    """End the streams in an orderly way, then the server, which so has nothing to cut off."""
+    server.stopping()
+    await serving.stop(GRACE_SECONDS)
+
+
+def _grpc_host(interface: str) -> str:
+    if not interface:
+        return "[::]"
+    return f"[{interface}]" if ":" in interface else interface
+
+
+def _list(values: Sequence[Any]) -> list[Any]:
+    return list(values)

@@ -1,0 +1,63 @@
+"""The HTTP servers of the kernel itself: REST, the admin API, the bootstrap and the diagnostics."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from kuma_core.api import diagnostics
+from kuma_core.api.app import build_app
+from kuma_core.api.bootstrap import Bootstrap
+from kuma_core.api.closed import Closed
+from kuma_core.api.contract import Route
+from kuma_core.api.cors import Cors
+from kuma_core.config import Config
+from kuma_core.plugin.contract import Port, WsgiServer
+from kuma_core.runtime.https import server_context
+
+API_HINT = "GET /kinds lists the collections that there are"
+LOCAL, PUBLIC = "adminServer.local", "adminServer.public"
+LOOPBACK = "127.0.0.1"
+
+
+def api_server(config: Config, routes: Iterable[Route]) -> WsgiServer:
+    """The REST API."""
+    cors = Cors(config.texts("apiServer.corsAllowedDomains"))
+    port = Port("apiServer.port", config.text("apiServer.interface"))
+    return WsgiServer("api-server", port, build_app(routes, cors, API_HINT))
+
+
+def admin_servers(config: Config, routes: Iterable[Route]) -> Iterator[WsgiServer]:
+    """The same routes twice: plain on loopback, and over HTTPS with client certificates if that is configured.
+
+    Raises ``ConfigError`` for certificates that cannot be used.
+    """
+    routes = list(routes)
+    hosts = [config.text("general.advertisedHostname")]
+    local = build_app(routes, Closed(hosts))
+    asks_for = "nothing, but no web page gets in"
+    yield WsgiServer("admin-server", Port(f"{LOCAL}.port", LOOPBACK), local, asks_for=lambda: asks_for)
+    if config.flag(f"{PUBLIC}.enabled"):
+        cert, key = config.text(f"{PUBLIC}.tlsCertFile"), config.text(f"{PUBLIC}.tlsKeyFile")
+        tls = server_context(cert, key, config.text(f"{PUBLIC}.clientCertsDir"), PUBLIC)
+        port = Port(f"{PUBLIC}.port", config.text(f"{PUBLIC}.interface"))
+        app = build_app(routes, Closed(None))
+        yield WsgiServer("public-admin-server", port, app, tls, lambda: "a client certificate")
+
+
+def bootstrap_server(make: Callable[[Any], str]) -> WsgiServer:
+    """Tells a starting Envoy where its control plane is."""
+    app = build_app([Route("/bootstrap", Bootstrap(make))])
+    return WsgiServer("bootstrap-server", Port("bootstrapServer.port"), app)
+
+
+def diagnostics_server(
+    missing: Callable[[], list[str]], metrics: Callable[[], tuple[str, bytes]]
+) -> WsgiServer:
+    """Whether the control plane is alive and ready, and what it counts."""
+    routes = [
+        Route("/healthy", diagnostics.Healthy()),
+        Route("/ready", diagnostics.Ready(missing)),
+        Route("/metrics", diagnostics.Metrics(metrics)),
+    ]
+    return WsgiServer("diagnostics-server", Port("xdsServer.diagnosticsPort"), build_app(routes))

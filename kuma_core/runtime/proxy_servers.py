@@ -1,0 +1,200 @@
+"""Everything between a change in the store and an Envoy: the reconciler, the streams, and the two gRPC servers.
+
+ADS and SDS share one guard, which ends streams whose credential is good no longer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import suppress
+from datetime import timedelta
+from typing import Any
+
+from kuma_core.auth.authenticators import Attributed
+from kuma_core.auth.contract import Proof
+from kuma_core.ca.authorities import OpenedAuthorities
+from kuma_core.ca.contract import IDENTITY_CERT, MESH_CA
+from kuma_core.ca.identity import IdentityIssuer
+from kuma_core.ca.server_tls import ServerTls, configured_tls, own_tls
+from kuma_core.config import Config
+from kuma_core.lifecycle import Stop
+from kuma_core.plugin.catalog import Catalog
+from kuma_core.plugin.contract import ChangeListener, GrpcServer, KeyPair, Port
+from kuma_core.resources.contract import Change, Resources, Secrets
+from kuma_core.resources.secrets import SECRET
+from kuma_core.xds.bootstrap import BootstrapParams, bootstrap_params, grpc_target
+from kuma_core.xds.contract import SecretServer
+from kuma_core.xds.identities import ProxySecrets, authenticate
+from kuma_core.xds.mesh_views import Effects, MeshViews
+from kuma_core.xds.preview import Preview
+from kuma_core.xds.proxy import Proxy, identify
+from kuma_core.xds.reconciler import Delivery, Reconciler
+from kuma_core.xds.server.ads import SERVER_OPTIONS, AdsService
+from kuma_core.xds.server.guard import Guard
+from kuma_core.xds.server.hub import Hub
+from kuma_core.xds.server.sds import SdsHub, SdsService
+from kuma_core.xds.status import StreamBook
+
+
+class ProxyServers:
+    """Made in the event loop in which the servers will run; ``prepare`` reads TLS material before they start.
+
+    As ``Identities``, it tells which proxies have not acknowledged what their authority says.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        catalog: Catalog,
+        resources: Resources,
+        secrets: Secrets,
+        authorities: OpenedAuthorities,
+    ) -> None:
+        self._config, self._secrets = config, secrets
+        self._loop = asyncio.get_running_loop()
+        self._guard = Guard()
+        self._authenticator: Attributed | None = None
+        self._tls: ServerTls | None = None
+        self.streams = StreamBook()
+        self.views = MeshViews(resources, catalog.policies)
+        self.reconciler = Reconciler(
+            self.views,
+            catalog.generators,
+            self._deliver,
+            config.seconds("xdsServer.dataplaneConfigurationRefreshInterval"),
+            catalog.policies,
+            self.streams.set_problem,
+            self._looked,
+        )
+        self.preview = Preview(self.reconciler, self.streams)
+        self._hub: Hub[Proxy] = Hub(self.reconciler)
+        lifetime = timedelta(seconds=config.seconds("caDefaults.leafLifetime"))
+        self._maker = ProxySecrets(
+            resources, self.views, IdentityIssuer(authorities, lifetime), self.streams.certificates
+        )
+        self.secrets_hub: SdsHub[Proxy] = SdsHub()
+        authorities.listen(self.authority_changed)
+
+    def prepare(self, authenticator: Attributed | None) -> None:
+        """Make what has to be there before a proxy connects; raises ``ConfigError`` for files that cannot be used."""
+        self._authenticator = self._maker.authenticator = authenticator
+        files = self._config.text("sdsServer.tlsCertFile"), self._config.text("sdsServer.tlsKeyFile")
+        hosts = [host for host, _ in bootstrap_params(self._config).hosts]
+        hosts.append(self._config.text("general.advertisedHostname"))
+        self._tls = configured_tls(*files) if files[0] else own_tls(self._secrets, hosts)
+        self.reconciler.secret_server = self._secret_server()
+
+    def servers(self) -> Iterator[GrpcServer]:
+        """ADS and SDS."""
+        encrypted = self._config.flag("xdsServer.tlsEnabled")
+        for name, setting, handler, tls in (
+            ("xds-server", "xdsServer.grpcPort", self._ads, encrypted),
+            ("sds-server", "sdsServer.grpcPort", self._sds, True),
+        ):
+            pair = self._key_pair if tls else None
+            yield GrpcServer(
+                name, Port(setting), handler, pair, SERVER_OPTIONS, self._guard.close, self._asks_for
+            )
+
+    def _asks_for(self) -> str:
+        return f"a credential of the kind {self._authenticator.name}" if self._authenticator else "nothing"
+
+    def listeners(self) -> list[ChangeListener]:
+        """Who of these parts hears of changes in the store."""
+        return [ChangeListener(self.reconciler.changed), ChangeListener(self._secret_changed, (SECRET,))]
+
+    @property
+    def bootstrap(self) -> BootstrapParams:
+        """What a starting proxy is told about the ADS server."""
+        encrypted = self._config.flag("xdsServer.tlsEnabled")
+        return bootstrap_params(self._config, self._root() if encrypted else "")
+
+    def _secret_server(self) -> SecretServer:
+        port = self._config.number("sdsServer.grpcPort")
+        hosts = tuple((host, port) for host, _ in self.bootstrap.hosts)
+        return SecretServer(grpc_target(hosts), self._root())
+
+    def _root(self) -> str:
+        assert self._tls is not None
+        return self._tls.root.decode()
+
+    def _key_pair(self) -> KeyPair:
+        assert self._tls is not None
+        return KeyPair(self._tls.key, self._tls.chain)
+
+    def _ads(self) -> Sequence[Any]:
+        service = AdsService(self._hub, identify, self.streams.begin, self._check, self._guard)
+        return [service.handler()]
+
+    def _sds(self) -> Sequence[Any]:
+        return [SdsService(self._maker, self.secrets_hub, self._guard).handler()]
+
+    def _check(self, proxy: Proxy, credentials: Sequence[str]) -> Proof | None:
+        if self._authenticator is None:
+            return None
+        return authenticate(self._authenticator, proxy, tuple(credentials), "xDS")
+
+    def _deliver(self, delivery: Delivery) -> None:
+        """The one crossing from the reconciler's thread into the event loop."""
+        self._in_loop(self._hub.publish, delivery.at_once, delivery.afterwards)
+
+    def look_at_credentials(self) -> None:
+        """Have streams end whose credentials were taken back."""
+        self._in_loop(self._guard.look_again)
+
+    def _in_loop(self, function: Callable[..., object], *arguments: object) -> None:
+        with suppress(RuntimeError):  # the loop is closed: nobody is connected any more
+            self._loop.call_soon_threadsafe(function, *arguments)
+
+    # -- what makes secrets be looked at again; called from other threads
+
+    def _secret_changed(self, change: Change) -> None:
+        """Take a hint from the store's watch: an authority may say something else now."""
+        self._nudge(None if change.key is None else {change.key.mesh})
+
+    def _looked(self, effects: Effects) -> None:
+        """The views show other meshes and dataplanes now."""
+        if effects.meshes or effects.proxies:
+            self._nudge(set(effects.meshes), set(effects.proxies))
+
+    def authority_changed(self, mesh: str) -> None:
+        """Take a hint from a certificate authority."""
+        self._nudge({mesh})
+
+    def _nudge(
+        self, meshes: Collection[str] | None, proxies: Collection[tuple[str, str]] = frozenset()
+    ) -> None:
+        """Have the streams of some meshes (``None``: of all), and of some proxies, look again."""
+        for mesh in (None,) if meshes is None else meshes:
+            self._maker.look_anew(mesh)
+        self._in_loop(
+            self.secrets_hub.nudge,
+            lambda proxy: meshes is None or proxy.mesh in meshes or proxy.id in proxies,
+        )
+
+    def behind(self, mesh: str) -> list[Proxy]:
+        """The proxies connected here that have not acknowledged yet what the authority of their mesh says now.
+
+        Raises ``KumaError`` if it says nothing. It is asked before the streams are looked at, so that what was
+        acknowledged is as new as the answer.
+        """
+        in_force = {name: self._maker.authority(mesh, name) for name in (IDENTITY_CERT, MESH_CA)}
+        return self.secrets_hub.behind(lambda proxy: proxy.mesh == mesh, in_force)
+
+
+class AuthenticatorWatch:
+    """A component: hears which credentials of proxies were taken back, and tells ``changed``."""
+
+    name = "proxy-authenticator"
+    leader_only = False
+
+    def __init__(self, authenticator: Attributed | None, changed: Callable[[], None]) -> None:
+        self._authenticator, self._changed = authenticator, changed
+
+    def run(self, stop: Stop) -> None:
+        """Listen until ``stop`` is set."""
+        if self._authenticator:
+            self._authenticator.watch(self._changed, stop)
+        else:
+            stop.wait()

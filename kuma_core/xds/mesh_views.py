@@ -1,0 +1,290 @@
+"""What the control plane knows of every mesh, kept up to date from hints: what changed, and whom it can touch."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from copy import copy
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+import structlog
+
+from kuma_core.errors import StoreUnavailable, UnreadableResource
+from kuma_core.mesh.context import MeshContext, build_context
+from kuma_core.model import Resource, ResourceKey, Scope
+from kuma_core.policy.contract import Policy
+from kuma_core.policy.matching import Entry, MeshPolicies
+from kuma_core.resources.contract import Change, Resources
+from kuma_core.specs.dataplane import DATAPLANE, DataplaneSpec
+from kuma_core.specs.mesh import MESH, MeshSpec
+
+_log = structlog.get_logger("xds-views")
+
+MANY_CHANGES = 200
+"""Past so many changes at once it is cheaper to read everything than to look at each."""
+
+REMEMBERED_DELETIONS = 100_000
+"""How many deleted dataplanes are remembered, so that a proxy that was away then is emptied on its return."""
+
+
+@dataclass(slots=True)
+class Effects:
+    """What a batch of changes can touch."""
+
+    meshes: set[str] = field(default_factory=set)
+    """Meshes whose own spec changed: every proxy in them is touched."""
+    services: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    """By mesh, the services whose endpoints changed."""
+    proxies: set[tuple[str, str]] = field(default_factory=set)
+    """Mesh and name of proxies whose own Dataplane changed."""
+    policies: list[tuple[str, Policy, Entry]] = field(default_factory=list)
+    """Policy resources, as they were and as they are: the mesh, how they act, and the resource."""
+    kinds: set[tuple[str, str]] = field(default_factory=set)
+    """Kinds and meshes in which a resource of the kind changed; the mesh of a global kind is ``""``."""
+
+
+def _note_unreadable(error: UnreadableResource) -> None:
+    _log.error("a stored resource is left out", problem=str(error))
+
+
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
+class MeshViews:
+    """Holds a ``MeshContext`` for every mesh, and the other resources that proxies can depend on.
+
+    One thread alone calls ``apply``. What it finds is frozen and put in place as a whole, so that any thread may read.
+    """
+
+    def __init__(self, resources: Resources, policies: Iterable[Policy] = ()) -> None:
+        self._resources = resources
+        self._by_kind = {policy.kind: policy for policy in policies}
+        self._others = frozenset(
+            kind.name
+            for kind in resources.kinds
+            if kind.stored and kind.affects_proxies and kind.name not in (MESH, DATAPLANE, *self._by_kind)
+        )
+        self._specs: dict[tuple[str, str], Mapping[str, Any]] = {}
+        self._meshes: dict[str, MeshContext] = {}
+        self._policies: dict[str, MeshPolicies] = {}
+        self._deleted: dict[tuple[str, str], None] = {}
+        self._effects = Effects()
+        self._named: set[str] = set()  # meshes of which a change was told since everything was read
+        self.stale = True
+
+    def mesh(self, name: str) -> MeshContext:
+        """The view of a mesh; an empty one if there is no such mesh."""
+        return self._meshes.get(name) or MeshContext(name)
+
+    def policies(self, mesh: str) -> MeshPolicies:
+        """The policies of a mesh."""
+        return self._policies.get(mesh) or MeshPolicies()
+
+    def mesh_spec(self, mesh: str) -> MeshSpec | None:
+        """The spec of a Mesh; ``None`` if there is no such mesh."""
+        return self.mesh(mesh).mesh
+
+    def dataplane_spec(self, mesh: str, name: str) -> DataplaneSpec | None:
+        """The spec of a Dataplane; ``None`` if there is no such one."""
+        return self.mesh(mesh).dataplanes.get(name)
+
+    def resources(self, kind: str, mesh: str) -> Mapping[str, Any]:
+        """The specs of all resources of a kind that affects proxies in a mesh, by name; of a global kind all.
+
+        Raises ``KeyError`` for any other kind.
+        """
+        if kind == MESH:
+            meshes = list(self._meshes.values())
+            return {view.name: view.mesh for view in meshes if view.mesh}
+        if kind == DATAPLANE:
+            return self.mesh(mesh).dataplanes
+        if kind in self._by_kind:
+            found = self.policies(mesh).index(kind).entries
+            return {name: entry.spec for name, entry in found.items()}
+        if kind not in self._others:
+            raise KeyError(f"{kind} is no registered kind that affects proxies")
+        return self._specs.get((kind, self._place(kind, mesh)), _NOTHING)
+
+    def counts(self) -> Mapping[str, int]:
+        """How many resources there are of each kind that affects proxies."""
+        meshes, policies = list(self._meshes.values()), list(self._policies.values())
+        counts = {MESH: sum(view.mesh is not None for view in meshes)}
+        counts[DATAPLANE] = sum(len(view.dataplanes) for view in meshes)
+        counts |= {kind: sum(len(item.index(kind).entries) for item in policies) for kind in self._by_kind}
+        specs = list(self._specs.items())
+        return counts | {
+            kind: sum(len(found) for (one, _), found in specs if one == kind) for kind in self._others
+        }
+
+    def was_deleted(self, mesh: str, name: str) -> bool:
+        """Whether a Dataplane was there once and was deleted since."""
+        return (mesh, name) in self._deleted
+
+    def imagine(self, key: ResourceKey, resource: Resource | None) -> tuple[MeshViews, Effects]:
+        """Other views, in which the resource is as given (``None``: gone), and whom that would touch."""
+        other, effects = copy(self), Effects()
+        other._meshes, other._policies = dict(self._meshes), dict(self._policies)
+        other._deleted, other._specs = dict(self._deleted), dict(self._specs)
+        if self._watches(key.type):
+            other._set(key, resource, effects)
+        return other, effects
+
+    def apply(self, changes: Iterable[Change]) -> Effects:
+        """Look at what the changes point to and bring the views up to date.
+
+        Raises ``KumaError`` if the store cannot be read. The next call then reads everything again, and its
+        answer includes what this one had found before it failed.
+        """
+        keys = dict.fromkeys(change.key for change in changes if self._concerns(change))
+        self._named |= {key.name for key in keys if key and key.type == MESH}
+        was_stale, self.stale = self.stale, True
+        if was_stale or None in keys or len(keys) > MANY_CHANGES:
+            self._resync(self._effects)
+        else:
+            for key in keys:
+                assert key is not None
+                self._refresh(key, self._effects)
+        self.stale = False
+        self._named.clear()
+        effects, self._effects = self._effects, Effects()
+        return effects
+
+    def _concerns(self, change: Change) -> bool:
+        return change.key is None or self._watches(change.key.type)
+
+    def _watches(self, kind: str) -> bool:
+        return kind in (MESH, DATAPLANE) or kind in self._by_kind or kind in self._others
+
+    def _place(self, kind: str, mesh: str) -> str:
+        """Where the resources of a kind are kept: those of a global kind in one place for all meshes."""
+        return "" if self._resources.kinds[kind].scope is Scope.GLOBAL else mesh
+
+    def _refresh(self, key: ResourceKey, effects: Effects) -> None:
+        try:
+            resource = self._resources.find(key)
+        except UnreadableResource as error:
+            _note_unreadable(error)
+            return
+        self._set(key, resource, effects)
+
+    def _set(self, key: ResourceKey, resource: Resource | None, effects: Effects) -> None:
+        if key.type == MESH:
+            self._set_mesh(key.name, resource, effects)
+        elif key.type == DATAPLANE:
+            self._set_dataplane(key.mesh, key.name, resource, effects)
+        elif key.type in self._by_kind:
+            self._set_policy(self._by_kind[key.type], key.mesh, key.name, resource, effects)
+        else:
+            self._set_other(key, resource, effects)
+
+    def _set_other(self, key: ResourceKey, resource: Resource | None, effects: Effects) -> None:
+        place = (key.type, self._place(key.type, key.mesh))
+        known = self._specs.get(place, _NOTHING)
+        spec = resource.spec if resource else None
+        if spec == known.get(key.name):
+            return
+        others = {name: found for name, found in known.items() if name != key.name}
+        found = others if spec is None else {**others, key.name: spec}
+        self._specs[place] = MappingProxyType(dict(sorted(found.items())))
+        effects.kinds.add(place)
+
+    def _set_mesh(self, name: str, resource: Resource | None, effects: Effects) -> None:
+        view = self.mesh(name)
+        spec = resource.spec if resource else None
+        if spec != view.mesh:
+            self._meshes[name] = view.with_mesh(spec)
+            effects.meshes.add(name)
+            effects.kinds.add((MESH, ""))
+
+    def _set_dataplane(self, mesh: str, name: str, resource: Resource | None, effects: Effects) -> None:
+        view = self.mesh(mesh)
+        spec = resource.spec if resource else None
+        if spec == view.dataplanes.get(name):
+            return
+        self._remember(mesh, name, gone=spec is None)
+        self._meshes[mesh], touched = view.with_dataplane(name, spec)
+        effects.proxies.add((mesh, name))
+        effects.kinds.add((DATAPLANE, mesh))
+        effects.services[mesh] |= touched
+
+    def _set_policy(
+        self, policy: Policy, mesh: str, name: str, resource: Resource | None, effects: Effects
+    ) -> None:
+        known = self.policies(mesh)
+        before = known.index(policy.kind).entries.get(name)
+        after = Entry(name, resource.spec, policy.ends(resource.spec)) if resource else None
+        if (before and before.spec) == (after and after.spec):
+            return
+        self._policies[mesh] = known.with_entry(policy.kind, name, after)
+        effects.policies += [(mesh, policy, entry) for entry in (before, after) if entry]
+        effects.kinds.add((policy.kind, mesh))
+
+    def _remember(self, mesh: str, name: str, gone: bool) -> None:
+        self._deleted.pop((mesh, name), None)
+        if gone:
+            self._deleted[(mesh, name)] = None
+            if len(self._deleted) > REMEMBERED_DELETIONS:
+                del self._deleted[next(iter(self._deleted))]
+
+    def _resync(self, effects: Effects) -> None:
+        """Read everything; what is as it was touches nobody.
+
+        Where all meshes went without a word, a backup is being restored, or somebody slipped: nobody is emptied.
+        """
+        meshes = {resource.name: resource.spec for resource in self._read(MESH)}
+        known = {name for name, view in self._meshes.items() if view.mesh}
+        if not meshes and known - self._named:
+            raise StoreUnavailable(
+                "there is no mesh in it any more, as if it had been emptied; proxies keep what they have. "
+                "If that is meant, restart the control plane"
+            )
+        dataplanes: dict[str, list[tuple[str, Any]]] = defaultdict(list)
+        for resource in self._read(DATAPLANE):
+            dataplanes[resource.mesh].append((resource.name, resource.spec))
+        for name in {*self._meshes, *meshes, *dataplanes}:
+            after = build_context(name, meshes.get(name), dataplanes.get(name, ()))
+            self._compare(self.mesh(name), after, effects)
+            self._meshes[name] = after
+        for policy in self._by_kind.values():
+            self._resync_policies(policy, effects)
+        for kind in sorted(self._others):
+            self._resync_others(kind, effects)
+
+    def _resync_policies(self, policy: Policy, effects: Effects) -> None:
+        found = {(item.mesh, item.name): item for item in self._read(policy.kind)}
+        known = {
+            (mesh, name)
+            for mesh, policies in self._policies.items()
+            for name in policies.index(policy.kind).entries
+        }
+        for mesh, name in sorted(known | found.keys()):
+            self._set_policy(policy, mesh, name, found.get((mesh, name)), effects)
+
+    def _resync_others(self, kind: str, effects: Effects) -> None:
+        found: dict[tuple[str, str], dict[str, Any]] = defaultdict(dict)
+        for resource in self._read(kind):
+            found[kind, self._place(kind, resource.mesh)][resource.name] = resource.spec
+        for place in {*found, *(place for place in self._specs if place[0] == kind)}:
+            if self._specs.get(place, _NOTHING) != found.get(place, {}):
+                self._specs[place] = MappingProxyType(dict(sorted(found.get(place, {}).items())))
+                effects.kinds.add(place)
+
+    def _read(self, type: str) -> list[Resource]:
+        """All resources of a kind that can be read: one that cannot costs nobody else the configuration."""
+        return self._resources.list(type, unreadable=_note_unreadable)
+
+    def _compare(self, before: MeshContext, after: MeshContext, effects: Effects) -> None:
+        if before.mesh != after.mesh:
+            effects.meshes.add(after.name)
+            effects.kinds.add((MESH, ""))
+        for name in {*before.dataplanes, *after.dataplanes}:
+            spec = after.dataplanes.get(name)
+            if before.dataplanes.get(name) != spec:
+                effects.proxies.add((after.name, name))
+                effects.kinds.add((DATAPLANE, after.name))
+                self._remember(after.name, name, gone=spec is None)
+        for service in {*before.offers, *after.offers}:
+            if before.offers.get(service) != after.offers.get(service):
+                effects.services[after.name].add(service)

@@ -1,0 +1,66 @@
+"""The suite for stores passes whoever keeps the contract, and nobody else: here for watchers that fall behind."""
+
+from __future__ import annotations
+
+from collections import deque
+
+import pytest
+
+from kuma_core.sdk import Change
+from kuma_core.testing.stores import RESYNC, StoreSuite
+from kuma_store_memory import store as memory
+
+BACKLOG = 50
+
+
+class _OnlyResyncs(memory._Watcher):
+    """Once it fell behind it tells of every later write by a RESYNC, whatever was written."""
+
+    behind = False
+
+    def add(self, change: Change) -> None:
+        self.behind |= len(self._waiting) >= self._backlog
+        if not self.behind:
+            super().add(change)
+            return
+        with self._changed:
+            self._waiting = deque([RESYNC])
+            self._changed.notify()
+
+
+class _Silent(memory._Watcher):
+    """Once it fell behind it tells of nothing more."""
+
+    behind = False
+
+    def add(self, change: Change) -> None:
+        self.behind |= len(self._waiting) >= self._backlog
+        if not self.behind:
+            super().add(change)
+
+
+@pytest.fixture
+def suite() -> StoreSuite:
+    found = StoreSuite()
+    found.BACKLOG = BACKLOG
+    return found
+
+
+def slow(suite: StoreSuite) -> None:
+    suite.test_a_slow_watcher_stops_no_writer_and_gets_a_resync(memory.MemoryStore(BACKLOG))
+
+
+def test_a_resync_after_the_last_write_tells_of_it(
+    suite: StoreSuite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memory, "_Watcher", _OnlyResyncs)
+    slow(suite)
+
+
+def test_what_a_slow_watcher_missed_may_not_be_kept_from_it(
+    suite: StoreSuite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memory, "_Watcher", _Silent)
+    suite.PATIENCE = 0.5
+    with pytest.raises(AssertionError, match="nothing was published that has the last write read"):
+        slow(suite)

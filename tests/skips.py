@@ -1,0 +1,55 @@
+"""How many tests may be skipped in CI: a test that is skipped tests nothing.
+
+A plugin of pytest for the whole suite. Where ``KUMA_TEST_REQUIRES`` says that the machine has all that tests need, a
+run fails in which more are skipped than ``ALLOWED``, however many workers it has.
+"""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from .needs import REQUIRES
+
+ALLOWED = 6
+"""Tests that do not apply, and those of plugins that are yet to come. Keep it as low as it can be."""
+
+
+class Skips:
+    """Counts what is skipped, in the process to which the workers of pytest-xdist report."""
+
+    def __init__(self) -> None:
+        self._found: set[str] = set()
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Note a skipped test; an expected failure is none, although its report says so."""
+        if report.skipped and not hasattr(report, "wasxfail"):
+            self._found.add(report.nodeid)
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """Note a module that is skipped as a whole, once, though every worker tells of it."""
+        if report.skipped:
+            self._found.add(report.nodeid)
+
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Fail a run that went well but for what it left out."""
+        if len(self._found) > ALLOWED and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def pytest_terminal_summary(
+        self, terminalreporter: pytest.TerminalReporter, config: pytest.Config
+    ) -> None:
+        """Say what is wrong with the number: too many, or in a run of everything too few."""
+        count = len(self._found)
+        if count > ALLOWED:
+            text = f"FAILED: {count} tests were skipped, and tests/skips.py allows {ALLOWED}; see why above"
+            terminalreporter.write_line(text, red=True)
+        elif count < ALLOWED and config.args_source is pytest.Config.ArgsSource.TESTPATHS:
+            terminalreporter.write_line(f"Only {count} tests were skipped: lower ALLOWED in tests/skips.py")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Count in the process that hears of everything, where nothing is missing."""
+    if os.environ.get(REQUIRES) and not hasattr(config, "workerinput"):
+        config.pluginmanager.register(Skips(), "skips")

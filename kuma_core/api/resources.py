@@ -15,7 +15,7 @@ from kuma_core.api.exchange import answer_json, begin, read_body
 from kuma_core.api.paging import answer_page, read_page
 from kuma_core.api.warning_headers import add_warnings, tell_if_refused, warning_texts
 from kuma_core.api.xds import VALIDATE, answer_dry_run, dry_run_of
-from kuma_core.errors import InvalidResource, Violation
+from kuma_core.errors import InvalidResource, Severity, Violation
 from kuma_core.model import Resource, ResourceKey, ResourceType, Scope
 from kuma_core.resources import codec
 from kuma_core.resources.contract import Resources, Result
@@ -92,14 +92,14 @@ class Item:
         begin(req, "Could not process a resource")
         self._require_writable()
         key = self._kind.key(mesh, name or mesh)
-        spec, unknown = self._read(req, key)
+        spec, told = self._read(req, key)
         req.context.title = "Could not find a resource"
         current = self._resources.find(key)
         req.context.title = f"Could not {'update' if current else 'create'} a resource"
         if dry_run := dry_run_of(req):
             alone = dry_run == VALIDATE
             resource, warnings = self._resources.examine(Resource(key, spec), alone)
-            told = warning_texts(unknown, warnings)
+            told += warning_texts((), warnings)
             if alone:
                 answer_json(resp, {"result": _result(resource, current), "warnings": told})
             else:
@@ -108,7 +108,7 @@ class Item:
         written = self._resources.put(Resource(key, spec))
         resp.status = 201 if written.result is Result.CREATED else 200
         resp.set_header(RESULT_HEADER, written.result.value)
-        add_warnings(resp, warning_texts(unknown, written.warnings))
+        add_warnings(resp, [*told, *warning_texts((), written.warnings)])
 
     def on_delete(self, req: falcon.Request, resp: falcon.Response, mesh: str, name: str = "") -> None:
         """Delete the resource (200, empty), or 404."""
@@ -134,18 +134,20 @@ class Item:
             raise falcon.HTTPMethodNotAllowed(["GET"], description=f"Nothing can be written here: {why}")
 
     def _read(self, req: falcon.Request, key: ResourceKey) -> tuple[Spec, list[str]]:
-        """The spec in the body, and the paths of what nobody knows in it; these are told in any case."""
+        """The spec in the body, and what its writer is told of it in any case: what nobody knows, what is doubtful."""
         item = codec.read_json(read_body(req, self._limits.body_bytes, "apiServer.maxBodyBytes"))
         given, model = codec.spec_part(item), self._kind.spec
         misread = list(model.misread(given))
-        refused = {violation.field for violation in misread}
+        errors = [violation for violation in misread if violation.severity is Severity.ERROR]
+        refused = {violation.field for violation in errors}
         unknown = [path for path in model.unknown_fields(given, "") if path not in refused]
-        tell_if_refused(req, warning_texts(unknown))
+        told = warning_texts(unknown, (violation for violation in misread if violation not in errors))
+        tell_if_refused(req, told)
         self._check_request(item, key)
         spec, _ = parse_spec(model, given)
-        if misread:
-            raise InvalidResource(misread)
-        return spec, unknown
+        if errors:
+            raise InvalidResource(errors)
+        return spec, told
 
     def _check_request(self, item: Mapping[str, Any], key: ResourceKey) -> None:
         """Section 4.2: what the URL says and what the body says must be the same."""

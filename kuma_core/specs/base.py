@@ -72,7 +72,7 @@ class Spec(BaseModel):
 
     @classmethod
     def misread(cls, raw: Mapping[str, Any]) -> Iterator[Violation]:
-        """What would be dropped of a written document although it decides what the rest means."""
+        """What of a written document the spec does not hold although it matters; errors refuse the document."""
         return iter(())
 
     def with_defaults(self) -> Self:

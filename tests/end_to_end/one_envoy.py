@@ -13,9 +13,11 @@ import grpc
 
 from kuma_core.testing.ports import free_port
 from kuma_core.testing.waiting import eventually
-from kuma_core.xds.contract import LISTENER, Proxy
+from kuma_core.xds.contract import LISTENER
+from kuma_core.xds.proxy import Proxy
 from kuma_core.xds.server.ads import SERVER_OPTIONS, AdsService
 from kuma_core.xds.server.hub import Hub
+from kuma_core.xds.server.stream import Answer
 from kuma_core.xds.snapshot import EMPTY, Snapshot
 
 from .test_random_meshes import Audience, Recorder, settled, start_envoy
@@ -32,8 +34,8 @@ class _Answers(Recorder):
         super().__init__(refused)
         self._types = types
 
-    def answered(self, type_url: str, error: str | None, version: str) -> None:
-        super().answered(type_url, error, version)
+    def answered(self, type_url: str, answer: Answer) -> None:
+        super().answered(type_url, answer)
         self._types.add(type_url)
 
 

@@ -35,7 +35,12 @@ def cp() -> Iterator[RunningPlatform]:
 
 
 def encrypt(cp: RunningPlatform, ca: str) -> None:
+    """As the views know it, too, from which identities are made."""
     cp.apply(mesh("default", mtls={"enabled": True, "ca": {ca: {}}}))
+    views = cp.platform.core.proxies.views
+    eventually(
+        lambda: (spec := views.mesh_spec("default")) and spec.is_encrypted() and spec.authority() == ca
+    )
 
 
 def told(cp: RunningPlatform, name: str = "web-1") -> dict[str, Any]:
@@ -81,7 +86,7 @@ def test_a_service_that_fits_no_certificate_takes_no_other_along(cp: RunningPlat
     encrypt(cp, "builtin")
     inbounds = [inbound("127.0.0.1:80:8080", TOO_LONG), inbound("127.0.0.1:81:8081", "caf\u00e9")]
     spec = {"networking": {"inbound": inbounds}}
-    cp.platform.store.create(ResourceKey("Dataplane", "default", "web-1"), json.dumps(spec))
+    cp.platform.core.store.create(ResourceKey("Dataplane", "default", "web-1"), json.dumps(spec))
     with structlog.testing.capture_logs() as logs, stream(cp, DELTA, cp.token("web-1")) as opened:
         ask_delta(opened)
         for _ in range(3):

@@ -14,7 +14,7 @@ import pytest
 import kuma_policy_traffic
 import kuma_store_memory
 from kuma_core.testing.platform import RunningPlatform, running_platform
-from kuma_policy_traffic.traffic_route.spec import NOWHERE
+from kuma_policy_traffic.traffic_route.spec import LEFT_OUT, NOWHERE
 
 KUMACTL = Path(sys.executable).with_name("kumactl")
 ENDS = {"sources": [{"match": {"service": "web"}}], "destinations": [{"match": {"service": "db"}}]}
@@ -126,6 +126,15 @@ def test_what_takes_a_service_off_the_air_is_warned_of_at_apply_and_in_dry_runs(
     assert answer.status in (200, 201)
     told = str(answer.body["warnings"] if query else answer.headers["Warning"])
     assert f"conf: {NOWHERE}" in told
+    forgotten = [
+        {"weight": 1, "destination": {"service": "db"}},
+        {"destination": {"service": "db", "version": "2"}},
+    ]
+    answer = control_plane.put(
+        f"/meshes/default/traffic-routes/off{query}", document("TrafficRoute", "off", **ENDS, conf=forgotten)
+    )
+    told = str(answer.body["warnings"] if query else answer.headers["Warning"])
+    assert f"conf[1].weight: {LEFT_OUT}" in told
     if not query:
         control_plane.delete("/meshes/default/traffic-routes/off")
 

@@ -124,7 +124,8 @@ def test_a_route_needs_a_destination_and_any_weight_will_do() -> None:
 )
 def test_a_weight_that_takes_a_service_off_the_air_is_warned_of(weights: Any, warned: Any) -> None:
     conf = [{**share, "destination": {"service": "db", "version": "1"}} for share in weights]
-    found = list(parse_spec(TrafficRouteSpec, {**ENDS, "conf": conf})[0].violations())
+    raw = {**ENDS, "conf": conf}
+    found = [*TrafficRouteSpec.misread(raw), *parse_spec(TrafficRouteSpec, raw)[0].violations()]
     assert [(item.field, item.message) for item in found] == warned
     assert all(item.severity is Severity.WARNING for item in found)
 

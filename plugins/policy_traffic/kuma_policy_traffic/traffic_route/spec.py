@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from pydantic import Field
 
@@ -44,15 +45,18 @@ class TrafficRouteSpec(Spec):
             yield from tag_problems(path, share.destination)
             if share.destination.get(SERVICE) == ANY:
                 yield Violation(f'{path}["{SERVICE}"]', _NAME_IT)
-        yield from self._weight_warnings()
-
-    def _weight_warnings(self) -> Iterator[Violation]:
         if self.conf and not any(share.weight for share in self.conf):
             yield Violation("conf", NOWHERE, Severity.WARNING)
-            return
-        for index, share in enumerate(self.conf):
-            if "weight" not in share.model_fields_set:
-                yield Violation(f"conf[{index}].weight", LEFT_OUT, Severity.WARNING)
+
+    @classmethod
+    def misread(cls, raw: Mapping[str, Any]) -> Iterator[Violation]:
+        """A weight that was forgotten beside others; stored, it is no other than one of 0."""
+        conf = raw.get("conf")
+        shares = [share for share in conf if isinstance(share, Mapping)] if isinstance(conf, list) else []
+        if any(share.get("weight") for share in shares):
+            for index, share in enumerate(shares):
+                if share.get("weight") is None:
+                    yield Violation(f"conf[{index}].weight", LEFT_OUT, Severity.WARNING)
 
 
 _NAME_IT = (

@@ -1,4 +1,4 @@
-"""Who a proxy is to others: its SPIFFE ids, and a fresh key with a certificate for them (data plane, 8)."""
+"""Who a proxy is to others: its SPIFFE ids, and a fresh key with a certificate for them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Identity:
 
 
 def spiffe_ids(mesh: str, services: Iterable[str]) -> tuple[str, ...]:
-    """One URI for each service, sorted: a permission from any of them then holds (architecture, 11)."""
+    """One URI for each service, sorted: a permission from any of them then holds."""
     return tuple(f"spiffe://{mesh}/{service}" for service in sorted(services))
 
 

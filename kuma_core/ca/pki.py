@@ -1,4 +1,4 @@
-"""X.509 that every authority of ours needs: a leaf signed by a certificate and its key (data plane, 8.1)."""
+"""X.509 that every authority of ours needs: a leaf signed by a certificate and its key."""
 
 from __future__ import annotations
 

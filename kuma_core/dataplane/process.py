@@ -132,7 +132,7 @@ def attend(child: Child, each_second: Callable[[], None] | None = None) -> bool:
 
     Until then ``each_second`` is called each second; it may not raise, and not take long.
     The child gets SIGTERM and, 4 seconds later, SIGKILL. A second signal kills it at once and raises
-    ``SystemExit(1)`` (specification of the data plane, 7.3).
+    ``SystemExit(1)``.
     """
     if _watch(child, each_second) is None:
         return True

@@ -1,7 +1,7 @@
 """The program ``kuma-tcp-echo``: a small service for demonstrations, which answers with what it was sent.
 
-A request over HTTP gets a valid answer whose body is the raw request; anything else comes back byte for byte
-(specification of the command line, section 4). One thread for each connection, and a bound on their number.
+A request over HTTP gets a valid answer whose body is the raw request; anything else comes back byte for byte.
+One thread for each connection, and a bound on their number.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""``kumactl apply``: read, render, check everything, and only then send.
-
-The rules: specification of the command line, 7.3.
-"""
+"""``kumactl apply``: read, render, check everything, and only then send."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The configuration of kumactl as values: which control planes there are, and which one is meant.
 
-The rules are those of the specification of the command line, 7.1. No file and no network here.
+kumactl 0.3.1 reads the same file, so names and rules are its. No file and no network here.
 """
 
 from __future__ import annotations
@@ -119,7 +119,7 @@ def no_such_control_plane(name: str, configuration: Configuration) -> str:
 
 
 def problem_of(configuration: Configuration) -> str:
-    """What is against the rules of the specification of the command line, 7.1; ``""`` if nothing is."""
+    """What makes the configuration unusable, with its path; ``""`` if nothing does."""
     for i, plane in enumerate(configuration.control_planes):
         if not plane.name:
             return f"controlPlanes[{i}].name must not be empty"

@@ -1,4 +1,4 @@
-"""``kumactl config``: which control planes kumactl knows (specification of the command line, 7.9)."""
+"""``kumactl config``: which control planes kumactl knows."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def _check_new(session: Session, name: str, address: str, overwrite: bool) -> No
 
 
 def _check_answers(session: Session, address: str) -> None:
-    """What is at ``address`` must introduce itself as a control plane (specification 7.9)."""
+    """What is at ``address`` must introduce itself as a control plane."""
     from kuma_core.kumactl.client import ApiError, Client, Unreachable
 
     client = Client(address, warn, session.log, CONNECT_TIMEOUT)

@@ -1,4 +1,4 @@
-"""The configuration file of kumactl: YAML to values and back (specification of the command line, 7.1)."""
+"""The configuration file of kumactl: YAML to values and back."""
 
 from __future__ import annotations
 

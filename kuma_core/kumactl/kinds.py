@@ -74,7 +74,7 @@ class Kinds:
         raise _unknown_type(word, [k.path for k in self._kinds])
 
     def find_singular(self, word: str) -> Kind:
-        """As ``find``, but the error lists singulars (specification of the command line, 7.6)."""
+        """As ``find``, but the error lists singulars."""
         try:
             return self.find(word)
         except UnknownKind:

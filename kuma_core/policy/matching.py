@@ -1,4 +1,4 @@
-"""Which policies of a mesh apply (data plane, 1.2, 1.4, 1.5): indexed, so that a question costs what it finds."""
+"""Which policies of a mesh apply: indexed, so that a question costs what it finds."""
 
 from __future__ import annotations
 

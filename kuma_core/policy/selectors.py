@@ -1,4 +1,4 @@
-"""How specific a selector is (data plane, 1.1)."""
+"""How specific a selector is."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The interface strings of a Dataplane (data plane, 2.1): ``IP:PORT:WORKLOADPORT`` and ``[IP]:PORT``."""
+"""The interface strings of a Dataplane: ``IP:PORT:WORKLOADPORT`` and ``[IP]:PORT``."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ REMEMBERED = 65_536
 
 @lru_cache(REMEMBERED)
 def parse_inbound(text: str) -> InboundInterface:
-    """Read an inbound interface; raises ``ValueError`` with the specification's sentence."""
+    """Read an inbound interface; raises ``ValueError`` with the expected format."""
     match = _INBOUND.fullmatch(text)
     if not match:
         raise ValueError(INBOUND_FORMAT)

@@ -1,4 +1,4 @@
-"""Tags as values, and what it means that a selector matches them (data plane, 1.1)."""
+"""Tags as values, and what it means that a selector matches them."""
 
 from __future__ import annotations
 

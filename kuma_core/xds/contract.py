@@ -146,7 +146,7 @@ class ProxyView(Protocol):
 @dataclass(frozen=True, slots=True)
 class Generator:
     """Adds drafts for every proxy. Generators run in ``order``; of two drafts with one type and name by
-    different generators the later one counts, by the same generator the first (data plane, 2.2)."""
+    different generators the later one counts, by the same generator the first."""
 
     name: str
     order: int

@@ -105,7 +105,7 @@ def test_scenario_10_a_gateway_reaches_its_outbound(machine):
     assert eventually(lambda: fetch(port)) == "echo-1"
 
 
-def test_rule_12_5_an_outbound_moves_to_another_service_under_load_without_an_error(machine):
+def test_an_outbound_moves_to_another_service_under_load_without_an_error(machine):
     port = free_port()
     machine.cp.apply(
         instance(machine, "echo-1", "echo"),

@@ -1,4 +1,4 @@
-"""What follows from other values once all of them are known (API specification, 5.4)."""
+"""What follows from other values once all of them are known."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def _public_port(config: Config) -> Config:
 
 
 def _refuse_collision(config: Config) -> None:
-    """The admin server of this machine already listens on loopback (command line, 2.2, quirk d)."""
+    """The admin server of this machine already listens on loopback."""
     public, local = config.number("adminServer.public.port"), config.number("adminServer.local.port")
     interface = config.text("adminServer.public.interface")
     if config.flag("adminServer.public.enabled") and public == local != 0 and interface in _EVERYWHERE:

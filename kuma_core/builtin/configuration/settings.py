@@ -1,4 +1,4 @@
-"""Every configuration key that the kernel owns (API specification, 5.3), in the order of validation.
+"""Every configuration key that the kernel owns, in the order of validation.
 
 Keys of parts that are still to come are read and checked already, so that a file of Kuma 0.3.1 loads as it
 is. What must not be said is in ``rules``, what follows from other values in ``autoconfiguration``.
@@ -29,7 +29,7 @@ DEFAULT_MESH = "type: Mesh\nname: default\nmtls:\n  ca: {}\n  enabled: false\n"
 MIB = 1024 * 1024
 
 _MODES = {"require": "verifyNone", "verify-ca": "verifyCa", "verify-full": "verifyFull"}
-"""What the defaults file of 0.3.1 calls the modes of TLS (command line, 2.2, quirk b)."""
+"""What the defaults file of 0.3.1 calls the modes of TLS."""
 
 _TLS_MODE = replace(
     TEXT,

@@ -1,4 +1,4 @@
-"""Inbounds: a listener where others reach the service, and the cluster of the service itself (2.3)."""
+"""Inbounds: a listener where others reach the service, and the cluster of the service itself."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Outbounds: a listener where the service calls another one, that one's cluster and its endpoints (2.4)."""
+"""Outbounds: a listener where the service calls another one, that one's cluster and its endpoints."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class OutboundListener:
 
 
 def cluster_name(tags: TagPairs) -> str:
-    """``<service>``, or ``<service>{k1=v1,k2=v2}`` with the other tags, sorted as texts (data plane, 0)."""
+    """``<service>``, or ``<service>{k1=v1,k2=v2}`` with the other tags, sorted as texts."""
     others = sorted(f"{key}={value}" for key, value in tags if key != SERVICE)
     service = dict(tags)[SERVICE]
     return f"{service}{{{','.join(others)}}}" if others else service
@@ -92,7 +92,7 @@ def generate_outbound(view: ProxyView) -> Iterable[Draft]:
                 name = cluster_name(destination.tags)
                 shares.append((name, destination.weight))
                 yield from _destination(view, destination, name)
-        # Without any share left the listener names a cluster that is not there, and Envoy resets (2.4).
+        # Without any share left the listener names a cluster that is not there, and Envoy resets.
         listener = OutboundListener(
             address.ip, address.port, service, tuple(shares) or ((service, 1),), view.is_virtual
         )

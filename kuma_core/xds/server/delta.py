@@ -1,7 +1,7 @@
 """A delta stream: what changed goes out, in an order in which no connection finds a gap.
 
 Clusters come first and their endpoints at once behind them; listeners wait until the clusters are acknowledged;
-a cluster is removed only when the listeners that used it are (architecture, 12).
+a cluster is removed only when the listeners that used it are.
 """
 
 from __future__ import annotations

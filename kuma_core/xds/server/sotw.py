@@ -1,7 +1,7 @@
 """A state-of-the-world stream: every response holds all that was asked for.
 
 The order is that of the delta stream: clusters before listeners; and a cluster that is gone is still served
-until the listeners that used it are acknowledged (data plane, 4.4).
+until the listeners that used it are acknowledged.
 """
 
 from __future__ import annotations

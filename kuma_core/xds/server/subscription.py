@@ -1,6 +1,6 @@
 """What one client wants and holds of one type: plain state, no I/O, one class for each variant of the protocol.
 
-The rules are those of the data-plane specification, 4.4, and of the xDS protocol itself.
+The rules are those of the xDS protocol.
 """
 
 from __future__ import annotations

@@ -68,13 +68,13 @@ def add(
     old_key: str,
 ) -> None:
     """Add a control plane, after asking whether it is one, and make it the active one."""
-    from kuma_core.kumactl.config import Context, ControlPlane
+    from kuma_core.kumactl.config import ControlPlane, NamedContext
     from kuma_core.kumactl.config_file import save
 
     _check_new(session, name, address, overwrite)
     _check_answers(session, address)
     plane = ControlPlane(name, address)
-    context = Context(
+    context = NamedContext(
         name, name, admin_client_cert or old_cert, admin_client_key or old_key, ca_cert=admin_ca_cert
     )
     save(session.configuration.add(plane, context))

@@ -12,7 +12,7 @@ import pytest
 
 from kuma_core.errors import ConfigError
 from kuma_core.kumactl import default_file
-from kuma_core.kumactl.config import Configuration, Context, ControlPlane
+from kuma_core.kumactl.config import Configuration, ControlPlane, NamedContext
 from kuma_core.kumactl.config_file import load, save, to_value
 from kuma_core.kumactl.output import dump_yaml
 
@@ -68,7 +68,7 @@ def test_snake_case_is_read_and_unknown_keys_are_kept(home: Path) -> None:
     )
     read = load(str(path))
     assert read == Configuration(
-        (ControlPlane("lab", "http://h:1"),), (Context("lab", "lab", "c", "k", "m"),), "lab"
+        (ControlPlane("lab", "http://h:1"),), (NamedContext("lab", "lab", "c", "k", "m"),), "lab"
     )
     save(read)
     assert load(str(path)) == read
@@ -259,7 +259,7 @@ def test_a_name_twice_needs_overwrite(kumactl: Call, server: FakeServer, home: P
     certs = ("--admin-client-cert", "c.pem", "--dataplane-token-client-key", "k.pem")
     assert kumactl(*argv, "--overwrite", *certs).code == 0
     assert load(str(file_of(home))) == Configuration(
-        (ControlPlane("local", server.url),), (Context("local", "local", "c.pem", "k.pem"),), "local"
+        (ControlPlane("local", server.url),), (NamedContext("local", "local", "c.pem", "k.pem"),), "local"
     )
 
 
@@ -297,7 +297,7 @@ def test_what_is_no_control_plane_is_not_added(
 
 def several(*names: str, current: str) -> Configuration:
     planes = tuple(ControlPlane(name, f"http://{name}") for name in names)
-    return Configuration(planes, tuple(Context(name, name) for name in names), current)
+    return Configuration(planes, tuple(NamedContext(name, name) for name in names), current)
 
 
 def test_removing_keeps_the_active_one_wherever_it_stands() -> None:
@@ -308,7 +308,7 @@ def test_removing_keeps_the_active_one_wherever_it_stands() -> None:
 
 def test_switch_prefers_the_context_of_that_name() -> None:
     before = several("a", "b", current="a")
-    other = replace(before, contexts=(Context("first", "b"), *before.contexts))
+    other = replace(before, contexts=(NamedContext("first", "b"), *before.contexts))
     assert other.switch("b").current_context == "b"
-    without = replace(before, contexts=(Context("first", "b"), Context("a", "a")))
+    without = replace(before, contexts=(NamedContext("first", "b"), NamedContext("a", "a")))
     assert without.switch("b").current_context == "first"

@@ -60,7 +60,7 @@ def load_issuer(certificate: bytes, key: bytes) -> Issuer:
 
 
 REMEMBERED_ISSUERS = 1000
-"""How many are kept ready, each with a few kilobytes; meshes come and go."""
+"""How many stay in memory, a few kilobytes each; the bound is there because meshes come and go."""
 
 
 class Issuers:

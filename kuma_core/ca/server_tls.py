@@ -37,9 +37,10 @@ class ServerTls:
 
 
 def own_tls(secrets: Secrets, hosts: Iterable[str]) -> ServerTls:
-    """A leaf for these host names and addresses, signed by the root in the store, which is made if missing.
+    """A leaf for these host names and addresses, signed by the root in the store; makes the root if there is none.
 
-    Raises ``KumaError`` if the root cannot be read; it is never replaced silently.
+    Raises ``KumaError`` if it cannot read the root, and never replaces one silently: every proxy would have to learn
+    the new one.
     """
     issuer = _own_issuer(secrets)
     key = ec.generate_private_key(ec.SECP256R1())

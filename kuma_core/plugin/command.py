@@ -1,4 +1,4 @@
-"""What a plugin gives for a command of its own: where it stands, what it does in a line, and where it is found."""
+"""What a plugin gives for a command of its own: where it stands, what it does in a line, and which module holds it."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 """Every hook there is. A plugin implements the ones it needs, each as a plain function marked ``hookimpl``.
 
-The hooks named ``kuma_register_…`` are called exactly once, at start, and return a list of typed values. The
-kernel checks and freezes the values and never calls the hook again. ``kuma_open`` is called once, too: what it returns
-implements the hooks of phase 2 for a plugin whose parts share what was opened. ``kuma_admit`` is a question, asked
-while the control plane works. The order in which plugins are called changes nothing.
+The kernel calls each hook named ``kuma_register_…`` exactly once, at start, and gets a list of typed values, which it
+checks and freezes. It calls ``kuma_open`` once, too: what that returns implements the hooks of phase 2 for a plugin
+whose parts share something open. ``kuma_admit`` is a question that the kernel asks while the control plane works. The
+order of plugins changes nothing.
 ``docs/reference/hooks.md`` has an example for each.
 """
 
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import pluggy
 
-if TYPE_CHECKING:  # nothing heavy is imported to know what the hooks are
+if TYPE_CHECKING:  # a start that only asks which hooks there are stays light
     from kuma_core.api.contract import Route
     from kuma_core.auth.contract import Authenticator
     from kuma_core.ca.contract import Authorities, CaProviderFactory
@@ -41,7 +41,7 @@ hookspec = pluggy.HookspecMarker(NAMESPACE)
 hookimpl = pluggy.HookimplMarker(NAMESPACE)
 
 
-# Phase 1: no arguments; nothing may be opened and nothing heavy imported.
+# Phase 1: no arguments. A plugin opens nothing and imports nothing heavy: `kuma-cp plugins` calls these hooks, too.
 
 
 @hookspec
@@ -104,7 +104,7 @@ def kuma_open(context: Context) -> object:
 
 @hookspec
 def kuma_prepare(context: Context) -> None:
-    """Make what has to be in the store before the first server listens; all ports are taken by then."""
+    """Make what has to be in the store before the first server listens; the kernel holds all ports by then."""
     raise NotImplementedError
 
 

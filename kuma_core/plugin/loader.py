@@ -45,7 +45,7 @@ class Installed:
 
 @dataclass(frozen=True, slots=True)
 class Plugin:
-    """A plugin and what became of it. ``module`` holds the hook implementations if it was loaded."""
+    """A plugin and what became of it. ``module`` holds its hook implementations, unless loading failed."""
 
     name: str
     distribution: str
@@ -90,7 +90,7 @@ def parse_selection(text: str | None, said_by: str = "--plugins") -> Selection:
 
 
 def discover() -> list[Installed]:
-    """Every entry point of our group on this machine, sorted by name; nothing is imported."""
+    """Every entry point of our group on this machine, sorted by name; this imports none of them."""
     found = []
     for entry in importlib.metadata.entry_points(group=NAMESPACE):
         dist = entry.dist
@@ -172,7 +172,7 @@ def refuse_bare_kernel() -> None:
     try:
         requires = importlib.metadata.requires(KERNEL) or ()
     except importlib.metadata.PackageNotFoundError:
-        return  # it runs from a folder of sources; whoever does that cares for its libraries
+        return  # it runs from a folder of sources, whose user installs its libraries
     if problem := extras.advice(KERNEL, requires, extras.CONTROL_PLANE):
         raise ConfigError(f"{KERNEL} {problem}")
 

@@ -1,9 +1,9 @@
 """What a policy plugin registers: how its resources are matched, and what a match does.
 
 A policy is stateless. ``resolve`` turns the resources that matched into a frozen, hashable configuration and may
-look at everything that counts; ``apply`` edits a live draft and sees nothing but that configuration. Envoy
-resources of equal inputs and equal configurations are shared between proxies: what is not in the configuration
-cannot be seen, so that sharing is right by construction.
+look at everything that counts; ``apply`` edits a live draft and sees nothing but that configuration. Proxies
+share Envoy resources of equal inputs and equal configurations; since ``apply`` cannot see anything else, sharing is
+right by construction.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _NONE: Mapping[str, Any] = MappingProxyType({})
 
 
 class Scope(Enum):
-    """What a policy is chosen for, and what ``apply`` edits.
+    """For what the kernel chooses a policy, and what ``apply`` edits.
 
     For an inbound all matches apply together; everywhere else the best match applies alone.
 

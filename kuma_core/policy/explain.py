@@ -28,7 +28,7 @@ ResourcesOf = Callable[[str], Mapping[str, Any]]
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A policy resource that was looked at. ``rank`` is ``None`` if it does not match."""
+    """A policy resource that the matching looked at. ``rank`` is ``None`` if it does not match."""
 
     name: str
     rank: Rank | None

@@ -29,7 +29,7 @@ class Record:
 
 
 class Op(Enum):
-    """What happened: a record was written, a record was deleted, or anything may have happened."""
+    """What happened: a write, a deletion, or anything (the watch may have missed some)."""
 
     PUT = "put"
     DELETE = "delete"
@@ -38,7 +38,7 @@ class Op(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A hint that something changed; it carries no payload, whoever cares reads the store."""
+    """A hint that something changed; it carries no payload: a listener that cares reads the store."""
 
     op: Op
     key: ResourceKey | None = None
@@ -50,7 +50,7 @@ Publish = Callable[[Change], None]
 class Store(Protocol):
     """Keeps records. Safe for use from several threads at once.
 
-    Every verb raises ``kuma_core.sdk.StoreUnavailable`` while the backend cannot be reached.
+    Every verb raises ``kuma_core.sdk.StoreUnavailable`` while it cannot reach the backend.
     """
 
     def get(self, key: ResourceKey) -> Record:
@@ -121,7 +121,7 @@ class SchemaStatus:
 
 @dataclass(frozen=True, slots=True)
 class Migrations:
-    """How the schema of a store's backend is brought up to date; for stores whose backend has a schema.
+    """Brings the schema of a store's backend up to date; for stores whose backend has a schema.
 
     ``up`` runs what is pending and returns those revisions, ``status`` changes nothing; both raise a
     ``KumaError`` that says why it could not be. ``sql`` is the text of the whole schema for a client of the
@@ -135,7 +135,7 @@ class Migrations:
 
 @dataclass(frozen=True, slots=True)
 class StoreFactory:
-    """A store that can be chosen: ``name`` is the value of ``store.type``.
+    """A store that an operator can choose: ``name`` is the value of ``store.type``.
 
     ``open`` gets the configuration and returns a context manager: entered once at start, left at the end.
     """
@@ -217,12 +217,12 @@ class Resources(Protocol):
         ...
 
     def owned_by_mesh(self, mesh: str) -> Iterator[ResourceKey]:
-        """What a mesh takes along when it is deleted."""
+        """What goes with a mesh that somebody deletes."""
         ...
 
 
 class Deletions(Protocol):
-    """How a mesh is deleted, which takes many steps: whoever begins may die in the middle of them."""
+    """Deletes a mesh, in many steps: the control plane that begins may die in the middle of them."""
 
     def run(self, key: ResourceKey) -> None:
         """Delete a mesh and what it owns; raises ``NotFound`` if it is not there, ``Busy`` if others do not end."""

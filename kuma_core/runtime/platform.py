@@ -112,7 +112,7 @@ class Platform:
         self.listens = True
 
     def _servers(self, features: Features) -> list[Server]:
-        """The ports are taken in this order, the servers started in the opposite one: REST once proxies may come."""
+        """Servers take their ports in this order and start in the opposite one: REST last, once proxies may come."""
         proxies, cluster = self.core.proxies, self.core.offer("builtin.cluster", Cluster)
         counted = OwnMetrics(
             proxies.views,

@@ -1,4 +1,4 @@
-"""Requests are handed on once their bodies are there: a client that stops in the middle of one holds no worker."""
+"""Hands requests on once their bodies are there: a client that stops in the middle of one holds no worker."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Send = Callable[[Message], Awaitable[None]]
 
 
 class WholeBodies:
-    """An ASGI app around another one. A body that is not complete within ``seconds`` for each MiB is answered 408."""
+    """An ASGI app around another one. It answers 408 to a body that is not complete within ``seconds`` for each MiB."""
 
     def __init__(self, app: Callable[[Any, Any, Any], Awaitable[None]], seconds: float) -> None:
         self._app = app

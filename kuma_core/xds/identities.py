@@ -29,14 +29,15 @@ from kuma_core.xds.seal import Sealed, seal
 from kuma_core.xds.server.sds import SECRET, MadeSecret
 
 RENEWAL = 2 / 3
-"""After which share of its life an identity is renewed."""
+"""After which share of its life a proxy gets a new identity."""
 
 
 class ProxySecrets:
     """A ``SecretMaker`` for proxies. ``authenticator`` is ``None`` where proxies need not prove who they are.
 
     Mesh and Dataplane come from the views that made the proxy's configuration, so that a change costs no question to
-    the store for each stream. What the views do not know yet, another control plane's write of this moment, is read.
+    the store for each stream. What the views do not know yet, since another control plane wrote it just now, comes
+    from the store.
     """
 
     def __init__(self, resources: Resources, views: Views, issuer: IdentityIssuer) -> None:
@@ -78,7 +79,7 @@ class ProxySecrets:
     def make(self, key: Proxy, resource: str) -> MadeSecret:
         """A new secret; raises ``KumaError`` that says why there is none.
 
-        The authority is asked for each anew: what it said to others may be of an earlier stage of a rotation.
+        It asks the authority anew for each: what that said to others may be of an earlier stage of a rotation.
         """
         known = self._views.mesh_spec(key.mesh)
         if known is not None:
@@ -134,7 +135,7 @@ class ProxySecrets:
 class Shared:
     """What the authority of a mesh says, asked once for all streams that a hint has looked at.
 
-    Whoever asks after ``forget`` gets an answer that was asked for after it, too. Safe for use from several threads.
+    A question after ``forget`` gets an answer of after ``forget``, too. Safe for use from several threads.
     """
 
     def __init__(self, ask: Callable[[str, str], str]) -> None:
@@ -143,7 +144,7 @@ class Shared:
         self._answers: dict[tuple[str, str], Future[str]] = {}
 
     def of(self, mesh: str, resource: str) -> str:
-        """The answer; raises what the one who asked for all was told."""
+        """The answer; raises what the authority raised for the one who asked for all."""
         key = (mesh, resource)
         with self._guard:
             answer = self._answers.get(key)

@@ -22,7 +22,7 @@ _VERSION_BYTES = 8
 class Sealed:
     """One Envoy resource as it goes out, shared by all proxies that have it; ``packed`` is the bytes of its ``Any``.
 
-    It is kept once, not once a protocol: with mTLS and tokens a proxy has clusters of its own, some 3 kB each.
+    We keep it once, not once a protocol: with mTLS and tokens a proxy has clusters of its own, some 3 kB each.
     """
 
     type_url: str

@@ -20,11 +20,11 @@ from kuma_core.xds.proxy import Proxy
 _log = structlog.get_logger("xds-status")
 
 LONGEST_REJECTION = 2000
-"""How much of Envoy's text is kept."""
+"""How many characters of Envoy's text we keep."""
 
 
 class StreamBook:
-    """Keeps a report for every open stream, and for closed ones until they are taken."""
+    """Keeps a report for every open stream, and for closed ones until ``take_changed``."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -57,7 +57,7 @@ class StreamBook:
         return taken
 
     def put_back(self, reports: Iterable[StreamReport]) -> None:
-        """Count reports that could not be stored as changed again, unless a newer one is there."""
+        """Take back reports that the store refused: they count as changed again, unless a newer one is there."""
         with self._lock:
             for report in reports:
                 self._changed.setdefault(report.id, report)
@@ -65,7 +65,7 @@ class StreamBook:
                 self._bell.set()
 
     def tell_again(self) -> None:
-        """Count every open stream as changed: what was stored of it was closed meanwhile."""
+        """Count every open stream as changed: the leader closed what we had stored of it."""
         with self._lock:
             self._changed = {**self._open, **self._changed}
             if self._changed:
@@ -121,7 +121,7 @@ class StreamEntry:
         self._update(type_url, "sent", replace(counts, sent=counts.sent + 1))
 
     def answered(self, type_url: str, error: str | None, version: str) -> None:
-        """A response was accepted, or rejected with Envoy's words; ``version`` is that of its content."""
+        """Envoy accepted a response, or rejected it in its own words; ``version`` is that of its content."""
         counts, report = self._counts(type_url), self._report
         rejections = {url: text for url, text in report.rejections.items() if url != type_url}
         if error is None:
@@ -138,7 +138,7 @@ class StreamEntry:
         self._update(type_url, "rejected", replace(counts, rejected=counts.rejected + 1))
 
     def known(self) -> None:
-        """The proxy's Dataplane exists: what could not be stored about the stream before can be now."""
+        """The proxy's Dataplane exists now, so that its insight can take what we know about the stream."""
         self._book._put(self._report)
 
     def close(self) -> None:

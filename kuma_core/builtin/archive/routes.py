@@ -107,7 +107,7 @@ class ImportSecrets:
         return kind is not None and kind.unite is not None
 
     def _needs_restart(self, planned: Iterable[Planned]) -> bool:
-        """What a control plane reads at its start alone is noticed then; everything else is noticed at once."""
+        """Whether a secret changes that a control plane reads at its start alone; it notices all others at once."""
         changed = (
             self._secrets.kind_of(archived.mesh, archived.name)
             for archived, current in planned

@@ -8,7 +8,7 @@ from kuma_core.config import Config
 from kuma_core.hosts import in_url
 
 SOURCE = "autoconfiguration"
-"""The source of a value that was computed."""
+"""The source of a value that we computed."""
 
 DEPRECATED = "dataplaneTokenServer"
 _TOKENS = "adminServer.apis.dataplaneToken.enabled"
@@ -26,7 +26,7 @@ def autoconfigured(config: Config) -> Config:
 
 
 def _admin_server(config: Config) -> Config:
-    """``adminServer`` replaced as a whole by its deprecated spelling, if that was touched."""
+    """Let the deprecated spelling replace ``adminServer`` as a whole, if somebody set anything of it."""
     old = [s for s in config.settings if s.path.startswith(f"{DEPRECATED}.")]
     touched = [s.path for s in old if config.value(s.path) != s.default]
     if not touched:
@@ -73,7 +73,7 @@ def _refuse_collision(config: Config) -> None:
 
 
 def _empty_ones(config: Config) -> dict[str, Any]:
-    """The settings whose empty value means that another one is taken."""
+    """The settings that take another one's value where they are empty."""
     derived = {
         "guiServer.apiServerUrl": f"http://localhost:{config.number('apiServer.port')}",
         "bootstrapServer.params.xdsHost": in_url(config.text("general.advertisedHostname")),

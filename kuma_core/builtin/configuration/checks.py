@@ -1,4 +1,4 @@
-"""What may not be said of a setting: checks of one value, and rules that look at other values too.
+"""Which values a setting refuses: checks of one value, and rules that look at other values too.
 
 The sentences begin as those of Kuma 0.3.1, which scripts may look for. Pure functions.
 """
@@ -145,4 +145,4 @@ RULES: Mapping[str, Rule] = {
         "CertDir should not be empty",
     ),
 }
-"""By the path of the setting that a broken rule is told of; evaluated after that setting's own check."""
+"""By the path of the setting that an error names; each runs after that setting's own check."""

@@ -1,7 +1,7 @@
 """Every configuration key that the kernel owns, in the order of validation.
 
-Keys of parts that are still to come are read and checked already, so that a file of Kuma 0.3.1 loads as it
-is. What must not be said is in ``rules``, what follows from other values in ``autoconfiguration``.
+It reads and checks keys of parts that are still to come, too, so that a file of Kuma 0.3.1 loads as it
+is. What values may not be is in ``checks``, what follows from other values in ``autoconfiguration``.
 """
 
 from __future__ import annotations
@@ -398,4 +398,4 @@ def _complete(setting: Setting) -> Setting:
 
 
 SETTINGS: tuple[Setting, ...] = tuple(map(_complete, _TABLE))
-"""In the order of validation: the first broken rule is the one that is told."""
+"""In the order of validation: the error names the first broken rule."""

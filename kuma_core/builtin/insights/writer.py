@@ -1,4 +1,4 @@
-"""Writes what is known about the streams of each proxy into its DataplaneInsight."""
+"""Writes what this control plane knows about the streams of each proxy into its DataplaneInsight."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ HISTORY = 10
 
 
 GATHER_SECONDS = 0.2
-"""How long news are gathered before they are stored: a response and its answer are then one write, which does
+"""How long we gather news before we store them: a response and its answer are then one write, which does
 not compete with the push itself."""
 
 
 class InsightWriter:
     """A component: gathers what changed, at most once per flush interval, and stores it.
 
-    An insight whose Dataplane is gone is not written again. What cannot be stored is tried again later.
+    It writes no insight whose Dataplane is gone. What the store refuses now, it tries again later.
     """
 
     name = "dataplane-insights"
@@ -69,7 +69,7 @@ class InsightWriter:
             try:
                 self._store(*proxy, reports)
             except InvalidResource:
-                continue  # the mesh was deleted at the same moment, and the insight with it
+                continue  # somebody deleted the mesh at the same moment, and the insight with it
             except KumaError as error:
                 _log.warning("an insight could not be stored yet", proxy=".".join(proxy), problem=str(error))
                 self._streams.put_back(reports)

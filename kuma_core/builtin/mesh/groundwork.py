@@ -1,6 +1,6 @@
-"""What a start makes sure of in the store before anything is served.
+"""What a start makes sure of in the store before the first server listens.
 
-All of it may be done again, and by several control planes at once.
+Every start may do all of it again, and several control planes may do it at once.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 def lay_groundwork(context: Context) -> None:
     """The mesh ``default``, and the roots of all meshes.
 
-    Raises ``ConfigError`` for a ``defaults.mesh`` that cannot be taken, and whatever the store raises.
+    Raises ``ConfigError`` for a ``defaults.mesh`` that breaks a rule, and whatever the store raises.
     """
     _ensure_default_mesh(context)
     authorities = context.ask("authorities", OpenedAuthorities)

@@ -1,6 +1,6 @@
 """Follows the rotations of certificate authorities: which go on, and at which stage.
 
-The authority keeps the stage (``RotatableCaProvider``). While no rotation goes on, nothing is asked of the store.
+The authority keeps the stage (``RotatableCaProvider``). While no rotation goes on, we ask the store nothing.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ class Rotations:
     def refresh(self) -> None:
         """Ask anew in the meshes that hints were about, and in those whose rotations go on.
 
-        An authority that fails keeps what was known of it. Raises ``StoreUnavailable``; the hints are kept then.
+        Of an authority that fails we keep what we knew. Raises ``StoreUnavailable``; the hints are kept then.
         """
         with self._news:
             names, everywhere = self._suspects, self._all_suspect

@@ -44,7 +44,7 @@ class InboundListener:
 def generate_inbound(view: ProxyView) -> Iterable[Draft]:
     """A listener and a local cluster for every inbound; inbounds with one workload port share the cluster.
 
-    An inbound whose service would be Envoy's own admin API is left out: others would govern the proxy through it.
+    It leaves out an inbound whose service would be Envoy's own admin API: others would govern the proxy through it.
     """
     for inbound in view.dataplane.networking.inbound:
         address = inbound.address

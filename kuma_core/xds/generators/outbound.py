@@ -139,7 +139,7 @@ def _endpoint(endpoint: contract.Endpoint) -> LbEndpoint:
 
 
 def build_outbound_listener(inputs: OutboundListener) -> ListenerDraft:
-    """A TCP listener for the local service's calls; its statistics are named after the service called."""
+    """A TCP listener for the local service's calls; its statistics bear the name of the service called."""
     return tcp_listener(
         inputs.name,
         inputs.ip,

@@ -27,6 +27,7 @@ _BAD_NAME = "invalid characters. Valid characters are numbers, lowercase latin l
 RESULT_HEADER = "Kuma-Result"
 MAX_NAME = 253
 MAX_WARNINGS = 20
+"""How many headers of warnings an answer has; the last one counts the rest, for clients bound what they read."""
 MAX_WARNING_LENGTH = 300
 
 
@@ -187,4 +188,5 @@ def _quotable(text: str) -> str:
     """Text that may stand in a header between quotes."""
     printable = "".join(character if character.isprintable() else "?" for character in text)
     plain = printable.encode("ascii", "backslashreplace").decode("ascii")
+    # Cut before the escapes: half of one at the end would leave the quote open.
     return plain[:MAX_WARNING_LENGTH].replace("\\", "\\\\").replace('"', '\\"')

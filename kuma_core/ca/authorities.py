@@ -25,6 +25,7 @@ T = TypeVar("T")
 _log = structlog.get_logger("certificate-authorities")
 
 RETRY_SECONDS = 5.0
+"""How long to wait before calling a provider's watch again, after it broke or ended."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ BACKDATED = timedelta(seconds=10)
 
 SigningKey = RSAPrivateKey | EllipticCurvePrivateKey
 
+# ``x509.KeyUsage`` has no defaults: it wants a value for every one of its bits.
 _NO_USAGE = dict.fromkeys(
     [
         "digital_signature",

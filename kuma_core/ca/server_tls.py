@@ -78,6 +78,7 @@ def configured_tls(certificate: str, key: str) -> ServerTls:
     for setting, path in (("sdsServer.tlsCertFile", certificate), ("sdsServer.tlsKeyFile", key)):
         try:
             with open(path, "rb") as file:
+                # Editors of Windows begin a file with a byte order mark, which is no part of PEM.
                 contents.append(file.read(1024 * 1024).removeprefix(codecs.BOM_UTF8))
         except OSError as error:
             raise ConfigError(f'{setting}: cannot read "{path}": {error.strerror}') from None

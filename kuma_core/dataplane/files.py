@@ -61,6 +61,7 @@ def write_private(path: str, content: bytes) -> None:
     try:
         descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
         with open(descriptor, "wb") as file:
+            # One that a killed run left behind, under the same process id, keeps the mode that it had.
             os.fchmod(descriptor, 0o600)
             file.write(content)
         os.replace(unfinished, path)

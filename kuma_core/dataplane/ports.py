@@ -11,6 +11,7 @@ from kuma_core.errors import KumaError
 ADDRESS = "127.0.0.1"
 HIGHEST = 65535
 MOST_CANDIDATES = 128
+"""How many free ports the control plane may choose from: the Dataplane may use some of them."""
 _RANGE = re.compile(r"([0-9]{1,5})?(-)?([0-9]{1,5})?", re.ASCII)
 
 

@@ -26,7 +26,7 @@ MOST_CONNECTIONS = 500  # more of them wait in the kernel's queue; 1024 open fil
 LARGEST_REQUEST = 1024 * 1024
 LARGEST_HEAD = 64 * 1024
 REQUEST_SECONDS = 10.0  # after that, what looked like the beginning of a request is echoed as it is
-LINGER_SECONDS = 2.0
+LINGER_SECONDS = 2.0  # how long a client that was answered has to hang up itself
 
 _METHODS = (b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"CONNECT", b"OPTIONS", b"TRACE", b"PATCH")
 _REQUEST_LINE = re.compile(rb"(" + b"|".join(_METHODS) + rb") (\S+) (HTTP/1\.[01])\r?")

@@ -98,6 +98,7 @@ _JSON_TYPES = {
     type(None): "null",
 }
 MAX_DIGITS = 100
+"""Python reads long numbers in quadratic time."""
 _NOT_STORABLE = re.compile("[\0\ud800-\udfff]")
 MAX_SHOWN = 80
 _PLAIN_KEY = re.compile(rf"[A-Za-z]\w{{,{MAX_SHOWN}}}", re.ASCII)

@@ -45,7 +45,7 @@ class Platform:
     def __init__(self, config: Config, catalog: Catalog) -> None:
         self.config = config
         self.catalog = catalog
-        self.instance_id = str(uuid.uuid1())
+        self.instance_id = str(uuid.uuid1())  # time-based, as in Kuma 0.3.1
         self._ended: asyncio.Future[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self.listens = False

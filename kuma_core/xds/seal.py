@@ -16,6 +16,7 @@ from kuma_core.xds.encoding import encode, tagged, validate
 from kuma_core.xds.reserved import check_names
 
 _VERSION_BYTES = 8
+"""Short, for versions go out with every resource, and have to differ only among those of one client."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)

@@ -36,6 +36,7 @@ class StreamBook:
 
     def begin(self, proxy: Proxy) -> StreamEntry:
         """A stream of the proxy opened."""
+        # Time-based ids, as in Kuma 0.3.1.
         report = StreamReport(id=str(uuid.uuid1()), proxy=proxy, connected=_now())
         self._put(report)
         return StreamEntry(self, report)

@@ -96,7 +96,7 @@ class MeshDeletions:
             if wait(0):
                 return False
             if lease.left() < LENGTH_SECONDS / 2 and not lease.hold(create=False):
-                raise _busy(mesh)
+                raise _busy(mesh)  # we stood still for so long that another one took the deletion over
             self._delete(key)
         return True
 

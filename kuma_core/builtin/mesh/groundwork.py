@@ -42,6 +42,7 @@ def _ensure_default_mesh(context: Context) -> None:
     """Create the mesh ``default`` unless it is there."""
     text = context.config.text("defaults.mesh")
     try:
+        # An empty text has no document, and means a Mesh of defaults.
         document: Any = next(iter(load_documents(text, "defaults.mesh")), {})
         if not isinstance(document, dict):
             raise ConfigError("defaults.mesh is not a YAML mapping")

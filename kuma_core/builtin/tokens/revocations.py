@@ -26,6 +26,7 @@ from kuma_core.resources.contract import Change, Secret, Secrets
 from kuma_core.resources.secrets import CONTROL_PLANE_MESH, SECRET
 
 MAX_REVOCATIONS = 5_000
+"""All of them are one secret, which every revocation reads and writes as a whole."""
 MAX_ID = 100
 """Characters of an id; ours have 36."""
 
@@ -34,6 +35,7 @@ KEPT_AFTER_EXPIRY = timedelta(days=1)
 
 _TRIES = 40
 _LONGEST_WAIT_SECONDS = 0.05
+"""How long one that lost a race waits: at random, so that the same ones do not meet again."""
 
 
 @dataclass(frozen=True, slots=True)

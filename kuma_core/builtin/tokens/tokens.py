@@ -70,6 +70,7 @@ class TokenIssuer:
         now = int(datetime.now(UTC).timestamp())
         claims: dict[str, Any] = {"Name": name, "Mesh": mesh, "iat": now, "jti": str(uuid.uuid4())}
         if valid_for is not None:
+            # Rounded up: claims have whole seconds, and a token that ends at once would be of no use.
             claims["exp"] = now + max(1, -(-valid_for // SECOND))
         _log.info(
             "a dataplane token is issued", token=claims["jti"], mesh=mesh[:200], name=name[:200], key=key.id

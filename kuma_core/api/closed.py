@@ -37,7 +37,7 @@ class Closed:
         _require_json(req)
 
     def _require_known_host(self, host: str) -> None:
-        """Refuse foreign names: a web page can have its own name lead to us, and passes for ours then (DNS rebinding)."""
+        """Refuse foreign names: a web page whose name leads to our address passes for ours (DNS rebinding)."""
         if self._names is None or host in self._names or _is_loopback(host):
             return
         raise _refusal(

@@ -17,7 +17,7 @@ from kuma_core.specs.mesh import MeshSpec
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """A certificate chain and its key, both in PEM, and when the certificate was made and ends."""
+    """A certificate chain and its key, both in PEM, and from when to when the certificate holds."""
 
     chain: str
     key: str = field(repr=False)

@@ -62,13 +62,13 @@ class Plugin:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which plugins are wanted: ``only`` these (``None``: all), and none of ``without``."""
+    """Which plugins the operator wants: ``only`` these (``None``: all), and none of ``without``."""
 
     only: frozenset[str] | None = None
     without: frozenset[str] = frozenset()
 
     def admits(self, name: str) -> bool:
-        """Whether the plugin of that name is wanted."""
+        """Whether the operator wants the plugin of that name."""
         return (self.only is None or name in self.only) and name not in self.without
 
 

@@ -61,7 +61,7 @@ class ChangeFeed:
             self._publish(Change(Op.RESYNC))
 
     def _take(self, change: Change) -> None:
-        if change.op is Op.RESYNC:  # the first word of every watch that is attached
+        if change.op is Op.RESYNC:  # the first word of every watch
             self._delay = FIRST_DELAY
             self._known = self._word()  # before anybody reads, so that it counts nothing that they do not see
         self._publish(change)

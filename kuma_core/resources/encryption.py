@@ -34,14 +34,14 @@ _NONCE_AT = _START + ID_BYTES
 _HEADER = _NONCE_AT + NONCE_BYTES
 
 PLAIN = ""
-"""Stands for the id of a key where there is none: the value is stored in the clear."""
+"""Stands for the id of a key where there is none, since the value lies in the store in the clear."""
 
 KEY_FILE = "store.encryption.keyFile (KUMA_STORE_ENCRYPTION_KEY_FILE)"
 
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A key of 32 bytes, which no ``repr`` shows; its ``id`` is computed from it and tells nothing of it."""
+    """A key of 32 bytes, which no ``repr`` shows; its ``id`` comes from a hash of it and tells nothing of it."""
 
     secret: bytes = field(repr=False)
 
@@ -129,7 +129,7 @@ def _aead(key: Key) -> AESGCM:
 
 
 def _is_envelope(stored: bytes) -> bool:
-    """Whether a value is no plain one. A damaged beginning is not taken for one: no plain value is so alike."""
+    """Whether a value is no plain one, even if its beginning is damaged: no plain value is so much like one."""
     return sum(a == b for a, b in zip(stored, MAGIC, strict=False)) >= len(MAGIC) - 2
 
 

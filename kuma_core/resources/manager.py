@@ -32,7 +32,7 @@ _ATTEMPTS = 5
 
 Admit = Callable[[Resource | None, Resource | None, Resources], list[Violation]]
 """The question before every write: the resource as it would be (``None``: deleted) and as it is now
-(``None``: not there). Errors refuse the write, warnings are told to the writer."""
+(``None``: not there). Errors refuse the write, warnings go to the writer."""
 
 Prepare = Callable[[Resource], None]
 """Makes what a resource needs before we store it. Repeating it does no harm."""
@@ -49,7 +49,7 @@ def _admit_all(resource: Resource | None, previous: Resource | None, manager: ob
 class ResourceManager:
     """Reads and writes resources. Safe for use from several threads at once.
 
-    ``open_deletions`` gets the manager when a mesh is written or deleted for the first time.
+    The manager calls ``open_deletions`` with itself at the first write or deletion of a mesh.
     """
 
     def __init__(
@@ -124,7 +124,7 @@ class ResourceManager:
     def examine(
         self, resource: Resource, mesh_may_come: bool = False
     ) -> tuple[Resource, tuple[Violation, ...]]:
-        """The resource as ``put`` would store it, and what its writer would be told; nothing is stored.
+        """The resource as ``put`` would store it, and the warnings for its writer; stores nothing.
 
         Raises as ``put`` does for a resource that breaks a rule. With ``mesh_may_come`` its mesh need not be
         there yet.
@@ -243,7 +243,7 @@ class ResourceManager:
             raise InvalidResource([Violation("mesh", message)], details="Mesh is not found") from None
 
     def examine_deletion(self, key: ResourceKey) -> tuple[Violation, ...]:
-        """What its deleter would be told; nothing is deleted.
+        """The warnings for its deleter; deletes nothing.
 
         Raises ``NotFound`` for a resource that is not there, ``InvalidResource`` if it may not be deleted.
         """
@@ -251,7 +251,7 @@ class ResourceManager:
         return _accept(self._admit(None, previous, self)) if previous else ()
 
     def delete(self, key: ResourceKey) -> tuple[Violation, ...]:
-        """Delete a resource and what cannot live without it; returns what its deleter should be told.
+        """Delete a resource and what cannot live without it; returns the warnings for its deleter.
 
         A mesh takes everything inside it along, a dataplane its insight. Repeating the call finishes what an
         interrupted one left. Raises ``NotFound`` if the resource itself was not there, ``InvalidResource`` if

@@ -56,7 +56,7 @@ class Survey:
 
 @dataclass(frozen=True, slots=True)
 class Rekeyed:
-    """How many secrets were encrypted anew, how many needed not be, and what is wrong with the others."""
+    """How many secrets we encrypted anew, how many did not need it, and what is wrong with the others."""
 
     changed: int
     unchanged: int
@@ -167,7 +167,7 @@ class SecretManager:
         return Rekeyed(changed, len(records) - changed - len(unreadable), tuple(unreadable))
 
     def _rekey(self, record: Record) -> bool:
-        """Whether the secret was written. Compare-and-set loses against others, who then have progressed."""
+        """Whether we wrote the secret. Compare-and-set loses against others, who then have progressed."""
         while True:
             secret = self._decode(record)
             if self._key_id_of(record) == self._cipher.key_id:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 MAX_CONFIG_BYTES = 1024 * 1024
 STORES = ("postgres", "kubernetes", "memory")
-"""The stores of 0.3.1. Plugins may bring more; that one of these is not installed is told with its plugin."""
+"""The stores of 0.3.1. Plugins may bring more; where one of these is not installed, the error names its plugin."""
 
 
 def read_config(catalog: Catalog, path: str | None, environ: Mapping[str, str]) -> Config:
@@ -48,7 +48,7 @@ def _default_mesh(kinds: Kinds) -> Check:
 
 
 def _mesh_problem(text: str, kinds: Kinds) -> str:
-    """Why ``text`` is no Mesh, or ``""``. What needs other resources is found when the mesh is created."""
+    """Why ``text`` is no Mesh, or ``""``. What needs other resources shows when the start creates the mesh."""
     from kuma_core.documents import load_documents
     from kuma_core.resources.codec import spec_part
     from kuma_core.specs.base import parse_spec

@@ -25,7 +25,7 @@ _log = structlog.get_logger("https")
 
 WORKERS = 8
 CONNECTIONS = 200
-"""How many requests may be at work, or kept alive, at once; more are answered 503."""
+"""How many requests may be at work, or kept alive, at once; more get a 503."""
 
 BODY_SECONDS = 10.0
 """How long a request's body may take to arrive."""

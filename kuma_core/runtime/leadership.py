@@ -30,7 +30,7 @@ class Leader:
 class Leadership:
     """A component that tries to lead, and runs ``parts`` while it does.
 
-    ``failed`` is called with the error of a part that fails or does not stop when it has to.
+    It calls ``failed`` with the error of a part that fails or does not stop when it has to.
     """
 
     name = "leadership"

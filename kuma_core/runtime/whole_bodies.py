@@ -10,7 +10,7 @@ from kuma_core.api.errors import JSON, error_body
 
 MIB = 1024 * 1024
 MAX_BYTES = 64 * MIB
-"""How much of a body is waited for; whoever takes the request refuses less than that. A client that still sends when
+"""How much of a body we wait for; every app behind this refuses less than that. A client that still sends when
 it is refused would not see the answer."""
 
 Message = dict[str, Any]

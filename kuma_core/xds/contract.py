@@ -1,6 +1,6 @@
 """What a generator of Envoy resources sees and returns, and what the kernel tells about connected proxies.
 
-Nothing heavy is imported here: plugins may import this at start.
+This module imports nothing heavy: plugins may import it at start.
 """
 
 from __future__ import annotations

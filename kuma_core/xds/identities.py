@@ -160,7 +160,7 @@ class Shared:
             answer.set_result(self._ask(*key))
         except Exception as error:  # noqa: BLE001 - handed to all who wait for it
             answer.set_exception(error)
-            with self._guard:  # whoever asks later asks the authority again
+            with self._guard:  # a later question goes to the authority again
                 if self._answers.get(key) is answer:
                     del self._answers[key]
 

@@ -71,7 +71,7 @@ class MeshViews:
         self._policies: dict[str, MeshPolicies] = {}
         self._deleted: dict[tuple[str, str], None] = {}
         self._effects = Effects()
-        self._named: set[str] = set()  # meshes of which a change was told since everything was read
+        self._named: set[str] = set()  # meshes of which a change came since we read everything
         self.stale = True
 
     def mesh(self, name: str) -> MeshContext:

@@ -154,7 +154,7 @@ def _diff(before: list[str], after: list[str]) -> str:
 
 
 def readable(sealed: Sealed) -> dict[str, Any]:
-    """A sealed resource as JSON data; a part whose type is not loaded stays bytes."""
+    """A sealed resource as JSON data; a part stays bytes whose type nobody loaded."""
     body = Fields(sealed.packed).last(2) or b""
     message = default_message_pool.url_to_type[sealed.type_url].parse(body)
     try:

@@ -1,7 +1,7 @@
 """The one thread in which changes become snapshots.
 
 Events are hints: every one of them leads to a look at the store, and what did not really change ends there.
-Only connected proxies are generated, and of those only the ones that a change can touch: their own Dataplane,
+The thread generates only connected proxies, and of those only the ones that a change can touch: their own Dataplane,
 a service whose endpoints they asked for, or their mesh.
 """
 

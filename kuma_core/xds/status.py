@@ -1,4 +1,4 @@
-"""What happened on every stream: counted in the event loop, read by whoever shows or stores it.
+"""What happened on every stream: the event loop counts it, other threads show and store it.
 
 The traffic here runs against the stream, and nothing here can wake the reconciler.
 """

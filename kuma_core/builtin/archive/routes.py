@@ -1,6 +1,6 @@
 """``/secrets/export`` and ``/secrets/import``: all secrets into an archive, and back into a store.
 
-They cross the wire encrypted with the operator's passphrase, which stands in the body and is kept nowhere.
+They cross the wire encrypted with the operator's passphrase. It stands in the body; nobody keeps it.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class ImportSecrets:
         self._secrets = secrets
 
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
-        """``{"passphrase", "archive", "overwrite"?, "dryRun"?}`` gives what was done with each.
+        """``{"passphrase", "archive", "overwrite"?, "dryRun"?}`` gives what it did with each.
 
         400 without anything written if the archive does not open, or if ``overwrite`` is needed.
         """

@@ -43,8 +43,8 @@ class Heartbeat:
     def run(self, stop: Stop) -> None:
         """Beat until ``stop`` is set.
 
-        An instance without its record was taken for dead by the leader, which closed its streams in the insights: it
-        tells them anew."""
+        If its record is gone, the leader took this instance for dead and closed its streams in the insights: it tells
+        them anew."""
         while not stop.wait(RETRY_SECONDS if self._instances.store_problem() else BEAT_SECONDS):
             try:
                 if not self._instances.beat():
@@ -128,7 +128,7 @@ class InstanceWatch:
         try:
             self._resources.amend(insight.key, closed)
         except NotFound:
-            return  # its dataplane was deleted at the same moment
+            return  # somebody deleted its dataplane at the same moment
 
 
 def _orphans(spec: InsightSpec, there: Collection[str]) -> list[Subscription]:

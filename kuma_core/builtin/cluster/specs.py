@@ -11,7 +11,7 @@ class LeaseSpec(Spec):
     """Who may do what only one may do at a time; empty after its holder gave it back.
 
     The holder is alive while ``beats`` grows: who wants its place measures with a clock of its own how long the
-    record stood still. Nobody's clock is compared with another's.
+    record stood still. Nobody compares clocks.
     """
 
     holder: str = ""

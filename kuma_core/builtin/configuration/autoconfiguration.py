@@ -1,4 +1,4 @@
-"""What follows from other values once all of them are known."""
+"""What follows from other values, after all sources have been read."""
 
 from __future__ import annotations
 

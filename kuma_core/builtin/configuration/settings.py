@@ -388,7 +388,7 @@ _TABLE: tuple[Setting, ...] = (
 )
 
 _ONE_STORE = {f"store.{name}.": ("store.type", name) for name in ("postgres", "kubernetes")}
-"""The section of a store counts only if that store is chosen."""
+"""The section of a store counts only if the operator chose that store."""
 
 
 def _complete(setting: Setting) -> Setting:

@@ -51,7 +51,7 @@ class InsightWriter:
         self._interval = context.config.seconds("xdsServer.dataplaneStatusFlushInterval")
 
     def run(self, stop: Stop) -> None:
-        """Write until ``stop`` is set, and once more then: streams that ended with us are closed."""
+        """Write until ``stop`` is set, and once more then, to close the streams that ended with us."""
         stop.on_set(self._streams.wake)
         while not stop.is_set():
             self._streams.wait_changed()
@@ -95,7 +95,7 @@ def merged(spec: InsightSpec, news: Iterable[Subscription], problem: str = "") -
 
 
 def subscription(report: StreamReport, instance_id: str) -> Subscription:
-    """A stream's report as it is stored. ``status.total`` counts every type, named or not."""
+    """A stream's report as the insight holds it. ``status.total`` counts every type, named or not."""
     counts = report.counts
     status = SubscriptionStatus(
         last_update_time=report.updated,

@@ -25,7 +25,7 @@ _log = structlog.get_logger("ca-rotations")
 LOOK_SECONDS = 0.5
 """How often a control plane looks at its proxies while a rotation goes on."""
 RETRY_SECONDS = 5.0
-"""How long to wait before an authority that could not be asked is asked again; and how often proxies that have not
+"""How long to wait before we ask an authority again that failed; and how often proxies that have not
 acknowledged yet are to look anew."""
 
 

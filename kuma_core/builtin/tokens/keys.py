@@ -139,15 +139,15 @@ class SigningKeys:
         return MappingProxyType({key.id: key for key in found if key})
 
     def _load(self, serial: int, before: Key | None) -> Key | None:
-        """One that cannot be read costs its own tokens, not those of the others; nor its own if it was known.
+        """A key that cannot be read costs its own tokens, not those of the others; nor its own if we knew it before.
 
-        One that is as it was before is not loaded again, which takes some 50 ms.
+        We do not load one again that is as it was before: that takes some 50 ms.
         """
         try:
             secret = self._secrets.get(CONTROL_PLANE_MESH, name_of(serial))
             return before if before and before.version == secret.version else load_key(secret, serial)
         except NotFound:
-            return None  # deleted since it was listed
+            return None  # somebody deleted it since we listed it
         except UnreadableResource as error:
             _log.error("a signing key cannot be read", problem=str(error), remembered=before is not None)
             return before

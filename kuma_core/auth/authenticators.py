@@ -24,7 +24,7 @@ RETRY_SECONDS = 5.0
 
 
 class Attributed:
-    """An authenticator and the plugin that brought it; whatever it does wrong is told with that name."""
+    """An authenticator and the plugin that brought it; errors name that plugin."""
 
     def __init__(self, entry: Contributed[Authenticator]) -> None:
         self.name, self._plugin = entry.value.name, entry.plugin
@@ -68,7 +68,7 @@ class Attributed:
 
 
 def one_authenticator(found: Sequence[Contributed[Authenticator]]) -> Attributed | None:
-    """The one way to prove who one is, or ``None``, where everybody is believed.
+    """The one way to prove who one is, or ``None``, where the control plane believes everybody.
 
     Raises ``PluginError`` if there are several: a proxy has one credential to show.
     """

@@ -1,7 +1,7 @@
 """Templates: Mustache over the raw text of documents, before YAML is read.
 
-The rules: specification of the command line, 7.3. mstache does the work. What differs from a web page's
-Mustache: nothing is escaped, for YAML is not HTML; variables are flat text; there are no partials.
+mstache does the work. What differs from a web page's Mustache: nothing is
+escaped, for YAML is not HTML; variables are flat text; there are no partials.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A key and its self-signed certificate, made and written (specification of the command line, 7.7).
+"""A key and its self-signed certificate, made and written.
 
 The one place, with ``certificates``, where kumactl needs the library cryptography, which is not of its base.
 """

@@ -152,7 +152,7 @@ _UNNAMED = {
     "a feature": "kuma_open",
     "admission": "kuma_admit",
 }
-"""The hooks whose values have no names that are worth to be shown, and what is shown instead."""
+"""The hooks whose values have no name of use to a reader, and what lists show instead."""
 
 
 def _provides(

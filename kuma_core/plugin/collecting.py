@@ -60,7 +60,7 @@ def collect_for(
 def call(implementation: Any, hook: str, arguments: Mapping[str, Any], take: Callable[[Any], T]) -> T:
     """What one plugin returns, taken by ``take``.
 
-    What says by itself what is wrong goes through: a configuration or a store that cannot be used.
+    Errors of the configuration and of the store go through as they are: they say by themselves what is wrong.
     """
     name = owner(implementation.plugin_name)
     try:

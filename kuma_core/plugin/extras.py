@@ -46,7 +46,7 @@ def _lacking(requires: Iterable[str], extra: str, seen: set[tuple[str, str]]) ->
 
 
 def _asked_by(needed: Requirement, extra: str) -> bool:
-    """Whether an extra needs it; what is needed in any case came with the distribution."""
+    """Whether an extra needs it; what a distribution needs in any case came with it."""
     marker = needed.marker
     return bool(marker and marker.evaluate({"extra": extra}) and not marker.evaluate({"extra": ""}))
 

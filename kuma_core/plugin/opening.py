@@ -22,7 +22,7 @@ PHASE_1 = (
     "kuma_register_policies",
     "kuma_open",
 )
-"""The hooks that a module alone implements: the kernel calls them before anything is opened."""
+"""The hooks that a module alone implements: the kernel calls them before it opens any plugin."""
 
 
 class Opening:
@@ -88,7 +88,7 @@ class Opening:
             self._offers[name] = getattr(opened, "offer", None)
 
     def _refuse_late(self, name: str, opened: object) -> None:
-        """What phase 1 asks for was asked before anything was opened: nobody would ask the object for it."""
+        """Refuse hooks of phase 1 on an opened object: the kernel has asked them by now, and would never call these."""
         for hook in PHASE_1:
             if hasattr(type(opened), hook):
                 raise PluginError(

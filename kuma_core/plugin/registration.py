@@ -14,11 +14,11 @@ BUILTIN = "builtin"
 HOOK_PREFIXES = ("kuma_register_", "kuma_admit", "kuma_open", "kuma_prepare")
 
 OPENED = ":opened"
-"""pluggy refuses a name twice: so ends the name under which an opened plugin's object is registered."""
+"""How the name ends under which pluggy knows an opened plugin's object: it refuses a name twice."""
 
 
 def owner(registered: str) -> str:
-    """The plugin's name that messages show, of the name under which something is registered."""
+    """The plugin's name as messages show it, from the name under which pluggy knows it."""
     return registered.removesuffix(OPENED)
 
 
@@ -28,7 +28,7 @@ def is_builtin(plugin: str) -> bool:
 
 
 def way_out(plugin: str) -> str:
-    """What to do about a plugin that cannot be taken."""
+    """What an operator can do about a plugin that the kernel refuses."""
     return f"start without it: --plugins no:{plugin}"
 
 

@@ -30,7 +30,7 @@ def root(ctx: click.Context, log_level: str, plugins: str | None) -> None:
 
 
 def _of_plugins(ctx: click.Context) -> Mapping[str, click.Command]:
-    """What plugins add to a group of commands; nothing of them is imported for a command of kuma-cp itself."""
+    """What plugins add to a group of commands; a command of kuma-cp itself imports none of it."""
     from kuma_core.plugin.commands import added
 
     return added(ctx, lambda: chosen(ctx.find_root().params.get("plugins"), os.environ))
@@ -51,7 +51,9 @@ root.add_command(secrets)
 def run(log_level: str, config_file: str | None, plugins: str | None) -> None:
     catalog = chosen_catalog(plugins)
     effective = read_config(catalog, config_file, os.environ)
-    catalog.store(effective.text("store.type"))  # told before anything is logged or opened
+    catalog.store(
+        effective.text("store.type")
+    )  # an unknown store ends the start before it logs or opens anything
     from kuma_core.runtime.process import serve
 
     serve(effective, catalog, log_level)
@@ -66,7 +68,7 @@ def list_plugins(plugins: str | None, output: str) -> None:
 
 
 def describe(plugins: list[Plugin]) -> list[dict[str, Any]]:
-    """What ``kuma-cp plugins`` shows of each plugin. One that breaks when it is asked is shown as broken."""
+    """What ``kuma-cp plugins`` shows of each plugin. One that raises is shown as broken."""
     from kuma_core.builtin import FEATURES
     from kuma_core.plugin.catalog import build_catalog
 

@@ -39,7 +39,7 @@ plugins_option = click.option(
 
 
 def chosen(flag: str | None, environ: Mapping[str, str]) -> list[Plugin]:
-    """The plugins that the flag, else the environment selects. Empty text is said too: it means none."""
+    """The plugins that the flag, else the environment selects. An empty text counts, too: it means none."""
     variable = environ.get(PLUGINS_ENV)
     if flag is not None and variable not in (None, flag):
         click.echo(f'Warning: --plugins "{flag}" is used, not {PLUGINS_ENV} "{variable}"', err=True)

@@ -1,4 +1,4 @@
-"""What a mesh may say of its authority (API specification, 4.3, and stance 9)."""
+"""What a mesh may say of its authority."""
 
 from __future__ import annotations
 
@@ -89,13 +89,13 @@ def test_mutual_tls_with_a_loaded_authority_is_accepted_without_a_word(cp: Runni
         assert "Warning" not in answer.headers
 
 
-def test_4_3_the_authority_may_not_change_while_mutual_tls_stays_on(cp: RunningPlatform) -> None:
+def test_the_authority_may_not_change_while_mutual_tls_stays_on(cp: RunningPlatform) -> None:
     put(cp, "shop", "builtin", enabled=True)
     assert causes(put(cp, "shop", "provided", enabled=True)) == [("mtls.ca", CHANGED)]
     assert cp.get("/meshes/shop").body["mtls"]["ca"] == {"builtin": {}}
 
 
-def test_4_3_the_authority_may_change_in_the_write_that_turns_mutual_tls_off_or_on(
+def test_the_authority_may_change_in_the_write_that_turns_mutual_tls_off_or_on(
     cp: RunningPlatform,
 ) -> None:
     put(cp, "barn", "builtin", enabled=True)
@@ -103,18 +103,18 @@ def test_4_3_the_authority_may_change_in_the_write_that_turns_mutual_tls_off_or_
     assert put(cp, "barn", "builtin", enabled=True).status == 200
 
 
-def test_4_3_stops_at_the_first_failure(cp: RunningPlatform) -> None:
+def test_stops_at_the_first_failure(cp: RunningPlatform) -> None:
     put(cp, "mill", "builtin", enabled=True)
     assert causes(put(cp, "mill", "vault", enabled=True)) == [("mtls.ca", CHANGED)]
 
 
-def test_stance_9_the_provided_authority_is_accepted_before_its_certificate(cp: RunningPlatform) -> None:
+def test_the_provided_authority_is_accepted_before_its_certificate(cp: RunningPlatform) -> None:
     answer = put(cp, "field", "provided")
     assert answer.status == 201
     assert f"mtls.ca.provided: {NO_CERTIFICATE}" in answer.headers["Warning"]
 
 
-def test_9_2_3_a_mesh_that_turns_to_builtin_gets_its_root(cp: RunningPlatform) -> None:
+def test_a_mesh_that_turns_to_builtin_gets_its_root(cp: RunningPlatform) -> None:
     put(cp, "pond", "provided")
     assert [record.key.name for record in cp.platform.core.store.list("Secret", "pond")] == []
     put(cp, "pond", "builtin")

@@ -1,6 +1,6 @@
-"""What a start makes sure of in the store before anything is served.
+"""What a start makes sure of in the store before the first server listens.
 
-All of it may be done again, and by several control planes at once.
+Every start may do all of it again, and several control planes may do it at once.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 def lay_groundwork(context: Context) -> None:
     """The mesh ``default``, and the roots of all meshes.
 
-    Raises ``ConfigError`` for a ``defaults.mesh`` that cannot be taken, and whatever the store raises.
+    Raises ``ConfigError`` for a ``defaults.mesh`` that breaks a rule, and whatever the store raises.
     """
     _ensure_default_mesh(context)
     authorities = context.ask("authorities", OpenedAuthorities)
@@ -42,6 +42,7 @@ def _ensure_default_mesh(context: Context) -> None:
     """Create the mesh ``default`` unless it is there."""
     text = context.config.text("defaults.mesh")
     try:
+        # An empty text has no document, and means a Mesh of defaults.
         document: Any = next(iter(load_documents(text, "defaults.mesh")), {})
         if not isinstance(document, dict):
             raise ConfigError("defaults.mesh is not a YAML mapping")

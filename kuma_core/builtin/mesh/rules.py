@@ -47,7 +47,7 @@ def _violations(
 
 
 def _needs_plugin(spec: MeshSpec) -> bool:
-    """The builtin authority is selected by default, so that it has to be there only once it is used."""
+    """Whether the authority has to be there: ``builtin``, which meshes select by default, only once mTLS uses it."""
     return spec.is_encrypted() or spec.authority() not in (BUILTIN_CA, "")
 
 

@@ -1,4 +1,4 @@
-"""What a TrafficLog does to the listener of an outbound: one record for every connection (data plane, 7.5)."""
+"""What a TrafficLog does to the listener of an outbound: one record for every connection."""
 
 from __future__ import annotations
 

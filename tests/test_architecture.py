@@ -27,6 +27,7 @@ ROWS: dict[str, int] = {
     "http_client": 0,
     "kinds": 0,
     "hosts": 0,
+    "log_pipe": 0,
     "lazily": 0,
     "packages": 0,
     "specs": 1,

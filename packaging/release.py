@@ -53,14 +53,18 @@ def build(programs: Path) -> list[Path]:
         call(programs / "python", "-m", "build", "--outdir", DIST, part)
     found = sorted([*DIST.glob("*.whl"), *DIST.glob("*.tar.gz")])
     if len(found) != 2 * len(PARTS):
-        sys.exit(f"expected a wheel and an sdist of {len(PARTS)} distributions in {DIST}, found {len(found)} files")
+        sys.exit(
+            f"expected a wheel and an sdist of {len(PARTS)} distributions in {DIST}, found {len(found)} files"
+        )
     return found
 
 
 def bill_of_materials(programs: Path, folder: Path) -> None:
     """What somebody who installs these wheels has beside them."""
     extras = {"kuma_core": "cp,dp,kumactl"}
-    wheels = [f"{wheel}[{extras.get(wheel.name.split('-')[0], 'cp')}]" for wheel in sorted(DIST.glob("*.whl"))]
+    wheels = [
+        f"{wheel}[{extras.get(wheel.name.split('-')[0], 'cp')}]" for wheel in sorted(DIST.glob("*.whl"))
+    ]
     installed = environment(folder, *wheels)
     call(programs / "cyclonedx-py", "environment", "--output-reproducible", "-o", BILL, installed / "python")
 

@@ -36,7 +36,9 @@ class Pair:
 
 def needs_cryptography() -> KumaError:
     """The error where the library is absent."""
-    return KumaError(f"this command needs the library cryptography: {packages.pip_install('kuma-core', 'tls')}")
+    return KumaError(
+        f"this command needs the library cryptography: {packages.pip_install('kuma-core', 'tls')}"
+    )
 
 
 def generate(hostnames: Sequence[str], is_client: bool) -> Pair:

@@ -94,7 +94,8 @@ def build_catalog(features: Mapping[str, object], plugins: Iterable[Plugin]) -> 
         if plugin.state is State.LOADED:
             if is_builtin(plugin.name):
                 raise PluginError(
-                    f'{plugin.label}: the name "{plugin.name}" is taken; {leave_out(plugin.name)}', plugin.name
+                    f'{plugin.label}: the name "{plugin.name}" is taken; {leave_out(plugin.name)}',
+                    plugin.name,
                 )
             register(manager, plugin.module, plugin.name, plugin.label)
     return _freeze(manager, plugins)

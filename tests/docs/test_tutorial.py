@@ -1,4 +1,4 @@
-"""The tutorial and README's "By hand" are followed to the letter: what they start is started, what they show is compared."""
+"""The tutorial and README's "By hand" are followed to the letter: all of it is typed, and what is shown is compared."""
 
 from __future__ import annotations
 
@@ -33,7 +33,9 @@ NUMBER = re.compile(r"\d+[smhd]?")
 
 def _rows(output: str) -> list[list[str]]:
     """The words of each line: counters and ages are what they are, all else is compared."""
-    return [["N" if NUMBER.fullmatch(word) else word for word in line.split()] for line in output.splitlines()]
+    return [
+        ["N" if NUMBER.fullmatch(word) else word for word in line.split()] for line in output.splitlines()
+    ]
 
 
 class Follower:
@@ -50,7 +52,9 @@ class Follower:
         (self.checkout / ".venv").mkdir()
         (self.checkout / ".venv/bin").symlink_to(Path(sys.executable).parent)
         self._inside, self._stack = inside, stack
-        others = [place for place in os.environ["PATH"].split(os.pathsep) if not Path(place, "kuma-cp").exists()]
+        others = [
+            place for place in os.environ["PATH"].split(os.pathsep) if not Path(place, "kuma-cp").exists()
+        ]
         self._environ = {**os.environ, "HOME": str(self.home), "PATH": os.pathsep.join(others)}
 
     def start(self, program: str) -> None:
@@ -119,7 +123,9 @@ def test_by_hand_works_as_written(tmp_path: Path, stack: ExitStack) -> None:
         # a reader who types the next line sees that the control plane has started
         eventually(lambda: "default" in follower.output("kumactl get meshes"), 20, "the control plane")
         follower.output(command)
-    eventually(lambda: re.search(r"echo-1 .*Online", follower.output("kumactl inspect dataplanes")), 20, "echo-1")
+    eventually(
+        lambda: re.search(r"echo-1 .*Online", follower.output("kumactl inspect dataplanes")), 20, "echo-1"
+    )
     assert follower.files() == before, "what is typed leaves no file in the checkout"
 
 

@@ -16,6 +16,8 @@ import re
 import subprocess
 import sys
 import tempfile
+import time
+import urllib.request
 import venv
 from collections.abc import Iterator
 from pathlib import Path
@@ -38,13 +40,15 @@ def say(text: str) -> None:
     print(text, flush=True)
 
 
+CLEAN = {name: value for name, value in os.environ.items() if not name.startswith(("KUMA_", "PYTHON"))}
+
+
 def call(*words: str | Path, **environ: str) -> str:
     """What a program says on stdout; it has to succeed."""
-    clean = {name: value for name, value in os.environ.items() if not name.startswith(("KUMA_", "PYTHON"))}
     done = subprocess.run(
         [str(word) for word in words],
         cwd=ROOT,
-        env=clean | environ,
+        env=CLEAN | environ,
         stdout=subprocess.PIPE,
         text=True,
         check=False,
@@ -92,6 +96,28 @@ class Room:
         return pinned
 
 
+def runs(programs: Path) -> None:
+    """Start kuma-cp, wait until it is ready, and end it."""
+    process = subprocess.Popen([programs / "kuma-cp", "run"], env=CLEAN, cwd=programs)
+    try:
+        deadline = time.monotonic() + 60
+        while not is_ready():
+            if process.poll() is not None or time.monotonic() > deadline:
+                sys.exit(f"{programs}/kuma-cp run does not become ready")
+            time.sleep(0.2)
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def is_ready() -> bool:
+    try:
+        with urllib.request.urlopen("http://127.0.0.1:5680/ready", timeout=5) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
+
+
 def each_alone(room: Room, resolution: str) -> None:
     """Every plugin alone with the kernel: kuma-cp takes it, and everything of a start can be imported."""
     for name in sorted(set(room.folders) - {KERNEL}):
@@ -100,6 +126,8 @@ def each_alone(room: Room, resolution: str) -> None:
         if row["state"] != "loaded":
             sys.exit(f"{name} with the {resolution} versions: {row['problem']}")
         call(programs / "python", "-c", "import kuma_core.runtime.process")
+        if name == "kuma_store_memory":
+            runs(programs)
         say(f"{name}[cp], {resolution} versions, nothing else: loaded")
 
 

@@ -99,10 +99,11 @@ LIBRARIES: dict[str, set[str]] = {
 }
 """Where a library may be imported in the kernel; a library that is not named here may be anywhere."""
 
-LIGHT = {"click", "yaml", "mstache"}
+LIGHT = {"click", "yaml"}
 """What the programs that start fast may use beside the standard library."""
 
 OPTIONAL = {
+    ("kuma_core.kumactl.template", "mstache"),
     ("kuma_core.kumactl.tls_pair", "cryptography"),
 }
 """What one of their modules may use in a function, with a sentence where it is not installed."""

@@ -17,6 +17,7 @@ from kuma_core.errors import KumaError, PluginError, StoreUnavailable, Violation
 from kuma_core.lifecycle import Stop
 from kuma_core.model import Resource
 from kuma_core.plugin.collecting import Contributed
+from kuma_core.plugin.registration import leave_out
 from kuma_core.resources.contract import Secrets
 from kuma_core.specs.mesh import MESH, MeshSpec
 
@@ -183,7 +184,7 @@ def open_authorities(
         except Exception as error:
             raise PluginError(
                 f'plugin "{contributed.plugin}": the certificate authority "{name}" cannot be opened: '
-                f"{type(error).__name__}: {error}. Start without it: --plugins no:{contributed.plugin}",
+                f"{type(error).__name__}: {error}. Repair it, or {leave_out(contributed.plugin)}",
                 contributed.plugin,
             ) from error
         opened[name] = OpenedAuthority(name, contributed.plugin, provider)

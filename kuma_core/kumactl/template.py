@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from kuma_core import packages
 from kuma_core.errors import KumaError
 
 
@@ -31,7 +32,13 @@ def render(
     """
     if "{{" not in text:
         return text
-    import mstache
+    try:
+        import mstache
+    except ImportError:
+        raise TemplateError(
+            f"{source}: a template ({{{{ stands in it) needs the library mstache: "
+            f"{packages.pip_install('kuma-core', 'kumactl')}"
+        ) from None
 
     lookup = _Lookup(text, variables, source, strict)
     try:

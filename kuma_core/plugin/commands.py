@@ -168,7 +168,7 @@ class _Found:
                 return f"which is installed here, but of no use: {plugin.problem or 'it lacks the command'}"
         if self.problems and not self._plugins:
             return "and no plugin is used, as the warning says"
-        return f"which is not installed beside {self._program}: pip install {package}"
+        return f"which is not installed beside {self._program}: {packages.pip_install(package)}"
 
 
 class _StandIn(click.Command):

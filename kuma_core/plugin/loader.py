@@ -179,10 +179,11 @@ def refuse_bare_kernel() -> None:
 
 def refuse_unusable(plugins: Iterable[Plugin]) -> None:
     """Stop the start if a chosen plugin is broken or incompatible; the message says the way out."""
+    from kuma_core.plugin.registration import leave_out
+
     for plugin in plugins:
         if plugin.state in (State.BROKEN, State.INCOMPATIBLE):
             raise PluginError(
-                f"{plugin.label} {plugin.problem}. Repair or upgrade it, "
-                f"or start without it: --plugins no:{plugin.name}",
+                f"{plugin.label} {plugin.problem}. Repair or upgrade it, or {leave_out(plugin.name)}",
                 plugin.name,
             )

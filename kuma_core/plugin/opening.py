@@ -10,7 +10,7 @@ import pluggy
 from kuma_core.errors import PluginError
 from kuma_core.plugin.collecting import call, implementations
 from kuma_core.plugin.contract import Context
-from kuma_core.plugin.registration import OPENED, owner, register
+from kuma_core.plugin.registration import OPENED, owner, register, way_out
 
 PHASE_1 = (
     "kuma_register_config",
@@ -68,7 +68,7 @@ class Opening:
         if plugin not in self._openers:
             raise PluginError(
                 f'plugin "{asking}" asks for what the plugin "{plugin}" offers, and that one is not loaded; '
-                f"install it, or start without the other: --plugins no:{asking}",
+                f"install it, or {way_out(asking, 'the other')}",
                 asking,
             )
 

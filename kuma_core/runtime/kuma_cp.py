@@ -17,7 +17,7 @@ from kuma_core.plugin.loader import Plugin, State
 from kuma_core.runtime.config_commands import config, file_option
 from kuma_core.runtime.configuration import read_config
 from kuma_core.runtime.migrate_commands import migrate
-from kuma_core.runtime.plugin_choice import chosen, chosen_catalog, plugins_option
+from kuma_core.runtime.plugin_choice import chosen, chosen_catalog, libraries, plugins_option
 from kuma_core.runtime.secrets_commands import secrets
 
 
@@ -51,10 +51,9 @@ root.add_command(secrets)
 def run(log_level: str, config_file: str | None, plugins: str | None) -> None:
     catalog = chosen_catalog(plugins)
     effective = read_config(catalog, config_file, os.environ)
-    catalog.store(
-        effective.text("store.type")
-    )  # an unknown store ends the start before it logs or opens anything
-    from kuma_core.runtime.process import serve
+    catalog.store(effective.text("store.type"))  # told before anything is logged or opened
+    with libraries():
+        from kuma_core.runtime.process import serve
 
     serve(effective, catalog, log_level)
 
@@ -68,9 +67,10 @@ def list_plugins(plugins: str | None, output: str) -> None:
 
 
 def describe(plugins: list[Plugin]) -> list[dict[str, Any]]:
-    """What ``kuma-cp plugins`` shows of each plugin. One that raises is shown as broken."""
-    from kuma_core.builtin import FEATURES
-    from kuma_core.plugin.catalog import build_catalog
+    """What ``kuma-cp plugins`` shows of each plugin. One that breaks when it is asked is shown as broken."""
+    with libraries():
+        from kuma_core.builtin import FEATURES
+        from kuma_core.plugin.catalog import build_catalog
 
     rows: list[dict[str, Any]] = []
     for plugin in plugins:

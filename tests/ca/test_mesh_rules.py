@@ -71,14 +71,23 @@ def test_the_builtin_authority_is_the_default_even_where_it_is_not_loaded(bare: 
 
 
 @pytest.mark.parametrize(
-    ("name", "enabled"), [("builtin", True), ("provided", False), ("vault", False), ("vault", True)]
+    ("name", "enabled", "install"),
+    [
+        ("builtin", True, "kuma-ca-builtin (pip install './plugins/ca_builtin[cp]' in a checkout)"),
+        ("provided", False, "kuma-ca-provided (pip install './plugins/ca_provided[cp]' in a checkout)"),
+        ("vault", False, "that does"),
+        ("vault", True, "that does"),
+    ],
 )
 def test_an_authority_without_its_plugin_is_refused_and_the_plugin_named(
-    bare: RunningPlatform, name: str, enabled: bool
+    bare: RunningPlatform, name: str, enabled: bool, install: str
 ) -> None:
     ((field, message),) = causes(put(bare, "c", name, enabled))
     assert field == f"mtls.ca.{name}"
-    assert f"install the plugin kuma-ca-{name} and restart" in message
+    assert message == (
+        f'no loaded plugin provides the "{name}" certificate authority; '
+        f"install the plugin {install} and restart the control plane"
+    )
     assert bare.get("/meshes/c").status == 404
 
 

@@ -173,7 +173,7 @@ def test_without_the_library_there_is_one_sentence(
     monkeypatch.setitem(sys.modules, "cryptography", None)
     result = kumactl(*TLS, "--type", "client", *places[2])
     assert result.err == (
-        "Error: this command needs the library cryptography; run `pip install 'kuma-core[tls]'`\n"
+        "Error: this command needs the library cryptography: pip install '.[tls]' in a checkout\n"
     )
 
 

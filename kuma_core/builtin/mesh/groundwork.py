@@ -9,6 +9,7 @@ from typing import Any
 
 import structlog
 
+from kuma_core import packages
 from kuma_core.ca.authorities import OpenedAuthorities
 from kuma_core.documents import load_documents
 from kuma_core.errors import ConfigError, KumaError, PluginError, StoreUnavailable, UnreadableResource
@@ -72,7 +73,7 @@ def _look_after(mesh: Resource, authorities: OpenedAuthorities) -> None:
             "no loaded plugin provides the certificate authority of a mesh",
             mesh=mesh.name,
             authority=name,
-            install=f"kuma-ca-{name}",
+            install=packages.AUTHORITIES.get(name, "the plugin that does"),
         )
 
 

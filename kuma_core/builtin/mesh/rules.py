@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from kuma_core import packages
 from kuma_core.ca.contract import Authorities
 from kuma_core.errors import Severity, Violation
 from kuma_core.model import Resource
@@ -52,8 +53,10 @@ def _needs_plugin(spec: MeshSpec) -> bool:
 
 
 def _missing_plugin(name: str) -> Violation:
+    package = packages.AUTHORITIES.get(name)
+    way = f"kuma-ca-{name} ({packages.pip_install(package, 'cp')})" if package else "that does"
     return Violation(
         f"mtls.ca.{name}",
         f'no loaded plugin provides the "{name}" certificate authority; '
-        f"install the plugin kuma-ca-{name} and restart the control plane",
+        f"install the plugin {way} and restart the control plane",
     )

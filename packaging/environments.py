@@ -138,7 +138,7 @@ def bounds(folder: Path) -> Iterator[tuple[str, str]]:
     texts = [setup["options"]["install_requires"]]
     texts += [text for extra, text in setup["options.extras_require"].items() if extra in RUNNING]
     for line in "\n".join(texts).strip().splitlines():
-        if found := re.match(r"([\w.-]+)(?:\[\w+\])? [>~]= ([\d.]+)", line):
+        if found := re.match(r"(?!kuma-)([\w.-]+)(?:\[\w+\])? [>~]= ([\d.]+)", line):
             yield found[1], found[2]
 
 

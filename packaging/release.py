@@ -61,11 +61,10 @@ def build(programs: Path) -> list[Path]:
 
 def bill_of_materials(programs: Path, folder: Path) -> None:
     """What somebody who installs these wheels has beside them."""
-    extras = {"kuma_core": "cp,dp,kumactl"}
-    wheels = [
-        f"{wheel}[{extras.get(wheel.name.split('-')[0], 'cp')}]" for wheel in sorted(DIST.glob("*.whl"))
-    ]
-    installed = environment(folder, *wheels)
+    (kernel,) = DIST.glob("kuma_core-*.whl")
+    plugins = sorted({*DIST.glob("*.whl")} - {kernel})
+    # the kernel comes first: pip would ask the index for what a plugin needs before it has seen the wheel
+    installed = environment(folder, f"{kernel}[cp,dp,kumactl]", *(f"{wheel}[cp]" for wheel in plugins))
     call(programs / "cyclonedx-py", "environment", "--output-reproducible", "-o", BILL, installed / "python")
 
 

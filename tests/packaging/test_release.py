@@ -86,6 +86,14 @@ def test_documents_name_packages_as_messages_do() -> None:
             assert not ours or place in right, f"{page}: pip install {place}"
 
 
+def test_the_kernel_stands_first_in_a_command() -> None:
+    """Pip takes up what is named in its order, and asks the index for what a plugin needs if the kernel comes later."""
+    kernel = packages.requirement("kuma-core")
+    for page in DOCUMENTS:
+        for places in ([word.partition("[")[0] for word in words] for words in installed(page)):
+            assert kernel not in places[1:], f"{page}: pip install {' '.join(places)}"
+
+
 def test_the_extras_that_documents_name_exist() -> None:
     of = {packages.requirement(name): name for name in PARTS}
     found = [

@@ -95,10 +95,10 @@ def test_kumactl_manages_the_authority(machine: Shell) -> None:
     manage = "kumactl manage ca provided certificates"
     added = machine.good(f"{manage} add {' '.join(files)}")
     identity = added.split('"')[1]
-    assert added == f'added certificate "{identity}"'
+    assert added == f'added certificate "{identity}"\n'
     header, row = machine.good(f"{manage} list").splitlines()
     assert (header.split()[0], row.split()[0]) == ("ID", identity)
-    assert machine.good(f"{manage} delete --id {identity}") == f'removed certificate "{identity}"'
+    assert machine.good(f"{manage} delete --id {identity}") == f'removed certificate "{identity}"\n'
 
 
 # -- Dataplane Token

@@ -1,7 +1,7 @@
 """How all our programs speak to the person who typed: help, errors, exit codes, ``version``.
 
 Only click and the standard library are used here: kumactl and kuma-dp must start fast and stay small.
-The rules come from the specification of the command line, sections 1 and 9.
+They speak as the programs of Kuma 0.3.1 did, so that scripts around those keep working.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ CONTEXT_SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 
 
 
 class Command(click.Command):
-    """A command whose flags may say ``--flag=true`` and ``--flag=false``, too (command line, 1)."""
+    """A command whose flags may say ``--flag=true`` and ``--flag=false``, too."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         return super().parse_args(ctx, _bare_flags(self, ctx, args))

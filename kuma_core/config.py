@@ -1,7 +1,7 @@
 """Configuration as values: what can be set, and what was set by whom. No file or environment is read here.
 
-The rules come from the specification of the API, 5.2: built-in defaults, then the file, then the
-environment; the first value that breaks a rule stops the start.
+The built-in defaults hold, over them the file, over that the environment, as in Kuma 0.3.1; the first value
+that breaks a rule stops the start.
 """
 
 from __future__ import annotations

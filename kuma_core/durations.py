@@ -34,8 +34,8 @@ _LONGEST_TEXT = 128
 def parse_duration(text: str) -> int:
     """Give the nanoseconds that a duration such as ``1h30m``, ``1.5s``, ``-5s`` or ``0`` stands for.
 
-    The grammar is Go's ``time.ParseDuration``, which the configuration of 0.3.1 uses (specification of the
-    command line, section 1). Digits below one nanosecond are cut off. Raises ``ValueError`` with a sentence.
+    The grammar is Go's ``time.ParseDuration``, which the configuration of 0.3.1 uses. Digits below one
+    nanosecond are cut off. Raises ``ValueError`` with a sentence.
     """
     match = _DURATION.fullmatch(text) if len(text) <= _LONGEST_TEXT else None
     if match is None:

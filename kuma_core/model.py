@@ -49,7 +49,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True, order=True)
 class ResourceKey:
-    """The address of a resource. A global resource has its own name as ``mesh`` (specification 1.1)."""
+    """The address of a resource. A global resource has its own name as ``mesh``."""
 
     type: str
     mesh: str

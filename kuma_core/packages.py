@@ -1,9 +1,29 @@
-"""Which package brings what the kernel only knows by name, so that a message can say what to install."""
+"""Which package brings what the kernel only knows by name, and how a message says to install it."""
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from types import MappingProxyType
+
+PUBLISHED = False
+"""Whether our packages are in the package index.
+
+As long as they are not, pip would fetch under their names whatever a stranger put there; so messages and documents name
+folders of a checkout. A test compares the documents with this.
+"""
+
+FOLDERS: Mapping[str, str] = MappingProxyType(
+    {
+        "kuma-core": ".",
+        "kuma-ca-builtin": "./plugins/ca_builtin",
+        "kuma-ca-provided": "./plugins/ca_provided",
+        "kuma-policy-traffic": "./plugins/policy_traffic",
+        "kuma-store-memory": "./plugins/store_memory",
+        "kuma-store-postgres": "./plugins/store_postgres",
+    }
+)
+"""Our packages, and where a checkout has each."""
 
 COMMANDS: Mapping[str, str] = MappingProxyType(
     {
@@ -19,6 +39,28 @@ _POLICY_TRAFFIC = ("HealthCheck", "ProxyTemplate", "TrafficLog", "TrafficPermiss
 KINDS: Mapping[str, str] = MappingProxyType(dict.fromkeys(_POLICY_TRAFFIC, "kuma-policy-traffic"))
 """Kinds of resources that people look for."""
 
+STORES: Mapping[str, str] = MappingProxyType(
+    {"memory": "kuma-store-memory", "postgres": "kuma-store-postgres"}
+)
+"""Stores, by what ``store.type`` says."""
+
+AUTHORITIES: Mapping[str, str] = MappingProxyType(
+    {"builtin": "kuma-ca-builtin", "provided": "kuma-ca-provided"}
+)
+"""Certificate authorities, by their key in ``mtls.ca``."""
+
+
+def requirement(package: str, extra: str = "") -> str:
+    """What pip is to be given for a package: the name in the index, or for ours the folder in a checkout."""
+    place = package if PUBLISHED else FOLDERS.get(package, package)
+    return f"{place}[{extra}]" if extra else place
+
+
+def pip_install(package: str, extra: str = "") -> str:
+    """The command that installs a package, as a message says it."""
+    command = f"pip install {shlex.quote(requirement(package, extra))}"
+    return command if PUBLISHED or package not in FOLDERS else f"{command} in a checkout"
+
 
 def of_kind(word: str) -> str:
     """What to install for the kind that a word means, as a sentence; empty for a word that is none of ours.
@@ -30,7 +72,7 @@ def of_kind(word: str) -> str:
         if _bare(kind) == wanted:
             return (
                 f"{kind} comes with the package {package}, which this control plane does not use; "
-                f"install it beside kuma-cp (pip install '{package}[cp]') and restart kuma-cp"
+                f"install it beside kuma-cp ({pip_install(package, 'cp')}) and restart kuma-cp"
             )
     return ""
 

@@ -27,6 +27,7 @@ ROWS: dict[str, int] = {
     "http_client": 0,
     "kinds": 0,
     "hosts": 0,
+    "log_pipe": 0,
     "lazily": 0,
     "packages": 0,
     "specs": 1,
@@ -98,10 +99,11 @@ LIBRARIES: dict[str, set[str]] = {
 }
 """Where a library may be imported in the kernel; a library that is not named here may be anywhere."""
 
-LIGHT = {"click", "yaml", "mstache"}
+LIGHT = {"click", "yaml"}
 """What the programs that start fast may use beside the standard library."""
 
 OPTIONAL = {
+    ("kuma_core.kumactl.template", "mstache"),
     ("kuma_core.kumactl.tls_pair", "cryptography"),
 }
 """What one of their modules may use in a function, with a sentence where it is not installed."""

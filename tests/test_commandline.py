@@ -1,4 +1,4 @@
-"""How all programs speak (command line, sections 1 and 9): help, errors, exit codes, versions."""
+"""How all programs speak: help, errors, exit codes, versions."""
 
 from __future__ import annotations
 

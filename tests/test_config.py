@@ -1,4 +1,4 @@
-"""Configuration (API specification, 5.2): sources, types, rules, and what is shown of it."""
+"""Configuration: sources, types, rules, and what is shown of it."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def refusal(document: Mapping[str, Any] | None = None, **environ: str) -> str:
     return str(caught.value)
 
 
-# -- 5.2: sources
+# -- sources
 
 
 def test_defaults() -> None:
@@ -115,7 +115,7 @@ def test_unknown_variables_are_nobodys_business() -> None:
     assert built(KUMA_SHOP_NMAE="x", PATH="/bin").warnings == ()
 
 
-# -- 5.2: types
+# -- types
 
 
 @pytest.mark.parametrize(

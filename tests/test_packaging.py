@@ -243,7 +243,7 @@ def test_a_laptop_has_the_commands_of_plugins_and_needs_nothing_heavy(site: Site
     assert started.stderr.startswith(
         "Error: kuma-core was installed without what it needs in a control plane ("
     )
-    assert started.stderr.endswith("): pip install 'kuma-core[cp]'\n")
+    assert started.stderr.endswith("): pip install '.[cp]' in a checkout\n")
 
 
 def test_without_a_plugin_its_commands_and_kinds_name_the_package(site: Site, tmp_path: Path) -> None:
@@ -254,7 +254,7 @@ def test_without_a_plugin_its_commands_and_kinds_name_the_package(site: Site, tm
         assert (asked.returncode, asked.stdout) == (1, "")
         assert asked.stderr == (
             f'Error: "{name}" comes with the package {package}, which is not installed beside kumactl: '
-            f"pip install {package}\n"
+            f"pip install {packages.FOLDERS[package]} in a checkout\n"
         )
         assert package in alone.run(program, *words[:-1])
     wrong = alone.call("kumactl", "manage", "ca", "buitlin", "status").stderr
@@ -271,10 +271,44 @@ def test_a_control_plane_says_which_extra_a_plugin_lacks(site: Site, tmp_path: P
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == (
         f'Error: plugin "store_postgres" (kuma-store-postgres {__version__}) was installed without what it needs in a '
-        "control plane (SQLAlchemy, alembic, psycopg): pip install 'kuma-store-postgres[cp]'. Repair or upgrade it, or "
-        "start without it: --plugins no:store_postgres\n"
+        "control plane (SQLAlchemy, alembic, psycopg): pip install './plugins/store_postgres[cp]' in a checkout. "
+        "Repair or upgrade it, or start without it: --plugins no:store_postgres\n"
     )
     assert (
         machine.run("kuma-cp", "config", "validate", "--plugins=no:store_postgres")
         == "the configuration is valid\n"
     )
+
+
+@pytest.mark.parametrize(
+    "broken", ["raise ImportError('no half of it')", "raise SystemError('halves do not fit')"]
+)
+@pytest.mark.parametrize("words", [("run",), ("plugins",), ("config", "validate")], ids=" ".join)
+def test_a_library_that_cannot_be_imported_is_a_sentence(
+    site: Site, tmp_path: Path, broken: str, words: tuple[str, ...]
+) -> None:
+    (tmp_path / "pydantic.py").write_text(broken)
+    beside = Site(site.wheels, site.target, tmp_path)
+    link(needs(site.wheels["kuma-core"], "cp") - {"pydantic"}, tmp_path)
+    info = distribution("pydantic").locate_file("")
+    for folder in Path(str(info)).glob("pydantic-*.dist-info"):
+        (tmp_path / folder.name).symlink_to(folder)
+    done = beside.call("kuma-cp", *words)
+    assert (done.returncode, done.stdout) == (1, "")
+    (said,) = done.stderr.splitlines()
+    assert said.startswith("Error: a library of the control plane cannot be used: ")
+    assert said.endswith(f"{broken.split(chr(39))[1]}. Install it anew: pip install '.[cp]' in a checkout")
+
+
+def test_a_laptop_applies_documents_and_says_what_templates_need(site: Site, tmp_path: Path) -> None:
+    alone = bare(site, tmp_path)
+    (alone.target / "a.yaml").write_text("type: Mesh\nname: {{name}}\n")
+    asked = alone.call("kumactl", "apply", "-f", "a.yaml", "-v", "name=shop", "--dry-run")
+    assert (asked.returncode, asked.stdout) == (1, "")
+    assert asked.stderr == (
+        "Error: a.yaml: a template ({{ stands in it) needs the library mstache: "
+        "pip install '.[kumactl]' in a checkout\n"
+    )
+    (alone.target / "a.yaml").write_text("type: Mesh\nname: shop\n")
+    asked = alone.call("kumactl", "apply", "-f", "a.yaml")
+    assert asked.stderr.startswith("Error: cannot reach the API server")

@@ -1,4 +1,4 @@
-"""The kernel's own keys (API specification, 5.3), and what follows from their values (5.4)."""
+"""The kernel's own keys, and what follows from their values."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ DEFAULTS: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("path", DEFAULTS)
-def test_the_defaults_of_5_3(path: str) -> None:
+def test_the_defaults(path: str) -> None:
     assert {item.path: item.default for item in SETTINGS}[path] == DEFAULTS[path]
 
 
@@ -107,7 +107,7 @@ RULES = [
 
 
 @pytest.mark.parametrize(("name", "text", "said"), RULES, ids=[f"{rule[0]}={rule[1]}" for rule in RULES])
-def test_the_rules_of_5_3(name: str, text: str, said: str) -> None:
+def test_the_rules(name: str, text: str, said: str) -> None:
     with pytest.raises(ConfigError) as caught:
         effective(**{name: text})
     assert str(caught.value).startswith("Invalid configuration: ")
@@ -138,7 +138,7 @@ def test_the_mesh_of_the_first_start_by_its_undocumented_variable() -> None:
     assert effective(DEFAULTS_MESH="type: Mesh").text("defaults.mesh") == "type: Mesh"
 
 
-# -- 5.4: what follows from other values
+# -- what follows from other values
 
 
 def test_autoconfiguration() -> None:
@@ -157,7 +157,7 @@ def test_autoconfiguration_leaves_alone_what_was_said() -> None:
     assert config.sources["bootstrapServer.params.xdsHost"] == "kuma-cp.yaml"
 
 
-def test_worked_example_11_11() -> None:
+def test_the_environment_wins_and_the_rest_follows() -> None:
     document = {"apiServer": {"port": 7000}, "general": {"advertisedHostname": "cp.orchard"}}
     config = effective(document, KUMA_API_SERVER_PORT="7001")
     assert config.number("apiServer.port") == 7001

@@ -4,7 +4,7 @@
 # Usage: run.sh [--once]      (--once: end after the requests instead of waiting for Ctrl-C)
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-export PATH="$PWD/.venv/bin:$PATH"
+export PATH="${KUMA_DEMO_PROGRAMS:-$PWD/.venv/bin}:$PATH"
 logs=$(mktemp -d -t kuma-demo-XXXXXX)
 export HOME="$logs" KUMA_GENERAL_ADVERTISED_HOSTNAME=127.0.0.1
 pids=()

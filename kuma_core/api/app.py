@@ -17,7 +17,7 @@ StartResponse = Callable[..., Any]
 
 
 class _App(falcon.App[Any, Any]):
-    """An app whose empty answers have no content type (API specification, 2.2)."""
+    """An app whose empty answers have no content type."""
 
     def __call__(self, env: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         """Serve one request (WSGI)."""
@@ -31,7 +31,7 @@ class _App(falcon.App[Any, Any]):
 
 
 class _Paths:
-    """Sends clients of an unclean path to the clean one, as the original's router does (2.4)."""
+    """Sends clients of an unclean path to the clean one, as the original's router does."""
 
     def process_request(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Redirect ``//meshes/./x`` to ``/meshes/x``; a path with a NUL is no path at all."""

@@ -1,4 +1,4 @@
-"""The bootstrap server (5682): tells a starting Envoy where its control plane is (data plane, 6.1)."""
+"""The bootstrap server (5682): tells a starting Envoy where its control plane is."""
 
 from __future__ import annotations
 

@@ -37,6 +37,7 @@ class Closed:
         _require_json(req)
 
     def _require_known_host(self, host: str) -> None:
+        """Refuse foreign names: a web page whose name leads to our address passes for ours (DNS rebinding)."""
         if self._names is None or host in self._names or _is_loopback(host):
             return
         raise _refusal(
@@ -46,7 +47,7 @@ class Closed:
 
 
 def _require_json(req: falcon.Request) -> None:
-    """A form of a web page can send JSON text, but never say that it does (API specification, 3.1)."""
+    """A form of a web page can send JSON text, but never say that it does."""
     kind = (req.content_type or "").partition(";")[0].strip().lower()
     has_body = bool(req.content_length) or req.get_header("Transfer-Encoding") is not None
     if has_body and kind != JSON:

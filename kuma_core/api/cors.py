@@ -1,4 +1,4 @@
-"""Which web pages may use the REST API from a browser (API specification, 2.10, made to work)."""
+"""Which web pages may use the REST API from a browser."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Cors:
     def process_resource(
         self, req: falcon.Request, resp: falcon.Response, resource: object, params: object
     ) -> None:
-        """Answer OPTIONS, unless the resource does so itself: it is for preflight alone (2.4)."""
+        """Answer OPTIONS, unless the resource does so itself: it is for preflight alone."""
         if req.method != "OPTIONS" or resource is None or hasattr(resource, "on_options"):
             return
         methods = [name for name in METHODS if hasattr(resource, f"on_{name.lower()}")]

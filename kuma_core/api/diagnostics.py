@@ -1,6 +1,6 @@
 """The diagnostics server (5680): is the control plane alive, is it ready, and what does it count.
 
-Probes may use any method (API specification, 3.3).
+Probes may use any method.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""From an error to an HTTP answer: one table, one JSON shape (API specification, 2.5)."""
+"""From an error to an HTTP answer: one table, one JSON shape."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ _one_line = json.JSONEncoder(ensure_ascii=False).encode
 
 
 def begin(req: falcon.Request, title: str) -> None:
-    """Say what the request is about, for errors, and refuse a client that takes no JSON (406; 2.4)."""
+    """Say what the request is about, for errors, and refuse a client that takes no JSON (406)."""
     req.context.title = title
     if not req.client_accepts(JSON):
         raise falcon.HTTPNotAcceptable(
@@ -29,7 +29,7 @@ def begin(req: falcon.Request, title: str) -> None:
 
 
 def answer_json(resp: falcon.Response, value: Any) -> None:
-    """Answer 200 with JSON, indented by one space, without a newline at its end (API specification, 2.2)."""
+    """Answer 200 with JSON, indented by one space, without a newline at its end."""
     resp.data = json.dumps(value, indent=1, ensure_ascii=False).encode()
     resp.content_type = JSON
 

@@ -18,7 +18,7 @@ from kuma_core.kinds import Kinds
 from kuma_core.model import ResourceType
 
 
-class Answer:
+class JsonPage:
     """Answers every GET with the JSON that ``value`` gives, whatever the client says that it accepts."""
 
     def __init__(self, value: Callable[[], Any], one_line: bool = False) -> None:

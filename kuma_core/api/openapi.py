@@ -73,7 +73,7 @@ def _specs(kinds: Iterable[ResourceType]) -> tuple[dict[str, Json], Json]:
 
 
 def _item_schema(kind: ResourceType, spec: Json) -> Json:
-    """Meta and spec in one object (API specification, 2.2)."""
+    """Meta and spec in one object."""
     meta: Json = {"type": {"const": kind.name}, "name": {"type": "string"}}
     if kind.scope is Scope.MESH:
         meta["mesh"] = {"type": "string"}

@@ -1,4 +1,4 @@
-"""Lists in pages, for clients that ask for them with ``size`` and ``offset`` (API specification, 10.1)."""
+"""Lists in pages, for clients that ask for them with ``size`` and ``offset``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every kind of resource over REST: a class for collections, one for items (API specification, 2)."""
+"""Every kind of resource over REST: a class for collections, one for items."""
 
 from __future__ import annotations
 
@@ -150,7 +150,7 @@ class Item:
         return spec, told
 
     def _check_request(self, item: Mapping[str, Any], key: ResourceKey) -> None:
-        """Section 4.2: what the URL says and what the body says must be the same."""
+        """Refuse a body that speaks of another resource than the URL does."""
         meta = codec.meta_part(item)
         expected = {"name": key.name, "type": self._kind.name, "mesh": key.mesh}
         if self._kind.scope is Scope.GLOBAL:

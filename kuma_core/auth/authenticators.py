@@ -17,6 +17,7 @@ from kuma_core.auth.contract import (
 from kuma_core.errors import KumaError, PluginError, StoreUnavailable
 from kuma_core.lifecycle import Stop
 from kuma_core.plugin.collecting import Contributed
+from kuma_core.plugin.registration import is_builtin
 
 _log = structlog.get_logger("proxy-authenticator")
 
@@ -24,7 +25,7 @@ RETRY_SECONDS = 5.0
 
 
 class Attributed:
-    """An authenticator and the plugin that brought it; whatever it does wrong is told with that name."""
+    """An authenticator and the plugin that brought it; errors name that plugin."""
 
     def __init__(self, entry: Contributed[Authenticator]) -> None:
         self.name, self._plugin = entry.value.name, entry.plugin
@@ -68,15 +69,17 @@ class Attributed:
 
 
 def one_authenticator(found: Sequence[Contributed[Authenticator]]) -> Attributed | None:
-    """The one way to prove who one is, or ``None``, where everybody is believed.
+    """The one way to prove who one is, or ``None``, where the control plane believes everybody.
 
     Raises ``PluginError`` if there are several: a proxy has one credential to show.
     """
     if len(found) > 1:
         said = " and ".join(f'"{entry.value.name}" of plugin "{entry.plugin}"' for entry in found)
+        foreign = [entry.plugin for entry in found if not is_builtin(entry.plugin)]
+        without = " or ".join(f"--plugins no:{plugin}" for plugin in foreign)
         raise PluginError(
-            f"proxies can prove who they are in one way only, and there are {said}; start without one of these "
-            "plugins (--plugins no:<name>), or turn dataplane tokens off "
+            f"proxies can prove who they are in one way only, and there are {said}; start without a plugin "
+            f"({without}), or turn dataplane tokens off "
             "(adminServer.apis.dataplaneToken.enabled: false)",
             found[-1].plugin,
             "kuma_register_authenticators",

@@ -1,4 +1,4 @@
-"""What is known of a caller, and when it is not believed."""
+"""What an authenticator knows of a caller, and why it believes the caller."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def _is_good() -> None:
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """Why a proxy is believed, and until when: its streams end at ``expires``; ``None`` is never.
+    """Why the control plane believes a proxy, and until when: its streams end at ``expires``; ``None`` is never.
 
     ``id`` names the credential in logs; it is no secret. ``confirm`` is asked after a hint of
     ``WatchedProxyAuthenticator.watch``, for every open stream: it answers from memory, by raising
@@ -39,7 +39,7 @@ class ProxyAuthenticator(Protocol):
     def authenticate(self, mesh: str, name: str, credential: str) -> Proof:
         """Return why if the credential belongs to that proxy; raises ``Unauthenticated``.
 
-        Raises ``StoreUnavailable`` if that cannot be told at the moment. No text shows any of the credential.
+        Raises ``StoreUnavailable`` if the store is needed and does not answer. No text shows any of the credential.
         """
         ...
 

@@ -1,4 +1,4 @@
-"""The opened certificate authorities by name: whoever needs one for a mesh asks here."""
+"""The opened certificate authorities by name: code that needs one for a mesh asks here."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from kuma_core.errors import KumaError, PluginError, StoreUnavailable, Violation
 from kuma_core.lifecycle import Stop
 from kuma_core.model import Resource
 from kuma_core.plugin.collecting import Contributed
+from kuma_core.plugin.registration import leave_out
 from kuma_core.resources.contract import Secrets
 from kuma_core.specs.mesh import MESH, MeshSpec
 
@@ -25,11 +26,12 @@ T = TypeVar("T")
 _log = structlog.get_logger("certificate-authorities")
 
 RETRY_SECONDS = 5.0
+"""How long to wait before calling a provider's watch again, after it broke or ended."""
 
 
 @dataclass(frozen=True, slots=True)
 class OpenedAuthority:
-    """An opened provider and the plugin that brought it; whatever it does wrong is told with that name."""
+    """An opened provider and the plugin that brought it; errors name that plugin."""
 
     name: str
     plugin: str
@@ -69,7 +71,7 @@ class OpenedAuthority:
             return self.provider.issue(mesh, public_key, uris, ttl)
 
     def signer(self, mesh: str) -> str | None:
-        """The trust anchor whose leaves are issued now, in PEM; ``None`` if the provider does not tell."""
+        """The trust anchor of the leaves that the provider issues now, in PEM; ``None`` if it does not tell."""
         if self._signing is None:
             return None
         with self._attributed("signer"):
@@ -112,7 +114,7 @@ class OpenedAuthorities(Mapping[str, OpenedAuthority]):
     def prepare(self, resource: Resource) -> None:
         """Make what the authority of a mesh needs; any other resource needs nothing.
 
-        To be called before the mesh is stored: whoever sees the mesh then finds its root too, and a crash in
+        Call it before storing the mesh: a proxy that sees the mesh then finds its root too, and a crash in
         between leaves nothing but a root that the next creation takes. A root that went missing comes back
         with the next write of the mesh and at each start.
         """
@@ -121,7 +123,7 @@ class OpenedAuthorities(Mapping[str, OpenedAuthority]):
             authority.ensure(resource.name)
 
     def listen(self, listener: Callable[[str], None]) -> None:
-        """Call ``listener`` with each mesh whose authority changed by itself; to be said before anything is served."""
+        """Call ``listener`` with each mesh whose authority changed by itself. Call this before any server starts."""
         self._listeners.append(listener)
 
     def watch(self, stop: Stop) -> None:
@@ -172,7 +174,7 @@ def _watch(authority: OpenedAuthority, changed: Callable[[str], None], stop: Sto
 def open_authorities(
     providers: Mapping[str, Contributed[CaProviderFactory]], config: Config, secrets: Secrets
 ) -> OpenedAuthorities:
-    """Open every registered provider; raises ``PluginError`` for one that cannot be opened."""
+    """Open every registered provider; raises ``PluginError``, which names the one that fails."""
     opened = {}
     for name, contributed in providers.items():
         try:
@@ -182,7 +184,7 @@ def open_authorities(
         except Exception as error:
             raise PluginError(
                 f'plugin "{contributed.plugin}": the certificate authority "{name}" cannot be opened: '
-                f"{type(error).__name__}: {error}. Start without it: --plugins no:{contributed.plugin}",
+                f"{type(error).__name__}: {error}. Repair it, or {leave_out(contributed.plugin)}",
                 contributed.plugin,
             ) from error
         opened[name] = OpenedAuthority(name, contributed.plugin, provider)

@@ -38,7 +38,7 @@ class CaProvider(Protocol):
         ...
 
     def ensure(self, mesh: str) -> None:
-        """Make what the authority of a mesh needs, unless it is there. Called before the mesh is stored."""
+        """Make what the authority of a mesh needs, unless it is there; called before a mesh is stored."""
         ...
 
     def trust_anchors(self, mesh: str) -> Sequence[str]:
@@ -68,13 +68,13 @@ class SigningCaProvider(CaProvider, Protocol):
     """A provider that tells which of its trust anchors signs now."""
 
     def signer(self, mesh: str) -> str:
-        """The trust anchor, in PEM, to which leaves lead that are issued now; raises as ``issue`` does."""
+        """The trust anchor, in PEM, of the leaves that ``issue`` makes now; raises as ``issue`` does."""
         ...
 
 
 @runtime_checkable
 class Authority(Protocol):
-    """An opened provider as the kernel hands it on; whatever it does wrong is told with its plugin's name."""
+    """An opened provider as the kernel hands it on; errors name its plugin."""
 
     @property
     def name(self) -> str:
@@ -121,13 +121,13 @@ class Authorities(Protocol):
         ...
 
     def listen(self, listener: Callable[[str], None]) -> None:
-        """Call ``listener`` with each mesh whose authority changed by itself; to be said before anything is served."""
+        """Call ``listener`` with each mesh whose authority changed by itself. Call this before any server starts."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class CaProviderFactory:
-    """An authority that can be chosen: ``name`` is the member of ``mtls.ca``.
+    """An authority that a mesh can choose: ``name`` is the member of ``mtls.ca``.
 
     ``open`` gets the configuration and the secrets, once, at start.
     """

@@ -1,4 +1,4 @@
-"""Who a proxy is to others: its SPIFFE ids, and a fresh key with a certificate for them (data plane, 8)."""
+"""Who a proxy is to others: its SPIFFE ids, and a fresh key with a certificate for them."""
 
 from __future__ import annotations
 

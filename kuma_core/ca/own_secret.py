@@ -7,4 +7,4 @@ from kuma_core.resources.contract import OwnSecret
 SECRET_MESH, SECRET_NAME = "default", "control-plane-tls"
 
 OWN_SECRET = OwnSecret(rf"{SECRET_NAME}(-.+)?", read_at_start=True)
-"""Every proxy trusts it, so that it stays when the mesh that it lies in is deleted."""
+"""It outlives the mesh that it lies in, since every proxy trusts it."""

@@ -1,4 +1,4 @@
-"""X.509 that every authority of ours needs: a leaf signed by a certificate and its key (data plane, 8.1)."""
+"""X.509 that every authority of ours needs: a leaf signed by a certificate and its key."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ BACKDATED = timedelta(hours=1)
 
 SigningKey = RSAPrivateKey | EllipticCurvePrivateKey
 
+# ``x509.KeyUsage`` has no defaults: it wants a value for every one of its bits.
 _NO_USAGE = dict.fromkeys(
     [
         "digital_signature",
@@ -60,7 +61,7 @@ def load_issuer(certificate: bytes, key: bytes) -> Issuer:
 
 
 REMEMBERED_ISSUERS = 1000
-"""How many are kept ready, each with a few kilobytes; meshes come and go."""
+"""How many stay in memory, a few kilobytes each; the bound is there because meshes come and go."""
 
 
 class Issuers:

@@ -37,9 +37,10 @@ class ServerTls:
 
 
 def own_tls(secrets: Secrets, hosts: Iterable[str]) -> ServerTls:
-    """A leaf for these host names and addresses, signed by the root in the store, which is made if missing.
+    """A leaf for these host names and addresses, signed by the root in the store; makes the root if there is none.
 
-    Raises ``KumaError`` if the root cannot be read; it is never replaced silently.
+    Raises ``KumaError`` if it cannot read the root, and never replaces one silently: every proxy would have to learn
+    the new one.
     """
     issuer = _own_issuer(secrets)
     key = ec.generate_private_key(ec.SECP256R1())
@@ -77,6 +78,7 @@ def configured_tls(certificate: str, key: str) -> ServerTls:
     for setting, path in (("sdsServer.tlsCertFile", certificate), ("sdsServer.tlsKeyFile", key)):
         try:
             with open(path, "rb") as file:
+                # Editors of Windows begin a file with a byte order mark, which is no part of PEM.
                 contents.append(file.read(1024 * 1024).removeprefix(codecs.BOM_UTF8))
         except OSError as error:
             raise ConfigError(f'{setting}: cannot read "{path}": {error.strerror}') from None

@@ -8,12 +8,12 @@ looking up a name or connecting may take its time and is in nobody's way. All of
 from __future__ import annotations
 
 import os
-import re
 import select
 import sys
 import threading
 import time
 
+from kuma_core import log_pipe
 from kuma_core.dataplane.file_sink import FileSink
 from kuma_core.dataplane.files import WITHOUT_LOGS
 from kuma_core.dataplane.log import Log
@@ -21,12 +21,7 @@ from kuma_core.dataplane.sink import Sink, Tell
 from kuma_core.dataplane.tcp_sink import TcpSink
 
 PIPE = "access-log"
-RECORD, FIELD = b"\x1e", b"\x1f"
-"""A record is ``RECORD host:port FIELD text``; the next record, or silence, ends it."""
-FILE = "\x1c"
-"""An address that begins with it is the path of a file; in path and text these characters are escaped then."""
-_ESCAPES = {b"\x1bE": b"\x1b", b"\x1bR": RECORD, b"\x1bF": FIELD}
-_ESCAPED = re.compile(b"|".join(_ESCAPES))
+RECORD, FIELD = log_pipe.RECORD.encode(), log_pipe.FIELD.encode()
 Record = tuple[str, bytes]
 """Address and text, as they came."""
 LARGEST_RECORD = 64 * 1024
@@ -154,7 +149,7 @@ class Forwarder:
             if sink is None:
                 self._homeless += 1
             else:
-                sink.offer(_unescaped(text) if address.startswith(FILE) else text)
+                sink.offer(log_pipe.unescaped(text) if address.startswith(log_pipe.FILE) else text)
         return True
 
     def _new_sink(self, address: str) -> Sink | None:
@@ -180,11 +175,8 @@ class Forwarder:
 
 
 def _sink(address: str, tell: Tell) -> Sink:
-    if not address.startswith(FILE):
+    if not address.startswith(log_pipe.FILE):
         return TcpSink(address, tell)
-    return FileSink(address, os.fsdecode(_unescaped(os.fsencode(address.removeprefix(FILE)))), tell)
-
-
-def _unescaped(text: bytes) -> bytes:
-    """What was written as an escape and a letter; an escape before anything else is just that."""
-    return _ESCAPED.sub(lambda found: _ESCAPES[found[0]], text)
+    return FileSink(
+        address, os.fsdecode(log_pipe.unescaped(os.fsencode(address.removeprefix(log_pipe.FILE)))), tell
+    )

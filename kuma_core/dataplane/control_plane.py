@@ -91,7 +91,7 @@ def fetch_bootstrap(
 
     ``request`` holds ``mesh`` and ``name``, and if there are any ``adminPort``, ``adminPorts`` (others that will do),
     ``dataplaneTokenPath``, ``accessLogPipe`` and ``accessLogFiles``. The path of ``url`` is replaced. Raises
-    ``KumaError`` with the texts of the specification, 7.2 step 6.
+    ``KumaError`` if the server cannot be reached or refuses, with its reason.
     """
     url = urlsplit(url)._replace(path="/bootstrap", query="", fragment="").geturl()
     try:

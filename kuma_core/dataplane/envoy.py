@@ -32,7 +32,7 @@ def find(path: str) -> str:
     """The executable to run; raises ``KumaError`` with the three paths that were tried.
 
     They are: ``path`` itself (searched in PATH if it has no slash), ``envoy`` beside kuma-dp, and ``envoy``
-    in the working directory (specification of the data plane, 7.2 step 8).
+    in the working directory.
     """
     beside = os.path.join(os.path.dirname(os.path.realpath(sys.argv[0])), "envoy")
     here = os.path.join(os.getcwd(), "envoy")
@@ -56,7 +56,7 @@ def _is_executable(path: str) -> bool:
 
 
 def arguments(executable: str, config_file: str, drain_seconds: int) -> list[str]:
-    """The whole command line (specification of the data plane, 7.2 step 9; architecture, 6)."""
+    """Envoy's whole command line; without hot restart, for several sidecars share a machine."""
     drain = str(drain_seconds)
     flush = ("--file-flush-interval-msec", FLUSH_MILLISECONDS)
     return [executable, "-c", config_file, "--drain-time-s", drain, "--disable-hot-restart", *flush]

@@ -16,8 +16,8 @@ WITHOUT_LOGS = "Until then access logs to backends over TCP are off."
 def private_directory(*, required: bool) -> Iterator[str]:
     """A directory for this run's files, named ``kuma-dp-*``, closed to everybody else.
 
-    It is gone when the block ends (specification of the data plane, 7.2 step 5). If it cannot be made and is
-    required, ``KumaError`` is raised; if it is not required, there is a warning, and ``""``.
+    The end of the block removes it. If it cannot be made and is required, this raises ``KumaError``; if it is not
+    required, it warns and gives ``""``.
     """
     try:
         directory = _temporary()
@@ -61,6 +61,7 @@ def write_private(path: str, content: bytes) -> None:
     try:
         descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
         with open(descriptor, "wb") as file:
+            # One that a killed run left behind, under the same process id, keeps the mode that it had.
             os.fchmod(descriptor, 0o600)
             file.write(content)
         os.replace(unfinished, path)

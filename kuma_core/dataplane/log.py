@@ -14,7 +14,7 @@ _LEVELS = {"off": 0, "info": 1, "debug": 2}
 class Log:
     """Tab-separated lines: time, level, logger, message and a JSON object of values, if there are any.
 
-    ``level`` is ``off``, ``info`` or ``debug`` (specification of the command line, section 1).
+    ``level`` is ``off``, ``info`` or ``debug``.
     """
 
     def __init__(self, level: str, name: str = "kuma-dp.run") -> None:

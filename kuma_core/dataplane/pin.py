@@ -1,4 +1,4 @@
-"""The certificates by which the control plane is known, where they are pinned (architecture, stance 7).
+"""The certificates by which the control plane is known, where they are pinned.
 
 ``ssl`` is imported where it is used: only the preparing process ever pays for it.
 """

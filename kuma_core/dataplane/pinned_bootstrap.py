@@ -28,7 +28,7 @@ _ADMIN = {
 
 
 def shape(request: Mapping[str, object]) -> Shape:
-    """What a bootstrap may hold that answers this request (bootstrap server, 6.1)."""
+    """What a bootstrap may hold that answers this request."""
     told = {key: request[key] for key in ("dataplaneTokenPath", "accessLogPipe") if key in request}
     told |= {"accessLogFiles": "true"} if request.get("accessLogFiles") else {}
     return {

@@ -11,6 +11,7 @@ from kuma_core.errors import KumaError
 ADDRESS = "127.0.0.1"
 HIGHEST = 65535
 MOST_CANDIDATES = 128
+"""How many free ports the control plane may choose from: the Dataplane may use some of them."""
 _RANGE = re.compile(r"([0-9]{1,5})?(-)?([0-9]{1,5})?", re.ASCII)
 
 
@@ -28,8 +29,7 @@ class PortRange:
 def parse_range(text: str) -> PortRange | None:
     """Read ``8080``, ``8080-8081``, ``8080-`` or ``-8080``; ``""``, ``-`` and ``0`` are None: no admin API.
 
-    Raises ``ValueError`` with the sentence of the specification of the data plane, 7.1. ``0`` is 0.3.1's way
-    to say "off".
+    Raises ``ValueError`` with a sentence that shows the valid forms. ``0`` is 0.3.1's way to say "off".
     """
     if text in ("", "-", "0"):
         return None
@@ -54,8 +54,8 @@ def _invalid(text: str) -> str:
 def free_ports(ports: PortRange) -> list[int]:
     """The lowest ports of the range, some hundred at most, on which 127.0.0.1 can be listened to at this moment.
 
-    Ascending, so that a restart finds the same port again (specification of the data plane, 7.2 step 4); several, for
-    the Dataplane may use the first ones otherwise. Raises ``KumaError`` if there is none.
+    Ascending, so that a restart finds the same port again; several, for the Dataplane may use the first ones
+    otherwise. Raises ``KumaError`` if there is none.
     """
     found: list[int] = []
     reason = ""

@@ -19,9 +19,9 @@ from kuma_core.errors import KumaError
 
 GRACE_SECONDS = 4.0
 SECOND = 1.0
-BUG_STATUS = 70
+BUG_STATUS = 70  # EX_SOFTWARE of sysexits.h
 _MESSAGE_BYTES = 8192  # fits into any pipe, so that writing it never has to wait for the reader
-_PR_SET_PDEATHSIG = 1
+_PR_SET_PDEATHSIG = 1  # of linux/prctl.h
 
 
 class Child:
@@ -59,6 +59,7 @@ def start(body: Callable[[], object]) -> Child:
 
     To be called from the main thread: Linux ties the child's life to the thread that made it.
     """
+    # Otherwise the child has a copy of what waits in the buffers, and both print it.
     sys.stdout.flush()
     sys.stderr.flush()
     parent = os.getpid()
@@ -132,7 +133,7 @@ def attend(child: Child, each_second: Callable[[], None] | None = None) -> bool:
 
     Until then ``each_second`` is called each second; it may not raise, and not take long.
     The child gets SIGTERM and, 4 seconds later, SIGKILL. A second signal kills it at once and raises
-    ``SystemExit(1)`` (specification of the data plane, 7.3).
+    ``SystemExit(1)``.
     """
     if _watch(child, each_second) is None:
         return True

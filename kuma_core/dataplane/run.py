@@ -26,7 +26,7 @@ def run(settings: Settings, log: Log) -> None:
     """Do everything; return when a signal asked for the end or when Envoy ended well.
 
     Raises ``KumaError`` if a step fails or Envoy does, and ``SystemExit(1)`` at a second signal. To be called
-    from the main thread (specification of the data plane, 7.2 and 7.3).
+    from the main thread.
     """
     with process.signals_held(), files.private_directory(required=not settings.config_dir) as private:
         directory = os.path.abspath(settings.config_dir or private)
@@ -80,7 +80,7 @@ def _supervise(
 
 
 def prepare(settings: Settings, directory: str, pipe: str, log: Log) -> None:
-    """Write ``bootstrap.yaml`` into ``directory``: steps 2 to 7 of the specification, 7.2."""
+    """Write ``bootstrap.yaml`` into ``directory``: all that Envoy needs before it can start."""
     from kuma_core.dataplane import control_plane, pin, ports
 
     pinned = pin.read(settings.ca_cert_file) if settings.ca_cert_file else None

@@ -109,7 +109,7 @@ class Settings:
 def resolve(flags: Mapping[str, str | None], environ: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
     """Choose a text for every option; give the texts by option name, and the warnings.
 
-    A variable that is set but empty counts as set (specification of the data plane, 7.1).
+    A variable that is set but empty counts as set.
     """
     values: dict[str, str] = {}
     warnings: list[str] = []
@@ -144,7 +144,7 @@ class _Problems:
 def check(values: Mapping[str, str]) -> Settings:
     """Turn the chosen texts into settings, or raise ``ConfigError`` with every problem in one sentence.
 
-    The wording is that of the specification of the data plane, 7.1.
+    The sentence names fields as Kuma 0.3.1 did, ``.Dataplane: .Mesh must be non-empty``.
     """
     problems = _Problems()
     _check_address(values["cp_address"], problems)

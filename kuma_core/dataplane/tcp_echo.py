@@ -1,7 +1,7 @@
 """The program ``kuma-tcp-echo``: a small service for demonstrations, which answers with what it was sent.
 
-A request over HTTP gets a valid answer whose body is the raw request; anything else comes back byte for byte
-(specification of the command line, section 4). One thread for each connection, and a bound on their number.
+A request over HTTP gets a valid answer whose body is the raw request; anything else comes back byte for byte.
+One thread for each connection, and a bound on their number.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ MOST_CONNECTIONS = 500  # more of them wait in the kernel's queue; 1024 open fil
 LARGEST_REQUEST = 1024 * 1024
 LARGEST_HEAD = 64 * 1024
 REQUEST_SECONDS = 10.0  # after that, what looked like the beginning of a request is echoed as it is
-LINGER_SECONDS = 2.0
+LINGER_SECONDS = 2.0  # how long a client that was answered has to hang up itself
 
 _METHODS = (b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"CONNECT", b"OPTIONS", b"TRACE", b"PATCH")
 _REQUEST_LINE = re.compile(rb"(" + b"|".join(_METHODS) + rb") (\S+) (HTTP/1\.[01])\r?")

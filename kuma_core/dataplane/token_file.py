@@ -25,7 +25,7 @@ COPY = "dataplane-token"
 
 
 def require(path: str) -> None:
-    """Refuse to go on without a token file (specification of the data plane, 7.2 step 3)."""
+    """Refuse to go on without a token file."""
     if not path:
         raise KumaError(
             "Kuma CP is configured with Dataplane Token Server therefore the Dataplane Token is required. "

@@ -1,7 +1,7 @@
 """The way to the admin server, which issues tokens and keeps CAs: where it is, and how to speak with it.
 
-The rules: specification of the command line, 7.2. A control plane on this machine is asked over loopback;
-any other one over https, with the client certificate of the context.
+kumactl asks a control plane on this machine over loopback, and any other one over https, with the client
+certificate of the context.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Addresses:
 
 @dataclass(frozen=True, slots=True)
 class Apis:
-    """The part of the catalog that leads to the admin server (API specification, 2.7)."""
+    """The part of the catalog that leads to the admin server."""
 
     admin: Addresses
     dataplane_token: Addresses
@@ -119,7 +119,7 @@ def _is_this_machine(url: str) -> bool:
 def _tls(session: Session) -> SSLContext:
     """https as the admin server wants it: our certificate is shown.
 
-    The server's is verified if the context says by what, else not (7.2).
+    The server's is verified if the context says by what, else not.
     """
     import ssl
 

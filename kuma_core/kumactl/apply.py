@@ -1,7 +1,4 @@
-"""``kumactl apply``: read, render, check everything, and only then send.
-
-The rules: specification of the command line, 7.3.
-"""
+"""``kumactl apply``: read, render, check everything, and only then send."""
 
 from __future__ import annotations
 
@@ -25,7 +22,7 @@ MAX_TOTAL = 64 * 1024 * 1024
 
 if TYPE_CHECKING:
     from kuma_core.kumactl.client import Client
-    from kuma_core.kumactl.kinds import Kind, Kinds
+    from kuma_core.kumactl.kinds import Kind, ServedKinds
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +186,7 @@ def _invalid(problems: Sequence[tuple[str, str]]) -> str:
     return "\n".join(["YAML contains invalid resource: nothing was applied", *lines])
 
 
-def plan(document: Any, kinds: Kinds) -> Planned:
+def plan(document: Any, kinds: ServedKinds) -> Planned:
     """One document checked against what the server has. Raises KumaError with what is wrong."""
     if not isinstance(document, dict):
         raise KumaError(f"a resource must be a mapping, but this is {_described(document)}")

@@ -1,7 +1,7 @@
 """The client of the API server: requests out, JSON or one sentence back.
 
-The rules: specification of the command line, 7.2 and 9. Redirects of an API server are not followed: they
-mean that the address is wrong, and a write must not wander.
+It follows no redirect of an API server: a redirect means that the address is wrong, and a write must not
+wander.
 """
 
 from __future__ import annotations
@@ -167,7 +167,7 @@ def item_path(mesh: str | None, collection: str, name: str | None = None) -> str
 
 
 def _refusal(answer: Answer) -> ApiError:
-    """The error in the words of the specification of the command line, 9."""
+    """The error as kumactl 0.3.1 showed it: title, details, and a line for each cause."""
     value = json_object(answer.body) or {}
     title, details = _text(value, "title"), _text(value, "details")
     if not title or not details:

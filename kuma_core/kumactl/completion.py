@@ -1,4 +1,4 @@
-"""``kumactl completion``: what a shell needs to complete commands and flags (command line, 1, OURS)."""
+"""``kumactl completion``: what a shell needs to complete commands and flags."""
 
 from __future__ import annotations
 

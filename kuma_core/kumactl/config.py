@@ -1,6 +1,6 @@
 """The configuration of kumactl as values: which control planes there are, and which one is meant.
 
-The rules are those of the specification of the command line, 7.1. No file and no network here.
+kumactl 0.3.1 reads the same file, so names and rules are its. No file and no network here.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class ControlPlane:
 
 
 @dataclass(frozen=True, slots=True)
-class Context:
+class NamedContext:
     """How to use a control plane. Paths are kept as they were typed; ``mesh`` is the default mesh.
 
     ``ca_cert`` is the file with what the admin server is trusted by; without one it is not verified.
@@ -47,13 +47,13 @@ class Configuration:
     """Everything in the file. ``path`` is the file, or None if there is none that could be written."""
 
     control_planes: tuple[ControlPlane, ...] = ()
-    contexts: tuple[Context, ...] = ()
+    contexts: tuple[NamedContext, ...] = ()
     current_context: str = ""
     path: str | None = field(default=None, compare=False)
     raw: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     @property
-    def current(self) -> Context | None:
+    def current(self) -> NamedContext | None:
         """The current context, or None if none is set or the name is nobody's."""
         return next((c for c in self.contexts if c.name == self.current_context), None)
 
@@ -80,7 +80,7 @@ class Configuration:
         """The control plane of that name, if there is one."""
         return next((c for c in self.control_planes if c.name == name), None)
 
-    def add(self, control_plane: ControlPlane, context: Context) -> Configuration:
+    def add(self, control_plane: ControlPlane, context: NamedContext) -> Configuration:
         """As this, with both put in place of what had their names, and the context made current."""
         planes = [c for c in self.control_planes if c.name != control_plane.name]
         contexts = [c for c in self.contexts if c.name != context.name]
@@ -119,7 +119,7 @@ def no_such_control_plane(name: str, configuration: Configuration) -> str:
 
 
 def problem_of(configuration: Configuration) -> str:
-    """What is against the rules of the specification of the command line, 7.1; ``""`` if nothing is."""
+    """What makes the configuration unusable, with its path; ``""`` if nothing does."""
     for i, plane in enumerate(configuration.control_planes):
         if not plane.name:
             return f"controlPlanes[{i}].name must not be empty"

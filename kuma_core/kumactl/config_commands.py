@@ -1,4 +1,4 @@
-"""``kumactl config``: which control planes kumactl knows (specification of the command line, 7.9)."""
+"""``kumactl config``: which control planes kumactl knows."""
 
 from __future__ import annotations
 
@@ -68,13 +68,13 @@ def add(
     old_key: str,
 ) -> None:
     """Add a control plane, after asking whether it is one, and make it the active one."""
-    from kuma_core.kumactl.config import Context, ControlPlane
+    from kuma_core.kumactl.config import ControlPlane, NamedContext
     from kuma_core.kumactl.config_file import save
 
     _check_new(session, name, address, overwrite)
     _check_answers(session, address)
     plane = ControlPlane(name, address)
-    context = Context(
+    context = NamedContext(
         name, name, admin_client_cert or old_cert, admin_client_key or old_key, ca_cert=admin_ca_cert
     )
     save(session.configuration.add(plane, context))
@@ -96,7 +96,7 @@ def _check_new(session: Session, name: str, address: str, overwrite: bool) -> No
 
 
 def _check_answers(session: Session, address: str) -> None:
-    """What is at ``address`` must introduce itself as a control plane (specification 7.9)."""
+    """What is at ``address`` must introduce itself as a control plane."""
     from kuma_core.kumactl.client import ApiError, Client, Unreachable
 
     client = Client(address, warn, session.log, CONNECT_TIMEOUT)

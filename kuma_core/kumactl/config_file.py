@@ -1,4 +1,4 @@
-"""The configuration file of kumactl: YAML to values and back (specification of the command line, 7.1)."""
+"""The configuration file of kumactl: YAML to values and back."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from kuma_core.errors import ConfigError
 from kuma_core.kumactl import default_file
-from kuma_core.kumactl.config import Configuration, Context, ControlPlane, problem_of
+from kuma_core.kumactl.config import Configuration, ControlPlane, NamedContext, problem_of
 
 
 def load(path: str | None) -> Configuration:
@@ -58,7 +58,7 @@ def _control_plane_value(plane: ControlPlane) -> dict[str, Any]:
     return _beside(plane.raw, {"name": plane.name, "coordinates": {"apiServer": {"url": plane.url}}})
 
 
-def _context_value(context: Context) -> dict[str, Any]:
+def _context_value(context: NamedContext) -> dict[str, Any]:
     value = {
         "name": context.name,
         "controlPlane": context.control_plane,
@@ -135,12 +135,12 @@ def _control_plane(value: Any, where: str) -> ControlPlane:
     return ControlPlane(_text(plane, "name", f"{where}."), url, plane)
 
 
-def _context(value: Any, where: str) -> Context:
+def _context(value: Any, where: str) -> NamedContext:
     context = _mapping(value, where)
     credentials = _mapping(_member(context, "credentials"), f"{where}.credentials")
     admin = _mapping(_member(credentials, "adminApi"), f"{where}.credentials.adminApi")
     defaults = _mapping(_member(context, "defaults"), f"{where}.defaults")
-    return Context(
+    return NamedContext(
         name=_text(context, "name", f"{where}."),
         control_plane=_text(context, "controlPlane", f"{where}."),
         client_cert=_text(admin, "clientCert", f"{where}.credentials.adminApi."),

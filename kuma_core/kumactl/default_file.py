@@ -26,7 +26,7 @@ currentContext: local
 
 
 def accessible(path: str) -> str:
-    """``path``, if it is a file that can be read, else ConfigError (command line, 7.1)."""
+    """``path``, if it is a file that can be read, else ConfigError."""
     try:
         with open(path, "rb"):
             return path

@@ -1,4 +1,4 @@
-"""``kumactl delete``: remove one resource of any kind, or tell what that would do (command line, 7.6)."""
+"""``kumactl delete``: remove one resource of any kind, or tell what that would do."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from kuma_core.model import Scope
 
 if TYPE_CHECKING:
     from kuma_core.kumactl.client import Client
-    from kuma_core.kumactl.kinds import Kind, Kinds
+    from kuma_core.kumactl.kinds import Kind, ServedKinds
 
 MESH = "Mesh"
 PAGE = 1000
@@ -82,7 +82,7 @@ def _hidden(told: Sequence[str]) -> str:
     )
 
 
-def _without_secrets(kinds: Kinds) -> str:
+def _without_secrets(kinds: ServedKinds) -> str:
     return _WITHOUT_SECRETS + ("Kuma 0.3 hands them out to nobody." if kinds.older else _TAKE_THEM_ALONG)
 
 
@@ -99,7 +99,7 @@ def _write(text: str, path: str | None) -> None:
         raise KumaError(f'cannot write "{path}": {files.reason(error)}') from None
 
 
-def _resources(client: Client, known: Kinds, mesh: str | None) -> Iterator[dict[str, Any]]:
+def _resources(client: Client, known: ServedKinds, mesh: str | None) -> Iterator[dict[str, Any]]:
     """Meshes, other global resources, then what is in each mesh; each by kind and by name."""
     kinds = sorted(
         (kind for kind in known if not (kind.read_only or kind.status)),

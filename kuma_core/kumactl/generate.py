@@ -1,4 +1,4 @@
-"""``kumactl generate``: tokens for dataplanes, certificates for TLS (command line, 7.7)."""
+"""``kumactl generate``: tokens for dataplanes, certificates for TLS."""
 
 from __future__ import annotations
 

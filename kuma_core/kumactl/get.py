@@ -1,7 +1,4 @@
-"""``kumactl get``: any kind that the server has, as a table or as documents.
-
-The rules: specification of the command line, 7.4.
-"""
+"""``kumactl get``: any kind that the server has, as a table or as documents."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``kumactl inspect``: how the dataplanes are doing (specification of the command line, 7.5)."""
+"""``kumactl inspect``: how the dataplanes are doing."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ class UnknownKind(KumaError):
     """No kind has that name; the message lists those that there are, or says which package brings one of ours."""
 
 
-class Kinds:
+class ServedKinds:
     """All kinds of a server; ``older`` is what it is called if it is a control plane of Kuma 0.3, else empty.
 
     ``hidden`` are sentences about resources that are stored there and that none of its plugins brings.
@@ -78,7 +78,7 @@ class Kinds:
         raise _unknown_type(word, [k.path for k in self._kinds])
 
     def find_singular(self, word: str) -> Kind:
-        """As ``find``, but the error lists singulars (specification of the command line, 7.6)."""
+        """As ``find``, but the error lists singulars."""
         try:
             return self.find(word)
         except UnknownKind:
@@ -125,7 +125,7 @@ def _type_names(kind: Kind) -> Sequence[str]:
     return (kind.name,)
 
 
-def fetch(client: Client) -> Kinds:
+def fetch(client: Client) -> ServedKinds:
     """Ask the server for its kinds. Raises what ``Client.get`` does."""
     try:
         value = client.get("/kinds")
@@ -135,7 +135,7 @@ def fetch(client: Client) -> Kinds:
         return _of_kuma_0_3(client)
     with known_shape(f"{client.url}/kinds"):
         hidden = [_hidden(item) for item in value.get("missing", [])]
-        return Kinds([_kind(k) for k in _list(value["kinds"])], hidden=hidden)
+        return ServedKinds([_kind(k) for k in _list(value["kinds"])], hidden=hidden)
 
 
 def _hidden(item: dict[str, Any]) -> str:
@@ -145,14 +145,14 @@ def _hidden(item: dict[str, Any]) -> str:
     )
 
 
-def _of_kuma_0_3(client: Client) -> Kinds:
+def _of_kuma_0_3(client: Client) -> ServedKinds:
     """The kinds of a server that cannot tell them, if it is Kuma 0.3; says so."""
     with suppress(ApiError):
         index = client.get("/")
         if index.get("tagline") == "Kuma" and kuma_0_3.is_version(index.get("version")):
             older = printable(f"Kuma {index['version']} at {client.url}")
             tell(f"Note: {older} does not tell which kinds it has; kumactl takes those of Kuma 0.3")
-            return Kinds([_kind(kind) for kind in kuma_0_3.KINDS], older)
+            return ServedKinds([_kind(kind) for kind in kuma_0_3.KINDS], older)
     raise Unreachable(f"{client.url}/kinds is not there: this is not a control plane of ours")
 
 

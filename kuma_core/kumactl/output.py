@@ -1,7 +1,4 @@
-"""What commands share to print: the ``-o`` flag, YAML and JSON text.
-
-The rules: specification of the command line, 7.4.
-"""
+"""What commands share to print: the ``-o`` flag, YAML and JSON text."""
 
 from __future__ import annotations
 

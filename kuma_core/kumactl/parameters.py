@@ -1,4 +1,4 @@
-"""Flags that are repeatable and comma separated: texts and KEY=VALUE (command line, 1)."""
+"""Flags that are repeatable and comma separated: texts and KEY=VALUE."""
 
 from __future__ import annotations
 

@@ -31,8 +31,8 @@ class Session:
     def prepare(self) -> str | None:
         """Make sure that there is a configuration file, and return its path.
 
-        A missing default file is created (specification of the command line, 7.1). Where that is impossible
-        there is a warning and None is returned: the built-in configuration then holds.
+        It creates a missing default file, as kumactl 0.3.1 does. Where that is impossible it warns and returns None:
+        the built-in configuration then holds.
 
         Raises ConfigError if ``--config-file`` names a file that cannot be read.
         """
@@ -98,7 +98,7 @@ def warn(message: str) -> None:
 
 
 def add_global_flags(command: click.Command) -> None:
-    """Let a command, and all below it, take the global flags (specification of the command line, 1 and 7)."""
+    """Let a command, and all below it, take the global flags."""
     if not any(parameter.name == "config_file" for parameter in command.params):
         command.params.extend(_global_flags())
     if isinstance(command, click.Group):

@@ -1,4 +1,4 @@
-"""Where documents come from: files, folders, standard input, URLs (command line, 7.3)."""
+"""Where documents come from: files, folders, standard input, URLs."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Tables: how a value of JSON becomes a cell, and cells become lines.
 
-The rules: specification of the command line, 7.4 and 7.5. Pure functions; the time is a parameter.
+Pure functions; the time is a parameter.
 """
 
 from __future__ import annotations

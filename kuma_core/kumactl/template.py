@@ -1,7 +1,7 @@
 """Templates: Mustache over the raw text of documents, before YAML is read.
 
-The rules: specification of the command line, 7.3. mstache does the work. What differs from a web page's
-Mustache: nothing is escaped, for YAML is not HTML; variables are flat text; there are no partials.
+mstache does the work. What differs from a web page's Mustache: nothing is
+escaped, for YAML is not HTML; variables are flat text; there are no partials.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from kuma_core import packages
 from kuma_core.errors import KumaError
 
 
@@ -31,7 +32,13 @@ def render(
     """
     if "{{" not in text:
         return text
-    import mstache
+    try:
+        import mstache
+    except ImportError:
+        raise TemplateError(
+            f"{source}: a template ({{{{ stands in it) needs the library mstache: "
+            f"{packages.pip_install('kuma-core', 'kumactl')}"
+        ) from None
 
     lookup = _Lookup(text, variables, source, strict)
     try:

@@ -1,4 +1,4 @@
-"""A key and its self-signed certificate, made and written (specification of the command line, 7.7).
+"""A key and its self-signed certificate, made and written.
 
 The one place, with ``certificates``, where kumactl needs the library cryptography, which is not of its base.
 """
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from kuma_core import packages
 from kuma_core.errors import KumaError
 from kuma_core.kumactl import files
 
@@ -35,7 +36,9 @@ class Pair:
 
 def needs_cryptography() -> KumaError:
     """The error where the library is absent."""
-    return KumaError("this command needs the library cryptography; run `pip install 'kuma-core[tls]'`")
+    return KumaError(
+        f"this command needs the library cryptography: {packages.pip_install('kuma-core', 'tls')}"
+    )
 
 
 def generate(hostnames: Sequence[str], is_client: bool) -> Pair:

@@ -1,7 +1,4 @@
-"""``kumactl version``, which must stay cheap: nothing heavy is imported here.
-
-The rules: specification of the command line, 1 and 7.10.
-"""
+"""``kumactl version``, which must stay cheap: nothing heavy is imported here."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The frozen view of one mesh from which everything is generated.
+"""The frozen view of one mesh, from which generators and policies work.
 
-A view is never changed: every change makes a new one, which shares with the old one what stayed the same.
+Nothing changes a view: every change makes a new one, which shares with the old one what stayed the same.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class MeshContext:
     def endpoints(self, selector: Mapping[str, str]) -> EndpointSet:
         """The endpoints of the destination that the tags select; ``service`` is one of them.
 
-        Answers are kept, so that all proxies of the mesh share one set for one destination.
+        It keeps its answers, so that all proxies of the mesh share one set for one destination.
         """
         wanted = sorted_tags(selector)
         if wanted not in self._selected:

@@ -1,4 +1,4 @@
-"""Asks every plugin what speaks against a write: the one hook that is called while the control plane works."""
+"""Asks every plugin what speaks against a write: the one hook that the kernel calls while the control plane works."""
 
 from __future__ import annotations
 
@@ -34,9 +34,8 @@ class Admission:
             "resources": resources,
             "authorities": self._authorities,
         }
-        asked = implementations(
-            self._manager, HOOK
-        )  # each time anew: features are opened after the first writes
+        # Looked up at each write, for the first writes come before features open and bring their hooks.
+        asked = implementations(self._manager, HOOK)
         return [found for each in asked for found in _ask(each, arguments)]
 
 

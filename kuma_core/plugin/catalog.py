@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import pluggy
 
+from kuma_core import packages
 from kuma_core.ca.contract import Authorities, CaProviderFactory
 from kuma_core.config import Setting
 from kuma_core.errors import ConfigError, PluginError
@@ -19,7 +20,15 @@ from kuma_core.plugin.admission import Admission
 from kuma_core.plugin.collecting import Contributed, collect, implementations, refuse_clashes
 from kuma_core.plugin.command import Command
 from kuma_core.plugin.loader import KERNEL, Plugin, State
-from kuma_core.plugin.registration import BUILTIN, is_builtin, owner, register, way_out
+from kuma_core.plugin.registration import (
+    BUILTIN,
+    foreign_one,
+    is_builtin,
+    leave_out,
+    owner,
+    register,
+    way_out,
+)
 from kuma_core.policy.contract import Policy
 from kuma_core.resources.contract import OwnSecret, StoreFactory
 from kuma_core.xds.contract import Generator
@@ -57,12 +66,21 @@ class Catalog:
         if not self.stores:
             raise ConfigError(
                 "no store plugin is loaded, and the control plane needs one to keep its resources in. "
-                "Install one, for instance: pip install kuma-store-memory (or name it in --plugins)"
+                f"Install one, for instance: {packages.pip_install('kuma-store-memory', 'cp')} "
+                "(or name it in --plugins)"
             )
         raise ConfigError(
-            f'store.type is "{name}", and no loaded plugin brings that store. Install kuma-store-{name}[cp], '
+            f'store.type is "{name}", and no loaded plugin brings that store. {_where_to_get(name)}, '
             f"or choose one that is loaded: {', '.join(sorted(self.stores))}"
         )
+
+
+def _where_to_get(store: str) -> str:
+    """What to install for a store that no loaded plugin brings."""
+    package = packages.STORES.get(store)
+    if package is None:
+        return f"Install the plugin that does (its package may be called kuma-store-{store})"
+    return f"Install {package} ({packages.pip_install(package, 'cp')})"
 
 
 def build_catalog(features: Mapping[str, object], plugins: Iterable[Plugin]) -> Catalog:
@@ -80,7 +98,8 @@ def build_catalog(features: Mapping[str, object], plugins: Iterable[Plugin]) -> 
         if plugin.state is State.LOADED:
             if is_builtin(plugin.name):
                 raise PluginError(
-                    f'{plugin.label}: the name "{plugin.name}" is taken; {way_out(plugin.name)}', plugin.name
+                    f'{plugin.label}: the name "{plugin.name}" is taken; {leave_out(plugin.name)}',
+                    plugin.name,
                 )
             register(manager, plugin.module, plugin.name, plugin.label)
     return _freeze(manager, plugins)
@@ -152,7 +171,7 @@ _UNNAMED = {
     "a feature": "kuma_open",
     "admission": "kuma_admit",
 }
-"""The hooks whose values have no names that are worth to be shown, and what is shown instead."""
+"""The hooks whose values have no name of use to a reader, and what lists show instead."""
 
 
 def _provides(
@@ -199,10 +218,11 @@ def _refuse_keys_inside_keys(settings: list[Contributed[Setting]]) -> None:
         parts = entry.value.path.split(".")
         for section in (".".join(parts[:length]) for length in range(1, len(parts))):
             if section in owners:
+                foreign = foreign_one(owners[section], entry.plugin)
                 raise PluginError(
                     f'the configuration key "{entry.value.path}" of plugin "{entry.plugin}" lies inside '
-                    f'the key "{section}" of plugin "{owners[section]}"; {way_out(entry.plugin)}',
-                    entry.plugin,
+                    f'the key "{section}" of plugin "{owners[section]}"; {way_out(foreign)}',
+                    foreign,
                 )
 
 

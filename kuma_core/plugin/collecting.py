@@ -12,7 +12,7 @@ from typing import Any, Generic, TypeVar
 import pluggy
 
 from kuma_core.errors import ConfigError, PluginError, StoreUnavailable, UnreadableResource
-from kuma_core.plugin.registration import is_builtin, owner, way_out
+from kuma_core.plugin.registration import foreign_one, is_builtin, owner, way_out
 
 T = TypeVar("T")
 
@@ -60,7 +60,7 @@ def collect_for(
 def call(implementation: Any, hook: str, arguments: Mapping[str, Any], take: Callable[[Any], T]) -> T:
     """What one plugin returns, taken by ``take``.
 
-    What says by itself what is wrong goes through: a configuration or a store that cannot be used.
+    Errors of the configuration and of the store go through as they are: they say by themselves what is wrong.
     """
     name = owner(implementation.plugin_name)
     try:
@@ -99,6 +99,6 @@ def refuse_clashes(what: str, entries: Iterable[Contributed[T]], words: Callable
 def _clash(what: str, word: Any, first: str, second: str) -> PluginError:
     if first == second:
         return PluginError(f'plugin "{first}" brings the {what} "{word}" twice; {way_out(first)}', first)
-    foreign = first if is_builtin(second) else second
+    foreign = foreign_one(first, second)
     message = f'plugins "{first}" and "{second}" both bring the {what} "{word}"'
     return PluginError(f"{message}; {way_out(foreign)}", foreign)

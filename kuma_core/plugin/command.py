@@ -1,4 +1,4 @@
-"""What a plugin gives for a command of its own: where it stands, what it does in a line, and where it is found."""
+"""What a plugin gives for a command of its own: where it stands, what it does in a line, and which module holds it."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ class Command:
     """A command of click that a plugin adds to a program.
 
     ``path`` are the words behind the program's name; all but the last lead to a group that the program itself has.
-    ``place`` says where the command is found, as ``module:attribute``: that module is imported when the command is
-    called, while lists show ``help`` and import nothing. Raises ValueError for what cannot be one.
+    ``place`` says where the command stands, as ``module:attribute``: the program imports that module when
+    somebody calls the command, while lists show ``help`` and import nothing. Raises ValueError for what cannot be one.
     """
 
     program: str

@@ -36,8 +36,8 @@ def added(
 ) -> Mapping[str, click.Command]:
     """The commands that ``plugins`` add to the group of ``ctx``, by name; ``finish`` gets each before it is used.
 
-    A plugin that is of no use costs the others nothing. It is told on stderr, once in a run, and not while a shell
-    completes words.
+    A plugin that cannot be used costs the others nothing. A line on stderr names it, once in a run, and not while a
+    shell completes words.
     """
     found: _Found | None = ctx.meta.get(__name__)
     if found is None:
@@ -152,7 +152,7 @@ class _Found:
         self._commands[path] = _StandIn(path[-1], help, refuse)
 
     def _name_packages(self) -> None:
-        """What people look for and no plugin brings is listed, and says what to install."""
+        """Lists commands that people look for and no installed plugin brings; each says what to install."""
         for name, package in packages.COMMANDS.items():
             program, *words = name.split()
             if program == self._program and tuple(words) not in self._commands:
@@ -168,7 +168,7 @@ class _Found:
                 return f"which is installed here, but of no use: {plugin.problem or 'it lacks the command'}"
         if self.problems and not self._plugins:
             return "and no plugin is used, as the warning says"
-        return f"which is not installed beside {self._program}: pip install {package}"
+        return f"which is not installed beside {self._program}: {packages.pip_install(package)}"
 
 
 class _StandIn(click.Command):

@@ -1,4 +1,4 @@
-"""What a plugin gets when it is opened, and the values that an opened feature may bring."""
+"""What the kernel gives to a plugin that it opens, and the values that an opened feature may bring."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Views(Protocol):
     def resources(self, kind: str, mesh: str) -> Mapping[str, Any]:
         """The specs of all resources of a kind in a mesh (of a global kind: all that there are), by name.
 
-        Raises ``KeyError`` for a kind that nobody registered, or that is registered without ``affects_proxies``.
+        Raises ``KeyError`` for a kind that nobody registered, or registered without ``affects_proxies``.
         """
         ...
 
@@ -55,7 +55,7 @@ class Leadership(Protocol):
 
 
 class Registered(Protocol):
-    """What all loaded plugins registered before anything was opened."""
+    """What all loaded plugins registered before the kernel opened the first of them."""
 
     @property
     def kinds(self) -> Kinds:
@@ -87,7 +87,7 @@ class Asker(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What a plugin may use when it is opened, and in every hook of phase 2. ``plugin`` is its own name.
+    """What a plugin may use in ``kuma_open`` and in every hook of phase 2. ``plugin`` is its own name.
 
     ``instance_id`` is the id of this control plane among several over one store.
     """
@@ -106,8 +106,8 @@ class Context:
     def ask(self, plugin: str, contract: type[T]) -> T:
         """What another plugin offers, as far as ``contract``, a runtime-checkable Protocol, describes it.
 
-        The other plugin is opened first. Raises ``PluginError`` if it is not loaded, offers nothing of that form, or
-        asks for something of the plugin that asks.
+        The kernel opens the other plugin first. Raises ``PluginError`` if it is not loaded, offers nothing of that
+        form, or asks for something of the plugin that asks.
         """
         found: T = self._ask(self.plugin, plugin, contract)
         return found
@@ -116,9 +116,10 @@ class Context:
 class Component(Protocol):
     """A long-running part of the control plane.
 
-    ``run`` is called in a thread of its own and returns when ``stop`` is set. If it raises, the control plane ends with
-    the component's name. A ``leader_only`` part runs on one control plane at a time: it may be started again after it
-    was stopped, and must return within a second or so, since another control plane then takes over.
+    The kernel calls ``run`` in a thread of its own; ``run`` returns when ``stop`` is set. If it raises,
+    the control plane ends with the component's name. A ``leader_only`` part runs on one control plane at a time: the
+    kernel may start it again after it stopped, and it must return within a second or so, since another control plane
+    then takes over.
     """
 
     @property
@@ -140,7 +141,7 @@ class Component(Protocol):
 class ChangeListener:
     """Hears of changes in the store: ``changed`` gets each of them, or those of some ``kinds``, and every resync.
 
-    It is called from the store's watch, which waits for it: it takes the hint and works elsewhere.
+    The store's watch calls it and waits for it: it takes the hint and works in a thread of its own.
     """
 
     changed: Callable[[Change], None]
@@ -162,7 +163,7 @@ Samples = Callable[[], Iterable[tuple[Sequence[str], float]]]
 class Metric:
     """A family of numbers in ``/metrics``. ``type`` is ``GAUGE`` or ``COUNTER``, whose name ends in ``_total``.
 
-    ``read`` is called at each scrape, from any thread: it answers from memory.
+    Each scrape calls ``read``, from any thread: it answers from memory.
     """
 
     name: str

@@ -9,6 +9,8 @@ import importlib.metadata
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
+from kuma_core import packages
+
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
 
@@ -18,6 +20,8 @@ CONTROL_PLANE = "cp"
 
 def lacking(requires: Iterable[str], extra: str) -> list[str]:
     """The distributions that an extra asks for and that are not installed, sorted; also for extras it asks for.
+
+    One whose version does not fit is among them, with that version.
 
     ``requires`` are a distribution's requirements, as its metadata has them.
     """
@@ -35,18 +39,21 @@ def _lacking(requires: Iterable[str], extra: str, seen: set[tuple[str, str]]) ->
         if not _asked_by(needed, extra):
             continue
         try:
-            theirs = importlib.metadata.requires(needed.name) or ()
+            found = importlib.metadata.distribution(needed.name)
         except importlib.metadata.PackageNotFoundError:
             yield needed.name
+            continue
+        if not needed.specifier.contains(found.version, prereleases=True):
+            yield f"{needed.name} {needed.specifier} instead of {found.version}"
             continue
         for further in needed.extras:
             if (needed.name, further) not in seen:
                 seen.add((needed.name, further))
-                yield from _lacking(theirs, further, seen)
+                yield from _lacking(found.requires or (), further, seen)
 
 
 def _asked_by(needed: Requirement, extra: str) -> bool:
-    """Whether an extra needs it; what is needed in any case came with the distribution."""
+    """Whether an extra needs it; what a distribution needs in any case came with it."""
     marker = needed.marker
     return bool(marker and marker.evaluate({"extra": extra}) and not marker.evaluate({"extra": ""}))
 
@@ -58,5 +65,5 @@ def advice(distribution: str, requires: Iterable[str], extra: str) -> str:
         return ""
     return (
         "was installed without what it needs in a control plane "
-        f"({', '.join(missing)}): pip install '{distribution}[{extra}]'"
+        f"({', '.join(missing)}): {packages.pip_install(distribution, extra)}"
     )

@@ -1,9 +1,9 @@
 """Every hook there is. A plugin implements the ones it needs, each as a plain function marked ``hookimpl``.
 
-The hooks named ``kuma_register_…`` are called exactly once, at start, and return a list of typed values. The
-kernel checks and freezes the values and never calls the hook again. ``kuma_open`` is called once, too: what it returns
-implements the hooks of phase 2 for a plugin whose parts share what was opened. ``kuma_admit`` is a question, asked
-while the control plane works. The order in which plugins are called changes nothing.
+The kernel calls each hook named ``kuma_register_…`` exactly once, at start, and gets a list of typed values, which it
+checks and freezes. It calls ``kuma_open`` once, too: what that returns implements the hooks of phase 2 for a plugin
+whose parts share something open. ``kuma_admit`` is a question that the kernel asks while the control plane works. The
+order of plugins changes nothing.
 ``docs/reference/hooks.md`` has an example for each.
 """
 
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import pluggy
 
-if TYPE_CHECKING:  # nothing heavy is imported to know what the hooks are
+if TYPE_CHECKING:  # a start that only asks which hooks there are stays light
     from kuma_core.api.contract import Route
     from kuma_core.auth.contract import Authenticator
     from kuma_core.ca.contract import Authorities, CaProviderFactory
@@ -35,13 +35,13 @@ if TYPE_CHECKING:  # nothing heavy is imported to know what the hooks are
     from kuma_core.xds.contract import Generator
 
 NAMESPACE = "kuma"
-"""Prefix of every hook, and the entry-point group in which plugins are found."""
+"""Prefix of every hook, and the entry-point group of plugins."""
 
 hookspec = pluggy.HookspecMarker(NAMESPACE)
 hookimpl = pluggy.HookimplMarker(NAMESPACE)
 
 
-# Phase 1: no arguments; nothing may be opened and nothing heavy imported.
+# Phase 1: no arguments. A plugin opens nothing and imports nothing heavy: `kuma-cp plugins` calls these hooks, too.
 
 
 @hookspec
@@ -82,7 +82,7 @@ def kuma_register_generators() -> Iterable[Generator]:
 
 @hookspec
 def kuma_register_policies() -> Iterable[Policy]:
-    """Return how resources of the plugin's policy kinds are matched, and what a match does to a proxy."""
+    """Return how the kernel matches resources of the plugin's kinds of policies, and what a match does to a proxy."""
     raise NotImplementedError
 
 
@@ -98,31 +98,31 @@ def kuma_register_commands() -> Iterable[Command]:
 
 @hookspec
 def kuma_open(context: Context) -> object:
-    """Return an object that implements hooks of phase 2, which so share what was opened; ``offer`` is for others."""
+    """Return an object whose methods are hooks of phase 2 and share what is open; ``offer`` is for other plugins."""
     raise NotImplementedError
 
 
 @hookspec
 def kuma_prepare(context: Context) -> None:
-    """Make what has to be in the store before the first server listens; all ports are taken by then."""
+    """Make what has to be in the store before the first server listens; the kernel holds all ports by then."""
     raise NotImplementedError
 
 
 @hookspec
 def kuma_register_routes(context: Context) -> Iterable[Route]:
-    """Return falcon resources to be served by the REST API."""
+    """Return falcon resources that the REST API is to serve."""
     raise NotImplementedError
 
 
 @hookspec
 def kuma_register_admin_routes(context: Context) -> Iterable[Route]:
-    """Return falcon resources to be served by the admin server, which is closed to other machines."""
+    """Return falcon resources that the admin server is to serve, which is closed to other machines."""
     raise NotImplementedError
 
 
 @hookspec
 def kuma_register_authenticators(context: Context) -> Iterable[Authenticator]:
-    """Return ways for proxies to prove who they are, as far as the configuration asks for them: one is used."""
+    """Return ways for proxies to prove who they are, as far as the configuration asks for them: the kernel uses one."""
     raise NotImplementedError
 
 
@@ -134,7 +134,7 @@ def kuma_register_change_listeners(context: Context) -> Iterable[ChangeListener]
 
 @hookspec
 def kuma_register_components(context: Context) -> Iterable[Component]:
-    """Return long-running parts; each runs in a thread of its own until it is told to stop."""
+    """Return long-running parts; each runs in a thread of its own until the kernel stops it."""
     raise NotImplementedError
 
 
@@ -166,5 +166,5 @@ def kuma_admit(
     resources: Resources,
     authorities: Authorities,
 ) -> Iterable[Violation]:
-    """Return what speaks against a write: errors refuse it, warnings are told to its writer."""
+    """Return what speaks against a write: errors refuse it, warnings go to its writer."""
     raise NotImplementedError

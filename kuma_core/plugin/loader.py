@@ -45,7 +45,7 @@ class Installed:
 
 @dataclass(frozen=True, slots=True)
 class Plugin:
-    """A plugin and what became of it. ``module`` holds the hook implementations if it was loaded."""
+    """A plugin and what became of it. ``module`` holds its hook implementations, unless loading failed."""
 
     name: str
     distribution: str
@@ -62,13 +62,13 @@ class Plugin:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which plugins are wanted: ``only`` these (``None``: all), and none of ``without``."""
+    """Which plugins the operator wants: ``only`` these (``None``: all), and none of ``without``."""
 
     only: frozenset[str] | None = None
     without: frozenset[str] = frozenset()
 
     def admits(self, name: str) -> bool:
-        """Whether the plugin of that name is wanted."""
+        """Whether the operator wants the plugin of that name."""
         return (self.only is None or name in self.only) and name not in self.without
 
 
@@ -90,7 +90,7 @@ def parse_selection(text: str | None, said_by: str = "--plugins") -> Selection:
 
 
 def discover() -> list[Installed]:
-    """Every entry point of our group on this machine, sorted by name; nothing is imported."""
+    """Every entry point of our group on this machine, sorted by name; this imports none of them."""
     found = []
     for entry in importlib.metadata.entry_points(group=NAMESPACE):
         dist = entry.dist
@@ -172,17 +172,18 @@ def refuse_bare_kernel() -> None:
     try:
         requires = importlib.metadata.requires(KERNEL) or ()
     except importlib.metadata.PackageNotFoundError:
-        return  # it runs from a folder of sources; whoever does that cares for its libraries
+        return  # it runs from a folder of sources, whose user installs its libraries
     if problem := extras.advice(KERNEL, requires, extras.CONTROL_PLANE):
         raise ConfigError(f"{KERNEL} {problem}")
 
 
 def refuse_unusable(plugins: Iterable[Plugin]) -> None:
     """Stop the start if a chosen plugin is broken or incompatible; the message says the way out."""
+    from kuma_core.plugin.registration import leave_out
+
     for plugin in plugins:
         if plugin.state in (State.BROKEN, State.INCOMPATIBLE):
             raise PluginError(
-                f"{plugin.label} {plugin.problem}. Repair or upgrade it, "
-                f"or start without it: --plugins no:{plugin.name}",
+                f"{plugin.label} {plugin.problem}. Repair or upgrade it, or {leave_out(plugin.name)}",
                 plugin.name,
             )

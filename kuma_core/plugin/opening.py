@@ -10,7 +10,7 @@ import pluggy
 from kuma_core.errors import PluginError
 from kuma_core.plugin.collecting import call, implementations
 from kuma_core.plugin.contract import Context
-from kuma_core.plugin.registration import OPENED, owner, register
+from kuma_core.plugin.registration import OPENED, owner, register, way_out
 
 PHASE_1 = (
     "kuma_register_config",
@@ -22,7 +22,7 @@ PHASE_1 = (
     "kuma_register_policies",
     "kuma_open",
 )
-"""The hooks that a module alone implements: the kernel calls them before anything is opened."""
+"""The hooks that a module alone implements: the kernel calls them before it opens any plugin."""
 
 
 class Opening:
@@ -68,7 +68,7 @@ class Opening:
         if plugin not in self._openers:
             raise PluginError(
                 f'plugin "{asking}" asks for what the plugin "{plugin}" offers, and that one is not loaded; '
-                f"install it, or start without the other: --plugins no:{asking}",
+                f"install it, or {way_out(asking, 'the other')}",
                 asking,
             )
 
@@ -88,7 +88,7 @@ class Opening:
             self._offers[name] = getattr(opened, "offer", None)
 
     def _refuse_late(self, name: str, opened: object) -> None:
-        """What phase 1 asks for was asked before anything was opened: nobody would ask the object for it."""
+        """Refuse hooks of phase 1 on an opened object: the kernel has asked them by now, and would never call these."""
         for hook in PHASE_1:
             if hasattr(type(opened), hook):
                 raise PluginError(

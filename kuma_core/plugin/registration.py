@@ -6,6 +6,7 @@ import inspect
 
 import pluggy
 
+from kuma_core import packages
 from kuma_core.errors import PluginError
 
 BUILTIN = "builtin"
@@ -14,11 +15,11 @@ BUILTIN = "builtin"
 HOOK_PREFIXES = ("kuma_register_", "kuma_admit", "kuma_open", "kuma_prepare")
 
 OPENED = ":opened"
-"""pluggy refuses a name twice: so ends the name under which an opened plugin's object is registered."""
+"""How the name ends under which pluggy knows an opened plugin's object: it refuses a name twice."""
 
 
 def owner(registered: str) -> str:
-    """The plugin's name that messages show, of the name under which something is registered."""
+    """The plugin's name as messages show it, from the name under which pluggy knows it."""
     return registered.removesuffix(OPENED)
 
 
@@ -27,9 +28,21 @@ def is_builtin(plugin: str) -> bool:
     return plugin == BUILTIN or plugin.startswith(f"{BUILTIN}.")
 
 
-def way_out(plugin: str) -> str:
-    """What to do about a plugin that cannot be taken."""
-    return f"start without it: --plugins no:{plugin}"
+def way_out(plugin: str, it: str = "it") -> str:
+    """What to do about a plugin that cannot be taken; the kernel's own features cannot be left out."""
+    if is_builtin(plugin):
+        return f"install the kernel anew: {packages.pip_install('kuma-core', 'cp')}"
+    return leave_out(plugin, it)
+
+
+def leave_out(plugin: str, it: str = "it") -> str:
+    """How to start without an installed plugin, whatever its name."""
+    return f"start without {it}: --plugins no:{plugin}"
+
+
+def foreign_one(first: str, second: str) -> str:
+    """Of two plugins that exclude each other the one that can be left out: the second, unless it is the kernel's."""
+    return first if is_builtin(second) else second
 
 
 def register(manager: pluggy.PluginManager, module: object, name: str, label: str) -> None:

@@ -1,9 +1,9 @@
-"""What a policy plugin registers: how its resources are matched, and what a match does.
+"""What a policy plugin registers: how the kernel matches its resources, and what a match does.
 
 A policy is stateless. ``resolve`` turns the resources that matched into a frozen, hashable configuration and may
-look at everything that counts; ``apply`` edits a live draft and sees nothing but that configuration. Envoy
-resources of equal inputs and equal configurations are shared between proxies: what is not in the configuration
-cannot be seen, so that sharing is right by construction.
+look at everything that counts; ``apply`` edits a live draft and sees nothing but that configuration. Proxies
+share Envoy resources of equal inputs and equal configurations; since ``apply`` cannot see anything else, sharing is
+right by construction.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ _NONE: Mapping[str, Any] = MappingProxyType({})
 
 
 class Scope(Enum):
-    """What a policy is chosen for, and what ``apply`` edits.
+    """For what the kernel chooses a policy, and what ``apply`` edits.
 
     For an inbound all matches apply together; everywhere else the best match applies alone.
 
-    - ``ROUTE``: an outbound's service; ``resolve`` returns the ``Destination`` tuple, nothing is edited.
+    - ``ROUTE``: an outbound's service; ``resolve`` returns the ``Destination`` tuple, and ``apply`` edits nothing.
     - ``OUTBOUND``: an outbound's service; edits the ``ListenerDraft`` of each outbound to it.
     - ``DESTINATION``: a service that the routes lead to; edits the ``Cluster`` of each of its destinations.
     - ``INBOUND``: an inbound; edits its ``ListenerDraft``.
@@ -91,7 +91,7 @@ class Subject:
 class Policy:
     """How resources of one kind act on proxies.
 
-    ``resolve`` gets the matches, sorted by name, at least one, and may return ``None``: nothing is done then.
+    ``resolve`` gets the matches, sorted by name, at least one, and may return ``None``: the policy does nothing then.
     ``apply`` gets the draft of the scope and what ``resolve`` returned. Policies are applied in ``order``, a
     number that no other policy has.
     """

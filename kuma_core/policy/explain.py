@@ -28,7 +28,7 @@ ResourcesOf = Callable[[str], Mapping[str, Any]]
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A policy resource that was looked at. ``rank`` is ``None`` if it does not match."""
+    """A policy resource that the matching looked at. ``rank`` is ``None`` if it does not match."""
 
     name: str
     rank: Rank | None
@@ -48,7 +48,7 @@ class Explanation:
 
 @dataclass(frozen=True, slots=True)
 class Party:
-    """One end of a connection: what it is called, and its tag sets."""
+    """One end of a connection: its name, and its tag sets."""
 
     name: str
     tag_sets: tuple[TagPairs, ...]
@@ -68,7 +68,7 @@ def explain_connection(
     ``stored`` are the mesh's resources of the policies' kinds, ``mesh`` is its name and its spec, ``resources`` gives
     those of any other kind.
 
-    A policy of scope DESTINATION is explained for each service that the route leads to.
+    It explains a policy of scope DESTINATION for each service that the route leads to.
     """
     policies = tuple(policies)
     services = sorted({dict(tags)["service"] for tags in destination.tag_sets if "service" in dict(tags)})
@@ -84,7 +84,7 @@ def explain_connection(
 
 
 def explain_proxy(policies: Iterable[Policy], stored: MeshPolicies, source: Party) -> list[Explanation]:
-    """The explanation of every policy that is chosen for a proxy as a whole."""
+    """The explanation of every policy that applies to a proxy as a whole."""
     return [
         Explanation(policy.kind, policy.scope, "", tuple(_candidates(policy, stored, source.tag_sets)))
         for policy in policies

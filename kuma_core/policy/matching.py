@@ -1,4 +1,4 @@
-"""Which policies of a mesh apply (data plane, 1.2, 1.4, 1.5): indexed, so that a question costs what it finds."""
+"""Which policies of a mesh apply: indexed, so that a question costs what it finds."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ class Entry:
 
 
 def destination_tags(service: str) -> TagPairs:
-    """A destination is told by its service alone, whatever other tags its instances have."""
+    """The service alone names a destination, whatever other tags its instances have."""
     return ((SERVICE, service),)
 
 
 REMEMBERED_ANSWERS = 100_000
-"""How many answers are kept, each with some hundred bytes. Those for tags that nobody has any more are among them."""
+"""How many answers the memory holds, some hundred bytes each. Those for tags that no proxy has any more count, too."""
 
 
 class PolicyIndex:
     """All resources of one policy kind in one mesh, by the services that their selectors name.
 
-    Immutable; answers are kept, since many proxies ask alike.
+    Immutable. It keeps its answers, since many proxies ask the same.
     """
 
     def __init__(self, entries: Iterable[Entry] = ()) -> None:
@@ -86,7 +86,7 @@ class PolicyIndex:
         return self._remember(key, _winner(ranks))
 
     def _remember(self, key: tuple[object, ...], answer: Entry | None) -> Entry | None:
-        """A full memory makes place for another: whoever reads in it at the same moment goes on in the old one."""
+        """Replace a full memory by an empty one, and do not clear it: another thread may be reading it."""
         if len(self._answers) >= REMEMBERED_ANSWERS:
             self._answers = {}
         self._answers[key] = answer

@@ -1,4 +1,4 @@
-"""Which route applies: the one answer for generating, for explaining and for whoever draws a map of services."""
+"""Which route applies: the one answer for generators, for ``explain`` and for maps of services."""
 
 from __future__ import annotations
 

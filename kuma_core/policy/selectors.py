@@ -1,4 +1,4 @@
-"""How specific a selector is (data plane, 1.1)."""
+"""How specific a selector is."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def rank(selector: TagPairs) -> Rank:
 def best_rank(selectors: tuple[TagPairs, ...], tag_sets: tuple[TagPairs, ...]) -> Rank | None:
     """The highest rank of the selectors that match one of the tag sets; ``None`` if none does.
 
-    All tags of a selector must be in one and the same set: tags are never combined across inbounds.
+    All tags of a selector must be in one and the same set: the tags of two inbounds never add up to a match.
     """
     ranks = [rank(selector) for selector in selectors if any(matches(selector, tags) for tags in tag_sets)]
     return max(ranks, default=None)

@@ -1,4 +1,4 @@
-"""The one source of changes: the store's watch, kept alive and handed to whoever listens."""
+"""The one source of changes: the store's watch, kept alive, for all who listen."""
 
 from __future__ import annotations
 
@@ -15,13 +15,16 @@ _log = structlog.get_logger("store-watch")
 FIRST_DELAY, LONGEST_DELAY = 0.2, 5.0
 
 RESYNC_SECONDS = 60.0
-"""How often it is made sure that no change was missed."""
+"""How often we make sure that the watch missed no change."""
 LOOKS, BETWEEN_LOOKS_SECONDS = 5, 0.02
-"""How often the store is asked for its word before everything is read."""
+"""How often we ask the store for its word before we read everything."""
 
 
 class ChangeFeed:
-    """Watches the store in a thread of its own. Listeners are added before it runs and must be quick."""
+    """Watches the store in a thread of its own.
+
+    Add listeners before it runs. They must be quick, for each of them holds up the others.
+    """
 
     name = "store-watch"
     leader_only = False
@@ -34,11 +37,11 @@ class ChangeFeed:
         self._known = ""
 
     def listen(self, listener: Publish, plugin: str = "") -> None:
-        """Call ``listener`` with every change, from one thread at a time. ``plugin`` is named if it fails."""
+        """Call ``listener`` with every change, from one thread at a time. The log names ``plugin`` if it fails."""
         self._listeners.append((listener, plugin))
 
     def run(self, stop: Stop) -> None:
-        """Watch until ``stop`` is set; a broken watch is attached again, after a delay that grows as long as it
+        """Watch until ``stop`` is set; attach a broken watch again, after a delay that grows as long as it
         breaks before it is attached."""
         while not stop.is_set():
             try:
@@ -51,14 +54,14 @@ class ChangeFeed:
                 self._delay = min(self._delay * 2, LONGEST_DELAY)
 
     def make_sure(self) -> None:
-        """Have everything read again, unless the store can tell that nothing was written since that was done."""
+        """Have everything read again, unless the store's word says that nobody wrote since the last time."""
         word = self._word()
         if not word or word != self._known:
             self._known = word
             self._publish(Change(Op.RESYNC))
 
     def _take(self, change: Change) -> None:
-        if change.op is Op.RESYNC:  # the first word of every watch that is attached
+        if change.op is Op.RESYNC:  # the first word of every watch
             self._delay = FIRST_DELAY
             self._known = self._word()  # before anybody reads, so that it counts nothing that they do not see
         self._publish(change)
@@ -76,7 +79,7 @@ class ChangeFeed:
             _log.error("a change listener failed", plugin=plugin, problem=f"{type(error).__name__}: {error}")
 
     def _word(self) -> str:
-        """The store's word for what was written so far; empty if it has none, or cannot tell it now.
+        """The store's word for all writes so far; empty if it has none, or cannot tell it now.
 
         A write that is under way, a heartbeat perhaps, is over in a moment: to look again costs less than to read
         everything.
@@ -97,7 +100,7 @@ class ChangeFeed:
 
 
 class SlowTick:
-    """A component: a hint that was lost costs only time."""
+    """A component: makes up for hints that the watch lost, so that they cost only time."""
 
     name = "store-resync"
     leader_only = False

@@ -45,7 +45,7 @@ def decode(kind: ResourceType, record: Record) -> Resource:
 
 
 def to_item(kind: ResourceType, resource: Resource) -> dict[str, Any]:
-    """The item as REST serves it: meta and spec in one object, its top level sorted (specification 1.3)."""
+    """The item as REST serves it: meta and spec in one object, its top level sorted."""
     item = {"type": kind.name, "name": resource.name, **to_document(resource.spec)}
     if kind.scope is Scope.MESH:
         item["mesh"] = resource.mesh
@@ -53,7 +53,7 @@ def to_item(kind: ResourceType, resource: Resource) -> dict[str, Any]:
 
 
 def spec_part(item: Mapping[str, Any]) -> dict[str, Any]:
-    """An item without its meta keys, which are matched without regard to case (specification 1.3)."""
+    """An item without its meta keys, which are matched without regard to case."""
     return {key: value for key, value in item.items() if key.lower() not in META}
 
 
@@ -66,8 +66,8 @@ def read_json(body: bytes) -> Mapping[str, Any]:
     """The first JSON value of a request body, which must be an object.
 
     Raises ``MalformedResource``, whose one violation says what is wrong; bytes behind the value count for
-    nothing (specification 2.3). What a store or Envoy could not take (NUL, half a surrogate pair, infinity)
-    and a key that is given twice are refused.
+    nothing, as in 0.3.1. It refuses what a store or Envoy could not take (NUL, half a surrogate pair, infinity),
+    and a key that is given twice.
     """
     try:
         text = body.decode("utf-8").lstrip()
@@ -99,6 +99,7 @@ _JSON_TYPES = {
     type(None): "null",
 }
 MAX_DIGITS = 100
+"""Python reads long numbers in quadratic time."""
 _NOT_STORABLE = re.compile("[\0\ud800-\udfff]")
 MAX_SHOWN = 80
 _PLAIN_KEY = re.compile(rf"[A-Za-z]\w{{,{MAX_SHOWN}}}", re.ASCII)

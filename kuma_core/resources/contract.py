@@ -29,7 +29,7 @@ class Record:
 
 
 class Op(Enum):
-    """What happened: a record was written, a record was deleted, or anything may have happened."""
+    """What happened: a write, a deletion, or anything (the watch may have missed some)."""
 
     PUT = "put"
     DELETE = "delete"
@@ -38,7 +38,7 @@ class Op(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A hint that something changed; it carries no payload, whoever cares reads the store."""
+    """A hint that something changed; it carries no payload: a listener that cares reads the store."""
 
     op: Op
     key: ResourceKey | None = None
@@ -50,7 +50,7 @@ Publish = Callable[[Change], None]
 class Store(Protocol):
     """Keeps records. Safe for use from several threads at once.
 
-    Every verb raises ``kuma_core.sdk.StoreUnavailable`` while the backend cannot be reached.
+    Every verb raises ``kuma_core.sdk.StoreUnavailable`` while it cannot reach the backend.
     """
 
     def get(self, key: ResourceKey) -> Record:
@@ -76,10 +76,10 @@ class Store(Protocol):
     def watch(self, publish: Publish, stop: Stop) -> None:
         """Publish a ``Change`` for every write, own and foreign alike, until ``stop`` is set.
 
-        One ``RESYNC`` is published once the watch is attached, and again after every lost connection: before
-        that, nothing is assumed. A watcher that falls too far behind gets one too, after the writes, instead of
-        the changes that it missed. Changes are published after their commit and outside of any lock that
-        another verb needs. Raises if the backend is lost; it is then called again.
+        The store publishes one ``RESYNC`` when it has attached the watch, and again after every lost connection:
+        before that, the kernel assumes nothing. It gives one, too, to a watcher that falls too far behind,
+        after the writes, instead of the changes that it missed. It publishes changes after their commit and outside
+        of any lock that another verb needs. Raises if it loses the backend; the kernel then calls it again.
         """
         ...
 
@@ -98,7 +98,7 @@ class CountedStore(Protocol):
     """What a store may offer besides, so that nobody has to read everything to know that nothing changed."""
 
     def counter(self) -> str:
-        """A word that is another one after every write that watchers are told of, foreign ones included.
+        """A word that changes with every write that watchers hear of, foreign ones included.
 
         Whoever reads records after a word sees all writes that the word counts; ``""`` where that cannot be
         promised at the moment. Equal words so mean that nobody missed anything. It may also change without a
@@ -111,7 +111,7 @@ class CountedStore(Protocol):
 class SchemaStatus:
     """How far the schema of a store's backend is: revisions, oldest first.
 
-    ``current`` is ``""`` where nothing was migrated yet; ``pending`` lies between ``current`` and ``wanted``.
+    ``current`` is ``""`` where nobody migrated yet; ``pending`` lies between ``current`` and ``wanted``.
     """
 
     current: str
@@ -121,7 +121,7 @@ class SchemaStatus:
 
 @dataclass(frozen=True, slots=True)
 class Migrations:
-    """How the schema of a store's backend is brought up to date; for stores whose backend has a schema.
+    """Brings the schema of a store's backend up to date; for stores whose backend has a schema.
 
     ``up`` runs what is pending and returns those revisions, ``status`` changes nothing; both raise a
     ``KumaError`` that says why it could not be. ``sql`` is the text of the whole schema for a client of the
@@ -135,7 +135,7 @@ class Migrations:
 
 @dataclass(frozen=True, slots=True)
 class StoreFactory:
-    """A store that can be chosen: ``name`` is the value of ``store.type``.
+    """A store that an operator can choose: ``name`` is the value of ``store.type``.
 
     ``open`` gets the configuration and returns a context manager: entered once at start, left at the end.
     """
@@ -155,7 +155,7 @@ class Result(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """The outcome of a write: what it did, the resource as stored, and what its writer should be told."""
+    """The outcome of a write: what it did, the resource as stored, and the warnings for its writer."""
 
     result: Result
     resource: Resource
@@ -209,20 +209,20 @@ class Resources(Protocol):
     def examine(
         self, resource: Resource, mesh_may_come: bool = False
     ) -> tuple[Resource, tuple[Violation, ...]]:
-        """The resource as ``put`` would store it, and what its writer would be told; nothing is stored."""
+        """The resource as ``put`` would store it, and the warnings for its writer; stores nothing."""
         ...
 
     def examine_deletion(self, key: ResourceKey) -> tuple[Violation, ...]:
-        """What its deleter would be told; nothing is deleted."""
+        """The warnings for its deleter; deletes nothing."""
         ...
 
     def owned_by_mesh(self, mesh: str) -> Iterator[ResourceKey]:
-        """What a mesh takes along when it is deleted."""
+        """What goes with a mesh that somebody deletes."""
         ...
 
 
 class Deletions(Protocol):
-    """How a mesh is deleted, which takes many steps: whoever begins may die in the middle of them."""
+    """Deletes a mesh, in many steps: the control plane that begins may die in the middle of them."""
 
     def run(self, key: ResourceKey) -> None:
         """Delete a mesh and what it owns; raises ``NotFound`` if it is not there, ``Busy`` if others do not end."""

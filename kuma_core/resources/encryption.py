@@ -3,7 +3,7 @@
     magic (6 bytes) | format (1) | key id (8) | nonce (12) | ciphertext | tag (16)
 
 Everything before the nonce is authenticated, and so are the type, the mesh and the name of the secret, each
-with its length: an envelope that was changed, or moved to another name, does not open.
+with its length: an envelope does not open after somebody changed it or moved it to another name.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ _NONCE_AT = _START + ID_BYTES
 _HEADER = _NONCE_AT + NONCE_BYTES
 
 PLAIN = ""
-"""Stands for the id of a key where there is none: the value is stored in the clear."""
+"""Stands for the id of a key where there is none, since the value lies in the store in the clear."""
 
 KEY_FILE = "store.encryption.keyFile (KUMA_STORE_ENCRYPTION_KEY_FILE)"
 
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A key of 32 bytes, which no ``repr`` shows; its ``id`` is computed from it and tells nothing of it."""
+    """A key of 32 bytes, which no ``repr`` shows; its ``id`` comes from a hash of it and tells nothing of it."""
 
     secret: bytes = field(repr=False)
 
@@ -71,11 +71,11 @@ class Keyring:
 
     @property
     def is_configured(self) -> bool:
-        """Whether anybody said how secrets are to be stored."""
+        """Whether the operator said how to store secrets."""
         return self._configured
 
     def encrypt(self, key: ResourceKey, value: bytes) -> bytes:
-        """The envelope of a value, another one at each call; the value itself if nothing is encrypted."""
+        """The envelope of a value, another one at each call; the value itself where there is to be no encryption."""
         if self.key_id == PLAIN:
             if _is_envelope(value):
                 raise KumaError(
@@ -100,7 +100,7 @@ class Keyring:
             raise ValueError(_CHANGED) from None
 
     def key_id_of(self, stored: bytes) -> str:
-        """With which key a value is stored; ``PLAIN`` for one in the clear."""
+        """The id of the key that encrypted a value; ``PLAIN`` for one in the clear."""
         return stored[_START:_NONCE_AT].hex() if _is_envelope(stored) else PLAIN
 
     def _aead_for(self, stored: bytes) -> AESGCM:
@@ -122,14 +122,14 @@ _NO_KEY = f"and no key is configured; set {KEY_FILE}"
 
 
 def _aead(key: Key) -> AESGCM:
-    """Imported when it is called: this room is light."""
+    """Import when called: cryptography is heavy, and commands that need no secrets import this room."""
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
     return AESGCM(key.secret)
 
 
 def _is_envelope(stored: bytes) -> bool:
-    """Whether a value is no plain one. A damaged beginning is not taken for one: no plain value is so alike."""
+    """Whether a value is no plain one, even if its beginning is damaged: no plain value is so much like one."""
     return sum(a == b for a, b in zip(stored, MAGIC, strict=False)) >= len(MAGIC) - 2
 
 

@@ -63,7 +63,8 @@ def new_line() -> tuple[str, str]:
 
 def _content(path: str) -> bytes:
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a pipe is not waited for
+        # Without O_NONBLOCK the start would wait for ever for the writer of a pipe.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         try:
             if problem := _problem(os.fstat(descriptor), path):
                 raise _unusable(path, problem)

@@ -27,19 +27,19 @@ from kuma_core.resources.reader import Reader
 from kuma_core.specs.mesh import MESH
 
 _ATTEMPTS = 5
-"""How often a write is tried when others write the same resource at the same time."""
+"""How often we try a write while others write the same resource."""
 
 
 Admit = Callable[[Resource | None, Resource | None, Resources], list[Violation]]
-"""What is asked before every write: the resource as it would be (``None``: deleted) and as it is now
-(``None``: not there). Errors refuse the write, warnings are told to the writer."""
+"""The question before every write: the resource as it would be (``None``: deleted) and as it is now
+(``None``: not there). Errors refuse the write, warnings go to the writer."""
 
 Prepare = Callable[[Resource], None]
-"""Makes what has to be there before a resource is stored. Repeating it does no harm."""
+"""Makes what a resource needs before we store it. Repeating it does no harm."""
 
 
 Keep = Callable[[ResourceKey], bool]
-"""Whether a resource stays when its mesh is deleted."""
+"""Whether a resource outlives its mesh."""
 
 
 def _admit_all(resource: Resource | None, previous: Resource | None, manager: object) -> list[Violation]:
@@ -49,7 +49,7 @@ def _admit_all(resource: Resource | None, previous: Resource | None, manager: ob
 class ResourceManager:
     """Reads and writes resources. Safe for use from several threads at once.
 
-    ``open_deletions`` gets the manager when a mesh is written or deleted for the first time.
+    The manager calls ``open_deletions`` with itself at the first write or deletion of a mesh.
     """
 
     def __init__(
@@ -124,7 +124,7 @@ class ResourceManager:
     def examine(
         self, resource: Resource, mesh_may_come: bool = False
     ) -> tuple[Resource, tuple[Violation, ...]]:
-        """The resource as ``put`` would store it, and what its writer would be told; nothing is stored.
+        """The resource as ``put`` would store it, and the warnings for its writer; stores nothing.
 
         Raises as ``put`` does for a resource that breaks a rule. With ``mesh_may_come`` its mesh need not be
         there yet.
@@ -214,11 +214,11 @@ class ResourceManager:
         return Result.CREATED, Resource(resource.key, resource.spec, record.version)
 
     def _read_back(self, resource: Resource, document: str) -> Resource:
-        """Nothing is stored that cannot be read again: it would take every list of its kind along."""
+        """Refuse what we could not read again: it would break every list of its kind."""
         return self._reader.read_back(self.kinds[resource.key.type], resource, document)
 
     def _withdraw_without_mesh(self, resource: Resource) -> None:
-        """The mesh may have been deleted, and swept, since it was looked for: leave nothing behind."""
+        """Leave nothing behind: somebody may have deleted the mesh, and swept it, since we looked for it."""
         try:
             self._require_mesh(resource)
         except InvalidResource:
@@ -226,7 +226,7 @@ class ResourceManager:
             raise
 
     def _finish_deletion(self, key: ResourceKey) -> None:
-        """A mesh is written when nothing of an earlier one of its name is still being deleted."""
+        """Write a mesh only after the deletion of an earlier one of its name has ended: it would sweep the new one."""
         if key.type == MESH:
             self._deletions.finish(key.name)
 
@@ -243,7 +243,7 @@ class ResourceManager:
             raise InvalidResource([Violation("mesh", message)], details="Mesh is not found") from None
 
     def examine_deletion(self, key: ResourceKey) -> tuple[Violation, ...]:
-        """What its deleter would be told; nothing is deleted.
+        """The warnings for its deleter; deletes nothing.
 
         Raises ``NotFound`` for a resource that is not there, ``InvalidResource`` if it may not be deleted.
         """
@@ -251,14 +251,14 @@ class ResourceManager:
         return _accept(self._admit(None, previous, self)) if previous else ()
 
     def delete(self, key: ResourceKey) -> tuple[Violation, ...]:
-        """Delete a resource and what cannot live without it; returns what its deleter should be told.
+        """Delete a resource and what cannot live without it; returns the warnings for its deleter.
 
         A mesh takes everything inside it along, a dataplane its insight. Repeating the call finishes what an
         interrupted one left. Raises ``NotFound`` if the resource itself was not there, ``InvalidResource`` if
         it may not be deleted, ``Busy`` if a mesh is being deleted by somebody else who does not end.
         """
         warnings: tuple[Violation, ...] = ()
-        with suppress(NotFound):  # what an interrupted deletion left is still to be cleared away
+        with suppress(NotFound):  # a deletion that stopped halfway may have left something to clear away
             warnings = self.examine_deletion(key)
         if key.type == MESH:
             try:
@@ -276,7 +276,7 @@ class ResourceManager:
         return warnings
 
     def owned_by_mesh(self, mesh: str) -> Iterator[ResourceKey]:
-        """What a mesh takes along when it is deleted: all that is in it, but for what outlives it."""
+        """What goes with a mesh: all that is in it, but for what outlives it."""
         for kind in self.kinds:
             if kind.stored and kind.scope is Scope.MESH:
                 keys = [record.key for record in self._store.list(kind.name, mesh)]

@@ -1,7 +1,7 @@
 """From records to resources, with a memory of what was read last: specs are frozen, so that they can be shared.
 
-What is remembered is bounded in bytes for each kind, and is of records that are there: a new document takes the place
-of the one before, and what was deleted is forgotten.
+The memory is bounded in bytes for each kind, and holds only records that are there: a new document takes the place
+of the one before, and a deletion frees its place.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from kuma_core.specs.base import Spec
 from kuma_core.specs.comparison import first_difference
 
 MOST_BYTES = 64 * 2**20
-"""How much is remembered of one kind: about 8 000 dataplanes."""
+"""How much we remember of one kind: about 8 000 dataplanes."""
 
 
 class Reader:
@@ -52,20 +52,20 @@ class Reader:
         return found
 
     def remember(self, resource: Resource, document: str) -> None:
-        """The document was stored, and is read as this resource."""
+        """Remember what a document that was just stored reads as."""
         self._shelves[resource.key.type].keep(resource.key, document, resource.spec)
 
     def forget(self, key: ResourceKey) -> None:
-        """The record was deleted."""
+        """Forget a record that somebody deleted."""
         self._shelves[key.type].drop([key])
 
     def forget_mesh(self, mesh: str) -> None:
-        """The mesh was deleted, with all that was in it."""
+        """Forget a mesh that somebody deleted, and all that was in it."""
         for shelf in list(self._shelves.values()):
             shelf.drop([key for key in shelf.held() if key.mesh == mesh])
 
     def forget_others(self, type: str, records: Collection[Record]) -> None:
-        """These are all records of the type."""
+        """Forget what is not among ``records``, which are all of the type."""
         self._shelves[type].keep_only(records)
 
 

@@ -25,11 +25,11 @@ CONTROL_PLANE_MESH = "default"
 
 
 class Cipher(Protocol):
-    """Encrypts secrets at rest. ``key`` says which one it is, so that two cannot be exchanged unnoticed."""
+    """Encrypts secrets at rest. ``key`` says which one it is, so that nobody can swap two of them unnoticed."""
 
     @property
     def key_id(self) -> str:
-        """The id of the key that encrypts now; ``""`` if nothing is encrypted."""
+        """The id of the key that encrypts now; ``""`` if none does."""
         ...
 
     def key_id_of(self, stored: bytes) -> str:
@@ -37,7 +37,7 @@ class Cipher(Protocol):
         ...
 
     def encrypt(self, key: ResourceKey, value: bytes) -> bytes:
-        """What is stored for a value."""
+        """What the store gets for a value."""
         ...
 
     def decrypt(self, key: ResourceKey, stored: bytes) -> bytes:
@@ -56,7 +56,7 @@ class Survey:
 
 @dataclass(frozen=True, slots=True)
 class Rekeyed:
-    """How many secrets were encrypted anew, how many needed not be, and what is wrong with the others."""
+    """How many secrets we encrypted anew, how many did not need it, and what is wrong with the others."""
 
     changed: int
     unchanged: int
@@ -66,7 +66,7 @@ class Rekeyed:
 class SecretManager:
     """Reads and writes secrets. Safe for use from several threads and by several control planes at once.
 
-    The mesh of a secret need not exist: what a mesh needs is made before the mesh is.
+    The mesh of a secret need not exist: authorities make what a mesh needs before the mesh.
     """
 
     def __init__(self, store: Store, cipher: Cipher | None = None, own: Iterable[OwnSecret] = ()) -> None:
@@ -132,7 +132,7 @@ class SecretManager:
         return self.kind_of(secret.mesh, secret.name) is not None
 
     def outlives_its_mesh(self, key: ResourceKey) -> bool:
-        """Whether a secret stays when its mesh is deleted, as the control plane's own do.
+        """Whether a secret outlives its mesh, as the control plane's own do.
 
         Else deleting the mesh ``default`` would make every token of every mesh invalid.
         """
@@ -167,7 +167,7 @@ class SecretManager:
         return Rekeyed(changed, len(records) - changed - len(unreadable), tuple(unreadable))
 
     def _rekey(self, record: Record) -> bool:
-        """Whether the secret was written. Compare-and-set loses against others, who then have progressed."""
+        """Whether we wrote the secret. Compare-and-set loses against others, who then have progressed."""
         while True:
             secret = self._decode(record)
             if self._key_id_of(record) == self._cipher.key_id:

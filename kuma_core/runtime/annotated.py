@@ -29,7 +29,7 @@ def defaults(settings: Iterable[Setting]) -> str:
 
 
 def with_sources(config: Config) -> str:
-    """The effective values, each with a comment that says where it came from; secrets are masked."""
+    """The effective values, each with a comment that says where it came from, and without secrets."""
     lines = _lines(_tree(config.settings), 0, config.shown, None, lambda s: config.sources[s.path])
     return "".join(f"{line}\n" for line in lines)
 

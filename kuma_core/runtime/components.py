@@ -27,6 +27,7 @@ class Components:
         """Start each component in a thread of its own."""
         for component in components:
             stop = Stop()
+            # A daemon: one that does not stop must not keep the process from ending.
             thread = threading.Thread(
                 target=self._run, args=(component, stop), name=component.name, daemon=True
             )

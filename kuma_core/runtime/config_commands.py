@@ -58,7 +58,7 @@ def defaults(plugins: str | None) -> None:
 
 
 def _read(config_file: str | None, plugins: str | None, needs_store: bool = False) -> Config:
-    """The effective configuration; its warnings are told on stderr. Raises ConfigError."""
+    """The effective configuration; its warnings go to stderr. Raises ConfigError."""
     from kuma_core.runtime.configuration import read_config
 
     catalog = chosen_catalog(plugins)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 MAX_CONFIG_BYTES = 1024 * 1024
 STORES = ("postgres", "kubernetes", "memory")
-"""The stores of 0.3.1. Plugins may bring more; that one of these is not installed is told with its plugin."""
+"""The stores of 0.3.1. Plugins may bring more; where one of these is not installed, the error names its plugin."""
 
 
 def read_config(catalog: Catalog, path: str | None, environ: Mapping[str, str]) -> Config:

@@ -58,7 +58,7 @@ class Core:
         self._collector = Collector(catalog.manager, self._offers(), self._context)
 
     def _offers(self) -> dict[str, object]:
-        """What the kernel itself offers to whoever asks."""
+        """What the kernel itself offers to plugins that ask."""
         return {
             "authorities": self.authorities,
             "identities": self.proxies,

@@ -20,7 +20,7 @@ CONNECTIONS = 1000
 """How many clients may be connected at once, most of them idle; each costs a file descriptor."""
 
 DISCARDED_BYTES = 64 * 1024 * 1024
-"""How large a body may be to be read and refused politely; beyond that the connection is closed at once."""
+"""How large a body we read so that its client sees the refusal; beyond that we close the connection at once."""
 
 
 def bind(setting: str, env: str, port: int, interface: str = "") -> socket.socket:
@@ -59,7 +59,7 @@ class _JsonErrorTask(ErrorTask):
     """What waitress refuses before the app sees it, in the shape of every other error."""
 
     def execute(self) -> None:
-        """Answer, and close the connection: where the next request begins is not known."""
+        """Answer, and close the connection: nobody knows where the next request begins."""
         task: Any = self  # the published types of waitress lack half of its names
         error = task.request.error
         task.status = f"{error.code} {error.reason}"

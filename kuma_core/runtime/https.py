@@ -25,7 +25,7 @@ _log = structlog.get_logger("https")
 
 WORKERS = 8
 CONNECTIONS = 200
-"""How many requests may be at work, or kept alive, at once; more are answered 503."""
+"""How many requests may be at work, or kept alive, at once; more get a 503."""
 
 BODY_SECONDS = 10.0
 """How long a request's body may take to arrive."""
@@ -35,9 +35,9 @@ MAX_FILE_BYTES = 1024 * 1024
 
 
 class _Protocol(H11Protocol):
-    """Lets a connection end whose body was not read to its end, or in large pieces.
+    """Lets a connection end although the app has not read its body to the end, or has read it in large pieces.
 
-    Reading is paused then, and TLS that is to be closed waits for ever for the other side's last word.
+    uvicorn pauses reading then, and TLS waits for ever for the other side's last word before it closes.
     """
 
     def on_response_complete(self) -> None:
@@ -47,7 +47,7 @@ class _Protocol(H11Protocol):
 
 
 def over_wsgi(app: Callable[..., Any]) -> Any:
-    """A WSGI app as an ASGI one: a request is handed on once its body is there."""
+    """A WSGI app as an ASGI one: it hands a request on once its body is there."""
     return WholeBodies(WSGIMiddleware(app, workers=WORKERS), BODY_SECONDS)
 
 
@@ -93,7 +93,7 @@ class AsgiHttpServer:
 def server_context(cert_file: str, key_file: str, clients: str, section: str) -> ssl.SSLContext:
     """TLS 1.2 or newer that trusts the clients whose certificates lie in the folder ``clients`` as ``*.pem``.
 
-    The folder is read once. ``section`` is the part of the configuration to name, as in
+    It reads the folder once. ``section`` is the part of the configuration to name, as in
     ``adminServer.public``. Raises ``ConfigError`` for files that cannot be used.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -125,7 +125,7 @@ def _unusable_pair(cert: str, key: str, section: str, error: OSError | ValueErro
 
 
 def _trust(context: ssl.SSLContext, folder: str, setting: str) -> None:
-    """Every regular file ``*.pem`` directly in the folder; one that is no certificate is told and left out."""
+    """Every regular file ``*.pem`` directly in the folder; it logs one that is no certificate, and leaves it out."""
     try:
         names = sorted(entry.name for entry in os.scandir(folder) if _is_candidate(entry))
     except OSError as error:

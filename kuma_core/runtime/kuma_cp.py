@@ -17,7 +17,7 @@ from kuma_core.plugin.loader import Plugin, State
 from kuma_core.runtime.config_commands import config, file_option
 from kuma_core.runtime.configuration import read_config
 from kuma_core.runtime.migrate_commands import migrate
-from kuma_core.runtime.plugin_choice import chosen, chosen_catalog, plugins_option
+from kuma_core.runtime.plugin_choice import chosen, chosen_catalog, libraries, plugins_option
 from kuma_core.runtime.secrets_commands import secrets
 
 
@@ -30,7 +30,7 @@ def root(ctx: click.Context, log_level: str, plugins: str | None) -> None:
 
 
 def _of_plugins(ctx: click.Context) -> Mapping[str, click.Command]:
-    """What plugins add to a group of commands; nothing of them is imported for a command of kuma-cp itself."""
+    """What plugins add to a group of commands; a command of kuma-cp itself imports none of it."""
     from kuma_core.plugin.commands import added
 
     return added(ctx, lambda: chosen(ctx.find_root().params.get("plugins"), os.environ))
@@ -52,7 +52,8 @@ def run(log_level: str, config_file: str | None, plugins: str | None) -> None:
     catalog = chosen_catalog(plugins)
     effective = read_config(catalog, config_file, os.environ)
     catalog.store(effective.text("store.type"))  # told before anything is logged or opened
-    from kuma_core.runtime.process import serve
+    with libraries():
+        from kuma_core.runtime.process import serve
 
     serve(effective, catalog, log_level)
 
@@ -67,8 +68,9 @@ def list_plugins(plugins: str | None, output: str) -> None:
 
 def describe(plugins: list[Plugin]) -> list[dict[str, Any]]:
     """What ``kuma-cp plugins`` shows of each plugin. One that breaks when it is asked is shown as broken."""
-    from kuma_core.builtin import FEATURES
-    from kuma_core.plugin.catalog import build_catalog
+    with libraries():
+        from kuma_core.builtin import FEATURES
+        from kuma_core.plugin.catalog import build_catalog
 
     rows: list[dict[str, Any]] = []
     for plugin in plugins:

@@ -17,7 +17,7 @@ _log = structlog.get_logger("leadership")
 
 RENEW_SECONDS = 5.0
 MARGIN_SECONDS = 5.0
-"""How long before the lease ends its parts are told to stop; so much time they have for it."""
+"""How long before the end of the lease the leader stops its parts; they have so much time for it."""
 RETRY_SECONDS = 1.0
 
 
@@ -30,7 +30,7 @@ class Leader:
 class Leadership:
     """A component that tries to lead, and runs ``parts`` while it does.
 
-    ``failed`` is called with the error of a part that fails or does not stop when it has to.
+    It calls ``failed`` with the error of a part that fails or does not stop when it has to.
     """
 
     name = "leadership"
@@ -72,7 +72,7 @@ class Leadership:
         return RETRY_SECONDS if held is None else RENEW_SECONDS
 
     def _answer(self, asked: Future[bool], stop: Stop) -> bool | None:
-        """Whether the lease is held, or ``None`` if that cannot be told.
+        """Whether we hold the lease, or ``None`` if the store does not say.
 
         A store that does not answer must not keep us from resigning in time.
         """

@@ -1,4 +1,4 @@
-"""Takes the ports of all servers before anything is served, starts the servers, and stops them in order."""
+"""Takes the ports of all servers before it starts the first of them, and stops the servers in order."""
 
 from __future__ import annotations
 

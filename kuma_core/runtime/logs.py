@@ -1,4 +1,4 @@
-"""How the control plane logs: one line an event on stderr, tab separated (command line, 1)."""
+"""How the control plane logs: one line an event on stderr, tab separated."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ OUTCOMES = {"sent": "sent to", "acknowledged": "accepted by", "rejected": "rejec
 class OwnMetrics:
     """Reads the counters where they are kept, and what plugins count.
 
-    ``secrets`` counts what was sent over SDS, by resource and outcome. Nothing here asks the store.
+    ``secrets`` counts what SDS sent, by resource and outcome. Nothing here asks the store.
     """
 
     views: MeshViews

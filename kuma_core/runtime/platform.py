@@ -45,7 +45,7 @@ class Platform:
     def __init__(self, config: Config, catalog: Catalog) -> None:
         self.config = config
         self.catalog = catalog
-        self.instance_id = str(uuid.uuid1())
+        self.instance_id = str(uuid.uuid1())  # time-based, as in Kuma 0.3.1
         self._ended: asyncio.Future[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self.listens = False
@@ -112,7 +112,7 @@ class Platform:
         self.listens = True
 
     def _servers(self, features: Features) -> list[Server]:
-        """The ports are taken in this order, the servers started in the opposite one: REST once proxies may come."""
+        """Servers take their ports in this order and start in the opposite one: REST last, once proxies may come."""
         proxies, cluster = self.core.proxies, self.core.offer("builtin.cluster", Cluster)
         counted = OwnMetrics(
             proxies.views,

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import click
 
+from kuma_core import packages
+from kuma_core.errors import ConfigError
 from kuma_core.plugin import extras
 from kuma_core.plugin.loader import (
     PLUGINS_ENV,
@@ -39,7 +42,7 @@ plugins_option = click.option(
 
 
 def chosen(flag: str | None, environ: Mapping[str, str]) -> list[Plugin]:
-    """The plugins that the flag, else the environment selects. Empty text is said too: it means none."""
+    """The plugins that the flag, else the environment selects. An empty text counts, too: it means none."""
     variable = environ.get(PLUGINS_ENV)
     if flag is not None and variable not in (None, flag):
         click.echo(f'Warning: --plugins "{flag}" is used, not {PLUGINS_ENV} "{variable}"', err=True)
@@ -55,8 +58,24 @@ def chosen_catalog(flag: str | None) -> Catalog:
 
 def load_catalog(plugins: list[Plugin]) -> Catalog:
     """The catalog of usable plugins; raises ``PluginError`` for the first one that is not."""
-    from kuma_core.builtin import FEATURES
-    from kuma_core.plugin.catalog import build_catalog
+    with libraries():
+        from kuma_core.builtin import FEATURES
+        from kuma_core.plugin.catalog import build_catalog
 
     refuse_unusable(plugins)
     return build_catalog(FEATURES, plugins)
+
+
+@contextmanager
+def libraries() -> Iterator[None]:
+    """Turn a library that is there and cannot be imported into a ``ConfigError`` that says what to do.
+
+    pydantic tells of a half of it that does not fit with a ``SystemError``.
+    """
+    try:
+        yield
+    except (ImportError, SystemError) as error:
+        raise ConfigError(
+            f"a library of the control plane cannot be used: {type(error).__name__}: {error}. Install it anew: "
+            f"{packages.pip_install('kuma-core', extras.CONTROL_PLANE)}"
+        ) from error

@@ -59,7 +59,7 @@ async def _serve(platform: Platform) -> None:
         nonlocal signals
         signals += 1
         if signals > 1:
-            os._exit(1)
+            os._exit(1)  # at once: threads and exit handlers may be what hangs
         platform.stop()
 
     for number in (signal.SIGINT, signal.SIGTERM):

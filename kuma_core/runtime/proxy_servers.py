@@ -106,7 +106,7 @@ class ProxyServers:
 
     @property
     def bootstrap(self) -> BootstrapParams:
-        """What a starting proxy is told about the ADS server."""
+        """What the bootstrap tells a starting proxy about the ADS server."""
         encrypted = self._config.flag("xdsServer.tlsEnabled")
         return bootstrap_params(self._config, self._root() if encrypted else "")
 
@@ -140,14 +140,14 @@ class ProxyServers:
         self._in_loop(self._hub.publish, delivery.at_once, delivery.afterwards)
 
     def look_at_credentials(self) -> None:
-        """Have streams end whose credentials were taken back."""
+        """End the streams of credentials that somebody took back."""
         self._in_loop(self._guard.look_again)
 
     def _in_loop(self, function: Callable[..., object], *arguments: object) -> None:
         with suppress(RuntimeError):  # the loop is closed: nobody is connected any more
             self._loop.call_soon_threadsafe(function, *arguments)
 
-    # -- what makes secrets be looked at again; called from other threads
+    # -- reasons to look at the secrets again; other threads call these
 
     def _secret_changed(self, change: Change) -> None:
         """Take a hint from the store's watch: an authority may say something else now."""
@@ -184,7 +184,7 @@ class ProxyServers:
 
 
 class AuthenticatorWatch:
-    """A component: hears which credentials of proxies were taken back, and tells ``changed``."""
+    """A component: hears that somebody took credentials of proxies back, and calls ``changed``."""
 
     name = "proxy-authenticator"
     leader_only = False

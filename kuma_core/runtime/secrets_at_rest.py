@@ -1,4 +1,4 @@
-"""Opens the secrets at start: every one must be readable, or nothing starts and nothing is made anew."""
+"""Opens the secrets at start: the control plane must read every one, or it does not start and makes none anew."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _log = structlog.get_logger("secrets")
 
 
 def open_secrets(store: Store, keyring: Keyring, own: Iterable[OwnSecret] = ()) -> SecretManager:
-    """The secrets of a store, each of which was decrypted once.
+    """The secrets of a store, after it decrypted each of them once.
 
     Raises ``UnreadableResource`` that names the first one that cannot be, or ``StoreUnavailable``.
     """

@@ -1,4 +1,4 @@
-"""Requests are handed on once their bodies are there: a client that stops in the middle of one holds no worker."""
+"""Hands requests on once their bodies are there: a client that stops in the middle of one holds no worker."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from kuma_core.api.errors import JSON, error_body
 
 MIB = 1024 * 1024
 MAX_BYTES = 64 * MIB
-"""How much of a body is waited for; whoever takes the request refuses less than that. A client that still sends when
+"""How much of a body we wait for; every app behind this refuses less than that. A client that still sends when
 it is refused would not see the answer."""
 
 Message = dict[str, Any]
@@ -19,7 +19,7 @@ Send = Callable[[Message], Awaitable[None]]
 
 
 class WholeBodies:
-    """An ASGI app around another one. A body that is not complete within ``seconds`` for each MiB is answered 408."""
+    """An ASGI app around another one. It answers 408 to a body that is not complete within ``seconds`` for each MiB."""
 
     def __init__(self, app: Callable[[Any, Any, Any], Awaitable[None]], seconds: float) -> None:
         self._app = app

@@ -7,6 +7,7 @@ beside kumactl a plugin has none, so that its ``__init__`` takes no such name ou
 
 from typing import TYPE_CHECKING
 
+from kuma_core import log_pipe
 from kuma_core.api.contract import Route
 from kuma_core.auth.contract import (
     Authenticator,
@@ -272,6 +273,7 @@ __all__ = [
     "apart",
     "hookimpl",
     "load_documents",
+    "log_pipe",
     "not_found",
     "odd_text",
     "out_of_bounds",

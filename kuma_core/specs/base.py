@@ -1,4 +1,4 @@
-"""The base of every spec, and the JSON mapping of section 1.3 of the API specification.
+"""The base of every spec, and the mapping between a spec and its JSON.
 
 Input takes lowerCamelCase and snake_case; output is lowerCamelCase without what equals a field's default. An
 explicitly given empty list, map or message survives. Unknown fields are dropped, and told.
@@ -80,7 +80,7 @@ class Spec(BaseModel):
         return self
 
     def violations(self) -> Iterator[Violation]:
-        """Every rule that the spec breaks, in the order of the specification."""
+        """Every rule that the spec breaks, in the order in which operators are told."""
         return iter(())
 
 
@@ -202,7 +202,7 @@ def _violation(spec: type[Spec], error: Any) -> Violation:
 
 
 def _path(spec: type[Spec], loc: tuple[Any, ...]) -> str:
-    """A path in the notation of section 4.1: keys of maps in quotes.
+    """A path as violations show it, ``inbound[0].tags["service"]``: keys of maps in quotes.
 
     What pydantic adds behind a single value, to say which of several types it tried, is left out.
     """

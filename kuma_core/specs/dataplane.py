@@ -1,4 +1,4 @@
-"""The spec of a Dataplane (API specification, 1.4 and 4.4)."""
+"""The spec of a Dataplane."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ class DataplaneSpec(Spec):
         return next((place.field for place in places if place.port == port), "")
 
     def violations(self) -> Iterator[Violation]:
-        """Section 4.4, with gateways; then what cannot be together at one place."""
+        """Rules of single fields, with gateways; then what cannot be together at one place."""
         networking = self.networking
         if not networking.inbound and networking.gateway is None:
             yield Violation("networking", "has to contain at least one inbound interface or gateway")

@@ -50,7 +50,7 @@ def _timestamp(value: Any) -> Any:
 
 
 def _duration(value: Any) -> Any:
-    """Go's grammar is read; a number without a unit is refused (specification 1.3)."""
+    """Go's grammar is read; a number without a unit is refused."""
     if isinstance(value, str):
         return parse_duration(value)
     raise ValueError("expected a duration in quotes, such as 10s, 1.5s or 1h30m")

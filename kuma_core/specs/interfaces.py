@@ -1,4 +1,4 @@
-"""The interface strings of a Dataplane (data plane, 2.1): ``IP:PORT:WORKLOADPORT``, and ``IP:PORT`` or ``:PORT``.
+"""The interface strings of a Dataplane: ``IP:PORT:WORKLOADPORT``, and ``IP:PORT`` or ``:PORT``.
 
 An IPv6 address stands in brackets, as in ``[::1]:8000:8080``.
 """
@@ -62,7 +62,7 @@ REMEMBERED = 65_536
 
 @lru_cache(REMEMBERED)
 def parse_inbound(text: str) -> InboundInterface:
-    """Read an inbound interface; raises ``ValueError`` with the specification's sentence."""
+    """Read an inbound interface; raises ``ValueError`` with the expected format."""
     match = _INBOUND.fullmatch(text)
     if not match:
         raise ValueError(INBOUND_FORMAT)

@@ -1,4 +1,4 @@
-"""The spec of a Mesh (API specification, 1.4 and 4.3)."""
+"""The spec of a Mesh."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ BUILTIN_CA = "builtin"
 ENABLED = "enabled"
 
 WITHOUT_CONTENT = (BUILTIN_CA, "provided")
-"""Members of ``mtls.ca`` that are empty objects (1.4). What others hold is their plugin's affair."""
+"""Members of ``mtls.ca`` that are empty objects. What others hold is their plugin's affair."""
 
 
 def _null_selects(raw: Any) -> Any:
@@ -139,7 +139,7 @@ class MeshSpec(Spec):
             yield from (Violation(f"mtls.{key}", _unknown_in_mtls(key)) for key in unknown)
 
     def with_defaults(self) -> Self:
-        """The builtin authority is selected where none is, on every write (1.4); so for metrics."""
+        """The builtin authority is selected where none is, on every write; so for metrics."""
         update: dict[str, Any] = {}
         mtls = self.mtls or Mtls()
         if not mtls.ca:
@@ -149,7 +149,7 @@ class MeshSpec(Spec):
         return self.model_copy(update=update) if update else self
 
     def violations(self) -> Iterator[Violation]:
-        """Section 4.3; which authorities there are is known to ``builtin.mesh_rules``."""
+        """Rules of the kernel; which authorities there are is known to ``builtin.mesh_rules``."""
         yield from self._authority_problems()
         yield from self._logging_problems()
         yield from metrics_problems(self.metrics)
@@ -196,7 +196,7 @@ def _mapping(raw: Any) -> Mapping[str, Any]:
 
 
 def _is_host_port(text: str) -> bool:
-    """One colon, unless the host is bracketed; the port need not be a number (4.3)."""
+    """One colon, unless the host is bracketed; the port need not be a number."""
     host, _, port = text.rpartition(":")
     if host.startswith("[") and host.endswith("]"):
         host = host[1:-1]

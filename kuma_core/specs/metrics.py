@@ -1,4 +1,4 @@
-"""Where a proxy offers its metrics: part of the specs of Mesh and Dataplane (API specification, 1.4)."""
+"""Where a proxy offers its metrics: part of the specs of Mesh and Dataplane."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def metrics_problems(metrics: Metrics | None) -> Iterator[Violation]:
 
 
 def metrics_with_defaults(metrics: Metrics) -> Metrics:
-    """As a Mesh is stored: where Prometheus is on, it has a port and a path (1.4)."""
+    """As a Mesh is stored: where Prometheus is on, it has a port and a path."""
     if metrics.prometheus is None:
         return metrics
     return Metrics(prometheus=metrics.prometheus.or_else(DEFAULT_PORT, DEFAULT_PATH))

@@ -1,4 +1,4 @@
-"""The spec of a Secret: bytes that the control plane keeps for itself (API specification, 1.2 and 1.4)."""
+"""The spec of a Secret: bytes that the control plane keeps for itself."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from kuma_core.specs.base import Spec
 
 
 class SecretSpec(Spec):
-    """Opaque bytes, shown by no ``repr``. The stored document is a JSON string of base64 (6.3)."""
+    """Opaque bytes, shown by no ``repr``. The stored document is a JSON string of base64."""
 
     value: bytes = Field(default=b"", repr=False)
 

@@ -1,4 +1,4 @@
-"""Tags as values, what it means that a selector matches them (data plane, 1.1), and what is odd about a text."""
+"""Tags as values, what it means that a selector matches them, and what is odd about a text."""
 
 from __future__ import annotations
 

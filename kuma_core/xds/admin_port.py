@@ -46,7 +46,7 @@ def _told(problems: Sequence[str], advice: str) -> str:
 
 
 def _problem(admin: Place, dataplane: DataplaneSpec, metrics: Prometheus | None) -> str:
-    """What the port is used for already; empty if nothing."""
+    """What uses the port already; empty if nothing does."""
     if found := _first(admin, dataplane.listeners()):
         return f"{admin.port} cannot be the port of Envoy's admin API, for the proxy listens at {found} ({found.field})"
     if found := _first(admin, dataplane.workloads()):

@@ -24,7 +24,7 @@ def assemble(view: TrackedView, generators: Iterable[Generator], memo: Memo) -> 
     """Everything that the proxy should have.
 
     Of two drafts of one type and name, within a generator the first counts, between generators the later
-    one's. A resource that is called ``*`` is left out, with a warning in the view: Envoy would refuse the others
+    one's. It leaves out a resource that is called ``*``, with a warning in the view: Envoy would refuse the others
     because of it. Raises ``GenerationError``; nothing of the proxy is then generated.
     """
     drafts: Drafts = {}

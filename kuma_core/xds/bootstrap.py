@@ -29,7 +29,7 @@ _CHANNEL_ARGS = {
     "grpc.max_reconnect_backoff_ms": 5_000,
     "grpc.max_receive_message_length": -1,
 }
-"""A control plane that is back is noticed after 5 s, where gRPC alone would wait up to two minutes. A response may
+"""A proxy notices after 5 s that a control plane is back, where gRPC alone would wait up to two minutes. A response may
 be of any length: with mTLS some 2 500 outbounds need more than the 4 MiB that gRPC takes, and a proxy would never get
 its configuration."""
 
@@ -112,7 +112,7 @@ def bootstrap_yaml(
 
 
 class _Text(str):
-    """Text that is written in quotes: Envoy reads a plain ``y`` as a flag and ``012`` as a number."""
+    """Text that YAML has to put in quotes: Envoy reads a plain ``y`` as a flag and ``012`` as a number."""
 
 
 class _Dumper(yaml.SafeDumper):
@@ -125,7 +125,7 @@ _Dumper.add_representer(
 
 
 def _quoted(value: Any) -> Any:
-    """The same data, with every text marked to be quoted; keys are ours and stay plain."""
+    """The same data, with a mark on every text that asks for quotes; keys are ours and stay plain."""
     if isinstance(value, dict):
         return {key: _quoted(item) for key, item in value.items()}
     if isinstance(value, list):
@@ -215,7 +215,7 @@ def _google_grpc(params: BootstrapParams, token_path: str) -> dict[str, Any]:
 
 
 def _merged(fragments: list[BootstrapFragment]) -> dict[str, Any]:
-    """The parts of the bootstrap that plugins add to; those that nobody adds to are left out."""
+    """The parts of the bootstrap that plugins add to; it leaves out those that nobody adds to."""
     clusters = [{"name": part.name, **part.config} for part in fragments if isinstance(part, StaticCluster)]
     sinks = [
         {"name": part.name, "typedConfig": dict(part.config)}

@@ -1,6 +1,6 @@
-"""What a generator of Envoy resources sees and returns, and what is told about connected proxies.
+"""What a generator of Envoy resources sees and returns, and what the kernel tells about connected proxies.
 
-Nothing heavy is imported here: plugins may import this at start.
+This module imports nothing heavy: plugins may import it at start.
 """
 
 from __future__ import annotations
@@ -47,12 +47,12 @@ class SecretSource:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """One Envoy resource that a proxy should have: what it depends on, and how it is built.
+    """One Envoy resource that a proxy should have: what it depends on, and what builds it.
 
     ``build(inputs)`` is a function of a module, gets nothing else, and returns a live Envoy message (or a
-    ``ListenerDraft``); ``edits`` are the policies that then edit it, in order. All of it is done only when no
-    proxy has a resource of the same inputs and edits yet, so that sharing between proxies is right by
-    construction: what is not in the draft cannot be seen.
+    ``ListenerDraft``); ``edits`` are the policies that then edit it, in order. The kernel builds only what no
+    proxy has yet with the same inputs and edits; since ``build`` sees nothing but the draft, sharing between proxies
+    is right by construction.
     """
 
     type_url: str
@@ -65,7 +65,8 @@ class Draft:
 class ProxyView(Protocol):
     """All that a generator may look at: one proxy, the frozen mesh around it, and the policies that apply.
 
-    The view notes what was asked for. A change of it generates the proxy anew, and a change of anything else does not.
+    The view notes what a generator asks for. A change of that generates the proxy anew, and a change of anything else
+    does not.
     """
 
     @property
@@ -104,13 +105,13 @@ class ProxyView(Protocol):
 
     @property
     def is_virtual(self) -> bool:
-        """Whether connections are redirected to one listener, so that no other one is bound."""
+        """Whether iptables redirects connections to one listener, so that Envoy binds no other one."""
         ...
 
     def resources(self, kind: str) -> Mapping[str, Any]:
         """The specs of all resources of a kind in the proxy's mesh (of a global kind: all that there are), by name.
 
-        Raises ``KeyError`` for a kind that nobody registered, or that is registered without ``affects_proxies``.
+        Raises ``KeyError`` for a kind that nobody registered, or registered without ``affects_proxies``.
         """
         ...
 
@@ -146,7 +147,7 @@ class ProxyView(Protocol):
 @dataclass(frozen=True, slots=True)
 class Generator:
     """Adds drafts for every proxy. Generators run in ``order``; of two drafts with one type and name by
-    different generators the later one counts, by the same generator the first (data plane, 2.2)."""
+    different generators the later one counts, by the same generator the first."""
 
     name: str
     order: int
@@ -166,7 +167,7 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class StreamReport:
-    """What is known about one ADS stream; ``counts`` by type URL.
+    """What the control plane knows about one ADS stream; ``counts`` by type URL.
 
     ``acknowledged`` are the versions that it runs with; ``rejections`` are Envoy's words for responses that it
     refused, until it accepts a later one of the type.
@@ -199,13 +200,13 @@ class Previewer(Protocol):
         ...
 
     def dry_run(self, key: ResourceKey, resource: Resource | None) -> list[dict[str, Any]]:
-        """The proxies that would change if a resource were stored or (``None``) deleted, and how."""
+        """The proxies that a write of a resource, or (``None``) its deletion, would change, and how."""
         ...
 
 
 @runtime_checkable
 class Streams(Protocol):
-    """What is known about the streams of connected proxies. Safe to use from any thread."""
+    """What the control plane knows about the streams of connected proxies. Safe to use from any thread."""
 
     def wait_changed(self) -> None:
         """Block until a report changed, or ``wake`` was called."""
@@ -224,7 +225,7 @@ class Streams(Protocol):
         ...
 
     def put_back(self, reports: Iterable[StreamReport]) -> None:
-        """Count reports that could not be stored as changed again, unless a newer one is there."""
+        """Take back reports that the store refused: they count as changed again, unless a newer one is there."""
         ...
 
     def problem(self, mesh: str, name: str) -> str:

@@ -1,4 +1,4 @@
-"""Envoy resources while they are still being worked on: live messages, nothing packed yet."""
+"""Envoy resources while generators and policies work on them: live messages, nothing packed yet."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ def tagged(number: int, payload: bytes) -> bytes:
 
 
 def encode(message: Message) -> bytes:
-    """The message as bytes, maps sorted. The message is taken as valid; see ``validate``."""
+    """The message as bytes, maps sorted. It has to be valid; see ``validate``."""
     cls: Any = type(message)
     return _encoder(cls)(message)
 

@@ -30,7 +30,7 @@ from kuma_core.xds.seal import Sealed, seal
 from kuma_core.xds.server.sds import SECRET, MadeSecret
 
 RENEWAL = 2 / 3
-"""After which share of its life an identity is renewed."""
+"""After which share of its life a proxy gets a new identity."""
 
 
 class _NotThere(KumaError):
@@ -41,7 +41,8 @@ class ProxySecrets:
     """A ``SecretMaker`` for proxies. ``authenticator`` is ``None`` where proxies need not prove who they are.
 
     Mesh and Dataplane come from the views that made the proxy's configuration, so that a change costs no question to
-    the store for each stream. What the views do not know yet, another control plane's write of this moment, is read.
+    the store for each stream. What the views do not know yet, since another control plane wrote it just now, comes
+    from the store.
     """
 
     def __init__(
@@ -97,7 +98,7 @@ class ProxySecrets:
     def _make(self, key: Proxy, resource: str) -> MadeSecret:
         """The secret.
 
-        The authority is asked for each anew: what it said to others may be of an earlier stage of a rotation.
+        It asks the authority anew for each: what that said to others may be of an earlier stage of a rotation.
         """
         known = self._views.mesh_spec(key.mesh)
         if known is not None:
@@ -157,7 +158,7 @@ class ProxySecrets:
 class Shared:
     """What the authority of a mesh says, asked once for all streams that a hint has looked at.
 
-    Whoever asks after ``forget`` gets an answer that was asked for after it, too. Safe for use from several threads.
+    A question after ``forget`` gets an answer of after ``forget``, too. Safe for use from several threads.
     """
 
     def __init__(self, ask: Callable[[str, str], str]) -> None:
@@ -166,7 +167,7 @@ class Shared:
         self._answers: dict[tuple[str, str], Future[str]] = {}
 
     def of(self, mesh: str, resource: str) -> str:
-        """The answer; raises what the one who asked for all was told."""
+        """The answer; raises what the authority raised for the one who asked for all."""
         key = (mesh, resource)
         with self._guard:
             answer = self._answers.get(key)
@@ -182,7 +183,7 @@ class Shared:
             answer.set_result(self._ask(*key))
         except Exception as error:  # noqa: BLE001 - handed to all who wait for it
             answer.set_exception(error)
-            with self._guard:  # whoever asks later asks the authority again
+            with self._guard:  # a later question goes to the authority again
                 if self._answers.get(key) is answer:
                     del self._answers[key]
 

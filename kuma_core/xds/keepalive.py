@@ -1,4 +1,4 @@
-"""How proxies and control planes notice that the other one is gone without a word (architecture, 12.6)."""
+"""How proxies and control planes notice that the other one is gone without a word."""
 
 from __future__ import annotations
 

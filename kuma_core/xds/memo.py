@@ -1,4 +1,4 @@
-"""Sealed resources by what they were made from: what any proxy has already is not built again."""
+"""Sealed resources by what they were made from: nobody builds again what any proxy has already."""
 
 from __future__ import annotations
 

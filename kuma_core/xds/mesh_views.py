@@ -26,7 +26,7 @@ MANY_CHANGES = 200
 """Past so many changes at once it is cheaper to read everything than to look at each."""
 
 REMEMBERED_DELETIONS = 100_000
-"""How many deleted dataplanes are remembered, so that a proxy that was away then is emptied on its return."""
+"""How many deleted dataplanes we remember, so as to empty a proxy that was away then when it returns."""
 
 
 @dataclass(slots=True)
@@ -34,7 +34,7 @@ class Effects:
     """What a batch of changes can touch."""
 
     meshes: set[str] = field(default_factory=set)
-    """Meshes whose own spec changed: every proxy in them is touched."""
+    """Meshes whose own spec changed: the change touches every proxy in them."""
     services: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     """By mesh, the services whose endpoints changed."""
     proxies: set[tuple[str, str]] = field(default_factory=set)
@@ -55,7 +55,7 @@ _NOTHING: Mapping[str, Any] = MappingProxyType({})
 class MeshViews:
     """Holds a ``MeshContext`` for every mesh, and the other resources that proxies can depend on.
 
-    One thread alone calls ``apply``. What it finds is frozen and put in place as a whole, so that any thread may read.
+    One thread alone calls ``apply``, which freezes what it finds and puts it in place as a whole: any thread may read.
     """
 
     def __init__(self, resources: Resources, policies: Iterable[Policy] = ()) -> None:
@@ -71,7 +71,7 @@ class MeshViews:
         self._policies: dict[str, MeshPolicies] = {}
         self._deleted: dict[tuple[str, str], None] = {}
         self._effects = Effects()
-        self._named: set[str] = set()  # meshes of which a change was told since everything was read
+        self._named: set[str] = set()  # meshes of which a change came since we read everything
         self.stale = True
 
     def mesh(self, name: str) -> MeshContext:
@@ -119,7 +119,7 @@ class MeshViews:
         }
 
     def was_deleted(self, mesh: str, name: str) -> bool:
-        """Whether a Dataplane was there once and was deleted since."""
+        """Whether a Dataplane was there once and somebody deleted it since."""
         return (mesh, name) in self._deleted
 
     def imagine(self, key: ResourceKey, resource: Resource | None) -> tuple[MeshViews, Effects]:
@@ -134,7 +134,7 @@ class MeshViews:
     def apply(self, changes: Iterable[Change]) -> Effects:
         """Look at what the changes point to and bring the views up to date.
 
-        Raises ``KumaError`` if the store cannot be read. The next call then reads everything again, and its
+        Raises ``KumaError`` if it cannot read the store. The next call then reads everything again, and its
         answer includes what this one had found before it failed.
         """
         keys = dict.fromkeys(change.key for change in changes if self._concerns(change))
@@ -158,7 +158,7 @@ class MeshViews:
         return kind in (MESH, DATAPLANE) or kind in self._by_kind or kind in self._others
 
     def _place(self, kind: str, mesh: str) -> str:
-        """Where the resources of a kind are kept: those of a global kind in one place for all meshes."""
+        """Under which key the resources of a kind lie: those of a global kind in one place for all meshes."""
         return "" if self._resources.kinds[kind].scope is Scope.GLOBAL else mesh
 
     def _refresh(self, key: ResourceKey, effects: Effects) -> None:
@@ -229,9 +229,10 @@ class MeshViews:
                 del self._deleted[next(iter(self._deleted))]
 
     def _resync(self, effects: Effects) -> None:
-        """Read everything; what is as it was touches nobody.
+        """Read everything; what is as it was touches no proxy.
 
-        Where all meshes went without a word, a backup is being restored, or somebody slipped: nobody is emptied.
+        Where all meshes went although the watch told of no deletion, somebody restores a backup, or slipped: empty no
+        proxy then.
         """
         meshes = {resource.name: resource.spec for resource in self._read(MESH)}
         known = {name for name, view in self._meshes.items() if view.mesh}
@@ -272,7 +273,7 @@ class MeshViews:
                 effects.kinds.add(place)
 
     def _read(self, type: str) -> list[Resource]:
-        """All resources of a kind that can be read: one that cannot costs nobody else the configuration."""
+        """All readable resources of a kind: one that is broken costs the others nothing."""
         return self._resources.list(type, unreadable=_note_unreadable)
 
     def _compare(self, before: MeshContext, after: MeshContext, effects: Effects) -> None:

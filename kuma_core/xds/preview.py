@@ -1,6 +1,6 @@
 """What the control plane would send: now, and if a resource were different. Computed on the reconciler's thread.
 
-Nothing is stored and nothing is sent; the answer is data that an operator can read.
+It stores nothing and sends nothing; the answer is data that an operator can read.
 """
 
 from __future__ import annotations
@@ -55,9 +55,9 @@ class Preview:
         }
 
     def dry_run(self, key: ResourceKey, resource: Resource | None) -> list[dict[str, Any]]:
-        """The proxies that would change if the resource were stored, or (``None``) deleted, and how.
+        """The proxies that a write of the resource, or (``None``) its deletion, would change, and how.
 
-        Raises ``Busy`` if it cannot be told within the deadline.
+        Raises ``Busy`` if the answer takes longer than the deadline.
         """
         deadline = time.monotonic() + DEADLINE_SECONDS
         return self._reconciler.ask(
@@ -154,7 +154,7 @@ def _diff(before: list[str], after: list[str]) -> str:
 
 
 def readable(sealed: Sealed) -> dict[str, Any]:
-    """A sealed resource as JSON data; a part whose type is not loaded stays bytes."""
+    """A sealed resource as JSON data; a part stays bytes whose type nobody loaded."""
     body = Fields(sealed.packed).last(2) or b""
     message = default_message_pool.url_to_type[sealed.type_url].parse(body)
     try:

@@ -13,7 +13,7 @@ LOG_FILES = "accessLogFiles"
 """There, and not empty, if kuma-dp writes into files what comes out of the pipe for them."""
 
 KNOWN = (ADMIN_PORT, LOG_FILES, LOG_PIPE, TOKEN_PATH)
-"""What the control plane looks at; everything else that a node says about itself is left aside."""
+"""What the control plane looks at; it leaves everything else aside that a node says about itself."""
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -30,7 +30,7 @@ class PolicyError(KumaError):
 class TrackedView:
     """The ``ProxyView`` of a generation.
 
-    It notes which services and kinds were asked for: a change of those generates the proxy anew.
+    It notes for which services and kinds generators ask: a change of those generates the proxy anew.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class TrackedView:
 
     @property
     def is_virtual(self) -> bool:
-        """Whether connections are redirected, so that no listener but ``catch_all`` is bound."""
+        """Whether iptables redirects connections, so that Envoy binds no listener but ``catch_all``."""
         return self.dataplane.redirect_port != 0
 
     @cached_property
@@ -127,7 +127,7 @@ class TrackedView:
         return self._edits(Scope.INBOUND, tags=sorted_tags(tags))
 
     def proxy_edits(self) -> tuple[Edit, ...]:
-        """What policies do to everything that was generated."""
+        """What policies do to everything that generators made."""
         return self._edits(Scope.PROXY)
 
     def _of(self, scope: Scope) -> Iterable[Policy]:

@@ -1,7 +1,7 @@
 """The one thread in which changes become snapshots.
 
 Events are hints: every one of them leads to a look at the store, and what did not really change ends there.
-Only connected proxies are generated, and of those only the ones that a change can touch: their own Dataplane,
+The thread generates only connected proxies, and of those only the ones that a change can touch: their own Dataplane,
 a service whose endpoints they asked for, or their mesh.
 """
 
@@ -37,7 +37,7 @@ T = TypeVar("T")
 QUIET_SECONDS = 0.05
 """A burst is over when nothing came for this long."""
 RETRY_SECONDS = 1.0
-"""How long to wait before reading again when the store could not be read."""
+"""How long we wait before we read again after the store failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class Closed:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """Something to be looked up between two passes, when the views are whole."""
+    """Something to look up between two passes, when the views are whole."""
 
     look: Callable[[MeshViews], Any]
     answer: Future[Any]
@@ -70,7 +70,7 @@ class Delivery:
     """Snapshots to hand to the streams.
 
     ``at_once`` goes out immediately. ``afterwards`` goes out when the proxies in ``at_once`` have
-    acknowledged their new endpoints, so that nobody is sent to a proxy that was just emptied.
+    acknowledged their new endpoints, so that no proxy sends a connection to one that was just emptied.
     """
 
     at_once: Mapping[Proxy, Snapshot]
@@ -79,7 +79,7 @@ class Delivery:
 
 @dataclass(slots=True)
 class Generated:
-    """What a proxy was given last, what it depends on, and why it was given nothing newer.
+    """What a proxy got last, what that depends on, and why it got nothing newer.
 
     ``warnings`` say what it does not get although somebody wants it to.
     """
@@ -200,7 +200,7 @@ class Reconciler:
                 self._reconcile(batch)
 
     def _next_batch(self) -> list[Item]:
-        """Wait for something. The first thing after quiet is worked on at once, a burst is gathered."""
+        """Wait for something. Work on the first thing after quiet at once, and gather a burst."""
         first = self._take(RETRY_SECONDS if self._views.stale else None)
         if first is None:
             return []
@@ -253,7 +253,7 @@ class Reconciler:
             self._deliver(delivery)
 
     def _serve_from_memory(self) -> None:
-        """Give those who came what is known. A proxy of which nothing is known waits until the store can be read."""
+        """Give proxies that came what the views know. A proxy that they do not know waits until the store answers."""
         if self.ready.is_set():
             self._hand_over(self._dirty)
             self._dirty = {proxy for proxy in self._dirty if self._connected[proxy].snapshot is None}
@@ -326,7 +326,7 @@ class Reconciler:
         context = views.mesh(proxy.mesh)
         dataplane = context.dataplanes.get(proxy.name)
         if dataplane is None or context.mesh is None:
-            return Generated()  # a mesh that is being deleted takes its dataplanes along
+            return Generated()  # the deletion of a mesh that goes on takes its dataplanes along
         view = TrackedView(
             proxy,
             dataplane,

@@ -16,13 +16,14 @@ from kuma_core.xds.encoding import encode, tagged, validate
 from kuma_core.xds.reserved import check_names
 
 _VERSION_BYTES = 8
+"""Short, for versions go out with every resource, and have to differ only among those of one client."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Sealed:
     """One Envoy resource as it goes out, shared by all proxies that have it; ``packed`` is the bytes of its ``Any``.
 
-    It is kept once, not once a protocol: with mTLS and tokens a proxy has clusters of its own, some 3 kB each.
+    We keep it once, not once a protocol: with mTLS and tokens a proxy has clusters of its own, some 3 kB each.
     """
 
     type_url: str

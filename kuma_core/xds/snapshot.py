@@ -9,7 +9,7 @@ from kuma_core.xds.contract import CLUSTER, ENDPOINTS, LISTENER, ROUTES
 from kuma_core.xds.seal import Sealed, content_version
 
 TYPES = (CLUSTER, ENDPOINTS, LISTENER, ROUTES)
-"""The types that are served, in the order in which Envoy needs them (make before break)."""
+"""The types that we serve, in the order in which Envoy needs them (make before break)."""
 
 
 class Snapshot:
@@ -40,4 +40,4 @@ class Snapshot:
 
 
 EMPTY = Snapshot()
-"""What a proxy gets whose Dataplane was deleted."""
+"""What a proxy gets after somebody deleted its Dataplane."""

@@ -1,4 +1,4 @@
-"""What happened on every stream: counted in the event loop, read by whoever shows or stores it.
+"""What happened on every stream: the event loop counts it, other threads show and store it.
 
 The traffic here runs against the stream, and nothing here can wake the reconciler.
 """
@@ -28,7 +28,7 @@ MOST_LINES = 200
 
 
 class StreamBook:
-    """Keeps a report for every open stream, and for closed ones until they are taken."""
+    """Keeps a report for every open stream, and for closed ones until ``take_changed``."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -41,6 +41,7 @@ class StreamBook:
 
     def begin(self, proxy: Proxy) -> StreamEntry:
         """A stream of the proxy opened."""
+        # Time-based ids, as in Kuma 0.3.1.
         report = StreamReport(id=str(uuid.uuid1()), proxy=proxy, connected=_now())
         self._put(report)
         return StreamEntry(self, report)
@@ -62,7 +63,7 @@ class StreamBook:
         return taken
 
     def put_back(self, reports: Iterable[StreamReport]) -> None:
-        """Count reports that could not be stored as changed again, unless a newer one is there."""
+        """Take back reports that the store refused: they count as changed again, unless a newer one is there."""
         with self._lock:
             for report in reports:
                 self._changed.setdefault(report.id, report)
@@ -70,7 +71,7 @@ class StreamBook:
                 self._bell.set()
 
     def tell_again(self) -> None:
-        """Count every open stream as changed: what was stored of it was closed meanwhile."""
+        """Count every open stream as changed: the leader closed what we had stored of it."""
         with self._lock:
             self._changed = {**self._open, **self._changed}
             if self._changed:
@@ -176,7 +177,7 @@ class StreamEntry:
             del self._told[type_url]
 
     def known(self) -> None:
-        """The proxy's Dataplane exists: what could not be stored about the stream before can be now."""
+        """The proxy's Dataplane exists now, so that its insight can take what we know about the stream."""
         self._book._put(self._report)
 
     def close(self) -> None:

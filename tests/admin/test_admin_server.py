@@ -1,4 +1,4 @@
-"""The admin server on loopback: tokens for programs, nothing for web pages (API specification, 3.1; stance 8)."""
+"""The admin server on loopback: tokens for programs, nothing for web pages."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def verifier(cp: RunningPlatform) -> TokenVerifier:
 # -- tokens
 
 
-def test_3_1_the_answer_is_the_raw_token(cp: RunningPlatform) -> None:
+def test_the_answer_is_the_raw_token(cp: RunningPlatform) -> None:
     answer = post(cp, GOOD)
     assert answer.status == 200
     assert answer.headers["Content-Type"].startswith("text/plain")
@@ -77,7 +77,7 @@ EMPTY, TEXT = "cannot be empty", "expected text"
         ({"name": 3, "mesh": ["shop"]}, [("name", TEXT), ("mesh", TEXT)]),
     ],
 )
-def test_3_1_what_is_missing_is_told_name_first(cp: RunningPlatform, body: Any, causes: Any) -> None:
+def test_what_is_missing_is_told_name_first(cp: RunningPlatform, body: Any, causes: Any) -> None:
     answer = post(cp, body)
     assert answer.status == 400
     assert (answer.body["title"], answer.body["details"]) == ("Invalid request", "Resource is not valid")
@@ -92,7 +92,7 @@ def test_a_duration_that_is_none(cp: RunningPlatform, valid_for: Any) -> None:
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b'"x"', b"\xff", b'{"name": "\\u0000", "mesh": "a"}'])
-def test_3_1_what_is_no_request_is_a_400_with_an_explanation(cp: RunningPlatform, body: bytes) -> None:
+def test_what_is_no_request_is_a_400_with_an_explanation(cp: RunningPlatform, body: bytes) -> None:
     answer = post(cp, body)
     assert answer.status == 400
     assert answer.body["title"] == "Invalid request"
@@ -149,7 +149,7 @@ def test_a_missing_key_is_told_and_not_made_up(cp: RunningPlatform) -> None:
         {"Host": "["},
     ],
 )
-def test_stance_8_a_web_page_is_refused(cp: RunningPlatform, headers: dict[str, str]) -> None:
+def test_a_web_page_is_refused(cp: RunningPlatform, headers: dict[str, str]) -> None:
     answer = post(cp, GOOD, **headers)
     assert answer.status == 403
     assert "web page" in answer.body["details"]
@@ -170,7 +170,7 @@ def test_stance_8_a_web_page_is_refused(cp: RunningPlatform, headers: dict[str, 
         f"{HOSTNAME.lower()}:5679",
     ],
 )
-def test_stance_8_who_calls_us_by_one_of_our_names_is_served(cp: RunningPlatform, host: str) -> None:
+def test_who_calls_us_by_one_of_our_names_is_served(cp: RunningPlatform, host: str) -> None:
     assert post(cp, GOOD, **{"Host": host, "Sec-Fetch-Site": "none"}).status == 200
 
 
@@ -261,7 +261,7 @@ def test_certificate_and_key_may_begin_with_the_mark_of_an_editor(tmp_path: Path
 # -- on and off
 
 
-def test_2_7_the_catalog_tells_where_it_is(cp: RunningPlatform) -> None:
+def test_the_catalog_tells_where_it_is(cp: RunningPlatform) -> None:
     urls = {"localUrl": f"http://localhost:{cp.admin}", "publicUrl": ""}
     apis = cp.get("/catalog").body["apis"]
     assert (apis["admin"], apis["dataplaneToken"]) == (urls, urls)
@@ -276,7 +276,7 @@ def test_2_7_the_catalog_tells_where_it_is(cp: RunningPlatform) -> None:
         {"KUMA_ENVIRONMENT": "kubernetes", "KUMA_KUBERNETES_ADMISSION_SERVER_CERT_DIR": "/x"},
     ],
 )
-def test_9_2_4_one_switch_turns_tokens_off(settings: dict[str, str]) -> None:
+def test_one_switch_turns_tokens_off(settings: dict[str, str]) -> None:
     with running_platform([kuma_store_memory], settings) as cp:
         port = cp.platform.config.number("adminServer.local.port")
         assert cp.request("POST", "/tokens", GOOD, port).status == 404

@@ -1,4 +1,4 @@
-"""The admin server over HTTPS: for those who show a certificate that is known (API specification, 3.1)."""
+"""The admin server over HTTPS: for those who show a certificate that is known."""
 
 from __future__ import annotations
 
@@ -237,7 +237,7 @@ def test_large_bodies_are_answered_and_their_connections_end(cp: RunningPlatform
     eventually(lambda: not connections(), what="a server without connections")
 
 
-def test_2_7_the_catalog_tells_the_public_url(cp: RunningPlatform) -> None:
+def test_the_catalog_tells_the_public_url(cp: RunningPlatform) -> None:
     port = cp.platform.config.number("adminServer.public.port")
     apis = cp.get("/catalog").body["apis"]
     assert apis["admin"]["publicUrl"] == f"https://localhost:{port}"
@@ -261,7 +261,7 @@ def test_a_certificate_may_have_a_mark_and_words_before_it(files: Path, tmp_path
         assert [ask(cp, client(files, name))[0] for name in before] == [200, 200]
 
 
-def test_9_2_5_a_folder_without_certificates_fails_the_start(files: Path, tmp_path: Path) -> None:
+def test_a_folder_without_certificates_fails_the_start(files: Path, tmp_path: Path) -> None:
     for folder in (tmp_path, tmp_path / "nowhere", files / "clients" / "notes.pem"):
         text = refusal(files, CLIENT_CERTS_DIR=str(folder))
         assert str(folder) in text

@@ -1,4 +1,4 @@
-"""Revoking tokens and replacing keys over the admin server (stance 4)."""
+"""Revoking tokens and replacing keys over the admin server."""
 
 from __future__ import annotations
 
@@ -148,13 +148,13 @@ def test_entries_of_a_retired_key_go_and_revoked_ids_stay_when_the_mesh_is_delet
     ("method", "path"),
     [("POST", REVOCATIONS), ("GET", REVOCATIONS), ("GET", KEYS), ("POST", KEYS), ("DELETE", KEYS + "/x")],
 )
-def test_stance_8_web_pages_stay_outside(cp: RunningPlatform, method: str, path: str) -> None:
+def test_web_pages_stay_outside(cp: RunningPlatform, method: str, path: str) -> None:
     body = {"id": "x"} if method == "POST" else None
     assert ask(cp, method, path, body, Origin="http://evil.example").status == 403
 
 
 @pytest.mark.parametrize("path", [REVOCATIONS, KEYS, KEYS + "/x"])
-def test_9_2_4_one_switch_turns_all_of_it_off(path: str) -> None:
+def test_one_switch_turns_all_of_it_off(path: str) -> None:
     settings = {"KUMA_ADMIN_SERVER_APIS_DATAPLANE_TOKEN_ENABLED": "false"}
     with running_platform([kuma_store_memory], settings) as cp:
         for method in ("GET", "POST", "DELETE"):

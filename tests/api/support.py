@@ -81,7 +81,7 @@ class Reply:
     body: bytes
 
     def error(self) -> dict[str, Any]:
-        """The body, which must be the one shape that every error has (API specification, 2.5)."""
+        """The body, which must be the one shape that every error has."""
         assert self.headers["Content-Type"] == "application/json", self
         body: dict[str, Any] = json.loads(self.body)
         assert_error(body)

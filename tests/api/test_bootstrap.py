@@ -1,4 +1,4 @@
-"""The bootstrap server (API specification, 3.2; data plane, 6 and scenarios 59 and 60; stances 10 and 11)."""
+"""The bootstrap server (scenarios 59 and 60)."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ FILE_LOG = "type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAcce
 
 
 def expected(port: int, *hosts: tuple[str, int], api_type: str = "DELTA_GRPC") -> dict[str, Any]:
-    """Data plane, 6.3: without access_log_sink (stance 11), with keep-alives (protocol rule 6)."""
+    """The whole bootstrap: no cluster access_log_sink, for Envoy writes to files; keep-alives towards the stream."""
     endpoints = [
         {"endpoint": {"address": {"socketAddress": {"address": host, "portValue": number}}}}
         for host, number in hosts or [("localhost", port)]
@@ -174,7 +174,7 @@ def test_bad_requests_name_their_fields(cp: RunningPlatform, change: Any, fields
     assert (answer.status, [cause["field"] for cause in answer.body["causes"]]) == (400, fields)
 
 
-def test_3_2_any_method_will_do(cp: RunningPlatform) -> None:
+def test_any_method_will_do(cp: RunningPlatform) -> None:
     body = json.dumps({"mesh": "shop", "name": "orders-1"}).encode()
     for method in ("GET", "PUT", "PATCH", "DELETE", "OPTIONS", "HEAD"):
         assert send(cp.bootstrap, method, "/bootstrap", body).status == 200
@@ -232,7 +232,7 @@ def test_parameters(protocol: str, hosts: str, found: list[tuple[str, int]], tmp
         ("10.0.0.1,[::2]", "10.0.0.1:5678", ""),
     ],
 )
-def test_stance_7_a_stream_is_encrypted_and_shows_the_token(
+def test_a_stream_is_encrypted_and_shows_the_token(
     hosts: str, target: str, authority: str, tmp_path: Path
 ) -> None:
     settings = {

@@ -1,4 +1,4 @@
-"""What a browser needs before a page of another origin may use the API (API specification, 2.10)."""
+"""What a browser needs before a page of another origin may use the API."""
 
 from __future__ import annotations
 

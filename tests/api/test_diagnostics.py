@@ -1,4 +1,4 @@
-"""The diagnostics server (API specification, 3.3; stance 10): alive, ready, and what it counts."""
+"""The diagnostics server: alive, ready, and what it counts."""
 
 from __future__ import annotations
 

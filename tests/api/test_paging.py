@@ -1,4 +1,4 @@
-"""Pages of lists, and how the whole of a long list scales (API specification, 10.1)."""
+"""Pages of lists, and how the whole of a long list scales."""
 
 from __future__ import annotations
 

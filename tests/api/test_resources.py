@@ -1,4 +1,4 @@
-"""Resources over REST (API specification, 1.3, 2.1 to 2.3, 2.5 and 4.1 to 4.4; stances 2 and 3)."""
+"""Resources over REST."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .support import BreakableStorePlugin, assert_error, send
 IN = inbound("10.0.0.1:8080:80", "web")
 
 
-def test_2_2_an_item_is_flat_sorted_and_indented_by_one_space(cp: RunningPlatform, shop: str) -> None:
+def test_an_item_is_flat_sorted_and_indented_by_one_space(cp: RunningPlatform, shop: str) -> None:
     cp.apply(dataplane("web-1", IN, outbounds=[outbound(":9000", "db")], mesh=shop))
     reply = send(cp.api, "GET", f"/meshes/{shop}/dataplanes/web-1")
     assert reply.headers["Content-Type"] == "application/json"
@@ -32,7 +32,7 @@ def test_2_2_an_item_is_flat_sorted_and_indented_by_one_space(cp: RunningPlatfor
     )
 
 
-def test_2_2_lists_are_sorted_and_contain_what_items_are(cp: RunningPlatform, shop: str) -> None:
+def test_lists_are_sorted_and_contain_what_items_are(cp: RunningPlatform, shop: str) -> None:
     assert cp.get(f"/meshes/{shop}/dataplanes").body == {"items": []}
     for name in ("web-2", "web-10", "a"):
         cp.apply(dataplane(name, IN, mesh=shop))
@@ -42,7 +42,7 @@ def test_2_2_lists_are_sorted_and_contain_what_items_are(cp: RunningPlatform, sh
     assert shop in [item["name"] for item in cp.get("/meshes").body["items"]]
 
 
-def test_2_2_what_is_not_there(cp: RunningPlatform, shop: str) -> None:
+def test_what_is_not_there(cp: RunningPlatform, shop: str) -> None:
     assert cp.get("/meshes/nowhere/dataplanes").body == {"items": []}
     for method in ("GET", "DELETE"):
         answer = cp.request(method, f"/meshes/{shop}/dataplanes/nobody")
@@ -51,7 +51,7 @@ def test_2_2_what_is_not_there(cp: RunningPlatform, shop: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["meshes", "meshes/{}/dataplanes", "meshes/{}/dataplane-insights"])
-def test_2_2_answers_to_writes_are_empty_and_have_no_type(cp: RunningPlatform, shop: str, path: str) -> None:
+def test_answers_to_writes_are_empty_and_have_no_type(cp: RunningPlatform, shop: str, path: str) -> None:
     kind = {"meshes": "Mesh", "dataplanes": "Dataplane", "dataplane-insights": "DataplaneInsight"}
     body: dict[str, Any] = {"type": kind[path.split("/")[-1]], "name": "x", "mesh": shop}
     if body["type"] == "Dataplane":
@@ -66,14 +66,14 @@ def test_2_2_answers_to_writes_are_empty_and_have_no_type(cp: RunningPlatform, s
     assert cp.get(target).status == 404
 
 
-def test_2_3_a_put_replaces_the_whole_spec(cp: RunningPlatform, shop: str) -> None:
+def test_a_put_replaces_the_whole_spec(cp: RunningPlatform, shop: str) -> None:
     cp.apply(dataplane("web-1", IN, outbounds=[outbound(":9000", "db")], mesh=shop))
     answer = cp.put(f"/meshes/{shop}/dataplanes/web-1", dataplane("web-1", IN, mesh=shop))
     assert (answer.status, answer.headers["Kuma-Result"]) == (200, "updated")
     assert cp.get(f"/meshes/{shop}/dataplanes/web-1").body["networking"] == {"inbound": [IN]}
 
 
-def test_2_3_bytes_behind_the_first_value_count_for_nothing(cp: RunningPlatform, shop: str) -> None:
+def test_bytes_behind_the_first_value_count_for_nothing(cp: RunningPlatform, shop: str) -> None:
     body = json.dumps(mesh(shop)).encode() + b"} and so on \xff"
     assert cp.put(f"/meshes/{shop}", body).status == 400, "they must be UTF-8, though"
     assert cp.put(f"/meshes/{shop}", body[:-1]).status == 200
@@ -89,7 +89,7 @@ def test_2_3_bytes_behind_the_first_value_count_for_nothing(cp: RunningPlatform,
         ({"name": "x", "type": "Mesh", "mesh": ["y"]}, ["name", "type", "mesh"]),
     ],
 )
-def test_4_2_url_and_body_must_agree(
+def test_url_and_body_must_agree(
     cp: RunningPlatform, shop: str, change: dict[str, Any], fields: list[str]
 ) -> None:
     answer = cp.put(f"/meshes/{shop}/dataplanes/web-1", {**dataplane("web-1", IN, mesh=shop), **change})
@@ -100,7 +100,7 @@ def test_4_2_url_and_body_must_agree(
     assert cp.get(f"/meshes/{shop}/dataplanes").body == {"items": []}
 
 
-def test_1_3_meta_keys_in_any_case_and_both_spellings_of_fields(cp: RunningPlatform, shop: str) -> None:
+def test_meta_keys_in_any_case_and_both_spellings_of_fields(cp: RunningPlatform, shop: str) -> None:
     networking = {"inbound": [IN], "outbound": [{**outbound(":9000", "db"), "service_port": "7"}]}
     body = {"Type": "Dataplane", "NAME": "web-1", "Mesh": shop, "networking": networking}
     answer = cp.put(f"/meshes/{shop}/dataplanes/web-1", body)
@@ -111,7 +111,7 @@ def test_1_3_meta_keys_in_any_case_and_both_spellings_of_fields(cp: RunningPlatf
     assert stored == {**outbound(":9000", "db"), "servicePort": 8}, "camelCase wins"
 
 
-def test_1_3_zero_values_go_and_given_empty_ones_stay(cp: RunningPlatform, shop: str) -> None:
+def test_zero_values_go_and_given_empty_ones_stay(cp: RunningPlatform, shop: str) -> None:
     body = {
         **mesh(shop),
         "mtls": {"enabled": False, "ca": None},
@@ -127,7 +127,7 @@ def test_1_3_zero_values_go_and_given_empty_ones_stay(cp: RunningPlatform, shop:
     }
 
 
-def test_4_3_rules_of_a_mesh(cp: RunningPlatform, shop: str) -> None:
+def test_rules_of_a_mesh(cp: RunningPlatform, shop: str) -> None:
     backends: list[dict[str, Any]] = [
         {"file": {}},
         {"name": "a", "tcp": {}},
@@ -162,7 +162,7 @@ def test_4_3_rules_of_a_mesh(cp: RunningPlatform, shop: str) -> None:
         ),
     ],
 )
-def test_4_4_rules_of_a_dataplane(
+def test_rules_of_a_dataplane(
     cp: RunningPlatform, shop: str, networking: dict[str, Any], cause: tuple[str, str]
 ) -> None:
     body = {"type": "Dataplane", "mesh": shop, "name": "x", "networking": networking}
@@ -171,7 +171,7 @@ def test_4_4_rules_of_a_dataplane(
     assert [(item["field"], item["message"]) for item in answer.body["causes"]] == [cause]
 
 
-def test_1_7_deleting_a_mesh_takes_everything_in_it_along(cp: RunningPlatform, shop: str) -> None:
+def test_deleting_a_mesh_takes_everything_in_it_along(cp: RunningPlatform, shop: str) -> None:
     cp.apply(dataplane("web-1", IN, mesh=shop))
     cp.apply({"type": "DataplaneInsight", "mesh": shop, "name": "web-1"})
     assert cp.delete(f"/meshes/{shop}").status == 200
@@ -180,7 +180,7 @@ def test_1_7_deleting_a_mesh_takes_everything_in_it_along(cp: RunningPlatform, s
     assert cp.delete(f"/meshes/{shop}").status == 404
 
 
-def test_1_3_an_insight_shows_its_counters_as_text(cp: RunningPlatform, shop: str) -> None:
+def test_an_insight_shows_its_counters_as_text(cp: RunningPlatform, shop: str) -> None:
     status = {"lastUpdateTime": "2020-01-15T09:00:00.5+01:00", "total": {"responsesSent": 3}, "rds": {}}
     subscription = {"id": "1", "connectTime": "2020-01-15T08:00:00Z", "status": status}
     insight = {"type": "DataplaneInsight", "mesh": shop, "name": "web-1", "subscriptions": [subscription]}
@@ -212,7 +212,7 @@ OVERVIEW = ("GET", "/meshes/default/dataplanes+insights/x", "Could not retrieve 
 
 
 @pytest.mark.parametrize(("method", "path", "title"), [READ, LISTED, FOUND, DELETED, OVERVIEWS, OVERVIEW])
-def test_2_5_a_store_that_fails(method: str, path: str, title: str) -> None:
+def test_a_store_that_fails(method: str, path: str, title: str) -> None:
     plugin = BreakableStorePlugin()
     expected = {
         StoreUnavailable("lost"): (503, "The store cannot be reached at the moment; try again later"),
@@ -239,7 +239,7 @@ def test_a_record_that_cannot_be_read_is_named() -> None:
 
 
 @pytest.mark.parametrize("failure", [Conflict("x"), AlreadyExists("x")])
-def test_2_5_a_write_that_others_keep_winning_is_a_conflict(
+def test_a_write_that_others_keep_winning_is_a_conflict(
     failure: Exception, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plugin = BreakableStorePlugin()

@@ -1,4 +1,4 @@
-"""What becomes of requests that no kind of resource ever sees (API specification, 2.4, in JSON: stance 2)."""
+"""What becomes of requests that no kind of resource ever sees: JSON, too."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_json_is_json_whatever_its_content_type(cp: RunningPlatform, shop: str, 
     assert send(cp.api, "PUT", f"/meshes/{shop}", body, headers).status == 200
 
 
-def test_2_6_the_configuration_is_one_sorted_line_without_the_password(cp: RunningPlatform) -> None:
+def test_the_configuration_is_one_sorted_line_without_the_password(cp: RunningPlatform) -> None:
     reply = send(cp.api, "GET", "/config")
     assert b"\n" not in reply.body
     config = cp.get("/config").body
@@ -104,7 +104,7 @@ def test_2_6_the_configuration_is_one_sorted_line_without_the_password(cp: Runni
     assert config["xdsServer"]["dataplaneConfigurationRefreshInterval"] == "1s"
 
 
-def test_2_1_and_2_7_how_clients_find_their_way(cp: RunningPlatform) -> None:
+def test_how_clients_find_their_way(cp: RunningPlatform) -> None:
     assert cp.get("/").body["tagline"] == "Kuma"
     apis = cp.get("/catalog").body["apis"]
     assert apis["bootstrap"] == {"url": f"http://localhost:{cp.bootstrap}"}

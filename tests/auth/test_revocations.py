@@ -1,4 +1,4 @@
-"""Revoked tokens: who is refused, what is kept, and that writers at the same moment lose nothing (stance 4)."""
+"""Revoked tokens: who is refused, what is kept, and that writers at the same moment lose nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Keys that follow each other: the new one signs at once, the old ones verify until they are retired (stance 4)."""
+"""Keys that follow each other: the new one signs at once, the old ones verify until they are retired."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Dataplane tokens: what they say, and which are believed (API specification, 7.1 to 7.3, and stance 4)."""
+"""Dataplane tokens: what they say, and which are believed."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def refusal(verifier: TokenVerifier, token: str) -> str:
 # -- what a token is
 
 
-def test_7_2_header_and_claims(issuer: TokenIssuer, keys: SigningKeys) -> None:
+def test_header_and_claims(issuer: TokenIssuer, keys: SigningKeys) -> None:
     before = int(time.time())
     header, claims = parts(issuer.issue("web-1", "shop"))
     assert header == {"alg": "RS256", "typ": "JWT", "kid": keys.to_sign().id}
@@ -93,7 +93,7 @@ def test_a_token_may_end(issuer: TokenIssuer, valid_for: int, seconds: int) -> N
     assert claims["exp"] - claims["iat"] == seconds
 
 
-def test_7_1_the_key_is_rsa_2048_as_pkcs1_der(secrets: SecretManager) -> None:
+def test_the_key_is_rsa_2048_as_pkcs1_der(secrets: SecretManager) -> None:
     key = serialization.load_der_private_key(generate_key(), password=None)
     assert isinstance(key, rsa.RSAPrivateKey)
     assert key.key_size == 2048
@@ -113,7 +113,7 @@ def test_a_genuine_token(issuer: TokenIssuer, verifier: TokenVerifier) -> None:
     assert claims.issued <= datetime.now(UTC)
 
 
-def test_7_3_a_token_of_somebody_else(issuer: TokenIssuer, verifier: TokenVerifier) -> None:
+def test_a_token_of_somebody_else(issuer: TokenIssuer, verifier: TokenVerifier) -> None:
     token = issuer.issue("web-1", "shop")
     with pytest.raises(Unauthenticated) as caught:
         verifier.authenticate("shop", "web-2", token)
@@ -128,7 +128,7 @@ def test_what_is_no_token(verifier: TokenVerifier, token: str) -> None:
     assert refusal(verifier, token)
 
 
-def test_stance_4_other_algorithms_are_refused(keys: SigningKeys, verifier: TokenVerifier) -> None:
+def test_other_algorithms_are_refused(keys: SigningKeys, verifier: TokenVerifier) -> None:
     key = keys.to_sign()
     kid = {"kid": key.id}
     public = key.public.public_bytes(
@@ -219,7 +219,7 @@ def test_a_key_is_made_where_there_is_none(store: Any) -> None:
     assert SecretManager(store).names("default") == [SIGNING_KEY]
 
 
-def test_9_2_16_control_planes_that_start_at_once_end_up_with_one_key(store: Any) -> None:
+def test_control_planes_that_start_at_once_end_up_with_one_key(store: Any) -> None:
     several = [SigningKeys(SecretManager(store)) for _ in range(4)]
     threads = [threading.Thread(target=keys.ensure) for keys in several]
     for thread in threads:

@@ -89,7 +89,7 @@ def pairs(where: Database, stack: ExitStack) -> list[Pair]:
     plain, listening = (stack.enter_context(where.connect()) for _ in range(2))
     for item in (store, other):
         stack.callback(item.close)
-    store.hush(["Quiet"])
+    store.leave_untold(["Quiet"])
     for number in range(RECORDS):
         store.create(key(f"a{number}"), DOCUMENT)
     versions = {item: store.create(item, DOCUMENT).version for item in (TOLD, QUIET)}

@@ -77,9 +77,7 @@ class Counting(_Writer):
 
     def document(self, number: int) -> dict[str, object]:
         """The Dataplane with a number."""
-        found = inbound(
-            f"127.0.0.1:{self._base + number}:{self._base + number}", "counted", number=str(number)
-        )
+        found = inbound(f"127.0.0.1:{self._base + number}:9", "counted", number=str(number))
         return dict(dataplane(self.name, found))
 
     def check(self) -> None:

@@ -1,7 +1,7 @@
 """Hypothesis strategies: for each kind the documents that are valid, other spellings of them, and broken ones.
 
 A valid document is drawn as the API shows it (no zero values, seconds for durations, 64-bit numbers as texts),
-so that what comes back can be compared with what was drawn (API specification, 1.3).
+so that what comes back can be compared with what was drawn.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Worked examples 11.1 to 11.4 and 11.8 of the API specification, with what our stances changed in them."""
+"""Worked examples of the API: defaults, violations, what is missing, overviews."""
 
 from __future__ import annotations
 
@@ -31,19 +31,19 @@ def text(cp: RunningPlatform, path: str) -> str:
         return str(response.read().decode())
 
 
-def test_11_1_mesh_defaulting(cp: RunningPlatform) -> None:
+def test_mesh_defaulting(cp: RunningPlatform) -> None:
     body = {"type": "Mesh", "name": "orchard", "colour": "red"}
     created = cp.put("/meshes/orchard", body)
     assert (created.status, created.body, created.headers["Kuma-Result"]) == (201, "", "created")
-    assert created.headers["Warning"] == r'299 - "unknown field \"colour\" is ignored"'  # stance 2
+    assert created.headers["Warning"] == r'299 - "unknown field \"colour\" is ignored"'
 
     assert text(cp, "/meshes/orchard") == (DATA / "11_1_mesh.json").read_text().rstrip("\n")
 
     again = cp.put("/meshes/orchard", body)
-    assert (again.status, again.headers["Kuma-Result"]) == (200, "unchanged")  # stance 3
+    assert (again.status, again.headers["Kuma-Result"]) == (200, "unchanged")
 
 
-def test_11_2_collected_violations(cp: RunningPlatform) -> None:
+def test_collected_violations(cp: RunningPlatform) -> None:
     cp.apply({"type": "Mesh", "name": "orchard"})
     answer = cp.put("/meshes/orchard/dataplanes/till-7", data("11_2_dataplane.json"))
     assert (answer.status, answer.body) == (400, data("11_2_answer.json"))
@@ -55,7 +55,7 @@ def test_11_2_collected_violations(cp: RunningPlatform) -> None:
     assert cp.get("/meshes/orchard/dataplanes/till-7").body["networking"] == {"inbound": [good]}
 
 
-def test_11_3_request_checks_come_first(cp: RunningPlatform) -> None:
+def test_request_checks_come_first(cp: RunningPlatform) -> None:
     body = {"type": "mesh", "name": "Orchard!", "logging": {"defaultBackend": "nowhere"}}
     answer = cp.put("/meshes/Orchard!", body)
     assert answer.status == 400
@@ -68,7 +68,7 @@ def test_11_3_request_checks_come_first(cp: RunningPlatform) -> None:
     ]
 
 
-def test_11_4_missing_mesh_versus_missing_resource(cp: RunningPlatform) -> None:
+def test_missing_mesh_versus_missing_resource(cp: RunningPlatform) -> None:
     """With a Dataplane in place of the example's TrafficLog, which is a plugin's kind."""
     inbound = {"interface": "10.0.0.1:8080:80", "tags": {"service": "till"}}
     body = {"type": "Dataplane", "mesh": "cellar", "name": "tl", "networking": {"inbound": [inbound]}}
@@ -81,7 +81,7 @@ def test_11_4_missing_mesh_versus_missing_resource(cp: RunningPlatform) -> None:
 
 
 @pytest.mark.parametrize("collection", ["dataplanes+insights", "dataplane+insights", "dataplanes%2Binsights"])
-def test_11_8_overview_with_and_without_insight(cp: RunningPlatform, collection: str) -> None:
+def test_overview_with_and_without_insight(cp: RunningPlatform, collection: str) -> None:
     """The tag filter is split at its first colon, so that it finds the value which the original ignores."""
     till = {"interface": "10.0.0.1:8080:80", "tags": {"service": "till:80", "floor": "2"}}
     barn = {"interface": "10.0.0.2:8080:80", "tags": {"service": "barn"}}

@@ -1,4 +1,4 @@
-"""Worked examples 11.5, 11.6, 11.7, 11.9 and 11.11 of the API specification, as our stances amended them."""
+"""Worked examples of the API: policies, durations, errors, a provided authority, configuration."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ def policy(kind: str, **spec: Any) -> Mapping[str, Any]:
 TILL = [{"match": {"service": "till"}}]
 
 
-# -- 11.4 with the kind that the example has
+# -- a mesh that is missing
 
 
-def test_11_4_missing_mesh_for_a_traffic_log(cp: RunningPlatform) -> None:
+def test_missing_mesh_for_a_traffic_log(cp: RunningPlatform) -> None:
     body = {**policy("TrafficLog", sources=TILL, destinations=TILL), "mesh": "cellar", "name": "tl"}
     answer = cp.put("/meshes/cellar/traffic-logs/tl", body)
     assert (answer.status, answer.body) == (400, document("11_4_missing_mesh.json"))
@@ -48,10 +48,10 @@ def test_11_4_missing_mesh_for_a_traffic_log(cp: RunningPlatform) -> None:
     assert cp.get("/meshes/cellar/traffic-logs").body == {"items": []}
 
 
-# -- 11.5
+# -- selectors and destinations
 
 
-def test_11_5_selectors_of_a_permission(cp: RunningPlatform) -> None:
+def test_selectors_of_a_permission(cp: RunningPlatform) -> None:
     sources = [{"match": {"service": "till", "floor": "2"}}]
     body = policy("TrafficPermission", sources=sources, destinations=[])
     assert causes(cp.put("/meshes/orchard/traffic-permissions/p", body)) == [
@@ -61,7 +61,7 @@ def test_11_5_selectors_of_a_permission(cp: RunningPlatform) -> None:
     ]
 
 
-def test_11_5_destination_of_a_route(cp: RunningPlatform) -> None:
+def test_destination_of_a_route(cp: RunningPlatform) -> None:
     conf = [{"weight": 1, "destination": {}}]
     body = policy("TrafficRoute", sources=TILL, destinations=TILL, conf=conf)
     assert causes(cp.put("/meshes/orchard/traffic-routes/p", body)) == [
@@ -70,14 +70,14 @@ def test_11_5_destination_of_a_route(cp: RunningPlatform) -> None:
     ]
 
 
-# -- 11.6
+# -- numbers and durations
 
 
 def check(**active: Any) -> Mapping[str, Any]:
     return policy("HealthCheck", sources=TILL, destinations=TILL, conf={"active_checks": active})
 
 
-def test_11_6_numbers_and_durations_are_normalised(cp: RunningPlatform) -> None:
+def test_numbers_and_durations_are_normalised(cp: RunningPlatform) -> None:
     written = {"interval": "1m", "timeout": "1500ms", "unhealthyThreshold": "3", "healthyThreshold": 1}
     cp.apply(check(**written))
     assert cp.get("/meshes/orchard/health-checks/p").body["conf"] == {
@@ -90,19 +90,19 @@ def test_11_6_numbers_and_durations_are_normalised(cp: RunningPlatform) -> None:
     }
 
 
-def test_11_6_a_number_is_no_duration(cp: RunningPlatform) -> None:
-    """A 400 with the field, in place of the original's 500 (stance 2)."""
+def test_a_number_is_no_duration(cp: RunningPlatform) -> None:
+    """A 400 with the field, in place of the original's 500."""
     body = check(interval=60, timeout="1s", unhealthyThreshold=1, healthyThreshold=1)
     ((field, message),) = causes(cp.put("/meshes/orchard/health-checks/q", {**body, "name": "q"}))
     assert (field, "duration" in message) == ("conf.active_checks.interval", True)
     assert cp.get("/meshes/orchard/health-checks/q").status == 404
 
 
-# -- 11.7: every answer is JSON in the one shape (stance 2)
+# -- every answer is JSON in the one shape
 
 
-def test_11_7_a_form_is_read_as_json(cp: RunningPlatform) -> None:
-    """``curl -X PUT --data '{}'`` says that it sends a form; its body is looked at all the same (stance 2)."""
+def test_a_form_is_read_as_json(cp: RunningPlatform) -> None:
+    """``curl -X PUT --data '{}'`` says that it sends a form; its body is looked at all the same."""
     kind = {"Content-Type": "application/x-www-form-urlencoded"}
     answer = cp.request("PUT", "/meshes/x", {}, 0, **kind)
     assert [field for field, _ in causes(answer)] == ["name", "type"]
@@ -113,18 +113,18 @@ def test_11_7_a_form_is_read_as_json(cp: RunningPlatform) -> None:
 @pytest.mark.parametrize(
     ("method", "path", "status"), [("POST", "/meshes", 405), ("GET", "/meshes/x/nothing", 404)]
 )
-def test_11_7_replies_of_the_router(cp: RunningPlatform, method: str, path: str, status: int) -> None:
+def test_replies_of_the_router(cp: RunningPlatform, method: str, path: str, status: int) -> None:
     answer = cp.request(method, path)
     assert (answer.status, answer.headers["Content-Type"]) == (status, "application/json")
     assert answer.body["title"]
     assert answer.body["details"]
 
 
-# -- 11.9
+# -- a provided authority
 
 
-def test_11_9_life_of_a_provided_authority(cp: RunningPlatform) -> None:
-    """The first step is accepted with a warning in place of a refusal (stance 9)."""
+def test_life_of_a_provided_authority(cp: RunningPlatform) -> None:
+    """The first step is accepted with a warning in place of a refusal."""
     needs(has("kuma_ca_provided"), "the plugin kuma-ca-provided")
     admin = cp.platform.config.number("adminServer.local.port")
     certificates = "/meshes/cellar/ca/provided/certificates"
@@ -150,7 +150,7 @@ def test_11_9_life_of_a_provided_authority(cp: RunningPlatform) -> None:
     assert (left.status, left.body) == (200, [])
 
 
-# -- 11.11
+# -- configuration
 
 FILE = """\
 apiServer:
@@ -164,7 +164,7 @@ adminServer:
 ENVIRON = {"KUMA_API_SERVER_PORT": "7001", "KUMA_DATAPLANE_TOKEN_SERVER_LOCAL_PORT": "7009"}
 
 
-def test_11_11_precedence_of_the_configuration() -> None:
+def test_precedence_of_the_configuration() -> None:
     (values,) = load_documents(FILE, "kuma-cp.conf")
     config = autoconfigured(build_config(make_catalog(plugins()).settings, values, "kuma-cp.conf", ENVIRON))
     shown = config.as_document()
@@ -174,7 +174,7 @@ def test_11_11_precedence_of_the_configuration() -> None:
     assert shown["bootstrapServer"]["params"]["xdsPort"] == 5678
 
 
-def test_11_11_what_the_catalog_makes_of_it() -> None:
+def test_what_the_catalog_makes_of_it() -> None:
     """On free ports, since this one runs: the catalog names the advertised host, and the admin server's port."""
     settings = {"KUMA_GENERAL_ADVERTISED_HOSTNAME": "cp.orchard"}
     with running_platform(plugins(), settings) as platform:

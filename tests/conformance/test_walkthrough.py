@@ -1,7 +1,7 @@
-"""The newcomer's walkthrough (command line, 10), step by step, with the real programs on their well-known ports.
+"""The newcomer's walkthrough, step by step, with the real programs on their well-known ports.
 
-Step 16, PostgreSQL, is in plugins/store_postgres/tests/test_platform.py. What steps 2 and 8 say of the GUI on port
-5683 is skipped visibly at the end of this file: there is no GUI yet.
+The walk with PostgreSQL is in test_walkthrough_postgres.py. What it says of the GUI on port 5683 is skipped visibly
+at the end of this file: there is no GUI yet.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ HEADER = [
 
 @pytest.fixture(scope="module")
 def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
-    """Steps 1 to 3: the programs, a control plane and the service echo."""
+    """The first steps: the programs, a control plane and the service echo."""
     assert {"envoy", "kuma-cp", "kuma-dp", "kuma-tcp-echo", "kumactl"} <= {
         path.name for path in BIN.iterdir()
     }
@@ -77,7 +77,7 @@ class Newcomer:
         return self.shell.good("kumactl apply -f -", yaml.safe_dump(resource))
 
     def sidecar(self, name: str) -> subprocess.Popen[bytes]:
-        """Steps 5 and 6: the token, if tokens are asked for, and the program."""
+        """The token, if tokens are asked for, and the program."""
         token = dataplane_token(self.shell, name)
         line = f"kuma-dp run --name={name} --mesh=default --cp-address={API} {token}"
         self.sidecars.append(self.shell.start(line)[0])
@@ -105,7 +105,7 @@ class Newcomer:
         return done.stderr
 
 
-def test_10_steps_1_to_4(newcomer: Newcomer) -> None:
+def test_a_control_plane_a_service_and_its_dataplane(newcomer: Newcomer) -> None:
     shell = newcomer.shell
     index = json.loads(shell.good("curl -s localhost:5681/"))
     assert (index["tagline"], set(index)) == ("Kuma", {"tagline", "version"})
@@ -116,7 +116,7 @@ def test_10_steps_1_to_4(newcomer: Newcomer) -> None:
     assert (shell.home / ".kumactl/config").exists()
 
 
-def test_10_steps_5_to_8_and_10(newcomer: Newcomer) -> None:
+def test_sidecars_carry_calls_and_are_shown(newcomer: Newcomer) -> None:
     newcomer.apply(ECHO)
     newcomer.sidecar("dp-echo-1")
     answer = eventually(lambda: newcomer.call(10000), 20, "an answer through the sidecar")
@@ -139,20 +139,20 @@ def test_10_steps_5_to_8_and_10(newcomer: Newcomer) -> None:
     assert newcomer.row("dp-echo-1")[3] == "Online"
 
 
-def test_10_step_6_without_step_4(newcomer: Newcomer) -> None:
+def test_a_sidecar_without_its_dataplane_is_told_to_apply_it(newcomer: Newcomer) -> None:
     token = dataplane_token(newcomer.shell, "dp-echo-1")
     said = newcomer.refused(f"kuma-dp run --name=dp-echo-1 --cp-address={API} {token}")
     assert "kumactl apply" in said
 
 
-def test_10_step_6_without_a_token(newcomer: Newcomer) -> None:
+def test_a_sidecar_without_a_token_is_told_how_to_get_one(newcomer: Newcomer) -> None:
     newcomer.apply(ECHO)
     said = newcomer.refused(f"kuma-dp run --name=dp-echo-1 --cp-address={API}")
     assert "kumactl generate dataplane-token" in said
     assert "--dataplane-token-file" in said
 
 
-def test_10_steps_9_and_11_to_14(newcomer: Newcomer) -> None:
+def test_mutual_tls_and_a_permission(newcomer: Newcomer) -> None:
     """mTLS: closed to everyone, opened by a permission, closed again without it, and off."""
     for resource in (ECHO, WEB):
         newcomer.apply(resource)
@@ -179,14 +179,14 @@ def test_10_steps_9_and_11_to_14(newcomer: Newcomer) -> None:
     eventually(lambda: newcomer.answers(10000), 20, "plain text again")
 
 
-def test_10_step_15(newcomer: Newcomer) -> None:
+def test_kumactl_learns_another_name_of_the_control_plane(newcomer: Newcomer) -> None:
     added = newcomer.shell.good(f"kumactl config control-planes add --name=XYZ --address={API}")
     assert added == 'added Control Plane "XYZ"\nswitched active Control Plane to "XYZ"\n'
     rows = [line.split() for line in newcomer.shell.good("kumactl config control-planes list").splitlines()]
     assert ["*", "XYZ", API] in rows
 
 
-def test_10_step_14_a_sidecar_that_ends(newcomer: Newcomer) -> None:
+def test_a_sidecar_that_ends_is_offline(newcomer: Newcomer) -> None:
     """Ctrl-C on kuma-dp: the dataplane is shown as offline within seconds."""
     newcomer.apply(ECHO)
     process = newcomer.sidecar("dp-echo-1")
@@ -198,7 +198,7 @@ def test_10_step_14_a_sidecar_that_ends(newcomer: Newcomer) -> None:
 HOST = "cp.example.com"
 
 
-def test_10_step_17_tokens_from_another_machine(tmp_path: Path) -> None:
+def test_tokens_from_another_machine(tmp_path: Path) -> None:
     """The other machine is a network namespace with a cable to that of the control plane."""
     for name in ("near", "far"):
         (tmp_path / name).mkdir()
@@ -231,7 +231,7 @@ def test_10_step_17_tokens_from_another_machine(tmp_path: Path) -> None:
         eventually(lambda: " Online " in far.good("kumactl inspect dataplanes"), 20, "a remote dataplane")
 
 
-@pytest.mark.parametrize("step", ["2: the GUI opens its first-run page", "8: the wizard shows 1 dataplane"])
-def test_10_the_gui(step: str) -> None:
-    needs(has("kuma_gui"), f"the plugin kuma-gui, for step {step}")
+@pytest.mark.parametrize("step", ["the GUI opens its first-run page", "the wizard shows 1 dataplane"])
+def test_the_gui(step: str) -> None:
+    needs(has("kuma_gui"), f"the plugin kuma-gui, so that {step}")
     raise AssertionError("there is a GUI now: follow the step here")

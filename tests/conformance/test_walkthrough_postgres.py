@@ -1,4 +1,4 @@
-"""Step 16 of the newcomer's walkthrough (command line, 10): the same with PostgreSQL, which outlives control planes."""
+"""The newcomer's walkthrough with PostgreSQL, which outlives control planes."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def shell(tmp_path: Path) -> Iterator[Shell]:
         yield Shell(tmp_path, stack, inside)
 
 
-def test_10_step_16(shell: Shell, server: OwnServer) -> None:
+def test_everything_outlives_the_control_plane(shell: Shell, server: OwnServer) -> None:
     """Dataplanes, the authority and tokens survive ``kill -9`` of kuma-cp; a sidecar comes back to the next one."""
     client = f"{psql()} -q -v ON_ERROR_STOP=1 -h {server.socket} -p {server.port}"
     shell.good(f"PGPASSWORD='{PASSWORD}' {client} -U {USER} postgres", CREATE)

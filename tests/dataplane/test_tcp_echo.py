@@ -1,4 +1,4 @@
-"""``kuma-tcp-echo`` as its clients meet it (specification of the command line, section 4)."""
+"""``kuma-tcp-echo`` as its clients meet it."""
 
 from __future__ import annotations
 

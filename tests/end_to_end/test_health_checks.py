@@ -1,4 +1,4 @@
-"""Health checks as real Envoys act on them (data plane, 2.5 and 10)."""
+"""Health checks as real Envoys act on them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The Prometheus listener of real Envoys (data plane, 2.7; scenarios 22 and 48)."""
+"""The Prometheus listener of real Envoys (scenarios 22 and 48)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Zero trust as real Envoys enforce it: who may connect is counted in connections (data plane, 10)."""
+"""Zero trust as real Envoys enforce it: who may connect is counted in connections."""
 
 from __future__ import annotations
 
@@ -311,7 +311,7 @@ def test_what_two_proxies_call_is_configured_once_for_both(delta):
     assert len(versions) == 1
 
 
-def test_the_mesh_is_closed_without_the_policy_plugin_stance_6(tmp_path):
+def test_the_mesh_is_closed_without_the_policy_plugin(tmp_path):
     with running_platform([kuma_store_memory, kuma_ca_builtin], SETTINGS) as cp, ExitStack() as stack:
         machine, port = Machine(cp, tmp_path, stack), free_port()
         encrypt(machine)

@@ -1,4 +1,4 @@
-"""What becomes of connections that are open when nobody may open them any more (data plane, 8 and 10)."""
+"""What becomes of connections that are open when nobody may open them any more."""
 
 from __future__ import annotations
 

@@ -112,9 +112,7 @@ def _updates(sidecar: Sidecar) -> tuple[int, ...]:
     return tuple(sidecar.stat(name) for name in names)
 
 
-def test_rule_12_4_envoys_serve_without_a_control_plane_and_get_nothing_again_when_it_returns(
-    variant, stack, tmp_path
-):
+def test_envoys_serve_without_a_control_plane_and_get_nothing_again_when_it_returns(variant, stack, tmp_path):
     cp, port = ControlPlane(tmp_path, stack, variant), free_port()
     documents = _mesh(stack, port)
     cp.apply(*documents)
@@ -143,7 +141,7 @@ def test_rule_12_4_envoys_serve_without_a_control_plane_and_get_nothing_again_wh
     assert resent <= (2 if variant == "delta" else 3), "at most an empty answer for each wildcard"
 
 
-def test_rule_12_4_a_listener_that_went_away_meanwhile_is_removed(stack, tmp_path):
+def test_a_listener_that_went_away_meanwhile_is_removed(stack, tmp_path):
     cp, port, other = ControlPlane(tmp_path, stack, "delta"), free_port(), free_port()
     echo, web = _mesh(stack, port)
     both = {**web, "networking": {**web["networking"]}}
@@ -159,7 +157,7 @@ def test_rule_12_4_a_listener_that_went_away_meanwhile_is_removed(stack, tmp_pat
     assert f"outbound:127.0.0.1:{port}" in sidecar.listeners()
 
 
-def test_rule_12_6_a_proxy_that_knows_two_control_planes_changes_over(variant, stack, tmp_path):
+def test_a_proxy_that_knows_two_control_planes_changes_over(variant, stack, tmp_path):
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
     second = ControlPlane(tmp_path / "b", stack, variant)

@@ -134,7 +134,7 @@ def test_scenario_52_a_gateway_without_outbounds_is_live_at_once(machine):
     eventually(sidecar.is_live, WARMING_TIMEOUT - 1, "a live Envoy that has nothing to do")
 
 
-def test_rules_12_1_and_12_2_a_changed_cluster_is_warm_at_once_and_listeners_follow(machine):
+def test_a_changed_cluster_is_warm_at_once_and_listeners_follow(machine):
     port, other = free_port(), free_port()
     web = client("web", outbound(f":{port}", "echo"), timeout="3")
     machine.cp.apply(instance(machine, "echo-1", "echo"), web)
@@ -150,7 +150,7 @@ def test_rules_12_1_and_12_2_a_changed_cluster_is_warm_at_once_and_listeners_fol
     assert time.monotonic() - began < WARMING_TIMEOUT / 3
 
 
-def test_rule_12_3_and_scenario_45_a_refused_cluster_is_told_once_offered_again_and_holds_back_nothing(
+def test_scenario_45_a_refused_cluster_is_told_once_offered_again_and_holds_back_nothing(
     machine,
 ):
     port = free_port()
@@ -175,7 +175,7 @@ def test_rule_12_3_and_scenario_45_a_refused_cluster_is_told_once_offered_again_
     assert sidecar.clusters().keys() & {"echo", "refused"} == {"echo"}
 
 
-def test_rule_12_7_a_draft_of_wrong_types_is_named_and_costs_nobody_else(machine):
+def test_a_draft_of_wrong_types_is_named_and_costs_nobody_else(machine):
     port = free_port()
     machine.cp.apply(
         instance(machine, "echo-1", "echo"),

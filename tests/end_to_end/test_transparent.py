@@ -1,4 +1,4 @@
-"""Transparent proxying with real iptables, in a network namespace (data plane, 2.6; scenario 21)."""
+"""Transparent proxying with real iptables, in a network namespace (scenario 21)."""
 
 from __future__ import annotations
 

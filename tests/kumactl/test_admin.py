@@ -1,4 +1,4 @@
-"""The admin server, tokens and the provided CA (specification of the command line, 7.2, 7.7 and 7.8)."""
+"""The admin server, tokens and the provided CA."""
 
 from __future__ import annotations
 
@@ -27,9 +27,7 @@ def credentials(cert: Path | str, key: Path | str) -> str:
     return f"  credentials: {{adminApi: {{clientCert: {cert}, clientKey: {key}}}}}\n"
 
 
-def test_7_7_a_token_is_printed_without_a_newline(
-    connected: Call, server: FakeServer, admin: FakeAdmin
-) -> None:
+def test_a_token_is_printed_without_a_newline(connected: Call, server: FakeServer, admin: FakeAdmin) -> None:
     catalog(server, local=admin.url, public="https://unused")
     result = connected(*TOKEN)
     assert (result.code, result.out, result.err) == (0, "token-of-dp-1-in-default", "")
@@ -49,9 +47,7 @@ def test_the_certificate_of_the_control_plane_is_printed_as_it_is(
     )
 
 
-def test_stance_13_name_is_another_word_for_dataplane(
-    connected: Call, server: FakeServer, admin: FakeAdmin
-) -> None:
+def test_name_is_another_word_for_dataplane(connected: Call, server: FakeServer, admin: FakeAdmin) -> None:
     catalog(server, local=admin.url)
     argv = ("generate", "dataplane-token", "--name=x", "--mesh", "m", "--valid-for", "90m")
     assert connected(*argv).out == "token-of-x-in-m"
@@ -61,18 +57,18 @@ def test_stance_13_name_is_another_word_for_dataplane(
 @pytest.mark.parametrize(
     ("text", "words"), [("soon", "--valid-for: "), ("0s", "longer than nothing"), ("-1h", "longer than")]
 )
-def test_7_7_how_long_must_be_a_duration(connected: Call, server: FakeServer, text: str, words: str) -> None:
+def test_how_long_must_be_a_duration(connected: Call, server: FakeServer, text: str, words: str) -> None:
     result = connected(*TOKEN, f"--valid-for={text}")
     assert (result.code, server.requests) == (1, [])
     assert words in result.err
 
 
-def test_7_7_the_dataplane_is_required(connected: Call) -> None:
+def test_the_dataplane_is_required(connected: Call) -> None:
     result = connected("generate", "dataplane-token")
     assert (result.code, result.err) == (1, 'Error: required flag(s) "dataplane" not set\n')
 
 
-def test_7_7_tokens_that_are_switched_off(connected: Call, server: FakeServer, admin: FakeAdmin) -> None:
+def test_tokens_that_are_switched_off(connected: Call, server: FakeServer, admin: FakeAdmin) -> None:
     catalog(server, local=admin.url, tokens=False)
     result = connected(*TOKEN)
     assert (result.code, admin.requests) == (1, [])
@@ -80,7 +76,7 @@ def test_7_7_tokens_that_are_switched_off(connected: Call, server: FakeServer, a
     assert "adminServer.apis.dataplaneToken.enabled" in result.err
 
 
-def test_7_7_a_refusal_names_the_status_and_the_causes(
+def test_a_refusal_names_the_status_and_the_causes(
     connected: Call, server: FakeServer, admin: FakeAdmin
 ) -> None:
     catalog(server, local=admin.url)
@@ -92,7 +88,7 @@ def test_7_7_a_refusal_names_the_status_and_the_causes(
     assert connected(*TOKEN).err == f"Error: {said} 500. Expected 200\n"
 
 
-def test_7_2_another_machine_is_asked_over_https_with_the_certificate(
+def test_another_machine_is_asked_over_https_with_the_certificate(
     kumactl: Call,
     home: Path,
     server: FakeServer,
@@ -151,7 +147,7 @@ def test_a_file_to_trust_by_that_cannot_be_used(
 
 
 @pytest.mark.parametrize("flag", ["admin-client", "dataplane-token-client"])
-def test_7_9_the_context_keeps_the_certificate_that_was_added(
+def test_the_context_keeps_the_certificate_that_was_added(
     kumactl: Call,
     server: FakeServer,
     public_admin: FakeAdmin,
@@ -168,7 +164,7 @@ def test_7_9_the_context_keeps_the_certificate_that_was_added(
     assert kumactl(*TOKEN).out == "token-of-dp-1-in-default"
 
 
-def test_7_2_a_certificate_that_the_server_does_not_know_is_refused(
+def test_a_certificate_that_the_server_does_not_know_is_refused(
     kumactl: Call,
     home: Path,
     server: FakeServer,
@@ -190,7 +186,7 @@ def test_7_2_a_certificate_that_the_server_does_not_know_is_refused(
         ("https://127.0.0.1:1", "", "kumactl has no client certificate"),
     ],
 )
-def test_7_2_without_tls_on_both_sides_there_are_three_remedies(
+def test_without_tls_on_both_sides_there_are_three_remedies(
     kumactl: Call, home: Path, server: FakeServer, far: None, public: str, context: str, words: str
 ) -> None:
     configure(home, server.url, credentials("c", "k") if context else "")
@@ -203,12 +199,12 @@ def test_7_2_without_tls_on_both_sides_there_are_three_remedies(
         assert result.err.count("\n* ") == 3
 
 
-def test_7_2_https_without_certificates(connected: Call, server: FakeServer) -> None:
+def test_https_without_certificates(connected: Call, server: FakeServer) -> None:
     catalog(server, local="https://127.0.0.1:1")
     assert connected(*TOKEN).err == "Error: certificates has to be configured to use https destination\n"
 
 
-def test_7_2_certificates_that_cannot_be_used(
+def test_certificates_that_cannot_be_used(
     kumactl: Call, home: Path, server: FakeServer, certificates: Certificates, tmp_path: Path
 ) -> None:
     catalog(server, local="https://127.0.0.1:1")
@@ -226,7 +222,7 @@ def test_7_2_certificates_that_cannot_be_used(
         assert words in result.err
 
 
-def test_7_2_a_key_with_a_password_is_not_asked_for(
+def test_a_key_with_a_password_is_not_asked_for(
     kumactl: Call, home: Path, server: FakeServer, certificates: Certificates, tmp_path: Path
 ) -> None:
     from cryptography.hazmat.primitives import serialization
@@ -250,7 +246,7 @@ def test_7_2_a_key_with_a_password_is_not_asked_for(
         ("http://10.0.0.1", ["10.0.0.1"], False),
     ],
 )
-def test_7_2_which_machine_it_is_needs_no_port(
+def test_which_machine_it_is_needs_no_port(
     monkeypatch: pytest.MonkeyPatch, url: str, addresses: list[str], expected: bool
 ) -> None:
     asked: list[int] = []
@@ -264,7 +260,7 @@ def test_7_2_which_machine_it_is_needs_no_port(
     assert asked == [5681 if url.endswith("5681") else 443 if url.startswith("https") else 80]
 
 
-def test_7_2_a_host_that_cannot_be_resolved(
+def test_a_host_that_cannot_be_resolved(
     connected: Call, server: FakeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     catalog(server, local="http://127.0.0.1:1")
@@ -280,7 +276,7 @@ def test_7_2_a_host_that_cannot_be_resolved(
 @pytest.mark.parametrize(
     "body", ["{}", '{"apis": 3}', '{"apis": {"admin": [], "dataplaneToken": {"localUrl": 1}}}']
 )
-def test_7_2_a_catalog_without_an_admin_server(connected: Call, server: FakeServer, body: str) -> None:
+def test_a_catalog_without_an_admin_server(connected: Call, server: FakeServer, body: str) -> None:
     server.reply("GET", "/catalog", 200, body)
     assert connected(*TOKEN).err.startswith("Error: failed to create dataplane token client: ")
     result = connected(*CERTIFICATES, "list")
@@ -289,6 +285,6 @@ def test_7_2_a_catalog_without_an_admin_server(connected: Call, server: FakeServ
     )
 
 
-def test_7_2_a_url_in_the_catalog_that_is_none(connected: Call, server: FakeServer) -> None:
+def test_a_url_in_the_catalog_that_is_none(connected: Call, server: FakeServer) -> None:
     catalog(server, local="file:///etc/passwd")
     assert "the URL of the admin server in the catalog must be an absolute URL" in connected(*TOKEN).err

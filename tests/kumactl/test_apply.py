@@ -1,4 +1,4 @@
-"""``kumactl apply`` (specification of the command line, 7.3)."""
+"""``kumactl apply``."""
 
 from __future__ import annotations
 
@@ -24,9 +24,7 @@ networking:
 DP_PATH = "/meshes/default/dataplanes/dp-1"
 
 
-def test_7_3_from_a_file_created_unchanged_updated(
-    connected: Call, server: FakeServer, tmp_path: Path
-) -> None:
+def test_from_a_file_created_unchanged_updated(connected: Call, server: FakeServer, tmp_path: Path) -> None:
     file = tmp_path / "dp.yaml"
     file.write_text(DATAPLANE)
     assert connected("apply", "-f", str(file)).out == 'created Dataplane "dp-1"\n'
@@ -38,36 +36,32 @@ def test_7_3_from_a_file_created_unchanged_updated(
 
 
 @pytest.mark.parametrize("argv", [(), ("-f", "-")])
-def test_7_3_from_standard_input(connected: Call, server: FakeServer, argv: tuple[str, ...]) -> None:
+def test_from_standard_input(connected: Call, server: FakeServer, argv: tuple[str, ...]) -> None:
     assert connected("apply", *argv, stdin=DATAPLANE).out == 'created Dataplane "dp-1"\n'
     assert server.written() == [("PUT", DP_PATH)]
 
 
-def test_7_3_json_too(connected: Call, server: FakeServer) -> None:
+def test_json_too(connected: Call, server: FakeServer) -> None:
     value = {"type": "Mesh", "name": "m", "mtls": {"enabled": True}}
     assert connected("apply", stdin=json.dumps(value)).code == 0
     assert server.items["/meshes/m"] == value
 
 
-def test_7_3_from_a_url_through_redirects(connected: Call, server: FakeServer) -> None:
+def test_from_a_url_through_redirects(connected: Call, server: FakeServer) -> None:
     server.reply("GET", "/file", 302, "", Location="/real")
     server.reply("GET", "/real", 200, DATAPLANE)
     assert connected("apply", "-f", server.url + "/file").out == 'created Dataplane "dp-1"\n'
 
 
 @pytest.mark.parametrize("status", [204, 404, 500])
-def test_7_3_a_url_that_does_not_answer_200_is_an_error(
-    connected: Call, server: FakeServer, status: int
-) -> None:
+def test_a_url_that_does_not_answer_200_is_an_error(connected: Call, server: FakeServer, status: int) -> None:
     server.reply("GET", "/file", status)
     result = connected("apply", "-f", server.url + "/file")
     assert (result.code, result.out, server.written()) == (1, "", [])
     assert f"Error: error with GET http request: {server.url}/file: ({status})" in result.err
 
 
-def test_7_3_a_redirect_cannot_lead_to_local_files(
-    connected: Call, server: FakeServer, tmp_path: Path
-) -> None:
+def test_a_redirect_cannot_lead_to_local_files(connected: Call, server: FakeServer, tmp_path: Path) -> None:
     secret = tmp_path / "secret"
     secret.write_text(DATAPLANE)
     server.reply("GET", "/file", 302, "", Location=secret.as_uri())
@@ -76,7 +70,7 @@ def test_7_3_a_redirect_cannot_lead_to_local_files(
     assert "error with GET http request" in result.err
 
 
-def test_7_3_a_file_that_is_not_there(connected: Call, tmp_path: Path) -> None:
+def test_a_file_that_is_not_there(connected: Call, tmp_path: Path) -> None:
     path = tmp_path / "no"
     result = connected("apply", "-f", str(path))
     assert (
@@ -136,7 +130,7 @@ def test_folders_are_bounded(
     assert server.written() == []
 
 
-def test_7_4_what_get_prints_can_be_applied(connected: Call, server: FakeServer) -> None:
+def test_what_get_prints_can_be_applied(connected: Call, server: FakeServer) -> None:
     server.items["/meshes/default"] = {"type": "Mesh", "name": "default"}
     for name in "ab":
         server.items[f"/meshes/default/greetings/{name}"] = {
@@ -152,7 +146,7 @@ def test_7_4_what_get_prints_can_be_applied(connected: Call, server: FakeServer)
     assert (empty.code, empty.out, empty.err) == (0, "", "")
 
 
-def test_7_4_a_bad_item_is_named(connected: Call, server: FakeServer) -> None:
+def test_a_bad_item_is_named(connected: Call, server: FakeServer) -> None:
     text = "items:\n- {type: Mesh, name: a}\n- {type: Mesh}\n"
     result = connected("apply", stdin=text)
     assert "resource: Name field cannot be empty (items[1] in document 1 of standard input)" in result.err
@@ -189,7 +183,7 @@ def test_malformed_yaml_names_line_and_column(connected: Call, server: FakeServe
     assert 'Error: standard input, line 2, column 1: key "a" occurs twice' in result.err
 
 
-def test_7_3_every_document_in_order(connected: Call, server: FakeServer) -> None:
+def test_every_document_in_order(connected: Call, server: FakeServer) -> None:
     text = (
         "---\ntype: Mesh\nname: b\n---\n---\ntype: greeting\nname: hello\nmesh: b\nwords: [x]\n---\n"
         + DATAPLANE
@@ -216,7 +210,7 @@ def test_7_3_every_document_in_order(connected: Call, server: FakeServer) -> Non
         ("type: DataplaneInsight\nname: a\nmesh: a\n", "DataplaneInsight is read-only"),
     ],
 )
-def test_7_3_documents_are_checked_before_anything_is_sent(
+def test_documents_are_checked_before_anything_is_sent(
     connected: Call, server: FakeServer, text: str, problem: str
 ) -> None:
     result = connected("apply", stdin=text)
@@ -253,13 +247,13 @@ def test_a_server_that_is_gone_stops_the_rest(connected: Call, server: FakeServe
     assert server.written() == [("PUT", "/meshes/a"), ("PUT", "/meshes/b")]
 
 
-def test_stance_2_warnings_of_the_server_are_shown(connected: Call, server: FakeServer) -> None:
+def test_warnings_of_the_server_are_shown(connected: Call, server: FakeServer) -> None:
     server.reply("PUT", "/meshes/a", 201, "", Kuma_Result="created", Warning='299 - "unknown field mtsl"')
     result = connected("apply", "--quiet", stdin="type: Mesh\nname: a\n")
     assert (result.code, result.out, result.err) == (0, "", "Warning: unknown field mtsl\n")
 
 
-def test_7_3_dry_run_checks_and_sends_nothing(connected: Call, server: FakeServer) -> None:
+def test_dry_run_checks_and_sends_nothing(connected: Call, server: FakeServer) -> None:
     result = connected("apply", "--dry-run", stdin=DATAPLANE)
     assert (result.code, result.out) == (0, 'would apply Dataplane "dp-1"\n')
     assert connected("apply", "--dry-run", "--quiet", stdin=DATAPLANE).out == ""
@@ -267,13 +261,13 @@ def test_7_3_dry_run_checks_and_sends_nothing(connected: Call, server: FakeServe
     assert server.written() == []
 
 
-def test_7_3_the_global_mesh_is_not_used_and_said_so(connected: Call, server: FakeServer) -> None:
+def test_the_global_mesh_is_not_used_and_said_so(connected: Call, server: FakeServer) -> None:
     result = connected("apply", "--mesh", "other", stdin=DATAPLANE)
     assert server.written() == [("PUT", DP_PATH)]
     assert result.err == "Warning: apply does not use --mesh: each document names its own mesh\n"
 
 
-def test_7_3_variables(connected: Call, server: FakeServer) -> None:
+def test_variables(connected: Call, server: FakeServer) -> None:
     text = "type: {{kind}}\nname: {{{name}}}\nmesh: {{& mesh}}\na: '{{a}}'\nb: '{{b}}'\nc: '{{c}}'\n"
     argv = ("-v", "kind=Dataplane,name=x", "--var", "mesh=m", "-v", "a=<&>", "-v", 'b=1,"c=2,3"')
     assert connected("apply", *argv, stdin=text).out == 'created Dataplane "x"\n'
@@ -293,14 +287,14 @@ def test_1_a_variable_without_key_or_value(connected: Call, value: str) -> None:
     assert "for -v/--var: want KEY=VALUE\nUsage: " in result.err
 
 
-def test_7_3_template_errors_are_told_with_their_line(connected: Call, server: FakeServer) -> None:
+def test_template_errors_are_told_with_their_line(connected: Call, server: FakeServer) -> None:
     result = connected("apply", stdin="type: Mesh\nname: {{#a}}\n")
     assert (result.code, server.requests) == (1, [])
     assert "Error: standard input: the template is malformed: unclosed section" in result.err
     assert "line 2" in result.err
 
 
-def test_7_3_strict_refuses_variables_that_are_not_set(connected: Call, server: FakeServer) -> None:
+def test_strict_refuses_variables_that_are_not_set(connected: Call, server: FakeServer) -> None:
     text = "type: Mesh\nname: m\nlabel: '{{gone}}'\n"
     assert connected("apply", stdin=text).code == 0
     result = connected("apply", "--strict", stdin=text)
@@ -309,7 +303,7 @@ def test_7_3_strict_refuses_variables_that_are_not_set(connected: Call, server: 
     assert len(server.written()) == 1
 
 
-def test_7_3_a_variable_that_is_not_set_is_told(connected: Call, server: FakeServer) -> None:
+def test_a_variable_that_is_not_set_is_told(connected: Call, server: FakeServer) -> None:
     result = connected(
         "apply", "--quiet", stdin="type: Mesh\nname: m\nweight: {{weight}}\nformat: '{{format}}'\n"
     )
@@ -336,7 +330,7 @@ ADDED = [
 
 
 @pytest.mark.parametrize(("text", "value"), ADDED)
-def test_7_3_a_variable_adds_no_document(connected: Call, server: FakeServer, text: str, value: str) -> None:
+def test_a_variable_adds_no_document(connected: Call, server: FakeServer, text: str, value: str) -> None:
     result = connected("apply", "-v", "y=1", "-v", f"x={value}".replace("=", "=", 1), stdin=text)
     assert (result.code, result.out, server.requests) == (1, "", [])
     assert 'Error: standard input: with the value of "x" there are more documents' in result.err
@@ -359,7 +353,7 @@ def test_7_3_a_variable_adds_no_document(connected: Call, server: FakeServer, te
         ("# {{x}}\ntype: Mesh\nname: a\n", ("x", ""), ["a"]),
     ],
 )
-def test_7_3_what_values_may_do(
+def test_what_values_may_do(
     connected: Call, server: FakeServer, text: str, values: tuple[str, str], names: list[str]
 ) -> None:
     x, y = values

@@ -1,4 +1,4 @@
-"""What kumactl makes of servers, good and bad (specification of the command line, 7.2 and 9)."""
+"""What kumactl makes of servers, good and bad."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def raw_server(answer: bytes) -> Iterator[str]:
     thread.join()
 
 
-def test_7_2_the_base_path_is_kept_and_json_is_asked_for(server: FakeServer) -> None:
+def test_the_base_path_is_kept_and_json_is_asked_for(server: FakeServer) -> None:
     server.reply("GET", "/base/kinds", 200, "{}")
     Client(server.url + "/base/", print).get("/kinds")
     (method, path, headers, _) = server.requests[0]
@@ -106,9 +106,7 @@ def test_redirects_of_an_api_server_are_told_not_followed(
     assert [r[:2] for r in server.requests] == [("GET", "/x"), ("PUT", "/x")]
 
 
-def test_stance_2_warning_headers_are_handed_over(
-    client: Client, server: FakeServer, warnings: list[str]
-) -> None:
+def test_warning_headers_are_handed_over(client: Client, server: FakeServer, warnings: list[str]) -> None:
     text = '299 kuma "unknown field \\"a\\"", 299 - "and ü"'
     server.reply("PUT", "/x", 200, "", Warning=text.encode().decode("latin-1"))
     client.put("/x", {})
@@ -128,7 +126,7 @@ def test_stance_2_warning_headers_are_handed_over(
         (200, "nonsense\x1b", "updated"),
     ],
 )
-def test_stance_3_what_a_put_did(
+def test_what_a_put_did(
     client: Client, server: FakeServer, status: int, header: str | None, result: str
 ) -> None:
     server.reply("PUT", "/x", status, "", **({"Kuma_Result": header} if header else {}))
@@ -193,7 +191,7 @@ def test_a_dripping_server_is_given_up(server: FakeServer) -> None:
     done.set()
 
 
-def test_7_2_headers_that_drip_are_given_up() -> None:
+def test_headers_that_drip_are_given_up() -> None:
     ended = threading.Event()
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
@@ -240,7 +238,7 @@ def test_an_answer_without_end_is_refused(server: FakeServer) -> None:
         exchange("GET", server.url + "/x", {}, None, Rules(5, 1000))
 
 
-def test_7_2_no_proxy_for_loopback_addresses(
+def test_no_proxy_for_loopback_addresses(
     client: Client, server: FakeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")

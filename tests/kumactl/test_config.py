@@ -1,4 +1,4 @@
-"""The configuration file and ``kumactl config`` (specification of the command line, 7.1 and 7.9)."""
+"""The configuration file and ``kumactl config``."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 
 from kuma_core.errors import ConfigError
 from kuma_core.kumactl import default_file
-from kuma_core.kumactl.config import Configuration, Context, ControlPlane
+from kuma_core.kumactl.config import Configuration, ControlPlane, NamedContext
 from kuma_core.kumactl.config_file import load, save, to_value
 from kuma_core.kumactl.output import dump_yaml
 
@@ -23,7 +23,7 @@ def file_of(home: Path) -> Path:
     return home / ".kumactl" / "config"
 
 
-def test_7_1_a_missing_default_file_is_created(kumactl: Call, home: Path) -> None:
+def test_a_missing_default_file_is_created(kumactl: Call, home: Path) -> None:
     assert kumactl("version").code == 0
     assert stat.S_IMODE(file_of(home).stat().st_mode) == 0o600
     assert stat.S_IMODE(file_of(home).parent.stat().st_mode) & 0o700 == 0o700
@@ -31,7 +31,7 @@ def test_7_1_a_missing_default_file_is_created(kumactl: Call, home: Path) -> Non
     assert os.listdir(file_of(home).parent) == ["config"]
 
 
-def test_7_1_help_creates_nothing(kumactl: Call, home: Path) -> None:
+def test_help_creates_nothing(kumactl: Call, home: Path) -> None:
     assert kumactl("help").code == 0
     assert kumactl("get", "--help").code == 0
     assert not file_of(home).exists()
@@ -41,7 +41,7 @@ def test_the_default_text_is_what_we_would_write(kumactl: Call) -> None:
     assert dump_yaml(to_value(load(None))) == default_file.DEFAULT_TEXT
 
 
-def test_7_1_a_given_file_must_exist_and_is_not_created(kumactl: Call, home: Path) -> None:
+def test_a_given_file_must_exist_and_is_not_created(kumactl: Call, home: Path) -> None:
     path = home / "other"
     for argv in (("--config-file", str(path), "version"), ("version", "--config-file", str(path))):
         result = kumactl(*argv)
@@ -51,14 +51,14 @@ def test_7_1_a_given_file_must_exist_and_is_not_created(kumactl: Call, home: Pat
     assert not file_of(home).exists()
 
 
-def test_7_1_an_empty_file_is_an_empty_configuration(kumactl: Call, home: Path) -> None:
+def test_an_empty_file_is_an_empty_configuration(kumactl: Call, home: Path) -> None:
     path = home / "empty"
     path.write_text("")
     result = kumactl("config", "control-planes", "list", "--config-file", str(path))
     assert (result.code, result.out) == (0, "ACTIVE   NAME   ADDRESS\n")
 
 
-def test_7_1_snake_case_is_read_and_unknown_keys_are_kept(home: Path) -> None:
+def test_snake_case_is_read_and_unknown_keys_are_kept(home: Path) -> None:
     path = home / "c"
     path.write_text(
         "control_planes:\n- name: lab\n  coordinates: {api_server: {url: 'http://h:1'}}\n"
@@ -68,7 +68,7 @@ def test_7_1_snake_case_is_read_and_unknown_keys_are_kept(home: Path) -> None:
     )
     read = load(str(path))
     assert read == Configuration(
-        (ControlPlane("lab", "http://h:1"),), (Context("lab", "lab", "c", "k", "m"),), "lab"
+        (ControlPlane("lab", "http://h:1"),), (NamedContext("lab", "lab", "c", "k", "m"),), "lab"
     )
     save(read)
     assert load(str(path)) == read
@@ -93,7 +93,7 @@ def test_7_1_snake_case_is_read_and_unknown_keys_are_kept(home: Path) -> None:
         ("contexts: [{name: a}]", "contexts[0].controlPlane must not be empty"),
     ],
 )
-def test_7_1_rules_are_checked_when_it_is_read(home: Path, text: str, problem: str) -> None:
+def test_rules_are_checked_when_it_is_read(home: Path, text: str, problem: str) -> None:
     path = home / "c"
     path.write_text(text)
     with pytest.raises(ConfigError) as caught:
@@ -117,7 +117,7 @@ def test_7_1_rules_are_checked_when_it_is_read(home: Path, text: str, problem: s
         (b"a: 1\na: 2", "line 2, column 1"),
     ],
 )
-def test_7_1_what_cannot_be_parsed_is_told(home: Path, text: bytes, problem: str) -> None:
+def test_what_cannot_be_parsed_is_told(home: Path, text: bytes, problem: str) -> None:
     path = home / "c"
     path.write_bytes(text)
     with pytest.raises(ConfigError) as caught:
@@ -126,7 +126,7 @@ def test_7_1_what_cannot_be_parsed_is_told(home: Path, text: bytes, problem: str
     assert problem in str(caught.value)
 
 
-def test_7_1_rules_are_checked_when_it_is_saved(home: Path) -> None:
+def test_rules_are_checked_when_it_is_saved(home: Path) -> None:
     path = home / "c"
     path.write_text("currentContext: a")
     with pytest.raises(ConfigError, match="absolute URL"):
@@ -145,7 +145,7 @@ def test_7_1_rules_are_checked_when_it_is_saved(home: Path) -> None:
         ),
     ],
 )
-def test_7_1_no_or_a_dangling_current_context(kumactl: Call, home: Path, text: str, sentence: str) -> None:
+def test_no_or_a_dangling_current_context(kumactl: Call, home: Path, text: str, sentence: str) -> None:
     path = home / "c"
     path.write_text(text)
     result = kumactl("get", "meshes", "--config-file", str(path))
@@ -213,12 +213,12 @@ def test_a_link_to_the_file_stays_a_link(home: Path) -> None:
     assert real.read_text() == "currentContext: b\n"
 
 
-def test_7_9_view_prints_yaml_and_a_blank_line_on_stdout(kumactl: Call) -> None:
+def test_view_prints_yaml_and_a_blank_line_on_stdout(kumactl: Call) -> None:
     result = kumactl("config", "view")
     assert (result.code, result.out, result.err) == (0, default_file.DEFAULT_TEXT + "\n", "")
 
 
-def test_7_9_add_list_switch_remove(kumactl: Call, server: FakeServer, home: Path) -> None:
+def test_add_list_switch_remove(kumactl: Call, server: FakeServer, home: Path) -> None:
     configure(home, "http://localhost:5681")
     added = kumactl("config", "control-planes", "add", "--name=lab", f"--address={server.url}")
     assert (added.code, added.err) == (0, "")
@@ -236,20 +236,20 @@ def test_7_9_add_list_switch_remove(kumactl: Call, server: FakeServer, home: Pat
     assert load(str(file_of(home))) == Configuration()
 
 
-def test_7_9_removing_another_one_keeps_the_active_one(kumactl: Call, server: FakeServer) -> None:
+def test_removing_another_one_keeps_the_active_one(kumactl: Call, server: FakeServer) -> None:
     kumactl("config", "control-planes", "add", "--name", "lab", "--address", server.url)
     result = kumactl("config", "control-planes", "remove", "--name", "local")
     assert result.out == 'removed Control Plane "local"\n'
 
 
 @pytest.mark.parametrize("verb", ["remove", "switch"])
-def test_7_9_an_unknown_name(kumactl: Call, verb: str) -> None:
+def test_an_unknown_name(kumactl: Call, verb: str) -> None:
     result = kumactl("config", "control-planes", verb, "--name", "x")
     assert result.code == 1
     assert result.err == 'Error: there is no Control Plane with name "x" (known: local)\n'
 
 
-def test_7_9_a_name_twice_needs_overwrite(kumactl: Call, server: FakeServer, home: Path) -> None:
+def test_a_name_twice_needs_overwrite(kumactl: Call, server: FakeServer, home: Path) -> None:
     argv = ("config", "control-planes", "add", "--name", "local", "--address", server.url)
     result = kumactl(*argv)
     assert result.code == 1
@@ -259,17 +259,17 @@ def test_7_9_a_name_twice_needs_overwrite(kumactl: Call, server: FakeServer, hom
     certs = ("--admin-client-cert", "c.pem", "--dataplane-token-client-key", "k.pem")
     assert kumactl(*argv, "--overwrite", *certs).code == 0
     assert load(str(file_of(home))) == Configuration(
-        (ControlPlane("local", server.url),), (Context("local", "local", "c.pem", "k.pem"),), "local"
+        (ControlPlane("local", server.url),), (NamedContext("local", "local", "c.pem", "k.pem"),), "local"
     )
 
 
-def test_7_9_required_flags_are_named_together(kumactl: Call) -> None:
+def test_required_flags_are_named_together(kumactl: Call) -> None:
     result = kumactl("config", "control-planes", "add")
     assert (result.code, result.err) == (1, 'Error: required flag(s) "address", "name" not set\n')
 
 
 @pytest.mark.parametrize("address", ["localhost:5681", "/x", "http://", "http://a b", ""])
-def test_7_9_an_address_must_be_an_absolute_url(kumactl: Call, address: str) -> None:
+def test_an_address_must_be_an_absolute_url(kumactl: Call, address: str) -> None:
     result = kumactl("config", "control-planes", "add", "--name", "a", "--address", address)
     assert result.code == 1
     assert "--address must be an absolute URL like http://localhost:5681" in result.err
@@ -285,7 +285,7 @@ def test_7_9_an_address_must_be_an_absolute_url(kumactl: Call, address: str) -> 
         (302, "", "could not connect to the Control Plane API Server"),
     ],
 )
-def test_7_9_what_is_no_control_plane_is_not_added(
+def test_what_is_no_control_plane_is_not_added(
     kumactl: Call, server: FakeServer, home: Path, status: int, body: str, sentence: str
 ) -> None:
     server.reply("GET", "/", status, body)
@@ -297,18 +297,18 @@ def test_7_9_what_is_no_control_plane_is_not_added(
 
 def several(*names: str, current: str) -> Configuration:
     planes = tuple(ControlPlane(name, f"http://{name}") for name in names)
-    return Configuration(planes, tuple(Context(name, name) for name in names), current)
+    return Configuration(planes, tuple(NamedContext(name, name) for name in names), current)
 
 
-def test_7_9_removing_keeps_the_active_one_wherever_it_stands() -> None:
+def test_removing_keeps_the_active_one_wherever_it_stands() -> None:
     before = several("a", "b", "c", current="c")
     assert before.remove("b").current_context == "c"
     assert before.remove("c").current_context == "a"
 
 
-def test_7_9_switch_prefers_the_context_of_that_name() -> None:
+def test_switch_prefers_the_context_of_that_name() -> None:
     before = several("a", "b", current="a")
-    other = replace(before, contexts=(Context("first", "b"), *before.contexts))
+    other = replace(before, contexts=(NamedContext("first", "b"), *before.contexts))
     assert other.switch("b").current_context == "b"
-    without = replace(before, contexts=(Context("first", "b"), Context("a", "a")))
+    without = replace(before, contexts=(NamedContext("first", "b"), NamedContext("a", "a")))
     assert without.switch("b").current_context == "first"

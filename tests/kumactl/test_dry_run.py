@@ -1,4 +1,4 @@
-"""``kumactl apply --dry-run`` and ``kumactl delete --dry-run`` (command line, 7.3 and 7.6)."""
+"""``kumactl apply --dry-run`` and ``kumactl delete --dry-run``."""
 
 from __future__ import annotations
 

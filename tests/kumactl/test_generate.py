@@ -1,4 +1,4 @@
-"""``generate tls-certificate`` and ``completion`` (command line, 1 and 7.7)."""
+"""``generate tls-certificate`` and ``completion``."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
 
-def test_7_7_a_pair_for_a_server(kumactl: Call, places: Places) -> None:
+def test_a_pair_for_a_server(kumactl: Call, places: Places) -> None:
     key_file, cert_file, flags = places
     result = kumactl(
         *TLS, "--type=server", "--cp-hostname", "cp.example,10.0.0.1", "--cp-hostname=::1", *flags
@@ -71,7 +71,7 @@ def test_7_7_a_pair_for_a_server(kumactl: Call, places: Places) -> None:
     assert list(extended) == [ExtendedKeyUsageOID.SERVER_AUTH]
 
 
-def test_7_7_a_pair_for_a_client(kumactl: Call, places: Places) -> None:
+def test_a_pair_for_a_client(kumactl: Call, places: Places) -> None:
     _, cert_file, flags = places
     assert kumactl(*TLS, "--type", "client", *flags).code == 0
     cert = x509.load_pem_x509_certificate(cert_file.read_bytes())
@@ -81,7 +81,7 @@ def test_7_7_a_pair_for_a_client(kumactl: Call, places: Places) -> None:
     assert names.get_values_for_type(x509.DNSName) == ["localhost"]
 
 
-def test_7_7_the_defaults_are_in_the_working_folder(
+def test_the_defaults_are_in_the_working_folder(
     kumactl: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -102,14 +102,14 @@ def test_7_7_the_defaults_are_in_the_working_folder(
         (("--type", "server", "--cp-hostname", "a,,b"), '"" is neither a hostname nor'),
     ],
 )
-def test_7_7_wrong_flags(kumactl: Call, places: Places, argv: tuple[str, ...], words: str) -> None:
+def test_wrong_flags(kumactl: Call, places: Places, argv: tuple[str, ...], words: str) -> None:
     key, cert, flags = places
     result = kumactl(*TLS, *argv, *flags)
     assert (result.code, key.exists(), cert.exists()) == (1, False, False)
     assert words in result.err
 
 
-def test_7_7_a_key_is_replaced_only_with_overwrite(kumactl: Call, places: Places) -> None:
+def test_a_key_is_replaced_only_with_overwrite(kumactl: Call, places: Places) -> None:
     key, cert, flags = places
     argv = (*TLS, "--type", "client", *flags)
     assert kumactl(*argv).code == 0
@@ -126,7 +126,7 @@ def test_7_7_a_key_is_replaced_only_with_overwrite(kumactl: Call, places: Places
     assert sorted(os.listdir(key.parent)) == ["c.pem", "home", "k.pem"]
 
 
-def test_7_7_what_cannot_be_written_leaves_nothing(kumactl: Call, places: Places, tmp_path: Path) -> None:
+def test_what_cannot_be_written_leaves_nothing(kumactl: Call, places: Places, tmp_path: Path) -> None:
     key, _, _ = places
     nowhere = tmp_path / "none" / "c.pem"
     result = kumactl(*TLS, "--type", "client", "--key-file", str(key), "--cert-file", str(nowhere))
@@ -136,7 +136,7 @@ def test_7_7_what_cannot_be_written_leaves_nothing(kumactl: Call, places: Places
     assert same.err == "Error: --key-file and --cert-file must be two files\n"
 
 
-def test_7_7_the_key_is_never_readable_by_others(tmp_path: Path) -> None:
+def test_the_key_is_never_readable_by_others(tmp_path: Path) -> None:
     key, cert = tmp_path / "k", tmp_path / "c"
     pair = tls_pair.Pair(b"secret", b"public")
     seen: set[int] = set()
@@ -165,7 +165,7 @@ def test_7_7_the_key_is_never_readable_by_others(tmp_path: Path) -> None:
     assert seen == {0o400}
 
 
-def test_7_7_without_the_library_there_is_one_sentence(
+def test_without_the_library_there_is_one_sentence(
     kumactl: Call, places: Places, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in [name for name in sys.modules if name.split(".")[0] == "cryptography"]:
@@ -173,7 +173,7 @@ def test_7_7_without_the_library_there_is_one_sentence(
     monkeypatch.setitem(sys.modules, "cryptography", None)
     result = kumactl(*TLS, "--type", "client", *places[2])
     assert result.err == (
-        "Error: this command needs the library cryptography; run `pip install 'kuma-core[tls]'`\n"
+        "Error: this command needs the library cryptography: pip install '.[tls]' in a checkout\n"
     )
 
 

@@ -1,4 +1,4 @@
-"""``kumactl get``, ``delete`` and ``inspect`` (specification of the command line, 7.4 to 7.6)."""
+"""``kumactl get``, ``delete`` and ``inspect``."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def filled(server: FakeServer) -> FakeServer:
 
 
 @pytest.mark.usefixtures("filled")
-def test_7_4_meshes(connected: Call) -> None:
+def test_meshes(connected: Call) -> None:
     result = connected("get", "meshes")
     assert (result.code, result.err) == (0, "")
     assert result.out == (
@@ -61,14 +61,14 @@ def test_7_4_meshes(connected: Call) -> None:
 
 
 @pytest.mark.usefixtures("filled")
-def test_7_4_dataplanes(connected: Call) -> None:
+def test_dataplanes(connected: Call) -> None:
     assert connected("get", "dataplanes").out == (
         "MESH      NAME         TAGS\ndefault   checkout-1   env=prod,qa service=checkout,checkout-admin\n"
     )
 
 
 @pytest.mark.usefixtures("filled")
-def test_7_4_the_header_is_printed_without_rows(connected: Call) -> None:
+def test_the_header_is_printed_without_rows(connected: Call) -> None:
     assert connected("get", "healthchecks").out == "MESH   NAME\n"
 
 
@@ -99,7 +99,7 @@ def test_1_global_flags_may_stand_anywhere(connected: Call, argv: tuple[str, ...
     assert connected(*argv).out == "MESH    NAME   TAGS\nother   gw     service=gw\n"
 
 
-def test_7_1_the_mesh_of_the_context_holds_when_none_is_given(
+def test_the_mesh_of_the_context_holds_when_none_is_given(
     kumactl: Call, home: Path, filled: FakeServer
 ) -> None:
     configure(home, filled.url, "  defaults: {mesh: other}\n")
@@ -109,14 +109,14 @@ def test_7_1_the_mesh_of_the_context_holds_when_none_is_given(
 
 @pytest.mark.usefixtures("filled")
 @pytest.mark.parametrize("word", ["dataplanes", "dataplane", "Dataplane", "DATAPLANES", "dp", "data-planes"])
-def test_stance_13_a_kind_has_many_names(connected: Call, word: str) -> None:
+def test_a_kind_has_many_names(connected: Call, word: str) -> None:
     assert "checkout-1" in connected("get", word).out
 
 
 @pytest.mark.parametrize(
     ("one", "two"), [("traffic-permissions", "trafficpermissions"), ("health-checks", "healthchecks")]
 )
-def test_stance_13_double_spellings(connected: Call, server: FakeServer, one: str, two: str) -> None:
+def test_double_spellings(connected: Call, server: FakeServer, one: str, two: str) -> None:
     server.items[f"/meshes/default/{one}/a"] = {"mesh": "default", "name": "a"}
     assert (connected("get", one).code, connected("get", two).code) == (0, 0)
     asked = [path for _, path, _, _ in server.requests if path != "/kinds"]
@@ -140,7 +140,7 @@ def test_an_unknown_type_lists_what_there_is(connected: Call, argv: tuple[str, .
 
 
 @pytest.mark.usefixtures("filled")
-def test_7_4_one_by_name(connected: Call) -> None:
+def test_one_by_name(connected: Call) -> None:
     assert connected("get", "mesh", "payments").out == "NAME       mTLS   CA\npayments   on     provided\n"
     value = json.loads(connected("get", "dataplane", "checkout-1", "-o", "json").out)
     assert value["name"] == "checkout-1"
@@ -152,7 +152,7 @@ def test_one_that_is_not_there(connected: Call) -> None:
 
 
 @pytest.mark.usefixtures("filled")
-def test_7_4_yaml_and_json(connected: Call) -> None:
+def test_yaml_and_json(connected: Call) -> None:
     out = connected("get", "meshes", "-o", "yaml").out
     assert out == (
         "items:\n- name: default\n  type: Mesh\n- mtls:\n    ca:\n      provided: null\n    enabled: true\n"
@@ -165,7 +165,7 @@ def test_7_4_yaml_and_json(connected: Call) -> None:
     assert json.loads(text) == yaml.safe_load(out)
 
 
-def test_7_4_an_unknown_output_format(connected: Call) -> None:
+def test_an_unknown_output_format(connected: Call) -> None:
     result = connected("get", "meshes", "-o", "xml")
     assert (result.code, result.err) == (1, 'Error: unknown output format "xml"; use table, yaml or json\n')
 
@@ -175,18 +175,18 @@ WORDS = ["true", "on", "no", "null", "~", "", "=", "<<", "- a", "a: b", "#x", "a
 
 
 @pytest.mark.parametrize("text", NUMERIC + WORDS)
-def test_7_4_yaml_keeps_text_text(text: str) -> None:
+def test_yaml_keeps_text_text(text: str) -> None:
     dumped = dump_yaml({"v": [text]})
     assert load_documents(dumped, "x") == [{"v": [text]}]
     assert yaml.safe_load(dumped) == {"v": [text]}
 
 
 @pytest.mark.parametrize("text", ["1.0", "1e3", "0x1f", "2020-01-01", "on"])
-def test_7_4_what_looks_like_a_number_is_quoted(text: str) -> None:
+def test_what_looks_like_a_number_is_quoted(text: str) -> None:
     assert dump_yaml({"b": 1, "a": text}) == f'a: "{text}"\nb: 1\n'
 
 
-def test_7_4_plain_text_and_addresses_are_not_quoted() -> None:
+def test_plain_text_and_addresses_are_not_quoted() -> None:
     assert (
         dump_yaml(["10.0.0.1", "127.0.0.1:1:2", "10s", "a b"])
         == "- 10.0.0.1\n- 127.0.0.1:1:2\n- 10s\n- a b\n"
@@ -195,7 +195,7 @@ def test_7_4_plain_text_and_addresses_are_not_quoted() -> None:
 
 @pytest.mark.parametrize("text", ["{{", "{{name}}", "a {{{b}}}", "{{{{", "\\{{", "{{\n{{=", "{ {"])
 @pytest.mark.parametrize("dumped", [dump_yaml, dump_json])
-def test_7_3_what_is_printed_is_no_template(text: str, dumped: Callable[[Any], str]) -> None:
+def test_what_is_printed_is_no_template(text: str, dumped: Callable[[Any], str]) -> None:
     value = {"a": {text: [text, {}, {"b": text}]}}
     printed = dumped(value)
     assert render(printed, {}, "stdin", strict=True) == printed
@@ -224,35 +224,35 @@ def test_1_get_alone_prints_its_help(kumactl: Call) -> None:
 
 
 @pytest.mark.usefixtures("filled")
-def test_7_6_delete(connected: Call, server: FakeServer) -> None:
+def test_delete(connected: Call, server: FakeServer) -> None:
     result = connected("delete", "dataplane", "gw", "--mesh", "other")
     assert (result.code, result.out, result.err) == (0, 'deleted Dataplane "gw"\n', "")
     assert connected("delete", "mesh", "payments").out == 'deleted Mesh "payments"\n'
     assert server.written() == [("DELETE", "/meshes/other/dataplanes/gw"), ("DELETE", "/meshes/payments")]
 
 
-def test_7_6_delete_what_is_not_there(connected: Call) -> None:
+def test_delete_what_is_not_there(connected: Call) -> None:
     result = connected("delete", "traffic-permission", "x")
     assert (result.code, result.out) == (1, "")
     assert result.err == 'Error: there is no TrafficPermission with name "x" in mesh "default"\n'
 
 
 @pytest.mark.parametrize("words", [(), ("mesh",), ("mesh", "a", "b")])
-def test_7_6_delete_wants_two_arguments(connected: Call, server: FakeServer, words: tuple[str, ...]) -> None:
+def test_delete_wants_two_arguments(connected: Call, server: FakeServer, words: tuple[str, ...]) -> None:
     result = connected("delete", *words)
     assert result.code == 1
     assert result.err.startswith(f"Error: accepts 2 arg(s), received {len(words)}\nUsage: kumactl delete")
     assert server.requests == []
 
 
-def test_7_6_delete_of_an_unknown_type(connected: Call) -> None:
+def test_delete_of_an_unknown_type(connected: Call) -> None:
     assert connected("delete", "x", "y").err == (
         "Error: unknown TYPE: x. Allowed values: mesh, dataplane, healthcheck, traffic-permission, "
         "dataplane-insight, greeting\n"
     )
 
 
-def test_7_6_other_failures_of_delete(connected: Call, server: FakeServer) -> None:
+def test_other_failures_of_delete(connected: Call, server: FakeServer) -> None:
     server.reply("DELETE", "/meshes/a", 405, "405: Method Not Allowed")
     assert connected("delete", "mesh", "a").err == (
         'Error: failed to delete Mesh with the name "a": (405): 405: Method Not Allowed\n'
@@ -271,7 +271,7 @@ def overview(name: str, tags: dict[str, str], *subscriptions: dict[str, Any]) ->
     return {**value, "dataplane": {"networking": {"inbound": [{"tags": tags}]}}, **insight}
 
 
-def test_7_5_the_table_of_the_specification() -> None:
+def test_the_table_of_the_specification() -> None:
     open_one = {
         "connectTime": "2020-01-15T10:57:57.123456789Z",
         "status": {"lastUpdateTime": "2020-01-15T11:59:45.9Z", "total": {"responsesSent": "27"}},
@@ -307,12 +307,12 @@ def test_7_5_the_table_of_the_specification() -> None:
 
 
 @pytest.mark.parametrize("insight", [None, 3, {"subscriptions": 3}, {"subscriptions": [3, {"status": 4}]}])
-def test_7_5_a_wrong_shape_counts_as_absent(insight: Any) -> None:
+def test_a_wrong_shape_counts_as_absent(insight: Any) -> None:
     cells = row({"mesh": "m", "name": "n", "dataplaneInsight": insight}, NOW)
     assert cells == ["m", "n", "", "Offline", "never", "never", "0", "0"]
 
 
-def test_7_5_tags_are_sent_as_key_colon_value(connected: Call, server: FakeServer) -> None:
+def test_tags_are_sent_as_key_colon_value(connected: Call, server: FakeServer) -> None:
     server.overviews = [overview("a", {"service": "x"})]
     result = connected(
         "inspect", "dataplanes", "--tag", "service=a.b:80,version=*", "--tag=env=prod", "-o", "json"

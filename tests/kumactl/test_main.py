@@ -1,4 +1,4 @@
-"""The root command, ``version`` and the cost of starting (specification of the command line, 1 and 7.10)."""
+"""The root command, ``version`` and the cost of starting."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_1_an_unknown_flag_prints_usage(kumactl: Call) -> None:
     assert "\nUsage: kumactl version" in result.err
 
 
-def test_7_10_version(kumactl: Call) -> None:
+def test_version(kumactl: Call) -> None:
     assert kumactl("version").out == f"{__version__}\n"
     for flag in ("-a", "--detailed"):
         assert kumactl("version", flag).out.splitlines()[:2] == [
@@ -69,7 +69,7 @@ def test_7_10_version(kumactl: Call) -> None:
         ]
 
 
-def test_7_10_version_of_the_server(connected: Call, server: FakeServer) -> None:
+def test_version_of_the_server(connected: Call, server: FakeServer) -> None:
     assert (
         connected("version", "--server").out
         == f"Version:    {__version__}\nServer:     9.8.7 ({server.url})\n"

@@ -10,7 +10,7 @@ from .conftest import Call
 
 SAID = (
     "{} comes with the package kuma-policy-traffic, which this control plane does not use; install it beside kuma-cp "
-    "(pip install 'kuma-policy-traffic[cp]') and restart kuma-cp"
+    "(pip install './plugins/policy_traffic[cp]' in a checkout) and restart kuma-cp"
 )
 
 

@@ -1,4 +1,4 @@
-"""kumactl and a real control plane: what one says the other understands (command line, 7.3 to 7.10 and 9)."""
+"""kumactl and a real control plane: what one says the other understands."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def at(kumactl: Call, home: Path, cp: RunningPlatform) -> Iterator[Call]:
     cp.delete("/meshes/default/dataplanes/dp")
 
 
-def test_7_9_add_asks_whether_it_is_a_control_plane(kumactl: Call, cp: RunningPlatform) -> None:
+def test_add_asks_whether_it_is_a_control_plane(kumactl: Call, cp: RunningPlatform) -> None:
     added = kumactl("config", "control-planes", "add", "--name", "real", "--address", cp.api_url)
     assert (added.code, added.err) == (0, "")
     assert f"*        real    {cp.api_url}" in kumactl("config", "control-planes", "list").out
@@ -110,7 +110,7 @@ def test_7_9_add_asks_whether_it_is_a_control_plane(kumactl: Call, cp: RunningPl
     assert (refused.code, "Control Plane API Server is not responding" in refused.err) == (1, True)
 
 
-def test_7_3_several_documents_of_every_kind(at: Call) -> None:
+def test_several_documents_of_every_kind(at: Call) -> None:
     result = at("apply", "-f", "-", stdin=ALL)
     assert (result.code, result.err) == (0, "")
     assert result.out.splitlines() == [
@@ -131,7 +131,7 @@ def test_7_3_several_documents_of_every_kind(at: Call) -> None:
 
 
 @pytest.mark.parametrize("form", ["yaml", "json"])
-def test_7_4_what_get_prints_apply_takes_for_every_kind(at: Call, cp: RunningPlatform, form: str) -> None:
+def test_what_get_prints_apply_takes_for_every_kind(at: Call, cp: RunningPlatform, form: str) -> None:
     assert at("apply", stdin=ALL).code == 0
     insight = "type: DataplaneInsight\nmesh: payments\nname: checkout-1\nsubscriptions: [{id: a}]\n"
     assert at("apply", stdin=insight).code == 0
@@ -147,7 +147,7 @@ def test_7_4_what_get_prints_apply_takes_for_every_kind(at: Call, cp: RunningPla
         assert at("apply", stdin=one).out == f'unchanged {kind["name"]} "{names[-1]}"\n'
 
 
-def test_7_4_tables_and_documents(at: Call) -> None:
+def test_tables_and_documents(at: Call) -> None:
     at("apply", stdin=ALL)
     assert at("get", "dataplanes", "--mesh", "payments").out == (
         "MESH       NAME         TAGS\npayments   checkout-1   service=checkout version=1.0\n"
@@ -181,7 +181,7 @@ def test_a_kind_of_somebodys_plugin_is_like_any_other(at: Call) -> None:
     )
 
 
-def test_stance_2_unknown_fields_are_told_for_each_document(at: Call) -> None:
+def test_unknown_fields_are_told_for_each_document(at: Call) -> None:
     text = MESH + "mtsl: {}\n---\n" + DATAPLANE + "netwroking: {}\n"
     result = at("apply", stdin=text)
     assert result.code == 0
@@ -191,14 +191,14 @@ def test_stance_2_unknown_fields_are_told_for_each_document(at: Call) -> None:
     ]
 
 
-def test_stance_2_many_warnings_are_not_too_many(at: Call) -> None:
+def test_many_warnings_are_not_too_many(at: Call) -> None:
     result = at("apply", stdin=MESH + "".join(f"x{number}: 1\n" for number in range(300)))
     assert (result.code, result.out) == (0, 'created Mesh "payments"\n')
     assert len(result.err.splitlines()) == 20
     assert "more warnings" in result.err.splitlines()[-1]
 
 
-def test_7_5_inspect(at: Call) -> None:
+def test_inspect(at: Call) -> None:
     at("apply", stdin="---\n".join([MESH, DATAPLANE]))
     header, line = at("inspect", "dataplanes", "--mesh", "payments").out.splitlines()
     assert header.startswith("MESH       NAME         TAGS")
@@ -211,7 +211,7 @@ def test_7_5_inspect(at: Call) -> None:
         assert len(json.loads(printed)["items"]) == count
 
 
-def test_7_6_delete(at: Call) -> None:
+def test_delete(at: Call) -> None:
     at("apply", stdin=ALL)
     for word, name, kind in (
         ("traffic-route", "split", "TrafficRoute"),

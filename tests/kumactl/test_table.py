@@ -1,4 +1,4 @@
-"""Cells and tables (specification of the command line, 7.4 and 7.5)."""
+"""Cells and tables."""
 
 from __future__ import annotations
 
@@ -50,11 +50,11 @@ ITEM = {
         ("tags.*", CellFormat.TAGS, "", "a=1 k=a,b"),
     ],
 )
-def test_7_4_cells(path: str, cell_format: CellFormat, default: str, shown: str) -> None:
+def test_cells(path: str, cell_format: CellFormat, default: str, shown: str) -> None:
     assert cell(ITEM, Column("H", path, cell_format, default), NOW) == shown
 
 
-def test_7_4_the_layout_rule() -> None:
+def test_the_layout_rule() -> None:
     assert layout(["A", "LONG", "C"], [["aaa", "b", "c"], ["", "", ""]]) == (
         "A     LONG   C\naaa   b      c\n             "
     )
@@ -80,7 +80,7 @@ def test_a_cell_neither_breaks_its_line_nor_commands_the_terminal() -> None:
         (-0.5, "0s"),
     ],
 )
-def test_7_5_ages_in_the_notation_of_go(seconds: float, shown: str) -> None:
+def test_ages_in_the_notation_of_go(seconds: float, shown: str) -> None:
     assert duration(timedelta(seconds=seconds)) == shown
 
 

@@ -1,4 +1,4 @@
-"""Mustache as documents need it (specification of the command line, 7.3)."""
+"""Mustache as documents need it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def rendered(text: str, strict: bool = False, **variables: str) -> str:
         ("ü{{a}}ü", "ü<1>ü"),
     ],
 )
-def test_7_3_tags(text: str, result: str) -> None:
+def test_tags(text: str, result: str) -> None:
     assert rendered(text, a="<1>", b="2", empty="", v="{{a}}") == result
 
 
@@ -40,7 +40,7 @@ def test_a_variable_may_have_dots_in_its_name() -> None:
 @pytest.mark.parametrize(
     "text", ["1\n{{a", "1\n{{#a}}", "1\n{{/a}}", "1\n{{#a}}{{/b}}", "1\n{{{a}}", "1\n{{=x=}}", "1\n{{"]
 )
-def test_7_3_a_malformed_template_names_source_and_line(text: str) -> None:
+def test_a_malformed_template_names_source_and_line(text: str) -> None:
     with pytest.raises(TemplateError, match=r"^f\.yaml: the template is malformed: .*line 2"):
         rendered(text, a="1")
 

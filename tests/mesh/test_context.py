@@ -79,7 +79,7 @@ def test_endpoints_that_two_dataplanes_share_count_once() -> None:
     ],
 )
 def test_matching(selector: dict[str, str], matched: bool) -> None:
-    """API specification, 1.5: a star matches any value, but no missing key."""
+    """A star matches any value, but no missing key."""
     endpoint = Endpoint("10.0.0.1", 80, sorted_tags({"service": "web", "version": "1"}))
     assert matches(sorted_tags(selector), endpoint.tags) is matched
 

@@ -174,7 +174,7 @@ def test_proxies_prove_who_they_are_in_one_way() -> None:
         '"word" of plugin "acme"',
         '"dataplane-token" of plugin "builtin.tokens"',
         "adminServer.apis.dataplaneToken.enabled: false",
-        "--plugins no:",
+        "start without a plugin (--plugins no:acme), or",
     ):
         assert part in text
 

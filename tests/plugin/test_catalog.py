@@ -12,6 +12,7 @@ from kuma_core.builtin import FEATURES
 from kuma_core.errors import ConfigError, PluginError
 from kuma_core.plugin.catalog import build_catalog
 from kuma_core.plugin.loader import Plugin, State
+from kuma_core.plugin.registration import way_out
 from kuma_core.sdk import Generator, ResourceType, Route, Spec, StoreFactory
 
 from .support import Part, bringing, catalog, generate, kind, module, open_nothing, opened, refusal, setting
@@ -177,15 +178,31 @@ def test_one_module_under_two_names_is_refused() -> None:
     )
 
 
+def test_a_part_of_the_kernel_is_never_what_is_left_out() -> None:
+    inside = refusal(acme=bringing("config", setting("apiServer", "KUMA_A")))
+    assert 'lies inside the key "apiServer" of plugin "acme"; start without it: --plugins no:acme' in str(
+        inside
+    )
+    assert inside.plugin == "acme"
+    for name in ("builtin", "builtin.tokens"):
+        assert way_out(name) == "install the kernel anew: pip install '.[cp]' in a checkout"
+    assert way_out("builtinx", "the other") == "start without the other: --plugins no:builtinx"
+
+
 def test_the_name_of_the_kernel_is_taken() -> None:
-    assert 'the name "builtin" is taken' in str(refusal(builtin=module()))
+    """The flag leaves out an installed plugin of that name, and nothing of the kernel."""
+    said = str(refusal(builtin=module()))
+    assert said.endswith('the name "builtin" is taken; start without it: --plugins no:builtin')
 
 
 # -- the store
 
 
 def test_no_store_at_all() -> None:
-    with pytest.raises(ConfigError, match=r"no store plugin is loaded.*pip install kuma-store-memory"):
+    with pytest.raises(
+        ConfigError,
+        match=r"no store plugin is loaded.*: pip install '\./plugins/store_memory\[cp\]' in a checkout \(or",
+    ):
         catalog().store("memory")
 
 
@@ -197,6 +214,7 @@ def test_a_store_that_is_not_there() -> None:
     with pytest.raises(ConfigError) as caught:
         made.store("postgres")
     assert str(caught.value) == (
-        'store.type is "postgres", and no loaded plugin brings that store. Install kuma-store-postgres[cp], '
+        'store.type is "postgres", and no loaded plugin brings that store. Install kuma-store-postgres '
+        "(pip install './plugins/store_postgres[cp]' in a checkout), "
         "or choose one that is loaded: drawer, shelf"
     )

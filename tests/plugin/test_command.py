@@ -219,7 +219,10 @@ def test_the_kernel_alone_refuses_for_want_of_a_store(site: Site) -> None:
 def test_store_type_names_a_store_that_is_not_there(site: Site) -> None:
     said = sentence(site.run("run", "--plugins", "store_memory", KUMA_STORE_TYPE="postgres"))
     assert said.startswith('store.type is "postgres", and no loaded plugin brings that store. ')
-    assert said.endswith("Install kuma-store-postgres[cp], or choose one that is loaded: memory")
+    assert said.endswith(
+        "Install kuma-store-postgres (pip install './plugins/store_postgres[cp]' in a checkout), or choose one that is "
+        "loaded: memory"
+    )
     unknown = sentence(site.run("run", "--plugins", "store_memory", KUMA_STORE_TYPE="punchcards"))
     assert "Store validation failed: Type should be either postgres, kubernetes or memory" in unknown
 

@@ -76,3 +76,17 @@ def test_what_an_extra_lacks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     install(tmp_path, "acme-oil")
     install(tmp_path, "acme-belt")
     assert (lacking(requires, "cp"), advice("acme-car", requires, "cp")) == ([], "")
+
+
+def test_a_version_that_does_not_fit_is_told_with_the_one_that_would(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(tmp_path, "acme-motor", "acme-base")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    requires = ["acme-motor >= 2; extra == 'cp'", "acme-motor < 2; extra == 'old'"]
+    assert lacking(requires, "cp") == ["acme-motor >=2 instead of 1.0"]
+    assert lacking(requires, "old") == []
+    assert advice("kuma-core", requires, "cp") == (
+        "was installed without what it needs in a control plane (acme-motor >=2 instead of 1.0): "
+        "pip install '.[cp]' in a checkout"
+    )

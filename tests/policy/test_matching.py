@@ -1,4 +1,4 @@
-"""Which policy applies: the matching scenarios of the data-plane specification, 10, by number."""
+"""Which policy applies: the matching scenarios, by number."""
 
 from __future__ import annotations
 

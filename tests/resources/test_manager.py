@@ -1,4 +1,4 @@
-"""What is true of every resource, whatever its kind and store (API specification, 1.7 and 2.3)."""
+"""What is true of every resource, whatever its kind and store."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_defaults_are_stored(manager: ResourceManager, store: Store) -> None:
 
 
 def test_rules_come_before_the_mesh(manager: ResourceManager, recording: Recording) -> None:
-    """2.3: a broken rule is told although the mesh is missing too, and the store is not even asked."""
+    """A broken rule is told although the mesh is missing too, and the store is not even asked."""
     with pytest.raises(InvalidResource) as caught:
         manager.put(card(mesh="nowhere", text=""))
     assert caught.value.violations == (Violation("text", "cannot be empty"),)
@@ -106,7 +106,7 @@ def test_the_mesh_must_exist_when_a_resource_is_created(manager: ResourceManager
 
 
 def test_the_mesh_is_not_asked_for_on_replacement(manager: ResourceManager, store: Store) -> None:
-    """2.3: on creation only."""
+    """Only a creation asks for it."""
     manager.put(card())
     store.delete(mesh("default").key)
     assert manager.put(card(text="bye")).result is Result.UPDATED

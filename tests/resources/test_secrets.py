@@ -1,4 +1,4 @@
-"""Secrets: bytes in and out, compare-and-set, and never shown (API specification, 1.2, 6.3 and 6.4)."""
+"""Secrets: bytes in and out, compare-and-set, and never shown."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def key(name: str, mesh: str = "shop") -> ResourceKey:
     return ResourceKey("Secret", mesh, name)
 
 
-def test_6_3_a_secret_is_stored_as_a_json_string_of_base64(store: Store, secrets: SecretManager) -> None:
+def test_a_secret_is_stored_as_a_json_string_of_base64(store: Store, secrets: SecretManager) -> None:
     secrets.create("shop", "pin", b"kuma")
     assert store.get(key("pin")).document == '"a3VtYQ=="'
     assert secrets.get("shop", "pin").value == b"kuma"
@@ -158,7 +158,7 @@ def resources(store: Store) -> ResourceManager:
     return manager
 
 
-def test_1_7_secrets_go_with_their_mesh(resources: ResourceManager, secrets: SecretManager) -> None:
+def test_secrets_go_with_their_mesh(resources: ResourceManager, secrets: SecretManager) -> None:
     for name in ("builtinca.shop", "providedca.shop", "dataplane-token-signing-key"):
         secrets.create("shop", name, b"")
     resources.delete(ResourceKey("Mesh", "shop", "shop"))
@@ -173,7 +173,7 @@ OWN = (
 )
 
 
-def test_9_2_2_the_control_planes_own_secrets_outlive_the_mesh_default(
+def test_the_control_planes_own_secrets_outlive_the_mesh_default(
     resources: ResourceManager, secrets: SecretManager
 ) -> None:
     for name in (*OWN, "builtinca.default", "dataplane-token-signing-keys", "my-control-plane-tls"):

@@ -1,4 +1,4 @@
-"""``kuma-cp config`` and the file of defaults that is shipped (API specification, 5.2)."""
+"""``kuma-cp config`` and the file of defaults that is shipped."""
 
 from __future__ import annotations
 

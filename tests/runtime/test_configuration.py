@@ -1,4 +1,4 @@
-"""Rules between settings, autoconfiguration, the worked example (API specification, 5.3, 5.4, 11.11)."""
+"""Rules between settings, autoconfiguration, and the effective configuration."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def public(prefix: str, **changes: str | None) -> dict[str, str]:
     return {f"{prefix}_PUBLIC_{key}": value for key, value in values.items() if value is not None}
 
 
-# -- 5.3: rules between settings
+# -- rules between settings
 
 TLS = "Store validation failed: Postgres validation failed: TLS validation failed: "
 
@@ -102,7 +102,7 @@ RULES: list[tuple[Mapping[str, str], str]] = [
 
 
 @pytest.mark.parametrize(("environ", "said"), RULES, ids=["+".join(environ.values()) for environ, _ in RULES])
-def test_5_3_rules_between_settings(environ: Mapping[str, str], said: str) -> None:
+def test_rules_between_settings(environ: Mapping[str, str], said: str) -> None:
     chosen = {"KUMA_STORE_TYPE": "postgres"} if any("POSTGRES" in name for name in environ) else {}
     message = refusal(**chosen, **environ)
     assert message.startswith("Invalid configuration: ")
@@ -111,7 +111,7 @@ def test_5_3_rules_between_settings(environ: Mapping[str, str], said: str) -> No
 
 
 @pytest.mark.parametrize("mode", ["disable", "verifyNone", "verifyCa", "verifyFull"])
-def test_5_3_modes_of_tls(mode: str) -> None:
+def test_modes_of_tls(mode: str) -> None:
     environ = {"KUMA_STORE_POSTGRES_TLS_MODE": mode, "KUMA_STORE_POSTGRES_TLS_CA_PATH": "ca"}
     config = effective(KUMA_STORE_TYPE="postgres", **environ)
     assert config.text("store.postgres.tls.mode") == mode
@@ -120,7 +120,7 @@ def test_5_3_modes_of_tls(mode: str) -> None:
 @pytest.mark.parametrize(
     ("alias", "mode"), [("require", "verifyNone"), ("verify-ca", "verifyCa"), ("verify-full", "verifyFull")]
 )
-def test_2_2_quirk_b_other_words_for_the_modes_of_tls(tmp_path: Path, alias: str, mode: str) -> None:
+def test_other_words_for_the_modes_of_tls(tmp_path: Path, alias: str, mode: str) -> None:
     root = {"KUMA_STORE_POSTGRES_TLS_ROOT_CERT_PATH": "ca"}
     by_variable = effective(KUMA_STORE_TYPE="postgres", KUMA_STORE_POSTGRES_TLS_MODE=alias, **root)
     file = tmp_path / "cp.yaml"
@@ -131,14 +131,14 @@ def test_2_2_quirk_b_other_words_for_the_modes_of_tls(tmp_path: Path, alias: str
         assert config.text("store.postgres.tls.caPath") == "ca"
 
 
-def test_9_1_other_variables_for_tokens_and_the_default_mesh() -> None:
+def test_other_variables_for_tokens_and_the_default_mesh() -> None:
     old = {"KUMA_ADMIN_SERVER_DATAPLANE_TOKEN_WS_ENABLED": "false", "DEFAULTS_MESH": "type: Mesh"}
     config = effective(**old)
     assert config.flag("adminServer.apis.dataplaneToken.enabled") is False
     assert config.text("defaults.mesh") == "type: Mesh"
 
 
-def test_5_3_only_the_section_of_the_chosen_store_is_checked() -> None:
+def test_only_the_section_of_the_chosen_store_is_checked() -> None:
     environ = {"KUMA_STORE_POSTGRES_HOST": "", "KUMA_STORE_POSTGRES_TLS_MODE": "nonsense"}
     environ |= {"KUMA_STORE_POSTGRES_TLS_KEY_PATH": "k", "KUMA_STORE_KUBERNETES_SYSTEM_NAMESPACE": ""}
     assert effective(**environ).text("store.type") == "memory"
@@ -155,7 +155,7 @@ def test_5_3_only_the_section_of_the_chosen_store_is_checked() -> None:
         ("KUMA_DATAPLANE_TOKEN_SERVER", "Dataplane Token Server"),
     ],
 )
-def test_5_3_what_a_public_admin_server_needs(prefix: str, section: str) -> None:
+def test_what_a_public_admin_server_needs(prefix: str, section: str) -> None:
     effective(**public(prefix))
     names = {
         "TLS_CERT_FILE": "TlsCertFile",
@@ -169,7 +169,7 @@ def test_5_3_what_a_public_admin_server_needs(prefix: str, section: str) -> None
         assert said.startswith(f"{start}{name} cannot be empty if server is enabled ")
 
 
-def test_5_3_the_order_of_validation() -> None:
+def test_the_order_of_validation() -> None:
     """All wrong at once; each repaired, the next section is told."""
     broken = {
         "Xds Server": ("KUMA_XDS_SERVER_GRPC_PORT", "-1"),
@@ -206,10 +206,10 @@ def test_5_3_the_order_of_validation() -> None:
     ]
 
 
-# -- 5.4: autoconfiguration
+# -- autoconfiguration
 
 
-def test_5_4_a_public_port_of_zero_is_the_local_port() -> None:
+def test_a_public_port_of_zero_is_the_local_port() -> None:
     config = effective(KUMA_ADMIN_SERVER_LOCAL_PORT="7010", **public("KUMA_ADMIN_SERVER"))
     assert config.number("adminServer.public.port") == 7010
     assert config.sources["adminServer.public.port"] == "autoconfiguration"
@@ -219,13 +219,13 @@ def test_5_4_a_public_port_of_zero_is_the_local_port() -> None:
 
 
 @pytest.mark.parametrize("interface", ["0.0.0.0", "::", "127.0.0.1"])
-def test_2_2_quirk_d_both_admin_servers_on_one_port(interface: str) -> None:
+def test_both_admin_servers_on_one_port(interface: str) -> None:
     said = refusal(**public("KUMA_ADMIN_SERVER", INTERFACE=interface))
     assert f"Port must not be the local port 5679 when Interface is {interface}" in said
     effective(**public("KUMA_ADMIN_SERVER", INTERFACE=interface, PORT="7443"))
 
 
-def test_5_4_the_deprecated_section_replaces_the_other_one_entirely() -> None:
+def test_the_deprecated_section_replaces_the_other_one_entirely() -> None:
     new = {"KUMA_ADMIN_SERVER_LOCAL_PORT": "7010", "KUMA_ADMIN_SERVER_APIS_DATAPLANE_TOKEN_ENABLED": "false"}
     config = effective(**new, **public("KUMA_DATAPLANE_TOKEN_SERVER"))
     admin: Any = config.as_document()["adminServer"]
@@ -250,24 +250,24 @@ def test_5_4_the_deprecated_section_replaces_the_other_one_entirely() -> None:
     assert "adminServer.apis.dataplaneToken.enabled (from" in ignored
 
 
-def test_stance_4_the_deprecated_switch_turns_tokens_off() -> None:
+def test_the_deprecated_switch_turns_tokens_off() -> None:
     config = effective(KUMA_DATAPLANE_TOKEN_SERVER_ENABLED="false")
     assert config.flag("adminServer.apis.dataplaneToken.enabled") is False
     assert "deprecated" in config.warnings[0]
     assert "because dataplaneTokenServer.enabled is set; move it to adminServer" in config.warnings[0]
 
 
-def test_5_4_the_deprecated_section_at_its_defaults_changes_nothing() -> None:
+def test_the_deprecated_section_at_its_defaults_changes_nothing() -> None:
     config = effective(KUMA_DATAPLANE_TOKEN_SERVER_LOCAL_PORT="5679", KUMA_ADMIN_SERVER_LOCAL_PORT="7010")
     assert (config.number("adminServer.local.port"), config.warnings) == (7010, ())
 
 
-def test_9_2_15_the_url_of_the_api_is_honoured_when_set() -> None:
+def test_the_url_of_the_api_is_honoured_when_set() -> None:
     assert effective(KUMA_API_SERVER_PORT="7").text("guiServer.apiServerUrl") == "http://localhost:7"
     assert effective(KUMA_GUI_SERVER_API_SERVER_URL="http://x").text("guiServer.apiServerUrl") == "http://x"
 
 
-def test_11_11_configuration_precedence(tmp_path: Path) -> None:
+def test_configuration_precedence(tmp_path: Path) -> None:
     file = tmp_path / "cp.yaml"
     file.write_text(
         "apiServer: {port: 7000}\ngeneral: {advertisedHostname: cp.orchard}\n"
@@ -294,7 +294,7 @@ def test_11_11_configuration_precedence(tmp_path: Path) -> None:
         ("colour: red", '"colour" is ignored'),
     ],
 )
-def test_stance_2_unknown_keys_name_the_nearest(tmp_path: Path, text: str, said: str) -> None:
+def test_unknown_keys_name_the_nearest(tmp_path: Path, text: str, said: str) -> None:
     file = tmp_path / "cp.yaml"
     file.write_text(text)
     (warning,) = effective(file).warnings

@@ -1,4 +1,4 @@
-"""What a start makes sure of in the store (API specification, 8 and 9.2, 16)."""
+"""What a start makes sure of in the store."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_a_token_is_good_after_the_mesh_default_was_deleted_and_the_control_plan
         assert ("Secret", "default/builtinca.default") in documents(store)
 
 
-def test_9_2_16_two_control_planes_may_start_at_once_on_one_empty_store(store: Store) -> None:
+def test_two_control_planes_may_start_at_once_on_one_empty_store(store: Store) -> None:
     plugins, together, problems = [sharing(store), kuma_ca_builtin], threading.Barrier(3), []
 
     def start() -> None:
@@ -142,7 +142,7 @@ def test_defaults_mesh_with_mutual_tls_needs_its_plugin() -> None:
 
 
 @pytest.mark.parametrize(("interface", "warns"), [("", True), ("10.0.0.1", True), ("127.0.0.1", False)])
-def test_stance_8_an_open_api_beside_encrypted_meshes_is_warned_of(interface: str, warns: bool) -> None:
+def test_an_open_api_beside_encrypted_meshes_is_warned_of(interface: str, warns: bool) -> None:
     with structlog.testing.capture_logs() as logs:
         _warn_of_open_api(interface)
     assert any("KUMA_API_SERVER_INTERFACE" in entry["event"] for entry in logs) is warns

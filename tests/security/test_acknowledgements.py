@@ -1,4 +1,4 @@
-"""What proxies say of the secrets that they are sent, and what is sent when an authority changes (data plane, 5.2)."""
+"""What proxies say of the secrets that they are sent, and what is sent when an authority changes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who gets an answer on 5677 and 5678: every credential on every port, and scenarios 38 to 42 (data plane, 10)."""
+"""Who gets an answer on 5677 and 5678: every credential on every port, and scenarios 38 to 42."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A leaked token, by the page that tells what to do, with two control planes and real Envoys (stance 4)."""
+"""A leaked token, by the page that tells what to do, with two control planes and real Envoys."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The provided authority: its life (API specification, 11.9), kumactl (command line, 7.8) and real Envoys."""
+"""The provided authority: its life, kumactl and real Envoys."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def put(cp: RunningPlatform, enabled: bool, ca: str) -> Answer:
     return cp.put("/meshes/cellar", mesh("cellar", mtls={"enabled": enabled, "ca": {ca: {}}}))
 
 
-def test_11_9_as_amended_by_stance_9_the_life_of_a_certificate(cp: RunningPlatform) -> None:
+def test_the_life_of_a_certificate(cp: RunningPlatform) -> None:
     first = put(cp, False, "provided")
     assert first.status == 201
     assert "mtls.ca.provided: There is no signing certificate" in first.headers["Warning"]
@@ -74,7 +74,7 @@ def test_11_9_as_amended_by_stance_9_the_life_of_a_certificate(cp: RunningPlatfo
     assert certificates(cp, "GET", "cellar").body == []
 
 
-def test_7_8_kumactl_adds_lists_and_deletes(cp: RunningPlatform, tmp_path: Path) -> None:
+def test_kumactl_adds_lists_and_deletes(cp: RunningPlatform, tmp_path: Path) -> None:
     for name, pem in zip(("cert", "key"), new_root("default"), strict=True):
         (tmp_path / name).write_bytes(pem)
     words = ("manage", "ca", "provided", "certificates")
@@ -94,7 +94,7 @@ def test_7_8_kumactl_adds_lists_and_deletes(cp: RunningPlatform, tmp_path: Path)
     assert kumactl(cp, tmp_path, *delete).stdout == f'removed certificate "{entry["id"]}"\n'
 
 
-def test_stance_9_an_identity_is_issued_once_a_certificate_is_uploaded(cp: RunningPlatform) -> None:
+def test_an_identity_is_issued_once_a_certificate_is_uploaded(cp: RunningPlatform) -> None:
     cp.apply(mesh("default", mtls={"enabled": True, "ca": {"provided": {}}}), client("web-1"))
     cp.catch_up()
     for name in ("identity_cert", "mesh_ca"):
@@ -124,7 +124,7 @@ def test_scenario_36_the_chain_of_an_envoy_leads_to_the_uploaded_root(machine: M
     verified(certificate_of(address(ledger)[1]), [root])
 
 
-def test_stance_9_envoys_that_wait_get_their_identities_after_the_upload(machine: Machine) -> None:
+def test_envoys_that_wait_get_their_identities_after_the_upload(machine: Machine) -> None:
     """Envoy asks again by itself, less and less often: after half a minute at the latest."""
     port, cp = free_port(), machine.cp
     cp.apply(mesh("default", mtls={"enabled": True, "ca": {"provided": {}}}))

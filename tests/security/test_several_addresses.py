@@ -33,7 +33,7 @@ connection on a busy machine."""
 @pytest.mark.parametrize(
     ("loopback", "pinned"), [("127.0.0.1", False), ("127.0.0.1", True), ("[::1]", False)]
 )
-def test_12_6_where_nobody_listens_at_the_first_address_the_second_one_serves(
+def test_where_nobody_listens_at_the_first_address_the_second_one_serves(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, loopback: str, pinned: bool
 ) -> None:
     live, dead = free_port(), free_port()
@@ -60,7 +60,7 @@ def stack() -> Iterator[ExitStack]:
         yield found
 
 
-def test_12_6_a_proxy_leaves_the_address_that_fell_silent(tmp_path: Path, stack: ExitStack) -> None:
+def test_a_proxy_leaves_the_address_that_fell_silent(tmp_path: Path, stack: ExitStack) -> None:
     """Nothing ends the stream of ADS; a change arrives over the second address, and the control plane notices, too."""
     xds = free_port()
     relay = Relay(xds, stack)
@@ -92,7 +92,7 @@ def streams(cp: RunningPlatform) -> list[dict[str, str]]:
     return found
 
 
-def test_12_6_identities_are_renewed_at_the_second_address_when_the_first_falls_silent(
+def test_identities_are_renewed_at_the_second_address_when_the_first_falls_silent(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stack: ExitStack
 ) -> None:
     sds = free_port()

@@ -1,4 +1,4 @@
-"""Streams end when their credential does: expired, revoked, or signed by a key that was retired (stance 4)."""
+"""Streams end when their credential does: expired, revoked, or signed by a key that was retired."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The interface strings of a Dataplane (API specification, 1.4; data plane, 2.1)."""
+"""The interface strings of a Dataplane."""
 
 from __future__ import annotations
 

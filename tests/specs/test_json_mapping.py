@@ -1,4 +1,4 @@
-"""From an operator's JSON to a spec and back (API specification, 1.3), rule by rule and with any input."""
+"""From an operator's JSON to a spec and back, rule by rule and with any input."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The rules of the kernel's kinds (API specification, 4.3 and 4.4), each on its own and in their order."""
+"""The rules of the kernel's kinds, each on its own and in their order."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def test_outbounds() -> None:
     ]
 
 
-def test_worked_example_11_2() -> None:
+def test_all_violations_are_told_in_their_order() -> None:
     raw = {
         "inbound": [{"interface": "till.local:8080:80", "tags": {"floor": ""}}],
         "outbound": [{"interface": ":70000"}],
@@ -119,7 +119,7 @@ def test_worked_example_11_2() -> None:
 
 
 def test_what_is_not_checked() -> None:
-    """The size of servicePort (4.4)."""
+    """The size of servicePort."""
     out = {"interface": ":80", "service": "x", "servicePort": 4294967295}
     assert networking(inbound=[inbound()], outbound=[out]) == []
 

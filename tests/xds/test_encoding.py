@@ -114,7 +114,7 @@ def test_what_is_appended_is_part_of_the_message():
     assert (found.name, found.alt_stat_name, list(found.metadata.filter_metadata)) == ("x", "y", ["a"])
 
 
-def test_rule_12_7_what_was_assigned_is_validated_with_its_path():
+def test_what_was_assigned_is_validated_with_its_path():
     assignment = ClusterLoadAssignment(cluster_name="x", endpoints=[])
     assignment.endpoints = [7]
     with pytest.raises(ValueError, match=r"endpoints\.0"):
@@ -125,7 +125,7 @@ def test_rule_12_7_what_was_assigned_is_validated_with_its_path():
         validate(nested)
 
 
-def test_rule_12_7_two_members_of_a_choice_are_refused():
+def test_two_members_of_a_choice_are_refused():
     value = Value(string_value="a")
     value.bool_value = True
     with pytest.raises(ValueError, match=r"(?i)one"):

@@ -1,4 +1,4 @@
-"""The Mesh's Prometheus listener as it is generated (data plane, 2.7 and scenario 22)."""
+"""The Mesh's Prometheus listener as it is generated (scenario 22)."""
 
 from __future__ import annotations
 

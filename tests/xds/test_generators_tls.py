@@ -1,4 +1,4 @@
-"""The contexts of TLS as Envoy reads them (data plane, 5 and 8.3; protocol rule 12.6 of the architecture)."""
+"""The contexts of TLS as Envoy reads them."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def downstream() -> dict[str, Any]:
     return found["commonTlsContext"]
 
 
-def test_8_3_both_sides_have_the_same_identity_and_authority() -> None:
+def test_both_sides_have_the_same_identity_and_authority() -> None:
     server, client = downstream(), upstream()
     (own,) = server["tlsCertificateSdsSecretConfigs"]
     assert (own["name"], client["tlsCertificateSdsSecretConfigs"]) == ("identity_cert", [own])
@@ -41,7 +41,7 @@ def test_8_3_both_sides_have_the_same_identity_and_authority() -> None:
     assert (authority["name"], server["validationContextSdsSecretConfig"]) == ("mesh_ca", authority)
 
 
-def test_8_3_a_client_expects_exactly_one_identity() -> None:
+def test_a_client_expects_exactly_one_identity() -> None:
     for expected in ("spiffe://shop/web", "spiffe://shop/db"):
         own = upstream(expected=expected)["combinedValidationContext"]["defaultValidationContext"]
         assert own == {"matchTypedSubjectAltNames": [{"sanType": "URI", "matcher": {"exact": expected}}]}
@@ -55,7 +55,7 @@ def test_each_source_of_secrets_is_told_apart(field: str, value: str) -> None:
     assert upstream(SecretSource(**{**parts, field: value})) != upstream()
 
 
-def test_12_6_the_channel_notices_silence_and_comes_back_soon() -> None:
+def test_the_channel_notices_silence_and_comes_back_soon() -> None:
     (own,) = upstream()["tlsCertificateSdsSecretConfigs"]
     grpc = own["sdsConfig"]["apiConfigSource"]["grpcServices"][0]["googleGrpc"]
     args = {name: next(iter(value.values())) for name, value in grpc["channelArgs"]["args"].items()}

@@ -1,4 +1,4 @@
-"""Transparent proxying as it is generated (data plane, 2.6 and scenario 21)."""
+"""Transparent proxying as it is generated (scenario 21)."""
 
 from __future__ import annotations
 

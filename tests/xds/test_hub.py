@@ -74,7 +74,7 @@ def test_scenario_48_two_streams_of_one_proxy_both_get_its_snapshot():
     run(test)
 
 
-def test_rule_12_5_a_deleted_proxy_is_emptied_when_its_clients_have_acknowledged():
+def test_a_deleted_proxy_is_emptied_when_its_clients_have_acknowledged():
     async def test():
         hub, sessions, _ = _hub("web", "api", "echo")
         hub.publish({"echo": FULL}, {})
@@ -89,7 +89,7 @@ def test_rule_12_5_a_deleted_proxy_is_emptied_when_its_clients_have_acknowledged
     run(test)
 
 
-def test_rule_12_5_or_when_a_client_that_was_waited_for_leaves():
+def test_a_deleted_proxy_is_emptied_when_a_client_that_was_waited_for_leaves():
     async def test():
         hub, sessions, _ = _hub("web", "echo")
         hub.publish({"web": FULL}, {"echo": EMPTY})
@@ -100,7 +100,7 @@ def test_rule_12_5_or_when_a_client_that_was_waited_for_leaves():
     run(test)
 
 
-def test_rule_12_5_or_when_patience_ends():
+def test_a_deleted_proxy_is_emptied_when_patience_ends():
     async def test():
         hub, sessions, _ = _hub("web", "echo", patience=0.01)
         hub.publish({"web": FULL}, {"echo": EMPTY})

@@ -73,7 +73,7 @@ def test_scenario_47_a_deleted_dataplane_is_emptied_and_comes_back(variant):
 
 
 @both
-def test_rule_12_5_a_removed_service_loses_its_listener_first(variant):
+def test_a_removed_service_loses_its_listener_first(variant):
     link = Link(variant)
     link.publish(outbounds(ledger=7100, mailer=7200))
     before = link.client.count()
@@ -84,7 +84,7 @@ def test_rule_12_5_a_removed_service_loses_its_listener_first(variant):
 
 
 @both
-def test_rule_12_5_a_listener_moves_to_another_cluster_without_a_gap(variant):
+def test_a_listener_moves_to_another_cluster_without_a_gap(variant):
     link = Link(variant)
     link.publish(outbounds(ledger=7100))
     moved = Snapshot([cluster("mailer"), endpoints("mailer", 9000), listener(7100, "mailer")])
@@ -93,7 +93,7 @@ def test_rule_12_5_a_listener_moves_to_another_cluster_without_a_gap(variant):
 
 
 @both
-def test_a_changed_cluster_gets_its_endpoints_again_rules_12_1_and_12_2(variant):
+def test_a_changed_cluster_gets_its_endpoints_again(variant):
     link = Link(variant)
     link.publish(outbounds(ledger=7100))
     before = link.client.count()
@@ -121,7 +121,7 @@ def test_scenario_45_a_rejected_response_waits_for_other_content(variant):
 
 
 @both
-def test_rule_12_3_after_a_rejection_other_content_brings_everything_that_is_missing(variant):
+def test_after_a_rejection_other_content_brings_everything_that_is_missing(variant):
     link = Link(variant)
     link.client.reject[CLUSTER] = "bad address"
     link.publish(outbounds(ledger=7100, mailer=7200))
@@ -149,7 +149,7 @@ def test_rejected_clusters_do_not_leave_a_fresh_client_without_listeners():
     assert link.client.count(LISTENER) == 1
 
 
-def test_scenario_44_endpoints_asked_for_again_are_answered_rule_12_1():
+def test_scenario_44_endpoints_asked_for_again_are_answered():
     link = Link("sotw")
     link.publish(outbounds(ledger=7100))
     before, client = link.client.count(ENDPOINTS), link.client
@@ -213,7 +213,7 @@ def test_scenario_49_a_reconnection_re_sends_one_identical_set_where_no_version_
 
 
 @both
-def test_rule_12_4_a_reconnection_brings_what_changed_meanwhile(variant):
+def test_a_reconnection_brings_what_changed_meanwhile(variant):
     first = Link(variant)
     first.publish(outbounds(ledger=7100, mailer=7200))
     second = Link(variant, first.client)
@@ -221,7 +221,7 @@ def test_rule_12_4_a_reconnection_brings_what_changed_meanwhile(variant):
     assert second.runs(outbounds(ledger=7101, search=7300))
 
 
-def test_rule_12_4_a_reconnected_client_loses_listeners_before_clusters():
+def test_a_reconnected_client_loses_listeners_before_clusters():
     first = Link("delta")
     first.publish(outbounds(ledger=7100, mailer=7200))
     before = first.client.count()
@@ -231,7 +231,7 @@ def test_rule_12_4_a_reconnected_client_loses_listeners_before_clusters():
     assert removals[:2] == [LISTENER, CLUSTER]
 
 
-def test_rule_12_4_endpoints_that_do_not_exist_are_answered_as_removed():
+def test_endpoints_that_do_not_exist_are_answered_as_removed():
     link = Link("delta")
     link.publish(outbounds(ledger=7100))
     link.request(bytes(DeltaDiscoveryRequest(type_url=ENDPOINTS, resource_names_subscribe=["nobody"])))

@@ -126,7 +126,7 @@ def _dump(secrets: Iterable[ArchivedSecret]) -> str:
 
 
 def _load(text: bytes) -> list[ArchivedSecret]:
-    """Whoever knows the passphrase may have written anything."""
+    """Check every member: anybody who knows the passphrase can write an archive, with anything in it."""
     try:
         rows = json.loads(text)["secrets"]
         found = [

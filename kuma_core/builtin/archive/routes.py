@@ -1,6 +1,6 @@
 """``/secrets/export`` and ``/secrets/import``: all secrets into an archive, and back into a store.
 
-They cross the wire encrypted with the operator's passphrase, which stands in the body and is kept nowhere.
+They cross the wire encrypted with the operator's passphrase. It stands in the body; nobody keeps it.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class ImportSecrets:
         self._secrets = secrets
 
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
-        """``{"passphrase", "archive", "overwrite"?, "dryRun"?}`` gives what was done with each.
+        """``{"passphrase", "archive", "overwrite"?, "dryRun"?}`` gives what it did with each.
 
         400 without anything written if the archive does not open, or if ``overwrite`` is needed.
         """
@@ -107,7 +107,7 @@ class ImportSecrets:
         return kind is not None and kind.unite is not None
 
     def _needs_restart(self, planned: Iterable[Planned]) -> bool:
-        """What a control plane reads at its start alone is noticed then; everything else is noticed at once."""
+        """Whether a secret changes that a control plane reads at its start alone; it notices all others at once."""
         changed = (
             self._secrets.kind_of(archived.mesh, archived.name)
             for archived, current in planned

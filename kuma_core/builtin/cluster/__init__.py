@@ -1,4 +1,4 @@
-"""The control planes over one store: leases, instances that live, and deletions that are finished."""
+"""The control planes over one store: leases, records of who lives, and deletions that one begins and any can finish."""
 
 from __future__ import annotations
 

@@ -41,7 +41,10 @@ class Heartbeat:
         self._instances, self._streams = instances, streams
 
     def run(self, stop: Stop) -> None:
-        """Beat until ``stop`` is set. An instance that was taken for dead tells its streams anew."""
+        """Beat until ``stop`` is set.
+
+        If its record is gone, the leader took this instance for dead and closed its streams in the insights: it tells
+        them anew."""
         while not stop.wait(RETRY_SECONDS if self._instances.store_problem() else BEAT_SECONDS):
             try:
                 if not self._instances.beat():
@@ -96,7 +99,10 @@ class InstanceWatch:
         return alive
 
     def _close_streams(self) -> None:
-        """Of whoever has no record. The insights are read first: who wrote one had its record before."""
+        """Close the streams of instances without a record.
+
+        The insights come first, the records after them: an instance that wrote an insight had its record before, so
+        that a new one is never taken for dead."""
         insights = self._resources.list(INSIGHT, unreadable=_note_unreadable)
         there = self._instances.all()
         for insight in insights:
@@ -122,7 +128,7 @@ class InstanceWatch:
         try:
             self._resources.amend(insight.key, closed)
         except NotFound:
-            return  # its dataplane was deleted at the same moment
+            return  # somebody deleted its dataplane at the same moment
 
 
 def _orphans(spec: InsightSpec, there: Collection[str]) -> list[Subscription]:
@@ -148,7 +154,7 @@ class DeletionFinisher:
         self._deletions = deletions
 
     def run(self, stop: Stop) -> None:
-        """Look until ``stop`` is set; what is still going on elsewhere is left alone."""
+        """Look until ``stop`` is set. A lease keeps it from a deletion that another control plane still works at."""
         while not stop.is_set():
             try:
                 for mesh in self._deletions.pending():

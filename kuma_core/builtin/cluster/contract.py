@@ -13,15 +13,15 @@ class LeaderLease(Protocol):
     """What one control plane alone may hold."""
 
     def hold(self) -> bool:
-        """Take the lease, or keep it; whether it is held now. Raises ``StoreUnavailable``: then nobody knows."""
+        """Take the lease, or keep it; say whether we hold it now. Raises ``StoreUnavailable``: then nobody knows."""
         ...
 
     def left(self) -> float:
-        """Seconds until somebody else may take it; negative if it is not held."""
+        """Seconds until somebody else may take it; negative if we do not hold it."""
         ...
 
     def give_back(self) -> None:
-        """Let others have it at once, if it is held."""
+        """Let others have it at once, if we hold it."""
         ...
 
 
@@ -46,7 +46,7 @@ class Cluster(Protocol):
 
     @property
     def deletions(self) -> Deletions:
-        """How meshes are deleted."""
+        """Deletes meshes, over the death of the control plane that began."""
         ...
 
     def store_problem(self) -> str:

@@ -1,7 +1,7 @@
-"""The deletion of a mesh takes many steps: a record of it is written first, and whoever finds it finishes them.
+"""The deletion of a mesh takes many steps: who begins writes a record first, and who finds the record finishes them.
 
 The record is a lease of the one that deletes, so that two never sweep the same mesh, and none sweeps a mesh that
-was created anew meanwhile. Nothing without such a record is ever swept.
+somebody created anew meanwhile. Nobody sweeps without such a record.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ PATIENCE_SECONDS = LENGTH_SECONDS + 5.0
 LOOK_SECONDS = 0.05
 
 Owned = Callable[[str], Iterable[ResourceKey]]
-"""What a mesh takes along."""
+"""The keys of all that goes with a mesh."""
 Wait = Callable[[float], bool | None]
 """Waits for some seconds; ``True`` asks for the end."""
 
@@ -40,19 +40,19 @@ class MeshDeletions:
         self._owned = owned
 
     def run(self, key: ResourceKey) -> None:
-        """Delete a mesh and what it owns. Raises ``NotFound`` if it is not there, after finishing what was begun.
+        """Delete a mesh and what it owns. Raises ``NotFound`` if it is not there, after it finished what another began.
 
         Raises ``Busy`` if somebody else is at it and does not end.
         """
         lease = self._lease(key.name)
         if not lease.exists():
-            self._store.get(key)  # raises: nothing is begun for a mesh that is not there
+            self._store.get(key)  # raises, so that no record begins the deletion of a mesh that is not there
         _until(lease.hold, key.name, time.sleep)
         if not self._complete(key.name, lease, time.sleep):
             raise not_found(key)
 
     def finish(self, mesh: str, wait: Wait = time.sleep) -> None:
-        """Finish the deletion of a mesh if one was begun, or wait until whoever is at it has.
+        """Finish the deletion of a mesh that somebody began, or wait until the one who is at it has.
 
         ``wait`` may end it early by saying ``True``. Raises ``Busy`` as ``run`` does.
         """
@@ -62,7 +62,7 @@ class MeshDeletions:
             self._complete(mesh, lease, wait)
 
     def pending(self) -> list[str]:
-        """The meshes whose deletion was begun and is not finished."""
+        """The meshes whose deletion somebody began and nobody finished."""
         return [record.key.name for record in self._store.list(MESH_DELETION.name)]
 
     def _lease(self, mesh: str) -> Lease:
@@ -96,7 +96,7 @@ class MeshDeletions:
             if wait(0):
                 return False
             if lease.left() < LENGTH_SECONDS / 2 and not lease.hold(create=False):
-                raise _busy(mesh)
+                raise _busy(mesh)  # we stood still for so long that another one took the deletion over
             self._delete(key)
         return True
 

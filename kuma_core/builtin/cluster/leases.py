@@ -27,7 +27,7 @@ class Stillness:
         self._since = 0.0
 
     def seconds(self, state: object) -> float:
-        """How long ``state`` has been what was seen."""
+        """How long every look has found this ``state``."""
         now = self._clock()
         if state != self._state:
             self._state, self._since = state, now
@@ -61,7 +61,7 @@ class Lease:
         self.inherited = False
 
     def left(self) -> float:
-        """Seconds until somebody else may take it; negative if it is not held."""
+        """Seconds until somebody else may take it; negative if we do not hold it."""
         return self._ends - self._clock()
 
     def exists(self) -> bool:
@@ -69,11 +69,12 @@ class Lease:
         return self._find() is not None
 
     def hold(self, create: bool = True) -> bool:
-        """Take the lease, or keep it; whether it is held now. Without ``create`` only one that is there.
+        """Take the lease, or keep it; say whether we hold it now. Without ``create`` take none that has no record.
 
         Raises ``StoreUnavailable``: then nobody knows.
         """
-        started, record = self._clock(), self._find()  # others count from what they see later
+        # The time is that before the write: others count from when they see it, so that ours ends first.
+        started, record = self._clock(), self._find()
         if not (self._write(record) if record else create and self._create()):
             self._ends = float("-inf")
             return False
@@ -81,14 +82,14 @@ class Lease:
         return True
 
     def give_back(self) -> None:
-        """Let others have it at once, if it is held."""
+        """Let others have it at once, if we hold it."""
         record = self._find() if self.left() > 0 else None
         self._ends = float("-inf")
         if record and self._read(record).holder == self._holder:
             self._update(record, "")
 
     def remove(self) -> None:
-        """Take the record away, if it is held."""
+        """Take the record away, if we hold it."""
         if self.left() > 0:
             self._ends = float("-inf")
             try:
@@ -128,7 +129,7 @@ class Lease:
         return codec.encode(Resource(self._key, LeaseSpec(holder=holder, beats=beats)))
 
     def _read(self, record: Record) -> LeaseSpec:
-        """One that cannot be read is held by a stranger, and so taken over when it stands still."""
+        """Take a record that cannot be read for a stranger's, so that somebody takes it over when it stands still."""
         try:
             spec: LeaseSpec = codec.decode(self._kind, record).spec
         except UnreadableResource:

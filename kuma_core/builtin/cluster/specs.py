@@ -1,4 +1,4 @@
-"""What several control planes over one store keep for each other; no API serves it, no proxy is touched by it."""
+"""What several control planes over one store keep for each other; no API serves it, and it touches no proxy."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from kuma_core.specs.base import Spec, UInt64
 
 
 class LeaseSpec(Spec):
-    """Who may do what only one may do at a time; empty once it was given back.
+    """Who may do what only one may do at a time; empty after its holder gave it back.
 
     The holder is alive while ``beats`` grows: who wants its place measures with a clock of its own how long the
-    record stood still. Nobody's clock is compared with another's.
+    record stood still. Nobody compares clocks.
     """
 
     holder: str = ""

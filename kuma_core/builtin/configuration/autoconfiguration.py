@@ -1,4 +1,4 @@
-"""What follows from other values once all of them are known (API specification, 5.4)."""
+"""What follows from other values, after all sources have been read."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from kuma_core.config import Config
 from kuma_core.hosts import in_url
 
 SOURCE = "autoconfiguration"
-"""The source of a value that was computed."""
+"""The source of a value that we computed."""
 
 DEPRECATED = "dataplaneTokenServer"
 _TOKENS = "adminServer.apis.dataplaneToken.enabled"
@@ -26,7 +26,7 @@ def autoconfigured(config: Config) -> Config:
 
 
 def _admin_server(config: Config) -> Config:
-    """``adminServer`` replaced as a whole by its deprecated spelling, if that was touched."""
+    """Let the deprecated spelling replace ``adminServer`` as a whole, if somebody set anything of it."""
     old = [s for s in config.settings if s.path.startswith(f"{DEPRECATED}.")]
     touched = [s.path for s in old if config.value(s.path) != s.default]
     if not touched:
@@ -60,7 +60,7 @@ def _public_port(config: Config) -> Config:
 
 
 def _refuse_collision(config: Config) -> None:
-    """The admin server of this machine already listens on loopback (command line, 2.2, quirk d)."""
+    """The admin server of this machine already listens on loopback."""
     public, local = config.number("adminServer.public.port"), config.number("adminServer.local.port")
     interface = config.text("adminServer.public.interface")
     if config.flag("adminServer.public.enabled") and public == local != 0 and interface in _EVERYWHERE:
@@ -73,7 +73,7 @@ def _refuse_collision(config: Config) -> None:
 
 
 def _empty_ones(config: Config) -> dict[str, Any]:
-    """The settings whose empty value means that another one is taken."""
+    """The settings that take another one's value where they are empty."""
     derived = {
         "guiServer.apiServerUrl": f"http://localhost:{config.number('apiServer.port')}",
         "bootstrapServer.params.xdsHost": in_url(config.text("general.advertisedHostname")),

@@ -1,6 +1,6 @@
-"""What may not be said of a setting: checks of one value, and rules that look at other values too.
+"""Which values a setting refuses: checks of one value, and rules that look at other values too.
 
-The sentences are those of the API specification, 5.3. Pure functions.
+The sentences begin as those of Kuma 0.3.1, which scripts may look for. Pure functions.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ def _partner(path: str, other: str, message: str) -> Rule:
 
 
 def _public_server(public: str) -> Mapping[str, Rule]:
-    """An open admin server needs everything; without known clients it would refuse them all (9.2, 5)."""
+    """An open admin server needs everything; without known clients it would refuse them all."""
     return {
         f"{public}.{key}": _required(
             f"{public}.{key}",
@@ -145,4 +145,4 @@ RULES: Mapping[str, Rule] = {
         "CertDir should not be empty",
     ),
 }
-"""By the path of the setting that a broken rule is told of; evaluated after that setting's own check."""
+"""By the path of the setting that an error names; each runs after that setting's own check."""

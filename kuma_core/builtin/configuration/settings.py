@@ -1,7 +1,7 @@
-"""Every configuration key that the kernel owns (API specification, 5.3), in the order of validation.
+"""Every configuration key that the kernel owns, in the order of validation.
 
-Keys of parts that are still to come are read and checked already, so that a file of Kuma 0.3.1 loads as it
-is. What must not be said is in ``rules``, what follows from other values in ``autoconfiguration``.
+It reads and checks keys of parts that are still to come, too, so that a file of Kuma 0.3.1 loads as it
+is. What values may not be is in ``checks``, what follows from other values in ``autoconfiguration``.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ DEFAULT_MESH = "type: Mesh\nname: default\nmtls:\n  ca: {}\n  enabled: false\n"
 MIB = 1024 * 1024
 
 _MODES = {"require": "verifyNone", "verify-ca": "verifyCa", "verify-full": "verifyFull"}
-"""What the defaults file of 0.3.1 calls the modes of TLS (command line, 2.2, quirk b)."""
+"""What the defaults file of 0.3.1 calls the modes of TLS."""
 
 _TLS_MODE = replace(
     TEXT,
@@ -388,7 +388,7 @@ _TABLE: tuple[Setting, ...] = (
 )
 
 _ONE_STORE = {f"store.{name}.": ("store.type", name) for name in ("postgres", "kubernetes")}
-"""The section of a store counts only if that store is chosen."""
+"""The section of a store counts only if the operator chose that store."""
 
 
 def _complete(setting: Setting) -> Setting:
@@ -398,4 +398,4 @@ def _complete(setting: Setting) -> Setting:
 
 
 SETTINGS: tuple[Setting, ...] = tuple(map(_complete, _TABLE))
-"""In the order of validation: the first broken rule is the one that is told."""
+"""In the order of validation: the error names the first broken rule."""

@@ -1,4 +1,4 @@
-"""What control planes write of a Dataplane's proxies, and how it is shown beside the Dataplane."""
+"""What control planes write of a Dataplane's proxies, and how an overview shows it beside the Dataplane."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Writes what is known about the streams of each proxy into its DataplaneInsight."""
+"""Writes what this control plane knows about the streams of each proxy into its DataplaneInsight."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ HISTORY = 10
 
 
 GATHER_SECONDS = 0.2
-"""How long news are gathered before they are stored: a response and its answer are then one write, which does
+"""How long we gather news before we store them: a response and its answer are then one write, which does
 not compete with the push itself."""
 
 
 class InsightWriter:
     """A component: gathers what changed, at most once per flush interval, and stores it.
 
-    An insight whose Dataplane is gone is not written again. What cannot be stored is tried again later.
+    It writes no insight whose Dataplane is gone. What the store refuses now, it tries again later.
     """
 
     name = "dataplane-insights"
@@ -61,7 +61,7 @@ class InsightWriter:
         self._interval = context.config.seconds("xdsServer.dataplaneStatusFlushInterval")
 
     def run(self, stop: Stop) -> None:
-        """Write until ``stop`` is set, and once more then: streams that ended with us are closed."""
+        """Write until ``stop`` is set, and once more then, to close the streams that ended with us."""
         stop.on_set(self._streams.wake)
         while not stop.is_set():
             self._streams.wait_changed()
@@ -79,7 +79,7 @@ class InsightWriter:
             try:
                 self._store(*proxy, reports)
             except InvalidResource:
-                continue  # the mesh was deleted at the same moment, and the insight with it
+                continue  # somebody deleted the mesh at the same moment, and the insight with it
             except KumaError as error:
                 _log.warning("an insight could not be stored yet", proxy=".".join(proxy), problem=str(error))
                 self._streams.put_back(reports)
@@ -117,7 +117,7 @@ def merged(
 
 
 def subscription(report: StreamReport, instance_id: str) -> Subscription:
-    """A stream's report as it is stored. ``status.total`` counts every type, named or not."""
+    """A stream's report as the insight holds it. ``status.total`` counts every type, named or not."""
     counts = report.counts
     status = SubscriptionStatus(
         last_update_time=report.updated,

@@ -1,6 +1,6 @@
-"""What a start makes sure of in the store before anything is served.
+"""What a start makes sure of in the store before the first server listens.
 
-All of it may be done again, and by several control planes at once.
+Every start may do all of it again, and several control planes may do it at once.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from typing import Any
 
 import structlog
 
+from kuma_core import packages
 from kuma_core.ca.authorities import OpenedAuthorities
 from kuma_core.documents import load_documents
 from kuma_core.errors import ConfigError, KumaError, PluginError, StoreUnavailable, UnreadableResource
@@ -27,7 +28,7 @@ _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 def lay_groundwork(context: Context) -> None:
     """The mesh ``default``, and the roots of all meshes.
 
-    Raises ``ConfigError`` for a ``defaults.mesh`` that cannot be taken, and whatever the store raises.
+    Raises ``ConfigError`` for a ``defaults.mesh`` that breaks a rule, and whatever the store raises.
     """
     _ensure_default_mesh(context)
     authorities = context.ask("authorities", OpenedAuthorities)
@@ -42,6 +43,7 @@ def _ensure_default_mesh(context: Context) -> None:
     """Create the mesh ``default`` unless it is there."""
     text = context.config.text("defaults.mesh")
     try:
+        # An empty text has no document, and means a Mesh of defaults.
         document: Any = next(iter(load_documents(text, "defaults.mesh")), {})
         if not isinstance(document, dict):
             raise ConfigError("defaults.mesh is not a YAML mapping")
@@ -71,7 +73,7 @@ def _look_after(mesh: Resource, authorities: OpenedAuthorities) -> None:
             "no loaded plugin provides the certificate authority of a mesh",
             mesh=mesh.name,
             authority=name,
-            install=f"kuma-ca-{name}",
+            install=packages.AUTHORITIES.get(name, "the plugin that does"),
         )
 
 

@@ -41,7 +41,7 @@ def routes(context: Context) -> Iterator[Route]:
         "/openapi.json": described,
     }
     for path in PAGES:
-        yield Route(path, index.Answer(answers[path], one_line=path == "/config"))
+        yield Route(path, index.JsonPage(answers[path], one_line=path == "/config"))
     limits = Limits(config.number("apiServer.maxBodyBytes"), config.flag("apiServer.readOnly"))
     yield from resource_routes(kinds, context.resources, limits, previewer)
     yield Route("/meshes/{mesh}/explain", Explain(context.resources, context.registered.policies))

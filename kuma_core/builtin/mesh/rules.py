@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from kuma_core import packages
 from kuma_core.ca.contract import Authorities
 from kuma_core.errors import Severity, Violation
 from kuma_core.model import Resource
@@ -47,13 +48,15 @@ def _violations(
 
 
 def _needs_plugin(spec: MeshSpec) -> bool:
-    """The builtin authority is selected by default, so that it has to be there only once it is used."""
+    """Whether the authority has to be there: ``builtin``, which meshes select by default, only once mTLS uses it."""
     return spec.is_encrypted() or spec.authority() not in (BUILTIN_CA, "")
 
 
 def _missing_plugin(name: str) -> Violation:
+    package = packages.AUTHORITIES.get(name)
+    way = f"kuma-ca-{name} ({packages.pip_install(package, 'cp')})" if package else "that does"
     return Violation(
         f"mtls.ca.{name}",
         f'no loaded plugin provides the "{name}" certificate authority; '
-        f"install the plugin kuma-ca-{name} and restart the control plane",
+        f"install the plugin {way} and restart the control plane",
     )

@@ -42,7 +42,7 @@ class MetricsListener:
 
 
 def generate_metrics(view: ProxyView) -> Iterable[Draft]:
-    """A listener and the cluster of Envoy's admin API, if the mesh wants it and the port is not taken."""
+    """A listener and the cluster of Envoy's admin API, if the mesh wants it and nothing else uses the port."""
     wanted = offered_metrics(view.mesh.metrics, view.dataplane.metrics)
     if wanted is None:
         return

@@ -31,7 +31,7 @@ def kuma_register_generators() -> Iterable[Generator]:
 
 
 def _inbound(view: ProxyView) -> Iterable[Draft]:
-    """Imported when it is called: phase 1 loads no Envoy message."""
+    """Import when called: phase 1 loads no Envoy message."""
     from kuma_core.xds.generators.inbound import generate_inbound
 
     return generate_inbound(view)
@@ -45,7 +45,7 @@ def _outbound(view: ProxyView) -> Iterable[Draft]:
 
 @hookimpl
 def kuma_open(context: Context) -> ProxiesFeature:
-    """What proxies are told of the control plane itself."""
+    """What the control plane tells proxies of itself."""
     from kuma_core.builtin.proxies.feature import ProxiesFeature
 
     return ProxiesFeature(context)

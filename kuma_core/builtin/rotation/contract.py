@@ -1,4 +1,4 @@
-"""What a certificate authority that can replace its trust anchor tells of it, and is told."""
+"""What the kernel and a certificate authority that can replace its trust anchor say to each other."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ class RotationStage(Enum):
     """How far the replacement of a trust anchor is."""
 
     TRUSTING = "trusting"
-    """Both anchors are to be trusted; the old one signs."""
+    """Proxies learn to trust both anchors; the old one signs."""
     SIGNING = "signing"
-    """The new one signs; the old one is trusted until nobody shows a leaf of it any more."""
+    """The new one signs; proxies trust the old one until none shows a leaf of it any more."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rotation:
-    """A trust anchor is being replaced. ``id`` is of this stage alone: the next one has another.
+    """A replacement of a trust anchor that goes on. ``id`` is of this stage alone: the next one has another.
 
-    ``since`` is when the stage began, by the clock of whoever began it; it is shown, and compared with nothing.
+    ``since`` is when the stage began, by the clock of the control plane that began it: for display, as clocks differ.
     """
 
     id: str
@@ -36,15 +36,15 @@ class RotatableCaProvider(SigningCaProvider, Protocol):
     """A provider that can replace what it signs with while every proxy goes on trusting every other.
 
     The provider keeps how far that is; the kernel calls ``advance`` when a stage has reached the proxies. Their
-    trust anchors may be told in any order: it means nothing.
+    trust anchors come in any order: it means nothing.
     """
 
     def rotation(self, mesh: str) -> Rotation | None:
-        """How far a rotation of this mesh is; ``None`` if there is none. Cheap: it is asked twice a second."""
+        """How far a rotation of this mesh is; ``None`` if there is none. Cheap: the kernel asks twice a second."""
         ...
 
     def rotate(self, mesh: str) -> Rotation:
-        """Begin: from now on a new anchor is trusted, too, and does not sign yet.
+        """Begin: from now on proxies learn to trust a new anchor, too, which does not sign yet.
 
         Raises ``InvalidResource`` while another rotation goes on, ``NotFound`` if the mesh has no authority.
         """

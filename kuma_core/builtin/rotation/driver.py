@@ -21,7 +21,7 @@ STEP_SECONDS = 1.0
 GRACE_SECONDS = 1.0
 """How long a stage goes on after the last acknowledgement: Envoy's workers are a little behind its main thread."""
 SHORTEST_SECONDS = 35.0
-"""How long a stage lasts at least: an Envoy that lost its control plane is back within 30 s, and was not asked."""
+"""How long a stage lasts at least: an Envoy that lost its control plane, and so was not asked, is back within 30 s."""
 
 
 class RotationDriver:

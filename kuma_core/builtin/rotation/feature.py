@@ -1,4 +1,4 @@
-"""The feature: its parts share what is known of the rotations that go on."""
+"""The feature: its parts share what they know of the rotations that go on."""
 
 from __future__ import annotations
 

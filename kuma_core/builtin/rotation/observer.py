@@ -61,7 +61,7 @@ class RotationObserver:
             self._observe(mesh, going_on.rotation)
 
     def _observe(self, mesh: str, rotation: Rotation) -> None:
-        """The stage was read before the streams are looked at: what they acknowledged is no older than it."""
+        """Note how far a stage is; ``look`` read it before the streams, so that what they acknowledged is no older."""
         stage = self._stages.get(mesh)
         if stage is None or stage.rotation.id != rotation.id:
             if stage:
@@ -84,8 +84,8 @@ class RotationObserver:
 
 
 class _Stage:
-    """One stage, as the proxies of this control plane have it. What was settled stays so: whoever connects later
-    gets what is in force then."""
+    """One stage, as the proxies of this control plane have it. A settled stage stays so: a proxy that connects
+    later gets what is in force then."""
 
     def __init__(self, mesh: str, rotation: Rotation) -> None:
         self.rotation, self._mesh = rotation, mesh
@@ -96,20 +96,20 @@ class _Stage:
         self._is_told = False
 
     def note(self, behind: Sequence[object]) -> None:
-        """Who has not acknowledged it yet; nobody: then it is settled."""
+        """Note which proxies have not acknowledged the stage yet; without any, it is settled."""
         self._behind, self.settled = behind, not behind
         if behind and not self._is_told and time.monotonic() - self._began >= PATIENCE_SECONDS:
             self._is_told = True
             self._tell("a rotation waits for these proxies")
 
     def note_problem(self, problem: str) -> None:
-        """Why it cannot be told who has."""
+        """Note why nobody can say which proxies have acknowledged it."""
         if problem != self._problem:
             self._problem = problem
             _log.warning("who has acknowledged a rotation cannot be told", mesh=self._mesh, problem=problem)
 
     def is_time_to_look_anew(self) -> bool:
-        """From time to time: what could not be read for a proxy may be readable now."""
+        """Say yes from time to time: an identity that failed for a proxy may succeed now."""
         if self.settled or time.monotonic() - self._looked < rotations.RETRY_SECONDS:
             return False
         self._looked = time.monotonic()

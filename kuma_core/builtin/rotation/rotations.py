@@ -1,6 +1,6 @@
 """Follows the rotations of certificate authorities: which go on, and at which stage.
 
-The authority keeps the stage (``RotatableCaProvider``). While no rotation goes on, nothing is asked of the store.
+The authority keeps the stage (``RotatableCaProvider``). While no rotation goes on, we ask the store nothing.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _log = structlog.get_logger("ca-rotations")
 LOOK_SECONDS = 0.5
 """How often a control plane looks at its proxies while a rotation goes on."""
 RETRY_SECONDS = 5.0
-"""How long to wait before an authority that could not be asked is asked again; and how often proxies that have not
+"""How long to wait before we ask an authority again that failed; and how often proxies that have not
 acknowledged yet are to look anew."""
 
 
@@ -105,7 +105,7 @@ class Rotations:
     def refresh(self) -> None:
         """Ask anew in the meshes that hints were about, and in those whose rotations go on.
 
-        An authority that fails keeps what was known of it. Raises ``StoreUnavailable``; the hints are kept then.
+        Of an authority that fails we keep what we knew. Raises ``StoreUnavailable``; the hints are kept then.
         """
         with self._news:
             names, everywhere = self._suspects, self._all_suspect

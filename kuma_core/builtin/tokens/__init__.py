@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @hookimpl
 def kuma_register_secrets() -> Iterable[OwnSecret]:
-    """The keys that sign, and what is revoked: an import of an older backup makes no token good again."""
+    """The keys that sign, and the revocations: an import of an older backup makes no token good again."""
     from kuma_core.builtin.tokens.secrets import OWN_SECRETS
 
     return OWN_SECRETS

@@ -11,7 +11,7 @@ SIGNING_KEY = "dataplane-token-signing-key"
 """The secret of the first key; later ones end in ``-2``, ``-3`` and so on. The last one signs, all of them verify."""
 
 REVOCATIONS = "dataplane-token-revocations"
-"""The secret with the ids of tokens that are not believed any more."""
+"""The secret with the ids of tokens that somebody revoked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class TokenClaims:
 
 
 def tokens_enabled(config: Config) -> bool:
-    """Whether dataplane tokens are issued and verified: one switch for both.
+    """Whether this control plane issues dataplane tokens and verifies them: one switch for both.
 
     On Kubernetes proxies prove themselves by their service accounts instead.
     """

@@ -19,7 +19,7 @@ from kuma_core.resources.secrets import SECRET
 
 
 class TokensFeature:
-    """What is open of dataplane tokens; it brings nothing where they are switched off. It offers its keys."""
+    """The open feature of dataplane tokens: it offers its keys, and brings nothing where tokens are switched off."""
 
     def __init__(self, context: Context) -> None:
         self._enabled = tokens_enabled(context.config)
@@ -34,7 +34,7 @@ class TokensFeature:
 
     @hookimpl
     def kuma_register_change_listeners(self) -> Iterable[ChangeListener]:
-        """What other control planes write of keys and revocations is read anew here."""
+        """Read anew what other control planes write of keys and revocations."""
         listeners = (self._keys.changed, self._revocations.changed)
         return [ChangeListener(changed, (SECRET,)) for changed in listeners]
 

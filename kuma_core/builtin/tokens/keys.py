@@ -23,7 +23,7 @@ _log = structlog.get_logger("dataplane-tokens")
 
 BITS = 2048
 MAX_KEYS = 20
-"""How many keys there may be before old ones have to be retired."""
+"""How many keys there may be before somebody has to retire old ones."""
 
 _NAME = re.compile(rf"{SIGNING_KEY}(?:-([0-9]{{1,9}}))?")
 _ID = re.compile(r"[0-9a-f]{32}")
@@ -51,7 +51,7 @@ _Keys = Mapping[str, Key]
 
 
 class SigningKeys:
-    """Reads the keys from the store and remembers them until a change is hinted at. For several threads."""
+    """Reads the keys from the store and remembers them until the store hints at a change. For several threads."""
 
     def __init__(self, secrets: Secrets, clock: Callable[[], float] = time.monotonic) -> None:
         self._secrets = secrets
@@ -60,7 +60,7 @@ class SigningKeys:
     def ensure(self) -> None:
         """Make the first key unless there is one, and read all. Of several control planes one succeeds; that is enough.
 
-        Raises ``StoreUnavailable``, or ``KumaError`` if the keys that are there cannot be read.
+        Raises ``StoreUnavailable``, or ``KumaError`` if it cannot read the keys that are there.
         """
         if not self._read(None):
             self._secrets.ensure(CONTROL_PLANE_MESH, SIGNING_KEY, generate_key)
@@ -87,13 +87,13 @@ class SigningKeys:
     def to_verify(self, key_id: str) -> Key | None:
         """The key of a ``kid``, or ``None``.
 
-        One that is not known may be so new that no hint of it came yet: the store is asked, though not more than
-        once a second. Raises ``StoreUnavailable`` if it cannot be asked.
+        A key that we do not know may be so new that no hint of it came yet: we ask the store, though not more than
+        once a second. Raises ``StoreUnavailable``.
         """
         return self.known(key_id) or (self.memory.fresh().get(key_id) if _ID.fullmatch(key_id) else None)
 
     def known(self, key_id: str) -> Key | None:
-        """The key of a ``kid`` as far as it is remembered, or ``None``."""
+        """The key of a ``kid``, if we remember it, or ``None``."""
         return self.memory.get().get(key_id)
 
     def rotate(self) -> Key:
@@ -114,7 +114,7 @@ class SigningKeys:
         return load_key(secret, serial)
 
     def retire(self, key_id: str) -> Key:
-        """Delete a key: its tokens are refused from now on, and their streams end. Returns what was deleted.
+        """Delete a key, and return it: authenticators refuse its tokens from now on, and their streams end.
 
         Raises ``NotFound``, or ``InvalidResource`` for the key that signs.
         """
@@ -130,7 +130,7 @@ class SigningKeys:
         return key
 
     def _serials(self) -> list[int]:
-        """Of all that is there, readable or not: what is made next must be newer."""
+        """The serials of all keys, readable or not: the next key must be newer than any of them."""
         return [serial for name in self._secrets.names(CONTROL_PLANE_MESH) if (serial := serial_of(name))]
 
     def _read(self, before: _Keys | None) -> _Keys:
@@ -139,15 +139,15 @@ class SigningKeys:
         return MappingProxyType({key.id: key for key in found if key})
 
     def _load(self, serial: int, before: Key | None) -> Key | None:
-        """One that cannot be read costs its own tokens, not those of the others; nor its own if it was known.
+        """A key that cannot be read costs its own tokens, not those of the others; nor its own if we knew it before.
 
-        One that is as it was before is not loaded again, which takes some 50 ms.
+        We do not load one again that is as it was before: that takes some 50 ms.
         """
         try:
             secret = self._secrets.get(CONTROL_PLANE_MESH, name_of(serial))
             return before if before and before.version == secret.version else load_key(secret, serial)
         except NotFound:
-            return None  # deleted since it was listed
+            return None  # somebody deleted it since we listed it
         except UnreadableResource as error:
             _log.error("a signing key cannot be read", problem=str(error), remembered=before is not None)
             return before

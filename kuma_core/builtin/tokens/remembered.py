@@ -1,4 +1,4 @@
-"""What was read from the store, kept until a hint says that it may be different by now."""
+"""Keeps what it read from the store until a hint says that it may be different by now."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ PAUSE_SECONDS = 1.0
 
 
 class Remembered(Generic[T]):
-    """Reads when it is asked, and again after a hint. Safe for use from several threads.
+    """Reads at the first question, and again after a hint. Safe for use from several threads.
 
-    While the store is away, or holds what cannot be read, what was good before is good still. ``read`` gets what
-    was known before, ``None`` at first.
+    While the store is away, or holds something unreadable, the last good value stays in force. ``read`` gets that
+    value, ``None`` at first.
     """
 
     def __init__(self, read: Callable[[T | None], T], clock: Callable[[], float] = time.monotonic) -> None:
@@ -56,7 +56,7 @@ class Remembered(Generic[T]):
         return self._value
 
     def catch_up(self) -> bool:
-        """Read if there is need to; whether what is known is up to date then."""
+        """Read if there is need to; say whether the value is up to date then."""
         try:
             self.get()
         except (StoreUnavailable, UnreadableResource):
@@ -80,7 +80,7 @@ class Remembered(Generic[T]):
             return self._value
 
     def _read_again(self) -> None:
-        """With the lock held. A hint that comes while the store is being read is not lost."""
+        """To be called with the lock held. A hint that comes during the reading leads to another one."""
         if self._value is not None and self._clock() < self._retry_at:
             return
         hint = self._hint

@@ -1,4 +1,4 @@
-"""``/tokens/revocations``: tokens that are not believed any more, although nothing is wrong with them."""
+"""``/tokens/revocations``: tokens that control planes refuse although nothing is wrong with them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The ids of dataplane tokens that are not believed any more: a Secret that all control planes share."""
+"""The ids of dataplane tokens that somebody revoked: a Secret that all control planes share."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ from kuma_core.resources.contract import Change, Secret, Secrets
 from kuma_core.resources.secrets import CONTROL_PLANE_MESH, SECRET
 
 MAX_REVOCATIONS = 5_000
+"""All of them are one secret, which every revocation reads and writes as a whole."""
 MAX_ID = 100
 """Characters of an id; ours have 36."""
 
@@ -34,6 +35,7 @@ KEPT_AFTER_EXPIRY = timedelta(days=1)
 
 _TRIES = 40
 _LONGEST_WAIT_SECONDS = 0.05
+"""How long one that lost a race waits: at random, so that the same ones do not meet again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,7 @@ _Entries = Mapping[str, Revocation]
 
 
 class Revocations:
-    """Reads what is revoked from the store and remembers it until a change is hinted at. For several threads."""
+    """Reads the revocations and remembers them until the store hints at a change. For several threads."""
 
     def __init__(self, secrets: Secrets, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self._secrets = secrets
@@ -137,7 +139,7 @@ def _check_id(id: str) -> None:
 
 
 def _better(there: Revocation | None, new: Revocation) -> Revocation:
-    """Of two entries for one id the one that was read from the token itself, else the one that lasts longer."""
+    """Of two entries for one id the one that comes from the token itself, else the one that lasts longer."""
     if there is None or new.key is not None:
         return new
     if there.key is not None or there.expires is None:

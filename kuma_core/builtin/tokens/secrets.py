@@ -9,7 +9,7 @@ from kuma_core.resources.contract import OwnSecret
 
 
 def _united(there: bytes, archived: bytes) -> bytes:
-    """Imported when it is called: phase 1 loads no cryptography."""
+    """Import when called: phase 1 loads no cryptography."""
     from kuma_core.builtin.tokens.revocations import united
 
     return united(there, archived)

@@ -1,4 +1,4 @@
-"""``POST /tokens``: a token with which a dataplane proves who it is (API specification, 3.1)."""
+"""``POST /tokens``: a token with which a dataplane proves who it is."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ MAX_TOKEN = 64 * 1024
 """As much as kuma-dp takes."""
 
 RETRY_SECONDS = 2.0
-"""How long to wait before the store is asked again when it did not answer to a hint."""
+"""How long to wait before we read again after the store failed to answer to a hint."""
 
 _ANOTHER = "generate a new one with 'kumactl generate dataplane-token'"
 _UNKNOWN_KEY = "the key that signed it is not known here"
@@ -40,7 +40,7 @@ _OPTIONS: Any = {
 
 
 class Refused(Unauthenticated):
-    """A token is not believed: for a ``reason``, and what to do about it. Neither holds anything of the token."""
+    """Why we refuse a token, and what to do about it. Neither holds anything of the token."""
 
     def __init__(self, reason: str, remedy: str = "") -> None:
         super().__init__(f"could not parse token: {reason}" + (f"; {remedy}" if remedy else ""))
@@ -70,6 +70,7 @@ class TokenIssuer:
         now = int(datetime.now(UTC).timestamp())
         claims: dict[str, Any] = {"Name": name, "Mesh": mesh, "iat": now, "jti": str(uuid.uuid4())}
         if valid_for is not None:
+            # Rounded up: claims have whole seconds, and a token that ends at once would be of no use.
             claims["exp"] = now + max(1, -(-valid_for // SECOND))
         _log.info(
             "a dataplane token is issued", token=claims["jti"], mesh=mesh[:200], name=name[:200], key=key.id
@@ -121,7 +122,7 @@ class TokenVerifier:
             raise Refused("it is no dataplane token", _ANOTHER) from None
 
     def watch(self, changed: Callable[[], None], stop: Stop) -> None:
-        """Read what the store hints at, and call ``changed`` when it is known."""
+        """Read what the store hints at, and then call ``changed``."""
         stop.on_set(self._hinted.set)
         caught_up = True
         while True:

@@ -20,7 +20,7 @@ def kuma_register_generators() -> Iterable[Generator]:
 
 
 def _generate(view: ProxyView) -> Iterable[Draft]:
-    """Imported when it is called: phase 1 loads no Envoy message."""
+    """Import when called: phase 1 loads no Envoy message."""
     from kuma_core.builtin.transparent.generator import generate_transparent
 
     return generate_transparent(view)

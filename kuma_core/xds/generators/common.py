@@ -55,7 +55,7 @@ def tcp_listener(
 ) -> ListenerDraft:
     """A listener that proxies every TCP connection to one of some clusters, chosen by weight.
 
-    A virtual one is not bound: connections come to it from ``catch_all``, by where they were meant to go.
+    Envoy binds no virtual one: ``catch_all`` hands it the connections that were meant for its address.
     """
     proxy = TcpProxy(stat_prefix=stat_prefix)
     if len(shares) == 1:

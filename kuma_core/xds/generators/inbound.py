@@ -1,4 +1,4 @@
-"""Inbounds: a listener where others reach the service, and the cluster of the service itself (2.3)."""
+"""Inbounds: a listener where others reach the service, and the cluster of the service itself."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class InboundListener:
 def generate_inbound(view: ProxyView) -> Iterable[Draft]:
     """A listener and a local cluster for every inbound; inbounds with one workload port share the cluster.
 
-    An inbound whose service would be Envoy's own admin API is left out: others would govern the proxy through it.
+    It leaves out an inbound whose service would be Envoy's own admin API: others would govern the proxy through it.
     """
     for inbound in view.dataplane.networking.inbound:
         address = inbound.address

@@ -1,4 +1,4 @@
-"""Outbounds: a listener where the service calls another one, that one's cluster and its endpoints (2.4)."""
+"""Outbounds: a listener where the service calls another one, that one's cluster and its endpoints."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class OutboundListener:
 
 
 def cluster_name(tags: TagPairs) -> str:
-    """``<service>``, or ``<service>{k1=v1,k2=v2}`` with the other tags, sorted as texts (data plane, 0)."""
+    """``<service>``, or ``<service>{k1=v1,k2=v2}`` with the other tags, sorted as texts."""
     others = sorted(f"{key}={value}" for key, value in tags if key != SERVICE)
     service = dict(tags)[SERVICE]
     return f"{service}{{{','.join(others)}}}" if others else service
@@ -93,7 +93,7 @@ def generate_outbound(view: ProxyView) -> Iterable[Draft]:
                 name = cluster_name(destination.tags)
                 shares.append((name, destination.weight))
                 yield from _destination(view, destination, name)
-        # Without any share left the listener names a cluster that is not there, and Envoy resets (2.4).
+        # Without any share left the listener names a cluster that is not there, and Envoy resets.
         listener = OutboundListener(
             address.ip, address.port, service, tuple(shares) or ((service, 1),), view.is_virtual
         )
@@ -140,7 +140,7 @@ def _endpoint(endpoint: contract.Endpoint) -> LbEndpoint:
 
 
 def build_outbound_listener(inputs: OutboundListener) -> ListenerDraft:
-    """A TCP listener for the local service's calls; its statistics are named after the service called."""
+    """A TCP listener for the local service's calls; its statistics bear the name of the service called."""
     return tcp_listener(
         inputs.name,
         inputs.ip,

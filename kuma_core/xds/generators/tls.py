@@ -1,4 +1,4 @@
-"""TLS between proxies, and who may come in (data plane, 8.3 and 8.4)."""
+"""TLS between proxies, and who may come in."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def downstream(source: SecretSource) -> TransportSocket:
 
 
 def upstream(source: SecretSource, expected: str) -> TransportSocket:
-    """TLS to a destination, which has to be exactly the expected SPIFFE id (architecture, 11)."""
+    """TLS to a destination, which has to be exactly the expected SPIFFE id."""
     matcher = SubjectAltNameMatcher(
         san_type=SubjectAltNameMatcherSanType.URI, matcher=StringMatcher(exact=expected)
     )

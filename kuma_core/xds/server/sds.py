@@ -1,4 +1,4 @@
-"""The Secret Discovery Service on grpc.aio: one secret a stream, pushed anew when it has to be (data plane, 5).
+"""The Secret Discovery Service on grpc.aio: one secret a stream, pushed anew when it has to be.
 
 What a secret holds, and who may have it, is asked of a ``SecretMaker``; its work runs in threads, off the loop.
 """

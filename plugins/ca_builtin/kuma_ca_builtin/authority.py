@@ -48,11 +48,11 @@ class BuiltinCa:
         return self._get(mesh)[1]
 
     def signer(self, mesh: str) -> str:
-        """The certificate of the first root (7.4)."""
+        """The certificate of the first root."""
         return self.kept(mesh).roots[0].cert.decode("ascii")
 
     def issue(self, mesh: str, public_key: str, uris: Sequence[str], ttl: timedelta) -> str:
-        """A leaf signed by the first root (7.4)."""
+        """A leaf signed by the first root."""
         secret, kept = self._get(mesh)
         first = kept.roots[0]
         issuer = self._issuers.of(mesh, secret.version, lambda: (first.cert, first.key))

@@ -1,4 +1,4 @@
-"""How a root certificate looks (API specification, 7.4)."""
+"""How a root certificate looks."""
 
 from __future__ import annotations
 

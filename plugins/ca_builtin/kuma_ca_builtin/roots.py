@@ -1,4 +1,4 @@
-"""What the secret of a mesh holds: its roots, the first of which signs, and how far a rotation is (7.4).
+"""What the secret of a mesh holds: its roots, the first of which signs, and how far a rotation is.
 
 Kuma 0.3.1 reads the roots of it as they are, and passes over the rest.
 """
@@ -17,7 +17,7 @@ from kuma_core.sdk import KumaError, Rotation, RotationStage, Secret
 
 
 def secret_name(mesh: str) -> str:
-    """Where the roots of a mesh are (API specification, 7.4)."""
+    """Where the roots of a mesh are."""
     return f"builtinca.{mesh}"
 
 
@@ -59,7 +59,7 @@ def _stage(rotation: str, stage: RotationStage) -> Rotation:
 
 
 def encode(kept: Kept) -> bytes:
-    """The secret's value: JSON, its PEM texts in base64 (7.4)."""
+    """The secret's value: JSON, its PEM texts in base64."""
     written: dict[str, Any] = {
         "roots": [{"cert": _base64(root.cert), "key": _base64(root.key)} for root in kept.roots]
     }

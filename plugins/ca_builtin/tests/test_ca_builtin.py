@@ -1,4 +1,4 @@
-"""The builtin authority keeps the contract, and its root is that of the API specification, 7.4."""
+"""The builtin authority keeps the contract, and its root looks as one of Kuma 0.3.1."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_the_plugin_brings_the_authority_named_builtin(secrets: SecretManager) -
     assert isinstance(factory.open(NO_CONFIG, secrets), BuiltinCa)
 
 
-def test_7_4_the_secret_is_json_of_base64_of_pem(secrets: SecretManager) -> None:
+def test_the_secret_is_json_of_base64_of_pem(secrets: SecretManager) -> None:
     BuiltinCa(secrets).ensure("shop")
     assert secrets.names("shop") == ["builtinca.shop"]
     (root,) = json.loads(secrets.get("shop", secret_name("shop")).value)["roots"]
@@ -56,7 +56,7 @@ def test_7_4_the_secret_is_json_of_base64_of_pem(secrets: SecretManager) -> None
     assert base64.b64decode(root["key"]).startswith(b"-----BEGIN RSA PRIVATE KEY-----")
 
 
-def test_7_4_the_root() -> None:
+def test_the_root() -> None:
     certificate = x509.load_pem_x509_certificate(new_root("shop")[0])
     key = certificate.public_key()
     assert isinstance(key, rsa.RSAPublicKey)
@@ -89,7 +89,7 @@ def test_a_mesh_with_a_long_name_has_a_root() -> None:
     assert names.get_values_for_type(x509.UniformResourceIdentifier) == ["spiffe://" + "m" * 253]
 
 
-def test_7_4_a_leaf_has_no_subject_and_so_its_names_are_critical(secrets: SecretManager) -> None:
+def test_a_leaf_has_no_subject_and_so_its_names_are_critical(secrets: SecretManager) -> None:
     provider = BuiltinCa(secrets)
     provider.ensure(MESH)
     leaf = verified(provider.issue(MESH, public_key(), URIS, HOUR), provider.trust_anchors(MESH))
@@ -135,7 +135,7 @@ def test_a_secret_that_cannot_be_read_is_told_without_its_content(
     assert "cGVt" not in str(caught.value)
 
 
-def test_1_6_every_mesh_gets_its_root_when_it_is_made_and_loses_it_with_it() -> None:
+def test_every_mesh_gets_its_root_when_it_is_made_and_loses_it_with_it() -> None:
     with running_platform([kuma_store_memory, kuma_ca_builtin]) as cp:
         context = SecretManager(cp.platform.core.store)
         assert "builtinca.default" in context.names("default")
@@ -156,7 +156,7 @@ def test_a_root_that_went_missing_comes_back_with_the_next_apply() -> None:
         assert secrets.names("shop") == ["builtinca.shop"]
 
 
-def test_stance_an_unfinished_creation_leaves_a_root_that_the_next_one_takes() -> None:
+def test_an_unfinished_creation_leaves_a_root_that_the_next_one_takes() -> None:
     """The root is made first; the crash came before the mesh was stored."""
     with running_platform([kuma_store_memory, kuma_ca_builtin]) as cp:
         secrets = SecretManager(cp.platform.core.store)

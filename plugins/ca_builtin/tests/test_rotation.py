@@ -64,7 +64,7 @@ def stored(secrets: SecretManager) -> dict[str, Any]:
     return found
 
 
-def test_7_4_a_reader_of_0_3_1_finds_all_roots_and_the_signer_first(
+def test_a_reader_of_0_3_1_finds_all_roots_and_the_signer_first(
     secrets: SecretManager, ca: BuiltinCa
 ) -> None:
     (old,) = stored(secrets)["roots"]
@@ -201,7 +201,7 @@ def test_openssl_would_take_a_namesake_for_the_issuer(secrets: SecretManager, tm
     assert [openssl_trusts(leaf, anchors, tmp_path) for anchors in orders].count(False) >= 1
 
 
-def test_the_next_root_is_that_of_7_4_but_for_its_name() -> None:
+def test_the_next_root_is_as_the_first_but_for_its_name() -> None:
     first, second = (x509.load_pem_x509_certificate(next_root("shop")[0]) for _ in range(2))
     plain = x509.load_pem_x509_certificate(new_root("shop")[0])
     assert len({first.subject, second.subject, plain.subject}) == 3

@@ -1,4 +1,4 @@
-"""Upload, list and delete the certificate of a mesh on the admin server (API specification, 3.1)."""
+"""Upload, list and delete the certificate of a mesh on the admin server."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MAX_BODY_BYTES = 64 * 1024
 IN_USE = "Cannot delete signing certificate when the mTLS in the mesh is active and type of CA is Provided"
 
 _NAME = re.compile(r"[0-9a-z_-]{1,253}", re.ASCII)
-"""What a mesh may be called (API specification, 4.2): nothing is kept for one that can never be."""
+"""What a mesh may be called: nothing is kept for one that can never be."""
 
 
 def routes(context: Context) -> list[Route]:

@@ -24,7 +24,7 @@ class ProvidedCa:
         self._issuers = Issuers()
 
     def validate(self, mesh: str, conf: Mapping[str, Any]) -> Iterable[Violation]:
-        """A warning while nothing is uploaded, in whichever order a mesh and its certificate come (stance 9)."""
+        """A warning while nothing is uploaded, in whichever order a mesh and its certificate come."""
         found = self._certificates.find(mesh)
         if not found or not found[1]:
             yield Violation("", MISSING, Severity.WARNING)

@@ -1,4 +1,4 @@
-"""The uploaded certificates of a mesh and their keys, kept as one secret (API specification, 7.5)."""
+"""The uploaded certificates of a mesh and their keys, kept as one secret."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ONE_ONLY = (
 
 
 def secret_name(mesh: str) -> str:
-    """Where the certificates of a mesh are (7.5)."""
+    """Where the certificates of a mesh are."""
     return f"providedca.{mesh}"
 
 

@@ -1,4 +1,4 @@
-"""What an uploaded certificate and its key have to be, told before anything is kept (API specification, 10.1)."""
+"""What an uploaded certificate and its key have to be, told before anything is kept."""
 
 from __future__ import annotations
 

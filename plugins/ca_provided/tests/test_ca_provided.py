@@ -1,4 +1,4 @@
-"""The provided authority keeps the contract; uploads are checked and served as sections 3.1, 7.5 and 10.1 say."""
+"""The provided authority keeps the contract; the admin server checks uploads and serves them."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def test_nothing_is_issued_until_a_certificate_is_uploaded(secrets: SecretManage
     assert provider.issue(MESH, public_key(), URIS, HOUR)
 
 
-def test_7_5_the_secret_is_json_of_base64_of_pem(secrets: SecretManager) -> None:
+def test_the_secret_is_json_of_base64_of_pem(secrets: SecretManager) -> None:
     id = upload(secrets)
     (entry,) = json.loads(secrets.get(MESH, "providedca.suite").value)["signingKeyCerts"]
     assert (set(entry), entry["id"]) == ({"id", "cert", "key"}, id)
@@ -131,7 +131,7 @@ def test_7_5_the_secret_is_json_of_base64_of_pem(secrets: SecretManager) -> None
     assert base64.b64decode(entry["key"]).startswith(b"-----BEGIN PRIVATE KEY-----")
 
 
-def test_7_5_a_secret_that_kuma_emptied_is_read_and_filled_again(secrets: SecretManager) -> None:
+def test_a_secret_that_kuma_emptied_is_read_and_filled_again(secrets: SecretManager) -> None:
     secrets.create(MESH, secret_name(MESH), b'{"signingKeyCerts": null}')
     assert ProvidedCa(secrets).trust_anchors(MESH) == []
     upload(secrets)
@@ -178,11 +178,11 @@ def test_of_two_changes_at_once_one_wins(secrets: SecretManager, monkeypatch: py
         certificates.delete(MESH, id)
 
 
-# -- checked at upload (10.1)
+# -- checked at upload
 
 
 @pytest.mark.parametrize("key", [P256, RSA, ec.generate_private_key(ec.SECP384R1())])
-def test_10_1_a_good_pair_comes_back_as_it_is(key: Any) -> None:
+def test_a_good_pair_comes_back_as_it_is(key: Any) -> None:
     cert = root(key)
     assert checked_pair(f"# mine\n{cert}\n", pem(key)) == (cert.encode(), pem(key).encode())
 
@@ -219,9 +219,7 @@ SMALL, ODD, ED = (
         (root(), pem(RSA), ".", "does not belong"),
     ],
 )
-def test_10_1_what_cannot_sign_is_refused_and_the_field_named(
-    cert: str, key: str, field: str, words: str
-) -> None:
+def test_what_cannot_sign_is_refused_and_the_field_named(cert: str, key: str, field: str, words: str) -> None:
     with pytest.raises(InvalidResource) as caught:
         checked_pair(cert, key)
     (violation,) = caught.value.violations
@@ -229,13 +227,13 @@ def test_10_1_what_cannot_sign_is_refused_and_the_field_named(
     assert words in violation.message
 
 
-def test_10_1_all_that_is_wrong_is_told_at_once() -> None:
+def test_all_that_is_wrong_is_told_at_once() -> None:
     with pytest.raises(InvalidResource) as caught:
         checked_pair(root(ca=False, usage=(), end=NOW - DAY / 2), "nonsense")
     assert [violation.field for violation in caught.value.violations] == ["key", "cert", "cert", "cert"]
 
 
-# -- the admin server (3.1)
+# -- the admin server
 
 
 @pytest.fixture(scope="module")
@@ -256,7 +254,7 @@ def told(answer: Answer) -> tuple[int, str, str]:
     return answer.status, answer.body["title"], answer.body["details"]
 
 
-def test_3_1_a_life_of_a_certificate(cp: RunningPlatform) -> None:
+def test_a_life_of_a_certificate(cp: RunningPlatform) -> None:
     assert told(call(cp, "GET", "shop")) == (404, "Could not retrieve signing certs", "Not found")
     added = call(cp, "POST", "shop", body=GOOD)
     assert (added.status, set(added.body), added.body["cert"]) == (200, {"id", "cert"}, GOOD["cert"])
@@ -269,11 +267,11 @@ def test_3_1_a_life_of_a_certificate(cp: RunningPlatform) -> None:
     assert call(cp, "POST", "shop", body=GOOD).status == 200
 
 
-def test_3_1_deleting_where_nothing_was_ever_stored(cp: RunningPlatform) -> None:
+def test_deleting_where_nothing_was_ever_stored(cp: RunningPlatform) -> None:
     assert told(call(cp, "DELETE", "nowhere", "x")) == (404, "Could not delete signing cert", "Not found")
 
 
-def test_3_1_a_second_certificate_is_refused(cp: RunningPlatform) -> None:
+def test_a_second_certificate_is_refused(cp: RunningPlatform) -> None:
     first = call(cp, "POST", "two", body=GOOD)
     assert told(call(cp, "POST", "two", body=GOOD)) == (400, "Could not add signing cert", ONE_ONLY)
     assert call(cp, "GET", "two").body == [first.body]
@@ -297,7 +295,7 @@ def test_of_many_uploads_at_once_one_is_kept(cp: RunningPlatform) -> None:
         ({**GOOD, "key": pem(RSA)}, [(".", "the key does not belong to the certificate")]),
     ],
 )
-def test_3_1_what_is_wrong_with_an_upload(cp: RunningPlatform, body: Any, causes: Any) -> None:
+def test_what_is_wrong_with_an_upload(cp: RunningPlatform, body: Any, causes: Any) -> None:
     answer = call(cp, "POST", "bad", body=body)
     assert told(answer) == (400, "Could not add signing cert", "Resource is not valid")
     assert [(cause["field"], cause["message"]) for cause in answer.body["causes"]] == causes
@@ -305,7 +303,7 @@ def test_3_1_what_is_wrong_with_an_upload(cp: RunningPlatform, body: Any, causes
 
 
 @pytest.mark.parametrize("body", [b"", b"{oops", b"[]", b"\xff"])
-def test_3_1_what_is_no_json_is_a_400(cp: RunningPlatform, body: bytes) -> None:
+def test_what_is_no_json_is_a_400(cp: RunningPlatform, body: bytes) -> None:
     answer = call(cp, "POST", "bad", body=body)
     assert (answer.status, answer.body["title"]) == (400, "Could not process the key pair")
 
@@ -321,7 +319,7 @@ def test_an_upload_is_bounded_json_for_a_mesh_that_may_be(cp: RunningPlatform) -
     assert cp.get(path).status == 404, "the REST API does not have it"
 
 
-def test_3_1_a_certificate_that_a_mesh_works_with_stays(cp: RunningPlatform) -> None:
+def test_a_certificate_that_a_mesh_works_with_stays(cp: RunningPlatform) -> None:
     id = call(cp, "POST", "barn", body=GOOD).body["id"]
     for mtls, status in (
         ({"enabled": True, "ca": {"provided": {}}}, 400),

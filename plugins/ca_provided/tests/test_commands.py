@@ -1,4 +1,4 @@
-"""``kumactl manage ca provided certificates`` (specification of the command line, 7.8)."""
+"""``kumactl manage ca provided certificates``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.kumactl.conftest import Call, Certificates, FakeAdmin, FakeServer, Re
 CERTIFICATES = ("manage", "ca", "provided", "certificates")
 
 
-def test_7_8_add_list_delete(
+def test_add_list_delete(
     connected: Call, server: FakeServer, admin: FakeAdmin, certificates: Certificates
 ) -> None:
     from cryptography import x509
@@ -43,13 +43,13 @@ def test_7_8_add_list_delete(
     assert connected(*CERTIFICATES, "list", "--mesh=m").out == "   ".join(names) + "\n"
 
 
-def test_7_8_a_mesh_without_provided_ca(connected: Call, server: FakeServer, admin: FakeAdmin) -> None:
+def test_a_mesh_without_provided_ca(connected: Call, server: FakeServer, admin: FakeAdmin) -> None:
     catalog(server, local=admin.url)
     result = connected(*CERTIFICATES, "list")
     assert (result.code, result.err) == (1, "Error: Could not retrieve signing certs (Not found)\n")
 
 
-def test_7_8_what_is_no_certificate_is_still_listed(
+def test_what_is_no_certificate_is_still_listed(
     connected: Call, server: FakeServer, admin: FakeAdmin
 ) -> None:
     catalog(server, local=admin.url)
@@ -58,9 +58,7 @@ def test_7_8_what_is_no_certificate_is_still_listed(
     assert (result.code, "not a certificate" in result.out, "\x1b" in result.out) == (0, True, False)
 
 
-def test_7_8_files_are_read_before_anything_is_sent(
-    connected: Call, server: FakeServer, tmp_path: Path
-) -> None:
+def test_files_are_read_before_anything_is_sent(connected: Call, server: FakeServer, tmp_path: Path) -> None:
     binary = tmp_path / "binary"
     binary.write_bytes(b"\xff\x00")
     large = tmp_path / "large"
@@ -79,7 +77,7 @@ def test_7_8_files_are_read_before_anything_is_sent(
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b'{"cert": "x"}', b"3"])
-def test_7_8_an_answer_without_an_id(
+def test_an_answer_without_an_id(
     connected: Call, server: FakeServer, admin: FakeAdmin, certificates: Certificates, body: bytes
 ) -> None:
     catalog(server, local=admin.url)

@@ -1,4 +1,4 @@
-"""How the five kinds are called (API specification, 1.2; command line, 7.4).
+"""How the five kinds are called.
 
 kumactl folds case and dashes, so that ``healthchecks`` and ``health-checks`` are one word there; in the URL
 they are two, and both are answered.

@@ -1,4 +1,4 @@
-"""Selectors: which proxies, by their tags, a policy speaks of (API specification, 1.4 and 4.5)."""
+"""Selectors: which proxies, by their tags, a policy speaks of."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def selector_problems(
 
 
 def tag_problems(path: str, tags: Mapping[str, str], service_only: bool = False) -> Iterator[Violation]:
-    """The rules of section 4.5, in their order; ``service_only`` allows the tag ``service`` and no other."""
+    """What breaks a rule for tags, in the order of telling; ``service_only`` allows no tag but ``service``."""
     if service_only and list(tags) != [SERVICE]:
         yield Violation(path, f'must consist of exactly one tag "{SERVICE}"')
     elif not service_only and not tags:

@@ -1,4 +1,4 @@
-"""Reading raw Envoy resources of v2 and v3 (data plane, 3 and scenarios 53, 55, 56, 57)."""
+"""Reading raw Envoy resources of v2 and v3 (scenarios 53, 55, 56, 57)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What became of v2 documents is taken by a real Envoy, all in one static bootstrap (data plane, 3.3)."""
+"""What became of v2 documents is taken by a real Envoy, all in one static bootstrap."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The five kinds over REST and on the command line of a running control plane (API specification, 1.2)."""
+"""The five kinds over REST and on the command line of a running control plane."""
 
 from __future__ import annotations
 
@@ -55,9 +55,7 @@ def document(kind: str, name: str, **spec: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("kind", list(PATHS))
-def test_both_spellings_of_the_path_are_one_collection_stance_13(
-    control_plane: RunningPlatform, kind: str
-) -> None:
+def test_both_spellings_of_the_path_are_one_collection(control_plane: RunningPlatform, kind: str) -> None:
     first, second = (f"/meshes/default/{path}" for path in PATHS[kind])
     item = document(kind, "both")
     assert control_plane.put(f"{second}/both", item).status == 201
@@ -69,7 +67,7 @@ def test_both_spellings_of_the_path_are_one_collection_stance_13(
     assert control_plane.get(f"{first}/both").status == 404
 
 
-def test_violations_come_in_the_one_error_shape_worked_example_11_5(control_plane: RunningPlatform) -> None:
+def test_violations_come_in_the_one_error_shape(control_plane: RunningPlatform) -> None:
     item = document("TrafficPermission", "bad", sources=[{"match": {"service": "till", "floor": "2"}}])
     answer = control_plane.put("/meshes/default/traffic-permissions/bad", item)
     assert answer.status == 400
@@ -84,7 +82,7 @@ def test_violations_come_in_the_one_error_shape_worked_example_11_5(control_plan
     }
 
 
-def test_a_duration_without_unit_is_400_and_names_the_field_worked_example_11_6(
+def test_a_duration_without_unit_is_400_and_names_the_field(
     control_plane: RunningPlatform,
 ) -> None:
     item = document("HealthCheck", "bad", **ENDS, conf={"activeChecks": {"interval": 60}})
@@ -98,7 +96,7 @@ def test_a_duration_without_unit_is_400_and_names_the_field_worked_example_11_6(
     ]
 
 
-def test_a_log_in_a_missing_mesh_worked_example_11_4(control_plane: RunningPlatform) -> None:
+def test_a_log_in_a_missing_mesh(control_plane: RunningPlatform) -> None:
     item = {**document("TrafficLog", "tl"), "mesh": "cellar"}
     answer = control_plane.put("/meshes/cellar/traffic-logs/tl", item)
     assert (answer.status, answer.body["causes"]) == (
@@ -146,7 +144,7 @@ def kumactl(directory: Path, *arguments: str) -> str:
     return done.stdout + done.stderr
 
 
-def test_every_word_for_a_kind_works_on_the_command_line_7_4_and_7_6(
+def test_every_word_for_a_kind_works_on_the_command_line(
     control_plane: RunningPlatform, tmp_path: Path
 ) -> None:
     (tmp_path / "config").write_text(

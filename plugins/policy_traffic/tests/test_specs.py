@@ -1,4 +1,4 @@
-"""What operators may write in the five kinds (API specification, 1.3, 1.4 and 4.5 to 4.7)."""
+"""What operators may write in the five kinds."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_both_ends_are_asked_for(spec: type[Spec]) -> None:
     assert ("destinations", "must have at least one element") in found
 
 
-def test_a_permission_takes_the_service_alone_worked_example_11_5() -> None:
+def test_a_permission_takes_the_service_alone() -> None:
     document = {"sources": [{"match": {"service": "till", "floor": "2"}}], "destinations": []}
     assert problems(TrafficPermissionSpec, document) == [
         ("sources[0].match", 'must consist of exactly one tag "service"'),
@@ -60,7 +60,7 @@ def test_a_permission_takes_the_service_alone_worked_example_11_5() -> None:
     ]
 
 
-def test_a_route_destination_without_tags_worked_example_11_5() -> None:
+def test_a_route_destination_without_tags() -> None:
     document = {**ENDS, "conf": [{"weight": 1, "destination": {}}]}
     assert problems(TrafficRouteSpec, document) == [
         ("conf[0].destination", "must have at least one tag"),
@@ -150,7 +150,7 @@ def test_an_empty_conf_of_a_log_survives() -> None:
     assert round_trip(TrafficLogSpec, {**ENDS, "conf": {}}) == {**ENDS, "conf": {}}
 
 
-def test_numbers_and_durations_are_normalised_worked_example_11_6() -> None:
+def test_numbers_and_durations_are_normalised() -> None:
     checks = {"interval": "1m", "timeout": "1500ms", "unhealthyThreshold": "3", "healthyThreshold": 1}
     assert round_trip(HealthCheckSpec, {"conf": {"active_checks": checks}}) == {
         "conf": {
@@ -244,7 +244,7 @@ def test_a_template_may_have_neither_selectors_nor_conf(conf: Any) -> None:
     assert problems(ProxyTemplateSpec, {"conf": conf}) == []
 
 
-def test_what_a_template_must_say_4_7() -> None:
+def test_what_a_template_must_say() -> None:
     document = {
         "selectors": [{"match": {"region": "eu"}}],
         "conf": {

@@ -1,4 +1,4 @@
-"""The formats of access logs (data plane, 7.5), checked by a real Envoy, and where logs go."""
+"""The formats of access logs, checked by a real Envoy, and where logs go."""
 
 from __future__ import annotations
 

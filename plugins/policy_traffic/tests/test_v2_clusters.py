@@ -1,4 +1,4 @@
-"""Every rule for a field of clusters and their TLS that Envoy's v3 API does not have any more (data plane, 3.3)."""
+"""Every rule for a field of clusters and their TLS that Envoy's v3 API does not have any more."""
 
 from __future__ import annotations
 

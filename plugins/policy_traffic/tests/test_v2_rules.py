@@ -1,4 +1,4 @@
-"""What of v2 has no equivalent in v3 is refused; the tables of rules are complete (data plane, 3.3)."""
+"""What of v2 has no equivalent in v3 is refused; the tables of rules are complete."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ TLS_MODES = MappingProxyType(
         "verifyFull": "verify-full",
     }
 )
-"""What libpq calls the values of ``store.postgres.tls.mode`` (API specification, 6.3)."""
+"""What libpq calls the values of ``store.postgres.tls.mode``."""
 
 LIVENESS = MappingProxyType(
     {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 20_000}

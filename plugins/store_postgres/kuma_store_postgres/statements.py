@@ -40,7 +40,7 @@ resources = Table(
     Column("version", BigInteger),
     Column("spec", String),
 )
-"""What ``kuma_store_postgres/sql`` makes; ``namespace`` is always empty (API specification, 6.4)."""
+"""What ``kuma_store_postgres/sql`` makes; ``namespace`` is always empty."""
 
 _r = resources.c
 _AT_KEY = and_(

@@ -52,8 +52,8 @@ def test_a_password_that_was_changed(server: Server, environ: dict[str, str]) ->
         admin.execute(f"ALTER ROLE {ROLE} PASSWORD 'after'".encode())
         assert cp.get("/meshes/default/dataplanes/orders-1").status == 200
         server.terminate_clients(ROLE)
-        answer = eventually(lambda: cp.request("GET", "/ready", port=cp.diagnostics), what="an answer")
-        assert answer.status == 503
+        eventually(lambda: ready(cp) == 503)
+        answer = cp.request("GET", "/ready", port=cp.diagnostics)
         assert "user or password is wrong" in str(answer.body)
         assert "before" not in str(answer.body)
         with running_platform(PLUGINS, environ | {"KUMA_STORE_POSTGRES_PASSWORD": "after"}) as other:

@@ -1,4 +1,4 @@
-"""``kumactl install database-schema`` (specification of the command line, 8.1)."""
+"""``kumactl install database-schema``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from kuma_store_postgres.schema import schema_sql
 from tests.kumactl.conftest import Call
 
 
-def test_8_1_the_schema(kumactl: Call) -> None:
+def test_the_schema(kumactl: Call) -> None:
     result = kumactl("install", "database-schema")
     assert (result.code, result.err, result.out[-1:]) == (0, "", "\n")
     assert "CREATE TABLE IF NOT EXISTS resources" in result.out

@@ -89,7 +89,7 @@ def test_the_password_is_in_no_description(environ: dict[str, str]) -> None:
     store.close()
 
 
-# -- TLS (API specification, 6.3)
+# -- TLS
 
 
 @pytest.fixture

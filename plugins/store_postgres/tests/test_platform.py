@@ -71,7 +71,7 @@ def test_a_restart_of_the_database_is_survived(mortal_server: OwnServer, mortal_
             assert answer.status == 503
             assert answer.body["details"] == "The store cannot be reached at the moment; try again later"
             assert cp.put("/meshes/default/dataplanes/orders-1", ORDERS).status == 503
-            assert ready(cp) == 503
+            eventually(lambda: ready(cp) == 503)
             assert cp.request("GET", "/healthy", port=cp.diagnostics).status == 200
             assert envoy.code is None
             assert _sees(envoy.client, "10.0.0.1")
@@ -102,9 +102,9 @@ def test_a_database_that_hangs_starves_no_stream(mortal_server: OwnServer, morta
                 lambda: _sees(late.client, "10.0.0.1"), 5, "a proxy that comes while the database hangs"
             )
             assert cp.put("/meshes/default/dataplanes/orders-1", ORDERS).status == 503
-            assert ready(cp) == 503
-            assert cp.request("GET", "/healthy", port=cp.diagnostics).status == 200
             assert time.monotonic() - begun < 15
+            eventually(lambda: ready(cp) == 503)
+            assert cp.request("GET", "/healthy", port=cp.diagnostics).status == 200
             assert envoy.code is late.code is None
         finally:
             mortal_server.pause(signal.SIGCONT)

@@ -81,7 +81,7 @@ def test_kumactl_keeps_its_configuration_at_home(machine: Shell) -> None:
 
 
 def test_kumactl_adds_a_control_plane_of_another_machine(tmp_path: Path, machine: Shell) -> None:
-    """Security, step 5: with the client certificate under its name of that time."""
+    """As the Security chapter says: with the client certificate under its name of that time."""
     config = tmp_path / "config"
     config.write_text("")
     kumactl = f"kumactl --config-file {config}"

@@ -33,7 +33,7 @@ SDS = {
     "KUMA_SDS_SERVER_TLS_CERT_FILE": "/tmp/117637813.crt",
     "KUMA_SDS_SERVER_TLS_KEY_FILE": "/tmp/240596112.key",
 }
-"""There the original made itself a certificate; ours is kept in the store (stance 7)."""
+"""There the original made itself a certificate; ours is kept in the store."""
 
 GUI = 5683
 PORTS = {

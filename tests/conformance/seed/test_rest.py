@@ -21,7 +21,7 @@ FILES = {
     "health-checks": "health_check",
     "proxytemplates": "proxy_template",
     "traffic-permissions": "traffic_permission",
-    "trafficpermissions": "traffic_permission",  # stance 13: the path in the heading of its PUT
+    "trafficpermissions": "traffic_permission",  # the path in the heading of its PUT
     "traffic-logs": "traffic_log",
     "traffic-routes": "traffic_route",
     "dataplanes": "dataplane",
@@ -64,7 +64,7 @@ def test_put_creates_and_then_updates(cp: RunningPlatform, example: Example) -> 
     assert (created.status, created.body) == (201, "")
     assert "Warning" not in created.headers
     again = cp.put(example.item, example.body)
-    assert (again.status, again.body, again.headers["Kuma-Result"]) == (200, "", "unchanged")  # stance 3
+    assert (again.status, again.body, again.headers["Kuma-Result"]) == (200, "", "unchanged")
 
 
 def test_get_answers_what_was_put(cp: RunningPlatform, example: Example) -> None:
@@ -112,7 +112,7 @@ def test_mesh_put_creates_and_then_updates(cp: RunningPlatform, mesh_example: Ex
 
 
 def test_mesh_get_and_list_answer_what_was_put(cp: RunningPlatform, mesh_example: Example) -> None:
-    """``tracing: {}`` comes back as it was written (API specification, 1.3)."""
+    """``tracing: {}`` comes back as it was written."""
     cp.put(mesh_example.item, mesh_example.body)
     assert mesh_example.body["tracing"] == {}
     assert cp.get(mesh_example.item).body == mesh_example.body
@@ -155,7 +155,7 @@ def overview(cp: RunningPlatform) -> Iterator[Any]:
 
 @pytest.mark.parametrize("spelling", ["dataplanes+insights", "dataplane+insights"])
 def test_overviews(cp: RunningPlatform, overview: Any, spelling: str) -> None:
-    """Stance 13: the path of the request line and the one of the command; with a slash at its end, too."""
+    """Both spellings work: the path of the request line and the one of the command; with a slash at its end, too."""
     collection = f"/meshes/default/{spelling}"
     assert cp.get(f"{collection}/example").body == overview
     for path in (collection, f"{collection}/"):

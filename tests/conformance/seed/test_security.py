@@ -77,7 +77,7 @@ def secured(cp: RunningPlatform) -> Iterator[RunningPlatform]:
 
 
 def test_a_mesh_selects_the_provided_authority(secured: RunningPlatform) -> None:
-    """Accepted before a certificate is there, with a warning (stance 9)."""
+    """Accepted before a certificate is there, with a warning."""
     body = mesh("default", mtls={"enabled": True, "ca": {"provided": {}}})
     answer = secured.put("/meshes/default", body)
     assert answer.status == 200
@@ -95,10 +95,10 @@ def test_kumactl_manages_the_authority(machine: Shell) -> None:
     manage = "kumactl manage ca provided certificates"
     added = machine.good(f"{manage} add {' '.join(files)}")
     identity = added.split('"')[1]
-    assert added == f'added certificate "{identity}"'
+    assert added == f'added certificate "{identity}"\n'
     header, row = machine.good(f"{manage} list").splitlines()
     assert (header.split()[0], row.split()[0]) == ("ID", identity)
-    assert machine.good(f"{manage} delete --id {identity}") == f'removed certificate "{identity}"'
+    assert machine.good(f"{manage} delete --id {identity}") == f'removed certificate "{identity}"\n'
 
 
 # -- Dataplane Token
@@ -127,7 +127,7 @@ def test_curl_generates_a_token(issuer: Shell) -> None:
 
 
 def test_curl_as_the_document_has_it_is_told_what_is_wrong(issuer: Shell) -> None:
-    """Its text is no JSON, and not declared as JSON either (API specification, 9.1)."""
+    """Its text is no JSON, and not declared as JSON either."""
     body = '{"name:" "dp-echo-1", "mesh": "default"}'
     line = f"curl -s -o /dev/null -w '%{{http_code}}' -XPOST {TOKENS} --data '{body}'"
     assert [issuer.good(line), issuer.good(f"{line} {HEADER}")] == ["415", "400"]
@@ -135,7 +135,7 @@ def test_curl_as_the_document_has_it_is_told_what_is_wrong(issuer: Shell) -> Non
 
 @pytest.mark.parametrize("flag", ["--name", "--dataplane"])
 def test_kumactl_generates_a_token(issuer: Shell, flag: str) -> None:
-    """It carries the name and the mesh. Stance 13: the flag of the document, and the one of the original."""
+    """It carries the name and the mesh. Both flags work: that of the document and that of the original."""
     file = issuer.home / f"token{flag}"
     issuer.good(f"kumactl generate dataplane-token {flag}=dp-echo-1 --mesh=default > {file}")
     token = file.read_text()
@@ -146,7 +146,7 @@ def test_kumactl_generates_a_token(issuer: Shell, flag: str) -> None:
 
 
 def test_tokens_are_signed_with_rsa(issuer: Shell) -> None:
-    """As the document says and the original did not (stance 4)."""
+    """As the document says and the original did not."""
     token = issuer.good("kumactl generate dataplane-token --name=dp-echo-1")
     header = token.split(".")[0]
     assert json.loads(base64.urlsafe_b64decode(header + "=" * (-len(header) % 4)))["alg"] == "RS256"

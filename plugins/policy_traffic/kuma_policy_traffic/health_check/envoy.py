@@ -1,4 +1,4 @@
-"""What a HealthCheck does to the cluster of a destination (data plane, 2.5)."""
+"""What a HealthCheck does to the cluster of a destination."""
 
 from __future__ import annotations
 

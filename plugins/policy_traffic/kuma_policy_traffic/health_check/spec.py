@@ -1,4 +1,4 @@
-"""The spec of a HealthCheck (API specification, 1.4, 4.5 and 4.6)."""
+"""The spec of a HealthCheck."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ class HealthCheckSpec(Spec):
     conf: HealthCheckConf | None = None
 
     def violations(self) -> Iterator[Violation]:
-        """Section 4.6; negative durations are refused, for Envoy would refuse the whole cluster."""
+        """Refuse amounts that are not positive, too: Envoy would refuse the whole cluster."""
         yield from connection_problems(self.sources, self.destinations)
         checks = self.conf.configured() if self.conf else {}
         if not checks:

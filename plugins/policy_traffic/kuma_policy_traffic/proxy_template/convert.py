@@ -1,4 +1,4 @@
-"""The text of a raw Envoy resource, v2 or v3, becomes a live message of Envoy's v3 API (data plane, 3)."""
+"""The text of a raw Envoy resource, v2 or v3, becomes a live message of Envoy's v3 API."""
 
 from __future__ import annotations
 

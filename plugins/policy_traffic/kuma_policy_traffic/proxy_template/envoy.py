@@ -1,4 +1,4 @@
-"""What a ProxyTemplate does: it replaces everything that was generated, or adds to it (data plane, 3.1)."""
+"""What a ProxyTemplate does: it replaces everything that was generated, or adds to it."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ def problem(path: str, text: str) -> ValueError:
 
 
 def no_equivalent(path: str) -> ValueError:
-    """The error for something of v2 that v3 does not have (data plane, 3.3)."""
+    """The error for something of v2 that v3 does not have."""
     return ValueError(f'field "{path}" of the v2 API has no equivalent in Envoy v3')
 
 

@@ -1,4 +1,4 @@
-"""The spec of a ProxyTemplate (API specification, 1.4 and 4.7; data plane, 3)."""
+"""The spec of a ProxyTemplate."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class ProxyTemplateConf(Spec):
     resources: tuple[RawResource, ...] = ()
 
     def violations(self) -> Iterator[Violation]:
-        """Section 4.7; only resources that are there make Envoy's types be loaded."""
+        """Only resources that are there cost the loading of Envoy's types."""
         for index, profile in enumerate(self.imports):
             if not profile:
                 yield Violation(f"conf.imports[{index}]", EMPTY)

@@ -1,4 +1,4 @@
-"""Which message configures an extension of a given name; v2 let its type go unsaid (data plane, 3.3)."""
+"""Which message configures an extension of a given name; v2 let its type go unsaid."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What becomes of the fields that Envoy's v3 API does not have any more (data plane, 3.3).
+"""What becomes of the fields that Envoy's v3 API does not have any more.
 
 Each rule is a function that gets the fields of one message, moves what it knows and leaves the rest;
 ``RULES`` lists them by v2 message. A removed field that no rule has taken away is an error.

@@ -1,19 +1,16 @@
-"""What a TrafficLog does to the listener of an outbound: one record for every connection (data plane, 7.5)."""
+"""What a TrafficLog does to the listener of an outbound: one record for every connection."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
 
-from kuma_core.sdk import Match, Subject
+from kuma_core.sdk import Match, Subject, log_pipe
 from kuma_policy_traffic.traffic_log.formats import DEFAULT_FORMAT, render
 
 TCP_PROXY = "envoy.filters.network.tcp_proxy"
 FILE_LOG = "envoy.access_loggers.file"
 LOG_PIPE, LOG_FILES = "accessLogPipe", "accessLogFiles"
-RECORD, FIELD, FILE, ESCAPE = "\x1e", "\x1f", "\x1c", "\x1b"
-"""A record in the pipe is ``RECORD host:port FIELD text``, or ``RECORD FILE path FIELD text`` for a file. In path and
-text of the latter these characters are written as ``ESCAPE`` and a letter."""
 UNKNOWN = "unknown"
 
 
@@ -40,27 +37,17 @@ def _log(backend: Any, subject: Subject) -> FileLog | None:
     text = render(backend.format or DEFAULT_FORMAT, _values(subject))
     pipe = subject.metadata.get(LOG_PIPE)
     if backend.file and pipe and subject.metadata.get(LOG_FILES):
-        path = escaped(backend.file.path.replace("%", "%%"))
-        return FileLog(pipe, f"{RECORD}{FILE}{path}{FIELD}{escaped(text)}")
+        return FileLog(pipe, log_pipe.for_file(_verbatim(backend.file.path), text))
     if backend.file:  # an older kuma-dp: Envoy writes, and refuses a listener whose file cannot be opened
         return FileLog(backend.file.path, text)
     if backend.tcp and pipe:
-        address = _without(RECORD + FIELD + FILE, backend.tcp.address).replace("%", "%%")
-        return FileLog(pipe, f"{RECORD}{address}{FIELD}{_without(RECORD + FIELD, text)}")
+        return FileLog(pipe, log_pipe.for_server(_verbatim(backend.tcp.address), text))
     return None  # a backend without a place, or a proxy that has no pipe for logs over TCP
 
 
-def _without(marks: str, text: str) -> str:
-    """A text without characters that mean something in the pipe."""
-    return text.translate(dict.fromkeys(map(ord, marks)))
-
-
-def escaped(text: str) -> str:
-    """A text that reaches a file as it is, although the pipe's marks may be in it."""
-    return text.translate(_ESCAPES)
-
-
-_ESCAPES = {ord(ESCAPE): ESCAPE + "E", ord(RECORD): ESCAPE + "R", ord(FIELD): ESCAPE + "F"}
+def _verbatim(text: str) -> str:
+    """A text in which Envoy finds no operator of its own."""
+    return text.replace("%", "%%")
 
 
 def _values(subject: Subject) -> dict[str, str]:

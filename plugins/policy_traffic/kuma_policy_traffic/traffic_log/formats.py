@@ -1,4 +1,4 @@
-"""The format of an access log (data plane, 7.5): the mesh's own placeholders, and what Envoy would refuse."""
+"""The format of an access log: the mesh's own placeholders, and what Envoy would refuse."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The spec of a TrafficLog (API specification, 1.4 and 4.5)."""
+"""The spec of a TrafficLog."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a TrafficPermission does to an inbound of an encrypted mesh: it lets its sources in (data plane, 8.4)."""
+"""What a TrafficPermission does to an inbound of an encrypted mesh: it lets its sources in."""
 
 from __future__ import annotations
 

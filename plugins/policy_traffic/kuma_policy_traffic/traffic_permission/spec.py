@@ -1,4 +1,4 @@
-"""The spec of a TrafficPermission (API specification, 1.4 and 4.5)."""
+"""The spec of a TrafficPermission."""
 
 from __future__ import annotations
 

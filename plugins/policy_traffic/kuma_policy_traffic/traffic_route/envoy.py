@@ -1,4 +1,4 @@
-"""What a TrafficRoute does: it says where the connections of an outbound go (data plane, 2.4)."""
+"""What a TrafficRoute does: it says where the connections of an outbound go."""
 
 from __future__ import annotations
 

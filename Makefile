@@ -59,6 +59,9 @@ docs: install
 
 bench: install
 	@for name in $(BENCH); do $(BIN)/python -m tests.bench.$$name $(ARGS) || exit 1; echo; done
+ifndef ARGS
+	$(BIN)/python -m pytest -m bench
+endif
 
 wheels: programs
 	$(BIN)/python -m pip wheel $(QUIET) --no-deps --wheel-dir dist . $(PARTS:%=./%)

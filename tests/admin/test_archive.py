@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from kuma_core.builtin.archive import archive
 from kuma_core.builtin.archive.archive import ArchivedSecret, check_passphrase, seal, unseal
 from kuma_core.errors import InvalidResource
+from tests.examples import examples
 
 PASSPHRASE = "correct horse battery"
 PIN = ArchivedSecret("shop", "pin", b"a canary of some length")
@@ -73,7 +74,7 @@ def test_the_golden_archive_is_what_the_page_says() -> None:
 
 
 @given(secrets)
-@settings(max_examples=12)
+@settings(max_examples=examples(5, chaos=50))
 def test_what_was_sealed_comes_back(found: list[ArchivedSecret]) -> None:
     assert unseal(seal(found, PASSPHRASE), PASSPHRASE) == found
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from urllib.parse import urlsplit
 
@@ -135,18 +134,3 @@ def test_the_time_of_a_list_grows_with_its_length_alone() -> None:
         with running_platform([plugin]) as cp:
             took[count] = seconds(cp, "/meshes/many/dataplanes")
     assert took[2000] < 10 * took[500], took
-
-
-@pytest.mark.bench
-def test_lists_of_many_dataplanes(capsys: pytest.CaptureFixture[str]) -> None:
-    """Prints how long lists of 1 000, 5 000 and 10 000 dataplanes take."""
-    for count in (1000, 5000, 10_000):
-        plugin = BreakableStorePlugin()
-        fill(plugin, count)
-        with running_platform([plugin]) as cp:
-            figures = {
-                path: round(seconds(cp, f"/meshes/many/{path}") * 1000, 1)
-                for path in ("dataplanes", "dataplanes?size=100", "dataplanes+insights")
-            }
-        with capsys.disabled():
-            print(f"\n{count} dataplanes, ms: {json.dumps(figures)}")

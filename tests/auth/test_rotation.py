@@ -33,6 +33,7 @@ from kuma_core.config import Config
 from kuma_core.errors import InvalidResource, NotFound, StoreUnavailable
 from kuma_core.resources.contract import Change, Op
 from kuma_core.resources.secrets import SecretManager
+from tests.examples import examples
 
 from .conftest import KEYS, Breakable
 
@@ -338,7 +339,7 @@ def test_any_interleaving_of_revoke_rotate_retire_and_verify(monkeypatch: pytest
     run_state_machine_as_test(
         Tokens,
         settings=settings(
-            max_examples=30,
+            max_examples=examples(10, chaos=60),
             stateful_step_count=20,
             suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
         ),

@@ -261,6 +261,19 @@ def test_a_type_is_up_to_date_when_what_is_gone_went_with_something_else(variant
 
 
 @both
+def test_a_refused_end_of_everything_is_offered_again_to_a_client_that_is_back(variant):
+    """The server of the new stream has never seen what there is to remove."""
+    link = Link(variant)
+    link.publish(outbounds(ledger=7100))
+    again = Link(variant, link.client)
+    again.client.reject[CLUSTER] = "not now"
+    again.publish(EMPTY)
+    again.client.reject.clear()
+    again.pass_all_time()
+    assert again.runs(EMPTY)
+
+
+@both
 def test_however_much_is_refused_little_is_remembered(variant):
     link = Link(variant)
     link.publish(outbounds(ledger=7100))

@@ -11,6 +11,7 @@ from kuma_core.testing.xds_client import DeltaClient, SotwClient
 from kuma_core.xds.contract import CLUSTER, ENDPOINTS, LISTENER, ROUTES
 from kuma_core.xds.server.stream import ProtocolError
 from kuma_core.xds.snapshot import EMPTY, TYPES, Snapshot
+from tests.examples import examples
 
 from .simulation import Link, cluster, endpoints, listener, local, outbounds, route, routed
 
@@ -321,7 +322,7 @@ _FAULTS = st.sampled_from(
 
 
 @both
-@settings(max_examples=100)
+@settings(max_examples=examples(30, chaos=300))
 @given(data=st.data())
 def test_whatever_happens_the_client_ends_with_the_last_snapshot_and_no_gap(variant, data):
     link = Link(variant)

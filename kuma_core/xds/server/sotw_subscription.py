@@ -78,6 +78,8 @@ class SotwSubscription(Subscription):
         }
         if self._whole:
             due |= dict.fromkeys(held.keys() - content.keys(), MISSING)
+            if self.refusals and not due:  # a client that is back may have what nobody knows of
+                due[EVERYTHING] = MISSING
         return due
 
     def busy(self, resources: Mapping[str, Sealed], kept: Set[str] = frozenset()) -> bool:

@@ -24,13 +24,14 @@ from kuma_core.kumactl.main import build
 from kuma_core.testing.builders import dataplane, inbound, mesh
 from kuma_core.testing.platform import RunningPlatform, running_platform
 from tests.conformance.strategies import MESH, SPECS, valid
+from tests.examples import examples
 
 from .server import Server
 
 HOW_TO = (Path(__file__).parents[3] / "docs/how-to/back-up.md").read_text(encoding="utf-8")
 PLUGINS = [kuma_policy_traffic, kuma_ca_builtin]
 KINDS = [kind for kind in SPECS if kind != "DataplaneInsight"]
-EXAMPLES = 20
+EXAMPLES = examples(10, chaos=50)
 
 
 def configuration(cp: RunningPlatform, home: Path) -> Path:

@@ -36,7 +36,7 @@ OLD_SECTION = "KUMA_DATAPLANE_TOKEN_SERVER_"
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class JsonAnswer:
     """What a server said: ``body`` is decoded JSON where it is JSON, else text."""
 
     status: int
@@ -58,19 +58,19 @@ class RunningPlatform:
         """Where the REST API is."""
         return f"http://127.0.0.1:{self.api}"
 
-    def get(self, path: str, **headers: str) -> Answer:
+    def get(self, path: str, **headers: str) -> JsonAnswer:
         """GET a path of the REST API."""
         return self.request("GET", path, None, 0, **headers)
 
-    def put(self, path: str, body: Any) -> Answer:
+    def put(self, path: str, body: Any) -> JsonAnswer:
         """PUT JSON, or bytes as they are, to a path of the REST API."""
         return self.request("PUT", path, body)
 
-    def delete(self, path: str) -> Answer:
+    def delete(self, path: str) -> JsonAnswer:
         """DELETE a path of the REST API."""
         return self.request("DELETE", path)
 
-    def request(self, method: str, path: str, body: Any = None, port: int = 0, **headers: str) -> Answer:
+    def request(self, method: str, path: str, body: Any = None, port: int = 0, **headers: str) -> JsonAnswer:
         """Any request to the REST API, or to the HTTP server on another port.
 
         Raises ConnectionError where no whole answer comes.
@@ -119,10 +119,10 @@ class RunningPlatform:
             assert answer.status in (200, 201), answer
 
 
-def _answer(found: http_client.Answer) -> Answer:
+def _answer(found: http_client.Answer) -> JsonAnswer:
     is_json = "json" in (found.header("Content-Type") or "") and found.body
     value = json.loads(found.body) if is_json else found.body.decode()
-    return Answer(found.status, dict(found.headers), value)
+    return JsonAnswer(found.status, dict(found.headers), value)
 
 
 def make_catalog(plugins: Iterable[ModuleType | Any]) -> Catalog:

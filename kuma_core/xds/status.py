@@ -17,7 +17,7 @@ import structlog
 from kuma_core.xds.certificates import CertificateTroubles
 from kuma_core.xds.contract import SHORT_NAMES, CertificateTrouble, Counts, StreamReport
 from kuma_core.xds.proxy import Proxy
-from kuma_core.xds.server.stream import Answer
+from kuma_core.xds.server.stream import Acknowledgement
 
 _log = structlog.get_logger("xds-status")
 
@@ -135,7 +135,7 @@ class StreamEntry:
         counts = self._counts(type_url)
         self._update(type_url, "sent", replace(counts, sent=counts.sent + 1))
 
-    def answered(self, type_url: str, answer: Answer) -> None:
+    def answered(self, type_url: str, answer: Acknowledgement) -> None:
         """A response was accepted or rejected. What Envoy refuses again and again is in the log once, and once more,
         with a count, when it is over."""
         counts, report = self._counts(type_url), self._report
@@ -161,7 +161,7 @@ class StreamEntry:
             )
             self._book._put(self._report)
 
-    def _log(self, type_url: str, answer: Answer) -> None:
+    def _log(self, type_url: str, answer: Acknowledgement) -> None:
         words = {"proxy": str(self._report.proxy), "type": SHORT_NAMES.get(type_url, type_url)}
         told = self._told.get(type_url)
         if answer.error is not None:

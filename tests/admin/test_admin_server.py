@@ -20,7 +20,7 @@ from kuma_core.builtin.tokens.revocations import Revocations
 from kuma_core.builtin.tokens.tokens import TokenVerifier
 from kuma_core.kumactl import tls_pair
 from kuma_core.resources.secrets import SecretManager
-from kuma_core.testing.platform import Answer, RunningPlatform, running_platform
+from kuma_core.testing.platform import JsonAnswer, RunningPlatform, running_platform
 from kuma_core.testing.waiting import eventually
 
 HOSTNAME = "Kuma.Example.com"
@@ -34,7 +34,7 @@ def cp() -> Iterator[RunningPlatform]:
         yield platform
 
 
-def post(cp: RunningPlatform, body: Any, **headers: str) -> Answer:
+def post(cp: RunningPlatform, body: Any, **headers: str) -> JsonAnswer:
     return cp.request("POST", "/tokens", body, cp.admin, **headers)
 
 

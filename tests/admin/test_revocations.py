@@ -11,7 +11,7 @@ import pytest
 import kuma_store_memory
 from kuma_core.builtin.tokens.keys import generate_key, load_key
 from kuma_core.resources.contract import Secret
-from kuma_core.testing.platform import Answer, RunningPlatform, running_platform
+from kuma_core.testing.platform import JsonAnswer, RunningPlatform, running_platform
 
 REVOCATIONS, KEYS = "/tokens/revocations", "/tokens/signing-keys"
 
@@ -22,7 +22,7 @@ def cp() -> Iterator[RunningPlatform]:
         yield platform
 
 
-def ask(cp: RunningPlatform, method: str, path: str, body: Any = None, **headers: str) -> Answer:
+def ask(cp: RunningPlatform, method: str, path: str, body: Any = None, **headers: str) -> JsonAnswer:
     return cp.request(method, path, body, cp.admin, **headers)
 
 

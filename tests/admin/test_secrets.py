@@ -12,7 +12,7 @@ import kuma_ca_builtin
 import kuma_store_memory
 from kuma_core.builtin.archive.archive import ArchivedSecret, seal, unseal
 from kuma_core.testing.builders import mesh
-from kuma_core.testing.platform import Answer, RunningPlatform, running_platform
+from kuma_core.testing.platform import JsonAnswer, RunningPlatform, running_platform
 
 PASSPHRASE = "correct horse battery"
 OWN = {("default", "control-plane-tls"), ("default", "dataplane-token-signing-key")}
@@ -26,7 +26,7 @@ def cp() -> Iterator[RunningPlatform]:
         yield platform
 
 
-def post(cp: RunningPlatform, verb: str, **body: Any) -> Answer:
+def post(cp: RunningPlatform, verb: str, **body: Any) -> JsonAnswer:
     return cp.request("POST", f"/secrets/{verb}", {"passphrase": PASSPHRASE, **body}, cp.admin)
 
 

@@ -12,7 +12,7 @@ import kuma_ca_builtin
 import kuma_policy_traffic
 import kuma_store_memory
 from kuma_core.testing.builders import dataplane, inbound, mesh
-from kuma_core.testing.platform import Answer, RunningPlatform, running_platform
+from kuma_core.testing.platform import JsonAnswer, RunningPlatform, running_platform
 
 from .support import send
 
@@ -83,7 +83,7 @@ def test_at_most_twenty_warnings_also_of_a_refused_document(cp: RunningPlatform)
     assert (status, len(texts), texts[-1]) == (400, 20, "and 131 more warnings")
 
 
-def put_mtls(cp: RunningPlatform, mtls: Any, query: str = "", name: str = "shop") -> Answer:
+def put_mtls(cp: RunningPlatform, mtls: Any, query: str = "", name: str = "shop") -> JsonAnswer:
     return cp.put(f"/meshes/{name}{query}", mesh(name, mtls=mtls))
 
 

@@ -17,7 +17,7 @@ from kuma_core.builtin.cluster import components as instances
 from kuma_core.builtin.rotation import driver as rotation_driver
 from kuma_core.builtin.rotation import rotations
 from kuma_core.runtime import leadership
-from kuma_core.testing.platform import Answer, RunningPlatform
+from kuma_core.testing.platform import JsonAnswer, RunningPlatform
 
 from ..security.support import SDS, RawStream, stream
 
@@ -132,7 +132,7 @@ def builtin_ca(cp: RunningPlatform) -> BuiltinCa:
     return provider
 
 
-def rotation(cp: RunningPlatform, method: str = "GET", mesh: str = "default") -> Answer:
+def rotation(cp: RunningPlatform, method: str = "GET", mesh: str = "default") -> JsonAnswer:
     """Ask the admin server for the roots of a mesh, or have them rotated."""
     return cp.request(method, f"/meshes/{mesh}/ca/builtin/rotations", port=cp.admin)
 

@@ -12,7 +12,7 @@ import kuma_store_memory
 from kuma_core.plugin.hookspecs import hookimpl
 from kuma_core.sdk import CaProviderFactory, Severity, Violation
 from kuma_core.testing.builders import mesh
-from kuma_core.testing.platform import Answer, RunningPlatform, running_platform
+from kuma_core.testing.platform import JsonAnswer, RunningPlatform, running_platform
 
 CHANGED = "Changing CA when mTLS is enabled is forbidden. Disable mTLS first and then change the CA"
 NO_CERTIFICATE = "There is no signing certificate in provided CA for a given mesh."
@@ -55,12 +55,12 @@ def bare() -> Any:
         yield platform
 
 
-def put(cp: RunningPlatform, name: str, ca: str = "", enabled: bool = False) -> Answer:
+def put(cp: RunningPlatform, name: str, ca: str = "", enabled: bool = False) -> JsonAnswer:
     mtls = {"enabled": enabled, **({"ca": {ca: {}}} if ca else {})}
     return cp.put(f"/meshes/{name}", mesh(name, mtls=mtls))
 
 
-def causes(answer: Answer) -> list[tuple[str, str]]:
+def causes(answer: JsonAnswer) -> list[tuple[str, str]]:
     assert answer.status == 400, answer
     return [(cause["field"], cause["message"]) for cause in answer.body["causes"]]
 

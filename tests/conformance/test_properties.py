@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 from kuma_core.commandline import exit_code
 from kuma_core.kumactl.main import build
 from kuma_core.testing.builders import mesh
-from kuma_core.testing.platform import Answer, RunningPlatform, running_platform
+from kuma_core.testing.platform import JsonAnswer, RunningPlatform, running_platform
 
 from .strategies import MESH, SPECS, Broken, against_a_rule, mistyped, spelled, valid, wild
 from .support import plugins
@@ -71,7 +71,7 @@ def _path(cp: RunningPlatform, document: dict[str, Any], name: str = "") -> str:
     return f"{scope}/{kind.path}/{name or document['name']}"
 
 
-def _fields(answer: Answer) -> list[str]:
+def _fields(answer: JsonAnswer) -> list[str]:
     """The fields that a 400 names, keys of maps written as members."""
     assert answer.status == 400, answer
     causes = answer.body["causes"]

@@ -17,7 +17,7 @@ from kuma_core.xds.contract import LISTENER
 from kuma_core.xds.proxy import Proxy
 from kuma_core.xds.server.ads import SERVER_OPTIONS, AdsService
 from kuma_core.xds.server.hub import Hub
-from kuma_core.xds.server.stream import Answer
+from kuma_core.xds.server.stream import Acknowledgement
 from kuma_core.xds.snapshot import EMPTY, Snapshot
 
 from .test_random_meshes import Audience, Recorder, settled, start_envoy
@@ -34,7 +34,7 @@ class _Answers(Recorder):
         super().__init__(refused)
         self._types = types
 
-    def answered(self, type_url: str, answer: Answer) -> None:
+    def answered(self, type_url: str, answer: Acknowledgement) -> None:
         super().answered(type_url, answer)
         self._types.add(type_url)
 

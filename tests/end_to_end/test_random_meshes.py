@@ -22,7 +22,7 @@ from kuma_core.xds.contract import CLUSTER, ENDPOINTS, LISTENER
 from kuma_core.xds.proxy import Proxy
 from kuma_core.xds.server.ads import SERVER_OPTIONS, AdsService
 from kuma_core.xds.server.hub import Hub
-from kuma_core.xds.server.stream import Answer
+from kuma_core.xds.server.stream import Acknowledgement
 from kuma_core.xds.snapshot import Snapshot
 
 from .support import BIN, start
@@ -160,7 +160,7 @@ class Recorder:
 
     def sent(self, type_url: str) -> None: ...
 
-    def answered(self, type_url: str, answer: Answer) -> None:
+    def answered(self, type_url: str, answer: Acknowledgement) -> None:
         if answer.error is not None:
             self._refused.append(f"{type_url}: {answer.error}")
 

@@ -19,7 +19,7 @@ import kuma_store_memory
 from kuma_ca_builtin.root import new_root
 from kuma_core.testing.authorities import verified
 from kuma_core.testing.builders import mesh, outbound
-from kuma_core.testing.platform import Answer, RunningPlatform, running_platform
+from kuma_core.testing.platform import JsonAnswer, RunningPlatform, running_platform
 from kuma_core.testing.ports import free_port
 from kuma_core.testing.waiting import eventually
 
@@ -38,7 +38,7 @@ def cp() -> Iterator[RunningPlatform]:
         yield platform
 
 
-def certificates(cp: RunningPlatform, method: str, name: str, id: str = "", body: Any = None) -> Answer:
+def certificates(cp: RunningPlatform, method: str, name: str, id: str = "", body: Any = None) -> JsonAnswer:
     path = f"/meshes/{name}/ca/provided/certificates" + (f"/{id}" if id else "")
     return cp.request(method, path, body, cp.admin)
 
@@ -51,7 +51,7 @@ def upload(cp: RunningPlatform, name: str = "default") -> str:
     return cert
 
 
-def put(cp: RunningPlatform, enabled: bool, ca: str) -> Answer:
+def put(cp: RunningPlatform, enabled: bool, ca: str) -> JsonAnswer:
     return cp.put("/meshes/cellar", mesh("cellar", mtls={"enabled": enabled, "ca": {ca: {}}}))
 
 

@@ -20,7 +20,7 @@ from kuma_core.xds.generators import inbound, outbound
 from kuma_core.xds.seal import Sealed, seal
 from kuma_core.xds.server.delta import DeltaStream
 from kuma_core.xds.server.sotw import SotwStream
-from kuma_core.xds.server.stream import Answer
+from kuma_core.xds.server.stream import Acknowledgement
 from kuma_core.xds.server.wire import Fields
 from kuma_core.xds.snapshot import Snapshot
 
@@ -39,7 +39,7 @@ class Recorder:
     def sent(self, type_url: str) -> None:
         self.sent_types.append(type_url)
 
-    def answered(self, type_url: str, answer: Answer) -> None:
+    def answered(self, type_url: str, answer: Acknowledgement) -> None:
         self.answers.append((type_url, answer.error))
         self.refused[type_url] = answer.refused
         if answer.version:

@@ -19,7 +19,7 @@ from kuma_core.xds.server.delta import DeltaStream
 from kuma_core.xds.server.guard import Guard, Pass, Stopping
 from kuma_core.xds.server.hub import Hub, Key, Session
 from kuma_core.xds.server.sotw import SotwStream
-from kuma_core.xds.server.stream import Answer, ProtocolError, Recorder, Stream
+from kuma_core.xds.server.stream import Acknowledgement, ProtocolError, Recorder, Stream
 from kuma_core.xds.server.wire import MalformedRequest
 
 _log = structlog.get_logger("xds-server")
@@ -210,7 +210,7 @@ class _LateRecorder:
         if self._recorder:
             self._recorder.sent(type_url)
 
-    def answered(self, type_url: str, answer: Answer) -> None:
+    def answered(self, type_url: str, answer: Acknowledgement) -> None:
         if self._recorder:
             self._recorder.answered(type_url, answer)
 

@@ -18,7 +18,7 @@ from kuma_core.xds.proxy import Node
 from kuma_core.xds.seal import Sealed
 from kuma_core.xds.server.holdings import Doubt, is_held, other_forms, runs
 from kuma_core.xds.server.refusals import Clock
-from kuma_core.xds.server.stream import Answer, Recorder
+from kuma_core.xds.server.stream import Acknowledgement, Recorder
 from kuma_core.xds.server.subscription import Subscription
 from kuma_core.xds.snapshot import TYPES, Snapshot
 
@@ -86,7 +86,7 @@ class OrderedStream(ABC, Generic[S]):
 
     def _record(self, type_url: str, subscription: S | None, nonce: str, error: str | None) -> None:
         """Tell what a request says about a response."""
-        answer = subscription.take_answer(nonce, error) if subscription else Answer(error)
+        answer = subscription.take_answer(nonce, error) if subscription else Acknowledgement(error)
         self._recorder.answered(type_url, answer)
 
     def _next_nonce(self) -> str:

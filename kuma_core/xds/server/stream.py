@@ -14,7 +14,7 @@ MANY_NAMES = frozenset((TYPES[0], TYPES[2]))
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Acknowledgement:
     """What a request says about a response.
 
     ``error`` is the client's text if it rejected it, and ``repeated`` that it had rejected the very same before.
@@ -35,7 +35,7 @@ class Recorder(Protocol):
         """A response went out."""
         ...
 
-    def answered(self, type_url: str, answer: Answer) -> None:
+    def answered(self, type_url: str, answer: Acknowledgement) -> None:
         """A request answered a response."""
         ...
 

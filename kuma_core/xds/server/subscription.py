@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from kuma_core.xds.seal import Sealed
 from kuma_core.xds.server.holdings import MISSING, Held
 from kuma_core.xds.server.refusals import Clock, Refusals
-from kuma_core.xds.server.stream import Answer
+from kuma_core.xds.server.stream import Acknowledgement
 
 WILDCARD = "*"
 
@@ -79,7 +79,7 @@ class Subscription(ABC):
         """The names that the client may have and that do not exist any more."""
         return {name for name in self.held.keys() - resources.keys() if self.held[name] != MISSING}
 
-    def take_answer(self, nonce: str, error: str | None) -> Answer:
+    def take_answer(self, nonce: str, error: str | None) -> Acknowledgement:
         """Account for an ACK or NACK; one of another response than the last changes nothing."""
         flight, repeated, version = self.flight, False, ""
         if flight and self.is_awaiting(nonce):
@@ -91,4 +91,4 @@ class Subscription(ABC):
             else:
                 repeated = self.refusals.note(flight.items, error)
                 self._refused(flight)
-        return Answer(error, repeated, version, self.refusals.reasons())
+        return Acknowledgement(error, repeated, version, self.refusals.reasons())

@@ -34,7 +34,7 @@ from kuma_core.testing.authorities import (
     verified,
 )
 from kuma_core.testing.builders import mesh
-from kuma_core.testing.platform import Answer, RunningPlatform, running_platform
+from kuma_core.testing.platform import JsonAnswer, RunningPlatform, running_platform
 
 NO_CONFIG = Config([], {}, {})
 
@@ -221,7 +221,7 @@ def cp() -> Iterator[RunningPlatform]:
         yield platform
 
 
-def rotations(cp: RunningPlatform, method: str, name: str) -> Answer:
+def rotations(cp: RunningPlatform, method: str, name: str) -> JsonAnswer:
     return cp.request(method, PATH.replace("{mesh}", name), port=cp.admin)
 
 

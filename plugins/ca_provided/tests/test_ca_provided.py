@@ -28,7 +28,7 @@ from kuma_core.sdk import CaProviderFactory, Conflict, InvalidResource, KumaErro
 from kuma_core.sdk.pki import key_usage
 from kuma_core.testing.authorities import HOUR, MESH, URIS, CaSuite, public_key, verified
 from kuma_core.testing.builders import mesh
-from kuma_core.testing.platform import Answer, RunningPlatform, running_platform
+from kuma_core.testing.platform import JsonAnswer, RunningPlatform, running_platform
 
 NO_CONFIG = Config([], {}, {})
 NOW = datetime.now(UTC)
@@ -242,7 +242,7 @@ def cp() -> Iterator[RunningPlatform]:
         yield platform
 
 
-def call(cp: RunningPlatform, method: str, name: str, id: str = "", body: Any = None) -> Answer:
+def call(cp: RunningPlatform, method: str, name: str, id: str = "", body: Any = None) -> JsonAnswer:
     path = f"/meshes/{name}/ca/provided/certificates" + (f"/{id}" if id else "")
     return cp.request(method, path, body, cp.admin)
 
@@ -250,7 +250,7 @@ def call(cp: RunningPlatform, method: str, name: str, id: str = "", body: Any = 
 GOOD = {"key": pem(P256), "cert": root()}
 
 
-def told(answer: Answer) -> tuple[int, str, str]:
+def told(answer: JsonAnswer) -> tuple[int, str, str]:
     return answer.status, answer.body["title"], answer.body["details"]
 
 

@@ -9,7 +9,7 @@ import pytest
 import kuma_store_postgres
 from kuma_core.testing.builders import dataplane, inbound, outbound
 from kuma_core.testing.fake_envoy import fleet
-from kuma_core.testing.platform import Answer, RunningPlatform, running_platform
+from kuma_core.testing.platform import JsonAnswer, RunningPlatform, running_platform
 from kuma_core.testing.waiting import eventually
 from kuma_core.testing.xds_client import DeltaClient
 
@@ -63,7 +63,7 @@ def _fill_the_table(cp: RunningPlatform) -> list[str]:
     """Write until a write is refused; the names of what was acknowledged."""
     stored: list[str] = []
 
-    def refused() -> Answer | None:
+    def refused() -> JsonAnswer | None:
         answer = cp.put(f"/meshes/default/dataplanes/filler-{len(stored)}", _large(f"filler-{len(stored)}"))
         if answer.status == 201:
             stored.append(f"filler-{len(stored)}")

@@ -50,6 +50,10 @@ until_ok() { # until_ok WHAT COMMAND…: run a command again and again, for half
 get() { python3 -c 'import sys, urllib.request as u
 with u.urlopen(sys.argv[1], timeout=5) as answer: print(answer.headers.get("X-Instance", ""), answer.status)' "$1"; }
 
+all_online() { # the control plane writes what it knows of its streams a moment behind them
+  [ "$(kumactl inspect dataplanes | grep -cw Online)" = 3 ]
+}
+
 background kuma-cp kuma-cp run
 until_ok "the control plane" get http://127.0.0.1:5680/ready
 background service-1 kuma-tcp-echo -port 9001 -interface 127.0.0.1 -name echo-1
@@ -65,6 +69,7 @@ for name in echo-1 echo-2 web-1; do
 done
 until_ok "an answer through the mesh" get http://127.0.0.1:20001/
 for port in 5671 5672 5673; do until_ok "the metrics of a sidecar" get "http://127.0.0.1:$port/metrics"; done
+until_ok "three dataplanes online" all_online
 
 echo
 echo "Six requests from web-1 to the service echo, each through two Envoys:"

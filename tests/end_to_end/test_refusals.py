@@ -18,7 +18,7 @@ from kuma_core.testing.ports import free_port
 from kuma_core.testing.waiting import eventually
 
 from .support import Machine, Sidecar, fetch
-from .test_outage import ControlPlane, _mesh
+from .test_outage import ControlPlane
 from .test_protocol import status
 from .test_traffic import client, instance
 
@@ -77,9 +77,9 @@ def test_so_it_is_when_the_control_plane_started_anew_meanwhile(variant, tmp_pat
     """Envoy tells the new one the versions that it had before the refusal."""
     with ExitStack() as stack:
         cp, port, busy = ControlPlane(tmp_path, stack, variant), free_port(), free_port()
-        echo, web = _mesh(stack, port)
-        cp.apply(echo, web)
         machine = Machine(None, tmp_path, stack)
+        echo, web = instance(machine, "echo-1", "echo"), client("web", outbound(f":{port}", "echo"))
+        cp.apply(echo, web)
         machine.sidecar("echo-1", api_url=cp.url)
         sidecar = machine.sidecar("web", api_url=cp.url)
         eventually(lambda: fetch(port))

@@ -9,14 +9,36 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import BinaryIO
+from typing import BinaryIO, Self
 
 from kuma_core.testing.ports import free_port
 
 from .support import fetch
 
 
-class SteadyLoad:
+class Workers:
+    """Threads that work from the beginning of a ``with`` block to its end, when ``_stopped`` is set."""
+
+    def __init__(self, count: int) -> None:
+        self._stopped = threading.Event()
+        self._threads = [threading.Thread(target=self._run, args=(n,), daemon=True) for n in range(count)]
+
+    def _run(self, number: int) -> None:
+        """The work of one thread, until ``_stopped`` is set."""
+        raise NotImplementedError  # each kind of load has its own
+
+    def __enter__(self) -> Self:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stopped.set()
+        for thread in self._threads:
+            thread.join(timeout=15)
+
+
+class SteadyLoad(Workers):
     """So many requests a second on a port, each on a connection of its own, which between Envoys may be a handshake.
 
     ``answered`` are the seconds that each good answer took, ``failures`` what went wrong with the others.
@@ -29,10 +51,7 @@ class SteadyLoad:
         self.failures: list[str] = []
         self._port, self._period = port, self.WORKERS / per_second
         self._began = self._ended = 0.0
-        self._stopped = threading.Event()
-        self._threads = [
-            threading.Thread(target=self._run, args=(n,), daemon=True) for n in range(self.WORKERS)
-        ]
+        super().__init__(self.WORKERS)
 
     @property
     def count(self) -> int:
@@ -66,20 +85,16 @@ class SteadyLoad:
             except OSError as error:
                 self.failures.append(f"{time.strftime('%T')} {type(error).__name__}: {error}")
 
-    def __enter__(self) -> SteadyLoad:
+    def __enter__(self) -> Self:
         self._began = time.monotonic()
-        for thread in self._threads:
-            thread.start()
-        return self
+        return super().__enter__()
 
-    def __exit__(self, *_: object) -> None:
-        self._stopped.set()
-        for thread in self._threads:
-            thread.join(timeout=10)
+    def __exit__(self, *of_an_error: object) -> None:
+        super().__exit__(*of_an_error)
         self._ended = time.monotonic()
 
 
-class KeptAlive:
+class KeptAlive(Workers):
     """As many requests as go through, on a few connections that stay open, each with many requests under way.
 
     ``answers`` has the good ones by who answered, ``failures`` the other status lines.
@@ -93,10 +108,9 @@ class KeptAlive:
         self.failures: Counter[str] = Counter()
         self._port = port
         self._lock = threading.Lock()
-        self._stopped = threading.Event()
-        self._threads = [threading.Thread(target=self._run, daemon=True) for _ in range(self.WORKERS)]
+        super().__init__(self.WORKERS)
 
-    def _run(self) -> None:
+    def _run(self, _: int) -> None:
         try:
             with socket.create_connection(("127.0.0.1", self._port), timeout=10) as connection:
                 answers = connection.makefile("rb")
@@ -110,16 +124,6 @@ class KeptAlive:
     def _note(self, status: str, body: str) -> None:
         with self._lock:
             (self.answers if status == "HTTP/1.1 200 OK" else self.failures)[body or status] += 1
-
-    def __enter__(self) -> KeptAlive:
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stopped.set()
-        for thread in self._threads:
-            thread.join(timeout=15)
 
 
 def _answer(answers: BinaryIO) -> tuple[str, str]:

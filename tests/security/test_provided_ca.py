@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -23,6 +22,7 @@ from kuma_core.testing.platform import JsonAnswer, RunningPlatform, running_plat
 from kuma_core.testing.ports import free_port
 from kuma_core.testing.waiting import eventually
 
+from ..end_to_end.load import Workers
 from ..end_to_end.support import Machine, fetch
 from ..end_to_end.test_mtls import SETTINGS, address, encrypt, permit
 from ..end_to_end.test_traffic import client, instance
@@ -172,17 +172,16 @@ def test_from_builtin_to_provided_and_back_through_disabling_mtls(
         assert summary["seconds without an answer"] < 5
 
 
-class Clients:
+class Clients(Workers):
     """Four clients that ask again and again, without patience: a failed request costs 0.3 s at most."""
 
     def __init__(self, port: int) -> None:
         self._port = port
-        self._stopped = threading.Event()
-        self._threads = [threading.Thread(target=self._run, daemon=True) for _ in range(4)]
+        super().__init__(4)
         self.answered: list[float] = []
         self.failed: list[float] = []
 
-    def _run(self) -> None:
+    def _run(self, _: int) -> None:
         while not self._stopped.wait(0.01):
             began = time.monotonic()
             try:
@@ -190,16 +189,6 @@ class Clients:
                 self.answered.append(began)
             except OSError:
                 self.failed.append(began)
-
-    def __enter__(self) -> Clients:
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stopped.set()
-        for thread in self._threads:
-            thread.join(timeout=10)
 
     def summary(self) -> dict[str, float]:
         """Requests that were answered and that failed, the longest time in which none succeeded, and the time from

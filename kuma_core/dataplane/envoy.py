@@ -55,11 +55,18 @@ def _is_executable(path: str) -> bool:
     return os.path.isfile(path) and os.access(path, os.X_OK)
 
 
-def arguments(executable: str, config_file: str, drain_seconds: int) -> list[str]:
-    """Envoy's whole command line; without hot restart, for several sidecars share a machine."""
-    drain = str(drain_seconds)
+def arguments(
+    executable: str, config_file: str, drain_seconds: int, log_level: str, admin_address_file: str
+) -> list[str]:
+    """Envoy's whole command line; without hot restart, for several sidecars share a machine.
+
+    Envoy writes the address of its admin API into ``admin_address_file``, unless that is empty.
+    """
+    drain = ("--drain-time-s", str(drain_seconds))
     flush = ("--file-flush-interval-msec", FLUSH_MILLISECONDS)
-    return [executable, "-c", config_file, "--drain-time-s", drain, "--disable-hot-restart", *flush]
+    told = ("--admin-address-path", admin_address_file) if admin_address_file else ()
+    level = ("--log-level", log_level)
+    return [executable, "-c", config_file, *drain, "--disable-hot-restart", *flush, *level, *told]
 
 
 def become(command: list[str], directory: str) -> NoReturn:

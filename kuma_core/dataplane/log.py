@@ -1,4 +1,4 @@
-"""What kuma-dp tells about its own work, on stderr; Envoy's own output goes there as well, untouched.
+"""What kuma-dp tells about its own work, on stderr; what Envoy tells goes there as well, untouched.
 
 The standard library's ``logging`` would cost every data plane half a megabyte for a dozen lines.
 """
@@ -30,6 +30,15 @@ class Log:
         """Write one line if the level is ``debug``."""
         if self._level >= 2:
             self._write("DEBUG", message, values)
+
+    def always(self, level: str, message: str, **values: object) -> None:
+        """Write one line whatever the level is, for what an operator has to know."""
+        self._write(level, message, values)
+
+    @property
+    def envoys_level(self) -> str:
+        """What Envoy is to tell: its warnings and errors always, its start-up only to whoever asks for such lines."""
+        return "info" if self._level else "warning"
 
     def _write(self, level: str, message: str, values: dict[str, object]) -> None:
         import json

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from kuma_core.dataplane import access_log, envoy, files, process, token_file
+from kuma_core.dataplane import access_log, connection, envoy, files, process, token_file
 from kuma_core.dataplane.log import Log
 from kuma_core.dataplane.settings import Settings
 from kuma_core.errors import KumaError
@@ -31,10 +31,10 @@ def run(settings: Settings, log: Log) -> None:
     with process.signals_held(), files.private_directory(required=not settings.config_dir) as private:
         directory = os.path.abspath(settings.config_dir or private)
         pipe = access_log.make_pipe(private)
-        preparation = process.start(lambda: prepare(settings, directory, pipe, log))
+        preparation = process.start(lambda: prepare(settings, directory, private, pipe, log))
         if process.attend(preparation):
             _check_preparation(preparation)
-            _run_envoy(settings, directory, pipe, log)
+            _run_envoy(settings, directory, private, pipe, log)
 
 
 def _check_preparation(child: process.Child) -> None:
@@ -47,12 +47,29 @@ def _check_preparation(child: process.Child) -> None:
         )
 
 
-def _run_envoy(settings: Settings, directory: str, pipe: str, log: Log) -> None:
+def _run_envoy(settings: Settings, directory: str, private: str, pipe: str, log: Log) -> None:
     executable = envoy.find(settings.binary_path)
-    command = envoy.arguments(executable, os.path.join(directory, BOOTSTRAP_FILE), settings.drain_seconds)
+    config_file = os.path.join(directory, BOOTSTRAP_FILE)
+    address_file = os.path.join(private, connection.ADMIN_ADDRESS) if private else ""
+    command = envoy.arguments(executable, config_file, settings.drain_seconds, log.envoys_level, address_file)
     log.info("starting Envoy", command=command)
-    with token_file.followed(settings.token_file, directory, log) as each_second:
+    with (
+        token_file.followed(settings.token_file, directory, log) as follow,
+        connection.watched(private, settings.name, settings.mesh, log) as watch,
+    ):
+        each_second = _both(follow, watch)
         _supervise(lambda: envoy.become(command, directory), executable, pipe, each_second, log)
+
+
+def _both(*tasks: Callable[[], None] | None) -> Callable[[], None] | None:
+    """One task that does those which there are."""
+    found = [task for task in tasks if task]
+
+    def each() -> None:
+        for task in found:
+            task()
+
+    return each if found else None
 
 
 def _supervise(
@@ -79,8 +96,11 @@ def _supervise(
     log.info("Envoy ended")
 
 
-def prepare(settings: Settings, directory: str, pipe: str, log: Log) -> None:
-    """Write ``bootstrap.yaml`` into ``directory``: all that Envoy needs before it can start."""
+def prepare(settings: Settings, directory: str, private: str, pipe: str, log: Log) -> None:
+    """Write ``bootstrap.yaml`` into ``directory``: all that Envoy needs before it can start.
+
+    ``private`` is this run's own directory, or empty; ``pipe`` is where access logs go.
+    """
     from kuma_core.dataplane import control_plane, pin, ports
 
     pinned = pin.read(settings.ca_cert_file) if settings.ca_cert_file else None
@@ -101,6 +121,7 @@ def prepare(settings: Settings, directory: str, pipe: str, log: Log) -> None:
     document = control_plane.fetch_bootstrap(catalog.bootstrap_url, request, log, tls)
     if pinned:
         document = _pinned(pinned, document, request, catalog.bootstrap_url)
+    document = connection.prepare(document, private)
     files.write_private(os.path.join(directory, BOOTSTRAP_FILE), document)
 
 

@@ -54,7 +54,7 @@ OPTIONS = (
         "",
         "PORT|RANGE",
         "Port for Envoy's admin API on 127.0.0.1, or a range of which the first free port is taken: 9901, "
-        "9901-9999, 9901- or -9901. Empty, - or 0: no admin API.",
+        "9901-9999, 9901- or -9901. Empty, - or 0: none over the network.",
     ),
     Option(
         "binary_path",

@@ -198,7 +198,8 @@ def test_scenario_64_a_signal_ends_envoy_and_removes_the_temporary_directory(
     dp = kuma_dp()
     envoy = stub_pid()
     [directory] = temporary_directories(tmp_path)
-    assert (directory / "bootstrap.yaml").read_text() == "node:\n  id: default.web-1\n"
+    written = (directory / "bootstrap.yaml").read_text()
+    assert written.startswith("node:\n  id: default.web-1\nadmin: {")
     dp.signal(number)
     assert dp.end(5) == 0
     assert not is_alive(envoy)
@@ -229,7 +230,11 @@ def test_scenario_64_an_explicit_directory_is_made_and_kept(
     stub_pid()
     file = tmp_path / "a" / "b" / "bootstrap.yaml"
     arguments = (tmp_path / "envoy.args").read_text().split()
-    expected = f"-c {file} --drain-time-s 90 --disable-hot-restart --file-flush-interval-msec 500"
+    [directory] = temporary_directories(tmp_path)
+    expected = (
+        f"-c {file} --drain-time-s 90 --disable-hot-restart --file-flush-interval-msec 500 "
+        f"--log-level warning --admin-address-path {directory}/admin-address"
+    )
     assert arguments == expected.split()
     dp.signal(signal.SIGTERM)
     assert dp.end(5) == 0

@@ -82,7 +82,7 @@ def running(start: Start, control_plane: FakeControlPlane, tmp_path: Path) -> It
     control_plane.bootstrap = (200, text.encode())
     flags = [f"--cp-address={control_plane.url}", f"--binary-path={REAL_ENVOY}", f"--admin-port={admin}"]
     (tmp_path / "token").write_text("abc.def.ghi")
-    flags.append("--dataplane-token-file=token")
+    flags += ["--dataplane-token-file=token", "--log-level=info"]
     dp = Running(start(KUMA_DP, "run", "--name=web-1", *flags), admin, inbound)
     yield dp
     if is_alive(dp.envoy):

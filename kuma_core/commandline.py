@@ -197,6 +197,14 @@ def check_log_level(ctx: click.Context, _param: click.Parameter, value: str) -> 
     return value
 
 
+def is_debugging(ctx: click.Context | None) -> bool:
+    """Whether ``--log-level debug`` stands behind any word of the command line, or the program keeps it so."""
+    kept = getattr(ctx.find_root().obj, "log_level", None) if ctx else None
+    while ctx is not None and kept != "debug":
+        kept, ctx = ctx.params.get("log_level"), ctx.parent
+    return kept == "debug"
+
+
 def run(root: click.Command, argv: Sequence[str] | None = None) -> NoReturn:
     """Run a program to its end: 0 when all went well, else one line ``Error: …`` on stderr and 1."""
     sys.exit(exit_code(root, argv))
@@ -221,14 +229,14 @@ def exit_code(root: click.Command, argv: Sequence[str] | None = None) -> int:
     except UnicodeEncodeError as error:
         return _fail(_not_encodable(error))
     except OSError as error:
-        if not _is_of_output(error):
+        if not is_of_output(error):
             raise
         _drop(sys.stdout)
         return _fail(f"cannot write to standard output: {error.strerror}")
     return result if isinstance(result, int) else 0
 
 
-def _is_of_output(error: OSError) -> bool:
+def is_of_output(error: OSError) -> bool:
     """Whether it was raised while something was printed: all that we print goes through ``click.echo``."""
     from traceback import walk_tb
 

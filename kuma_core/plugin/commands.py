@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import importlib
 import os
+import traceback
 from collections.abc import Callable, Mapping, Sequence
+from functools import wraps
 from typing import Any
 
 import click
 import pluggy
 
 from kuma_core import packages
-from kuma_core.commandline import Group, path_of, tell
+from kuma_core.commandline import Group, is_debugging, is_of_output, path_of, tell
 from kuma_core.errors import KumaError, PluginError
 from kuma_core.plugin import hookspecs
 from kuma_core.plugin.command import Command
@@ -141,6 +143,7 @@ class _Found:
         def load_it() -> click.Command:
             found = _imported(plugin, command)
             self._finish(found)
+            _guard(found, plugin, command)
             return found
 
         self._commands[command.path] = _StandIn(command.path[-1], command.help, load_it)
@@ -188,6 +191,53 @@ class _StandIn(click.Command):
                 raise
             return super().make_context(info_name, [], parent, **extra)  # a shell that completes words
         return command.make_context(info_name, args, parent, **extra)
+
+
+def _guard(found: click.Command, plugin: Plugin, command: Command) -> None:
+    """From here on what goes wrong in a command, or in any below it, names the plugin.
+
+    What click and our programs know passes, for they have words for it: errors, an end, and output that nobody takes.
+    """
+    for name in ("make_context", "invoke"):
+        setattr(found, name, _guarded(getattr(found, name), plugin, command))
+
+
+def _guarded(method: Callable[..., Any], plugin: Plugin, command: Command) -> Callable[..., Any]:
+    @wraps(method)
+    def run(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return method(*args, **kwargs)
+        except (KumaError, *_KNOWN):
+            raise
+        except Exception as error:
+            if isinstance(error, OSError) and is_of_output(error):
+                raise
+            raise _failure(error, plugin, command) from error
+
+    return run
+
+
+_KNOWN = (click.ClickException, click.Abort, click.exceptions.Exit, BrokenPipeError, UnicodeEncodeError)
+
+
+def _failure(error: Exception, plugin: Plugin, command: Command) -> PluginError:
+    """One sentence; the traceback comes before it with ``--log-level debug``."""
+    ctx = click.get_current_context(silent=True)
+    if is_debugging(ctx):
+        tell("".join(traceback.format_exception(error)).rstrip())
+    called = ctx.invoked_subcommand if ctx else None
+    below = called if ctx and called in getattr(ctx.command, "commands", ()) else None
+    typed = " ".join(filter(None, (command.program, *command.path, below)))
+    said = " ".join(str(error).split())[:_LONGEST_SAID] or "no reason is given"
+    return PluginError(
+        f'the command "{typed}" of {plugin.label} failed: {type(error).__name__}: {said}. '
+        "This is a mistake in the plugin; tell its authors, with what --log-level debug adds",
+        plugin.name,
+        HOOK,
+    )
+
+
+_LONGEST_SAID = 500
 
 
 def _imported(plugin: Plugin, command: Command) -> click.Command:

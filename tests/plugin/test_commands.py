@@ -384,3 +384,93 @@ def test_a_plugin_that_was_installed_bare_says_what_to_install(machine: Machine)
     assert machine.plugins()["acme"]["state"] == "broken"
     assert not machine.imported
     assert machine.call("kumactl", "shelves").stdout == "three\n"
+
+
+FAILING = """
+import click, os, sys
+from kuma_core.errors import KumaError
+from kuma_core.sdk.kumactl import Group
+
+def _boom(kind):
+    if kind == "value":
+        raise ValueError("no\\n  such   shelf")
+    if kind == "file":
+        open("/nowhere/at/all")
+    if kind == "bare":
+        raise RuntimeError
+    if kind == "known":
+        raise KumaError("the shelf is full")
+    if kind == "usage":
+        raise click.UsageError("name a shelf")
+    if kind == "exit":
+        sys.exit(3)
+    click.echo("fine")
+
+@click.group("count", cls=Group)
+def count():
+    "Count things."
+
+@count.command("shelves")
+@click.option("--kind", default="")
+def shelves(kind):
+    _boom(kind)
+
+def _convert(ctx, param, value):
+    raise LookupError("not convertible")
+
+@click.command("tally")
+@click.argument("kind")
+@click.option("--broken", callback=lambda c, p, v: v and _convert(c, p, v))
+def tally(kind, broken):
+    _boom(kind)
+"""
+
+
+@pytest.fixture
+def failing(machine: Machine) -> Machine:
+    for program in PROGRAMS:
+        name = program.replace("-", "_")
+        machine.bring(name, (program, ("count",), "failing:count"), (program, ("tally",), "failing:tally"))
+    machine.write("failing", FAILING)
+    return machine
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("count", "shelves", "--kind=value"), "ValueError: no such shelf"),
+        (("tally", "value"), "ValueError: no such shelf"),
+        (("tally", "file"), "FileNotFoundError: [Errno 2] No such file or directory: '/nowhere/at/all'"),
+        (("tally", "bare"), "RuntimeError: no reason is given"),
+        (("tally", "x", "--broken=1"), "LookupError: not convertible"),
+    ],
+)
+def test_a_command_that_raises_names_the_plugin_in_one_sentence(
+    failing: Machine, program: str, words: tuple[str, ...], said: str
+) -> None:
+    done = failing.call(program, *words)
+    typed = " ".join((program, *(word for word in words if word in ("count", "shelves", "tally"))))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(f'Error: the command "{typed}" of ')
+    assert f"failed: {said}. This is a mistake in the plugin" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_what_our_programs_have_words_for_passes(failing: Machine) -> None:
+    assert failing.call("kumactl", "tally", "known").stderr == "Error: the shelf is full\n"
+    assert failing.call("kumactl", "tally", "usage").stderr.startswith("Error: name a shelf\n")
+    assert failing.call("kumactl", "tally", "exit").returncode == 3
+    assert failing.call("kumactl", "tally", "fine").stdout == "fine\n"
+    missing = failing.call("kumactl", "tally").stderr
+    assert "mistake in the plugin" not in missing
+
+
+def test_the_traceback_comes_with_the_log_level_debug(failing: Machine) -> None:
+    environ = failing.environ({"HOME": str(failing.folder)})
+    for words in (["--log-level=debug", "count", "shelves"], ["count", "shelves", "--log-level", "debug"]):
+        command = [sys.executable, "-c", PROGRAMS["kumactl"], *words, "--kind=value"]
+        done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=60)
+        assert done.stderr.startswith("Traceback (most recent call last):\n")
+        assert 'raise ValueError("no' in done.stderr
+        assert done.stderr.splitlines()[-1].startswith('Error: the command "kumactl count shelves" of ')

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import falcon
@@ -48,13 +48,13 @@ def error_body(title: str, details: str, causes: Iterable[Violation] = ()) -> by
     return json.dumps(body, indent=1).encode()
 
 
-def register(app: falcon.App[Any, Any], hint: str = "") -> None:
-    """Have every error of an app answered in the one shape; ``hint`` ends the text of an unknown path."""
+def register(app: falcon.App[Any, Any], hint: Callable[[str], str] | None = None) -> None:
+    """Have every error of an app answered in the one shape; ``hint`` gives the end of the text of an unknown path."""
 
     def http(req: falcon.Request, resp: falcon.Response, error: falcon.HTTPError, params: object) -> None:
         details = error.description or _DEFAULTS.get(error.status_code, str(error.status))
         if error.status_code == 404 and not error.description and hint:
-            details = f"{details}; {hint}"
+            details = f"{details}; {hint(req.path)}"
         _answer(resp, error.status_code, error_body(error.title or str(error.status), details))
         if error.headers:
             resp.set_headers(error.headers)

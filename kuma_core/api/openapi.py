@@ -6,12 +6,14 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pydantic.json_schema import GenerateJsonSchema, models_json_schema
+from pydantic_core import PydanticUndefined
 
 from kuma_core import __version__
 from kuma_core.api.paging import DEFAULT_SIZE, MAX_SIZE
 from kuma_core.api.resources import MAX_NAME, RESULT_HEADER, collection_paths
 from kuma_core.model import ResourceType, Scope
 from kuma_core.resources.contract import Result
+from kuma_core.specs.base import Member, Spec, members_of
 
 Json = dict[str, Any]
 
@@ -48,11 +50,28 @@ _ABOUT = "Resources of a service mesh. Every error has one shape; unknown fields
 
 
 class _Schemas(GenerateJsonSchema):
-    """Without defaults: a field that is left out is empty, and empty values are not shown."""
+    """With those defaults alone that are no empty values: a field that is left out is empty, unless it says more."""
 
     def default_schema(self, schema: Any) -> Any:
         """The schema of the value alone."""
         return self.generate_inner(schema["schema"])
+
+    def model_schema(self, schema: Any) -> Any:
+        """The schema of a spec, with what an operator has who leaves a field out, as documents have it."""
+        found, model = super().model_schema(schema), schema["cls"]
+        for member in members_of(model) if issubclass(model, Spec) else ():
+            default = _default(model, member)
+            if default:
+                found["properties"][member.alias]["default"] = default
+        return found
+
+
+def _default(model: type[Spec], member: Member) -> Any:
+    """The default of a field as plain data; something empty if there is none."""
+    default = model.model_fields[member.attribute].get_default(call_default_factory=True)
+    if default is PydanticUndefined or not default:
+        return None
+    return member.shape.write(default) if member.shape.write else default
 
 
 def _specs(kinds: Iterable[ResourceType]) -> tuple[dict[str, Json], Json]:

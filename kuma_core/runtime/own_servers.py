@@ -11,6 +11,7 @@ from kuma_core.api.bootstrap import Bootstrap
 from kuma_core.api.closed import Closed
 from kuma_core.api.contract import Route
 from kuma_core.api.cors import Cors
+from kuma_core.api.unknown_paths import Hints
 from kuma_core.config import Config
 from kuma_core.plugin.contract import Port, WsgiServer
 from kuma_core.runtime.https import server_context
@@ -22,9 +23,11 @@ LOOPBACK = "127.0.0.1"
 
 def api_server(config: Config, routes: Iterable[Route]) -> WsgiServer:
     """The REST API."""
+    routes = list(routes)
+    hints = Hints((route.template for route in routes), API_HINT)
     cors = Cors(config.texts("apiServer.corsAllowedDomains"))
     port = Port("apiServer.port", config.text("apiServer.interface"))
-    return WsgiServer("api-server", port, build_app(routes, cors, API_HINT))
+    return WsgiServer("api-server", port, build_app(routes, cors, hints))
 
 
 def admin_servers(config: Config, routes: Iterable[Route]) -> Iterator[WsgiServer]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from openapi_spec_validator import validate
 
 from kuma_core.model import ResourceType, Scope
-from kuma_core.sdk import Spec, UInt64
+from kuma_core.sdk import Duration, Spec, UInt32, UInt64
 from kuma_core.testing.platform import RunningPlatform, running_platform
 
 from .support import BreakableStorePlugin
@@ -26,6 +26,17 @@ class GardenSpec(Spec):
     """A kind of a third party."""
 
     peers: tuple[Peer, ...] = ()
+    is_open: bool = True
+    repeat_count: UInt32 = 1
+    seeds: UInt64 = 2**40
+    pause: Duration = 1_500_000_000
+    is_closed: bool = False
+    nothing: Duration = 0
+    mode: Literal["dry", "wet"] = "wet"
+    tools: tuple[str, ...] = ("spade",)
+    first: Peer = Peer(weight=3)
+    second: Peer = Peer()
+    maybe: Duration | None = None
 
 
 GARDEN = ResourceType(name="Garden", path="gardens", singular="garden", spec=GardenSpec)
@@ -71,6 +82,20 @@ def test_kinds_of_third_parties(document: Any) -> None:
     peer = document["components"]["schemas"]["spec.Peer"]
     assert list(peer["properties"]) == ["someName", "weight"]
     assert peer["properties"]["weight"]["type"] == "string"
+
+
+def test_defaults_are_told_where_they_are_no_empty_values(document: Any) -> None:
+    properties = document["components"]["schemas"]["Garden"]["properties"]
+    defaults = {name: item["default"] for name, item in properties.items() if "default" in item}
+    assert defaults == {
+        "isOpen": True,
+        "repeatCount": 1,
+        "seeds": str(2**40),
+        "pause": "1.500s",
+        "mode": "wet",
+        "tools": ["spade"],
+        "first": {"weight": "3"},
+    }
 
 
 def test_what_an_operation_says(document: Any) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from kuma_core import packages
+from kuma_core.api.unknown_paths import Hints
 from kuma_core.testing.builders import mesh
 from kuma_core.testing.platform import RunningPlatform
 
@@ -18,6 +20,34 @@ def test_unknown_paths(cp: RunningPlatform, target: str) -> None:
     reply = send(cp.api, "GET", target)
     assert reply.status == 404
     assert "GET /kinds" in reply.error()["details"] or "%00" in target
+
+
+@pytest.mark.parametrize(
+    ("target", "said"),
+    [
+        ("/meshes/default/dataplanez", 'did you mean "/meshes/default/dataplanes"?'),
+        ("/meshes/default/Dataplane/web-1", 'did you mean "/meshes/default/dataplanes"?'),
+        ("/mesh/default", 'did you mean "/meshes"?'),
+        ("/kind", 'did you mean "/kinds"?'),
+        ("/meshes/default/traffic-permissions", packages.of_kind("TrafficPermission")),
+        ("/meshes/default/trafficroute/r", packages.of_kind("TrafficRoute")),
+        ("/meshes/default/proxytemplates", packages.of_kind("ProxyTemplate")),
+        ("/meshes/default/traffic-permissionz", ""),
+        ("/meshes/default/" + "dataplanes" * 20, ""),
+        ("/", ""),
+    ],
+)
+def test_an_unknown_path_says_what_may_be_meant(target: str, said: str) -> None:
+    templates = ["/", "/kinds", "/meshes", "/meshes/{mesh}", "/meshes/{mesh}/dataplanes"]
+    hints = Hints([*templates, "/meshes/{mesh}/dataplanes/{name}"], "GET /kinds lists them")
+    assert hints(target) == "; ".join(filter(None, (said, "GET /kinds lists them")))
+
+
+def test_an_unknown_kind_is_told_over_http(cp: RunningPlatform) -> None:
+    details = send(cp.api, "GET", "/meshes/default/dataplane-insight").error()["details"]
+    assert 'did you mean "/meshes/default/dataplane-insights"?' in details
+    details = send(cp.api, "PUT", "/meshes/default/traffic-logs/all", b"{}").error()["details"]
+    assert "TrafficLog comes with the package kuma-policy-traffic" in details
 
 
 @pytest.mark.parametrize("method", ["HEAD", "OPTIONS", "POST", "PATCH", "TRACE"])

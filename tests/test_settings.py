@@ -9,7 +9,7 @@ import pytest
 
 from kuma_core.builtin.configuration.autoconfiguration import autoconfigured
 from kuma_core.builtin.configuration.settings import DEFAULT_MESH, SETTINGS
-from kuma_core.config import Config, build_config
+from kuma_core.config import DURATION, Config, build_config
 from kuma_core.errors import ConfigError
 
 
@@ -163,3 +163,49 @@ def test_the_environment_wins_and_the_rest_follows() -> None:
     assert config.number("apiServer.port") == 7001
     assert config.text("bootstrapServer.params.xdsHost") == "cp.orchard"
     assert config.number("bootstrapServer.params.xdsPort") == 5678
+
+
+# -- bounds
+
+BOUNDS: dict[str, tuple[str, str, list[str]]] = {
+    "xdsServer.dataplaneConfigurationRefreshInterval": ("1ms", "10m", ["1ns", "999us", "10m1ns", "-1s", "0"]),
+    "xdsServer.dataplaneStatusFlushInterval": ("10ms", "10m", ["1ns", "9ms", "9223372036s", "-1s"]),
+    "bootstrapServer.params.xdsConnectTimeout": ("1ms", "1h", ["1ns", "2h", "9223372036s", "-1ns"]),
+    "monitoringAssignmentServer.assignmentRefreshInterval": ("1ms", "24h", ["1us", "9223372036s", "0s"]),
+    "discovery.universal.pollingInterval": ("1ms", "24h", ["0s", "-5m", "9223372036s"]),
+    "caDefaults.leafLifetime": ("1s", "87600h", ["999ms", "-1h", "87601h", "9223372036s"]),
+    "caDefaults.rotationTimeout": ("1s", "8760h", ["1ns", "0", "8761h"]),
+    "apiServer.maxBodyBytes": ("1", str(2**30), ["0", "-1", str(2**30 + 1), str(2**70)]),
+}
+
+
+def test_every_duration_has_bounds() -> None:
+    assert {item.path for item in SETTINGS if item.type is DURATION} <= BOUNDS.keys()
+
+
+@pytest.mark.parametrize("path", BOUNDS)
+def test_bounds_are_kept_and_told(path: str) -> None:
+    least, most, outside = BOUNDS[path]
+    [setting] = [item for item in SETTINGS if item.path == path]
+    for text in (least, most):
+        assert effective(**{setting.env: text}).value(path) == setting.type.from_text(text)
+    for text in outside:
+        with pytest.raises(ConfigError) as caught:
+            effective(**{setting.env: text})
+        assert path in str(caught.value)
+        if not text.startswith("-") or path != "bootstrapServer.params.xdsConnectTimeout":
+            assert f"from {least}" in str(caught.value)
+            assert f"to {most}" in str(caught.value)
+    assert f"from {least}" in setting.help.lower()
+    assert f"to {most}" in setting.help
+
+
+def test_a_proxy_may_have_envoys_own_connect_timeout() -> None:
+    name = "KUMA_BOOTSTRAP_SERVER_PARAMS_XDS_CONNECT_TIMEOUT"
+    assert effective(**{name: "0s"}).seconds("bootstrapServer.params.xdsConnectTimeout") == 0
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "3601", str(2**70)])
+def test_the_time_to_reach_a_database_has_bounds(text: str) -> None:
+    with pytest.raises(ConfigError, match=r"ConnectionTimeout must be .*from 1 to 3600"):
+        effective(KUMA_STORE_TYPE="postgres", KUMA_STORE_POSTGRES_CONNECTION_TIMEOUT=text)

@@ -6,10 +6,11 @@ The sentences begin as those of Kuma 0.3.1, which scripts may look for. Pure fun
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from kuma_core.config import Check, Config, Rule
+from kuma_core.durations import format_duration
 from kuma_core.hosts import host_problem, parse_hosts
 
 
@@ -28,9 +29,40 @@ def not_negative(name: str) -> Check:
     return lambda value: f"{name} cannot be negative" if value < 0 else port(name)(value)
 
 
-def positive(name: str) -> Check:
-    """A number or a duration above zero."""
-    return lambda value: None if value > 0 else f"{name} must be positive"
+class Bounds:
+    """A duration, or a plain number (``show=str``), of at least ``least`` and at most ``most``.
+
+    Nothing and less is refused in the words of the original, where there are such (``positive``).
+    """
+
+    def __init__(
+        self,
+        name: str,
+        least: int,
+        most: int,
+        show: Callable[[int], str] | None = None,
+        positive: bool = True,
+    ) -> None:
+        self.least, self.most = least, most
+        self._name, self._positive = name, positive
+        self._show = show or format_short
+
+    def __call__(self, value: int) -> str | None:
+        if self._positive and value <= 0:
+            return f"{self._name} must be positive, {self}"
+        return None if self.least <= value <= self.most else f"{self._name} must be {self}"
+
+    def __str__(self) -> str:
+        return f"from {self._show(self.least)} to {self._show(self.most)}"
+
+
+def format_short(nanoseconds: int) -> str:
+    """A duration without the units of which there are none: ``1h`` for ``1h0m0s``."""
+    text = format_duration(nanoseconds)
+    for end in ("0s", "0m"):
+        if text.endswith(("m" + end, "h" + end)):
+            text = text.removesuffix(end)
+    return text
 
 
 def present(message: str) -> Check:

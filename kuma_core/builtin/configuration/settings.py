@@ -12,21 +12,22 @@ from typing import Any
 from kuma_core.builtin.configuration.autoconfiguration import autoconfigured as autoconfigured
 from kuma_core.builtin.configuration.checks import (
     RULES,
+    Bounds,
     host,
     hosts,
     ip_address,
     not_negative,
     one_of,
     port,
-    positive,
     present,
     tls_mode,
 )
 from kuma_core.config import DURATION, FLAG, NUMBER, TEXT, TEXTS, Check, Setting, ValueType
+from kuma_core.durations import HOUR, MILLISECOND, MINUTE, SECOND
 
-SECOND = 1_000_000_000
 DEFAULT_MESH = "type: Mesh\nname: default\nmtls:\n  ca: {}\n  enabled: false\n"
 MIB = 1024 * 1024
+DAY = 24 * HOUR
 
 _MODES = {"require": "verifyNone", "verify-ca": "verifyCa", "verify-full": "verifyFull"}
 """What the defaults file of 0.3.1 calls the modes of TLS."""
@@ -86,6 +87,16 @@ def _text(section: str, path: str, env: str, default: str, help_: str, check: Ch
     return Setting(path, env, default, TEXT, help_, section, check)
 
 
+_CONNECT_TIMEOUT = Bounds("XdsConnectTimeout", MILLISECOND, HOUR, positive=False)
+
+
+def _connect_timeout(value: int) -> str | None:
+    """None at all is Envoy's own."""
+    if value == 0:
+        return None
+    return "XdsConnectTimeout cannot be negative" if value < 0 else _CONNECT_TIMEOUT(value)
+
+
 def _one(
     section: str, path: str, env: str, type_: ValueType, default: Any, help_: str, check: Check | None = None
 ) -> Setting:
@@ -117,7 +128,7 @@ _TABLE: tuple[Setting, ...] = (
             DURATION,
             SECOND,
             "The longest time for which a burst of changes is gathered.",
-            positive("DataplaneConfigurationRefreshInterval"),
+            Bounds("DataplaneConfigurationRefreshInterval", MILLISECOND, 10 * MINUTE),
         ),
         (
             "dataplaneStatusFlushInterval",
@@ -125,7 +136,7 @@ _TABLE: tuple[Setting, ...] = (
             DURATION,
             SECOND,
             "How often the status of dataplanes is stored at most.",
-            positive("DataplaneStatusFlushInterval"),
+            Bounds("DataplaneStatusFlushInterval", 10 * MILLISECOND, 10 * MINUTE),
         ),
         (
             "protocol",
@@ -179,8 +190,8 @@ _TABLE: tuple[Setting, ...] = (
             "XDS_CONNECT_TIMEOUT",
             DURATION,
             SECOND,
-            "How long a proxy waits for a connection to the control plane.",
-            lambda value: None if value >= 0 else "XdsConnectTimeout cannot be negative",
+            f"How long a proxy waits for a connection to the control plane: {_CONNECT_TIMEOUT}; 0: 5s.",
+            _connect_timeout,
         ),
     ),
     *_keys(
@@ -211,7 +222,7 @@ _TABLE: tuple[Setting, ...] = (
             DURATION,
             SECOND,
             "Without effect yet.",
-            positive(".AssignmentRefreshInterval"),
+            Bounds(".AssignmentRefreshInterval", MILLISECOND, DAY),
         ),
     ),
     Setting(
@@ -279,7 +290,14 @@ _TABLE: tuple[Setting, ...] = (
         "store.postgres",
         "KUMA_STORE_POSTGRES",
         ("dbName", "DB_NAME", TEXT, "kuma", "Name of the database.", present("DbName should not be empty")),
-        ("connectionTimeout", "CONNECTION_TIMEOUT", NUMBER, 5, "In seconds."),
+        (
+            "connectionTimeout",
+            "CONNECTION_TIMEOUT",
+            NUMBER,
+            5,
+            "In seconds.",
+            Bounds("ConnectionTimeout", 1, 3600, str),
+        ),
     ),
     *_keys(
         _TLS,
@@ -318,7 +336,7 @@ _TABLE: tuple[Setting, ...] = (
             NUMBER,
             MIB,
             "The largest body that the REST API takes.",
-            positive("MaxBodyBytes"),
+            Bounds("MaxBodyBytes", 1, 1024 * MIB, str),
         ),
     ),
     _one(
@@ -328,6 +346,7 @@ _TABLE: tuple[Setting, ...] = (
         DURATION,
         SECOND,
         "Without effect: changes are noticed, not polled.",
+        Bounds("PollingInterval", MILLISECOND, DAY),
     ),
     *_keys(
         "Runtime",
@@ -344,7 +363,7 @@ _TABLE: tuple[Setting, ...] = (
         DURATION,
         90 * 24 * 3600 * SECOND,
         "How long the certificate of a proxy lives; it is renewed after two thirds of that.",
-        positive("LeafLifetime"),
+        Bounds("LeafLifetime", SECOND, 3650 * DAY),
     ),
     _one(
         "CaDefaults",
@@ -353,7 +372,7 @@ _TABLE: tuple[Setting, ...] = (
         DURATION,
         600 * SECOND,
         "How long a rotation waits for proxies that do not take the new root; then it signs without them.",
-        positive("RotationTimeout"),
+        Bounds("RotationTimeout", SECOND, 365 * DAY),
     ),
     Setting(
         "defaults.mesh",
@@ -392,9 +411,11 @@ _ONE_STORE = {f"store.{name}.": ("store.type", name) for name in ("postgres", "k
 
 
 def _complete(setting: Setting) -> Setting:
-    """A setting of the table with its rule, and with the condition of its section."""
+    """A setting of the table with its rule, the condition of its section, and its bounds where it is explained."""
     condition = next((c for prefix, c in _ONE_STORE.items() if setting.path.startswith(prefix)), None)
-    return replace(setting, rule=RULES.get(setting.path), checked_if=condition)
+    bounds = f" {str(setting.check).capitalize()}." if isinstance(setting.check, Bounds) else ""
+    help_ = setting.help + bounds
+    return replace(setting, rule=RULES.get(setting.path), checked_if=condition, help=help_)
 
 
 SETTINGS: tuple[Setting, ...] = tuple(map(_complete, _TABLE))

@@ -8,15 +8,31 @@ SECTION = "Store validation failed: Postgres"
 CHOSEN = ("store.type", "postgres")
 SECOND = 1_000_000_000
 
+MOST_CONNECTIONS = 1000
+
+
+def _connections(value: int) -> str | None:
+    if value <= 0:
+        return f"MaxOpenConnections must be positive, from 1 to {MOST_CONNECTIONS}"
+    return None if value <= MOST_CONNECTIONS else f"MaxOpenConnections must be from 1 to {MOST_CONNECTIONS}"
+
+
+def _statement_timeout(value: int) -> str | None:
+    """PostgreSQL counts in milliseconds, up to 24 days."""
+    if value < SECOND // 1000:
+        return "StatementTimeout must be at least 1ms, from 1ms to 1h"
+    return None if value <= 3600 * SECOND else "StatementTimeout must be from 1ms to 1h"
+
+
 SETTINGS = (
     Setting(
         "store.postgres.maxOpenConnections",
         "KUMA_STORE_POSTGRES_MAX_OPEN_CONNECTIONS",
         20,
         NUMBER,
-        "How many connections may be open at once; one more listens for changes.",
+        f"How many connections may be open at once; one more listens for changes. From 1 to {MOST_CONNECTIONS}.",
         SECTION,
-        lambda value: None if value > 0 else "MaxOpenConnections must be positive",
+        _connections,
         checked_if=CHOSEN,
     ),
     Setting(
@@ -24,9 +40,9 @@ SETTINGS = (
         "KUMA_STORE_POSTGRES_STATEMENT_TIMEOUT",
         10 * SECOND,
         DURATION,
-        "How long one statement may take before it is given up.",
+        "How long one statement may take before it is given up. From 1ms to 1h.",
         SECTION,
-        lambda value: None if value >= SECOND // 1000 else "StatementTimeout must be at least 1ms",
+        _statement_timeout,
         checked_if=CHOSEN,
     ),
 )

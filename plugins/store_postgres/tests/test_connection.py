@@ -248,8 +248,23 @@ def test_what_others_tell_on_our_channel_may_mean_anything(payload: str) -> None
 @pytest.mark.parametrize(
     ("variable", "value", "said"),
     [
-        ("KUMA_STORE_POSTGRES_MAX_OPEN_CONNECTIONS", "0", "MaxOpenConnections must be positive"),
-        ("KUMA_STORE_POSTGRES_STATEMENT_TIMEOUT", "0s", "StatementTimeout must be at least 1ms"),
+        (
+            "KUMA_STORE_POSTGRES_MAX_OPEN_CONNECTIONS",
+            "0",
+            "MaxOpenConnections must be positive, from 1 to 1000",
+        ),
+        ("KUMA_STORE_POSTGRES_MAX_OPEN_CONNECTIONS", "1001", "MaxOpenConnections must be from 1 to 1000"),
+        ("KUMA_STORE_POSTGRES_STATEMENT_TIMEOUT", "2h", "StatementTimeout must be from 1ms to 1h"),
+        (
+            "KUMA_STORE_POSTGRES_STATEMENT_TIMEOUT",
+            "-1s",
+            "StatementTimeout must be at least 1ms, from 1ms to 1h",
+        ),
+        (
+            "KUMA_STORE_POSTGRES_STATEMENT_TIMEOUT",
+            "0s",
+            "StatementTimeout must be at least 1ms, from 1ms to 1h",
+        ),
     ],
 )
 def test_settings_of_our_own(variable: str, value: str, said: str) -> None:

@@ -19,7 +19,7 @@ programs: .venv/running
 
 install: .venv/installed
 
-.venv/running: setup.cfg pyproject.toml $(wildcard plugins/*/setup.cfg)
+.venv/running: setup.cfg setup.py pyproject.toml $(wildcard plugins/*/setup.cfg)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "Python 3.11 or newer is needed; name one with: make PYTHON=/path/to/python3 $(MAKECMDGOALS)"; exit 1; }
 	@echo "Installing the programs, the plugins and Envoy into .venv (about 210 MB; less than a minute) ..."

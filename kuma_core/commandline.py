@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import difflib
 import os
-import platform
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -17,6 +16,7 @@ from typing import Any, NoReturn, TextIO
 import click
 
 from kuma_core import __version__
+from kuma_core.built import detailed_version
 from kuma_core.errors import KumaError
 
 _Function = Callable[..., Any]
@@ -150,18 +150,6 @@ def add_help_command(root: click.Group) -> None:
     def help_(ctx: click.Context, command: tuple[str, ...]) -> None:
         assert ctx.parent is not None
         _show_help(ctx.parent, command)
-
-
-def detailed_version() -> str:
-    """The four lines of ``version --detailed``; what an installed package cannot know is ``unknown``."""
-    rows = [
-        ("Version:", __version__),
-        ("Git Tag:", "unknown"),
-        ("Git Commit:", "unknown"),
-        ("Build Date:", "unknown"),
-        ("Python:", platform.python_version()),
-    ]
-    return "\n".join(f"{label:<12}{value}" for label, value in rows)
 
 
 def _show_help(ctx: click.Context, words: tuple[str, ...]) -> None:

@@ -30,6 +30,7 @@ ROWS: dict[str, int] = {
     "log_pipe": 0,
     "lazily": 0,
     "packages": 0,
+    "built": 0,
     "specs": 1,
     "xds.drafts": 1,
     "xds.proxy": 1,

@@ -21,6 +21,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NoReturn
 
+from kuma_core import __version__
+from kuma_core.built import detailed_version
+
 CHUNK = 1024
 MOST_CONNECTIONS = 500  # more of them wait in the kernel's queue; 1024 open files are a usual limit
 LARGEST_REQUEST = 1024 * 1024
@@ -195,6 +198,10 @@ class _Parser(argparse.ArgumentParser):
         self.add_argument("-name", "--name", type=_header, default="", help="answer HTTP with X-Instance")
         self.add_argument("-raw", "--raw", action="store_true", help="echo HTTP byte for byte, too")
         self.add_argument("-h", "-help", "--help", action="store_true", dest="help", help="print this")
+        detailed = "with the word version: print what it was built from, too"
+        self.add_argument(
+            "-a", "-detailed", "--detailed", action="store_true", dest="detailed", help=detailed
+        )
         self.add_argument("words", nargs="*", help=argparse.SUPPRESS)
 
     def error(self, message: str) -> NoReturn:
@@ -216,12 +223,18 @@ def _header(text: str) -> str:
 
 
 def parse_options(arguments: Sequence[str]) -> Options:
-    """Read the flags; ends the program with 2 and the usage on stderr if they are wrong, or for ``-h``."""
+    """Read the flags; ends the program with 2 and the usage on stderr if they are wrong, or for ``-h``.
+
+    The word ``version`` prints the version and ends it with 0.
+    """
     parser = _Parser()
     values = parser.parse_args(arguments)
     if values.help:
         parser.print_help(sys.stderr)
         parser.exit(2)
+    if values.words[:1] == ["version"]:
+        print(detailed_version() if values.detailed else __version__)
+        parser.exit(0)
     return Options(values.port, values.interface, values.raw, values.name)
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import click
 
 from kuma_core import __version__
-from kuma_core.commandline import Command, detailed_version
+from kuma_core.built import detailed_version
+from kuma_core.commandline import Command
 from kuma_core.kumactl.session import Session, pass_session
 
 

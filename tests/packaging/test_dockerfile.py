@@ -20,7 +20,7 @@ from .units import ROOT
 
 FILE = ROOT / "packaging" / "Dockerfile"
 IGNORED = (FILE.parent / "Dockerfile.dockerignore").read_text().splitlines()
-KNOWN = {"FROM", "WORKDIR", "COPY", "RUN", "ENV", "USER", "EXPOSE", "HEALTHCHECK", "ENTRYPOINT", "CMD"}
+KNOWN = {"ARG", "FROM", "WORKDIR", "COPY", "RUN", "ENV", "USER", "EXPOSE", "HEALTHCHECK", "ENTRYPOINT", "CMD"}
 
 
 @dataclass

@@ -17,8 +17,10 @@ from kuma_core.kinds import Kinds
 from kuma_core.model import ResourceType
 from kuma_core.plugin import hookspecs
 from kuma_core.plugin.admission import Admission
+from kuma_core.plugin.boundary import Boundary
 from kuma_core.plugin.collecting import Contributed, collect, implementations, refuse_clashes
 from kuma_core.plugin.command import Command
+from kuma_core.plugin.guarding import guarded_generator, guarded_policy
 from kuma_core.plugin.loader import KERNEL, Plugin, State
 from kuma_core.plugin.registration import (
     BUILTIN,
@@ -50,6 +52,8 @@ class Catalog:
     policies: tuple[Policy, ...]
     provides: Mapping[str, tuple[str, ...]]
     manager: pluggy.PluginManager
+    boundary: Boundary
+    """The one that every call into these plugins passes."""
 
     def distribution(self, plugin: str) -> str:
         """The distribution that a loaded plugin came with; the kernel's own features have its."""
@@ -130,6 +134,7 @@ def _freeze(manager: pluggy.PluginManager, plugins: tuple[Plugin, ...]) -> Catal
         _require_keepable(kind)
     for entry in policies:
         _require_kind(entry, {kind.value.name for kind in kinds})
+    boundary = Boundary()
     return Catalog(
         plugins=plugins,
         settings=tuple(entry.value for entry in settings),
@@ -137,8 +142,8 @@ def _freeze(manager: pluggy.PluginManager, plugins: tuple[Plugin, ...]) -> Catal
         own_secrets=tuple(entry.value for entry in own_secrets),
         stores=MappingProxyType({entry.value.name: entry.value for entry in stores}),
         ca_providers=MappingProxyType({entry.value.name: entry for entry in ca_providers}),
-        generators=_in_order(generators),
-        policies=_in_order(policies),
+        generators=tuple(guarded_generator(value, boundary) for value in _in_order(generators)),
+        policies=tuple(guarded_policy(value, boundary) for value in _in_order(policies)),
         provides=_provides(
             manager,
             kinds=kinds,
@@ -148,6 +153,7 @@ def _freeze(manager: pluggy.PluginManager, plugins: tuple[Plugin, ...]) -> Catal
             commands=commands,
         ),
         manager=manager,
+        boundary=boundary,
     )
 
 

@@ -10,11 +10,18 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 import pluggy
+import structlog
 
 from kuma_core.errors import ConfigError, PluginError, StoreUnavailable, UnreadableResource
+from kuma_core.plugin.boundary import bounded, told
 from kuma_core.plugin.registration import foreign_one, is_builtin, owner, way_out
 
 T = TypeVar("T")
+
+_log = structlog.get_logger("plugin-boundary")
+
+MOST_VALUES = 10_000
+"""How many values a hook may return."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,18 +74,19 @@ def call(implementation: Any, hook: str, arguments: Mapping[str, Any], take: Cal
         return take(implementation.function(*(arguments[argument] for argument in implementation.argnames)))
     except (ConfigError, PluginError, StoreUnavailable, UnreadableResource):
         raise
-    except Exception as error:
+    except BaseException as error:  # a start ends with a sentence, whatever a plugin raises
         if is_builtin(name):
             raise  # whatever the kernel's own features raise needs no other name
+        _log.debug("a hook failed", plugin=name, hook=hook, exc_info=error)
         raise PluginError(
-            f'plugin "{name}": {hook} failed: {type(error).__name__}: {error}. Repair it, or {way_out(name)}',
+            f'plugin "{name}": {hook} failed: {told(error)}. Repair it, or {way_out(name)}',
             name,
             hook,
         ) from error
 
 
 def _listed(result: Any) -> list[Any]:
-    return list(result)
+    return bounded(result, MOST_VALUES)
 
 
 def _named(expected: type[Any] | tuple[type[Any], ...]) -> str:

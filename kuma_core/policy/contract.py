@@ -113,3 +113,5 @@ class Edit:
     kind: str
     apply: Callable[[Any, Any], None]
     conf: Hashable
+    names: tuple[str, ...] = field(default=(), compare=False)
+    """The resources that it comes from, for messages."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from kuma_core.policy.contract import Ends, Match, Policy, Scope
@@ -127,6 +127,7 @@ def _winner(ranked: Iterable[tuple[Entry, Rank | None]]) -> Entry | None:
 
 
 EMPTY_INDEX = PolicyIndex()
+_NO_PROBLEMS: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -134,6 +135,19 @@ class MeshPolicies:
     """The policies of one mesh, by kind."""
 
     indexes: Mapping[str, PolicyIndex] = field(default_factory=dict)
+    problems: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """By kind and name: resources whose ``ends`` failed, and how. Nobody knows to whom they apply."""
+
+    def unplaced(self, kind: str) -> Mapping[str, str]:
+        """The resources of a kind of which nobody knows to whom they apply, by name, and why."""
+        return self.problems.get(kind, _NO_PROBLEMS) if self.problems else _NO_PROBLEMS
+
+    def with_problem(self, kind: str, name: str, problem: str) -> MeshPolicies:
+        """The policies with the problem of one resource; an empty one takes it away."""
+        others = {key: told for key, told in self.unplaced(kind).items() if key != name}
+        found = {**others, name: problem} if problem else others
+        kinds = {key: value for key, value in self.problems.items() if key != kind}
+        return replace(self, problems={**kinds, kind: found} if found else kinds)
 
     def index(self, kind: str) -> PolicyIndex:
         """The resources of a kind."""
@@ -142,7 +156,7 @@ class MeshPolicies:
     def with_entry(self, kind: str, name: str, entry: Entry | None) -> MeshPolicies:
         """The policies with one resource added, replaced or (``None``) removed."""
         changed = self.index(kind).with_entry(name, entry)
-        return MeshPolicies(MappingProxyType({**self.indexes, kind: changed}))
+        return replace(self, indexes=MappingProxyType({**self.indexes, kind: changed}))
 
     def matches(
         self, policy: Policy, tag_sets: tuple[TagPairs, ...], service: str = "", tags: TagPairs = ()

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from kuma_core.errors import KumaError
+from kuma_core.plugin.boundary import Abandoned, PluginFailed, told
 from kuma_core.xds.contract import Draft, Generator
-from kuma_core.xds.memo import Memo
+from kuma_core.xds.memo import EditFailed, Memo, edit_failure
 from kuma_core.xds.proxy_view import PolicyError, TrackedView
 from kuma_core.xds.reserved import ReservedName
 from kuma_core.xds.seal import Sealed
@@ -43,10 +44,10 @@ def _drafts_of(generator: Generator, view: TrackedView) -> Drafts:
     try:
         for draft in generator.generate(view):
             drafts.setdefault((draft.type_url, draft.name), draft)
-    except PolicyError as error:
+    except (PolicyError, PluginFailed) as error:
         raise GenerationError(str(error)) from error
     except Exception as error:
-        raise GenerationError(f'generator "{generator.name}": {type(error).__name__}: {error}') from error
+        raise GenerationError(f'generator "{generator.name}": {told(error)}') from error
     return drafts
 
 
@@ -60,7 +61,7 @@ def _edit(drafts: Drafts, view: TrackedView) -> None:
         try:
             edit.apply(drafts, edit.conf)
         except Exception as error:
-            raise GenerationError(f"policy {edit.kind}: {type(error).__name__}: {error}") from error
+            raise GenerationError(edit_failure(edit, error)) from error
 
 
 def _sealed(owner: str, draft: Draft, memo: Memo, view: TrackedView) -> Sealed | None:
@@ -71,5 +72,9 @@ def _sealed(owner: str, draft: Draft, memo: Memo, view: TrackedView) -> Sealed |
     except ReservedName as error:
         view.warn(f'{who}: {kind} "{draft.name}" is left out: {error}')
         return None
-    except Exception as error:
-        raise GenerationError(f'{who}: {kind} "{draft.name}": {type(error).__name__}: {error}') from error
+    except Abandoned:
+        raise
+    except (EditFailed, PluginFailed) as error:
+        raise GenerationError(f'{kind} "{draft.name}": {error}') from error
+    except BaseException as error:  # a hash, or a message, may be of a plugin's making
+        raise GenerationError(f'{who}: {kind} "{draft.name}": {told(error)}') from error

@@ -4,9 +4,25 @@ from __future__ import annotations
 
 from weakref import WeakValueDictionary
 
+from kuma_core.errors import KumaError
+from kuma_core.plugin.boundary import PluginFailed, told
+from kuma_core.policy.contract import Edit
 from kuma_core.xds.contract import Draft
 from kuma_core.xds.drafts import Live
 from kuma_core.xds.seal import Sealed, seal
+
+
+class EditFailed(KumaError):
+    """A policy could not edit a draft; the text names its plugin, its kind and its resources."""
+
+
+def edit_failure(edit: Edit, error: Exception) -> str:
+    """What to tell of an edit that failed."""
+    names = ", ".join(f'"{name}"' for name in edit.names)
+    what = f"policy {edit.kind} {names}".rstrip()
+    if isinstance(error, PluginFailed):
+        return f'plugin "{error.plugin}": {what}: {error.said}'
+    return f"{what}: {told(error)}"
 
 
 def _live(draft: Draft) -> Live:
@@ -16,7 +32,7 @@ def _live(draft: Draft) -> Live:
         try:
             edit.apply(live, edit.conf)
         except Exception as error:
-            raise RuntimeError(f"policy {edit.kind}: {type(error).__name__}: {error}") from error
+            raise EditFailed(edit_failure(edit, error)) from error
     return live
 
 

@@ -14,6 +14,7 @@ import structlog
 from kuma_core.errors import StoreUnavailable, UnreadableResource
 from kuma_core.mesh.context import MeshContext, build_context
 from kuma_core.model import Resource, ResourceKey, Scope
+from kuma_core.plugin.boundary import PluginFailed, told
 from kuma_core.policy.contract import Policy
 from kuma_core.policy.matching import Entry, MeshPolicies
 from kuma_core.resources.contract import Change, Resources
@@ -214,12 +215,31 @@ class MeshViews:
     ) -> None:
         known = self.policies(mesh)
         before = known.index(policy.kind).entries.get(name)
-        after = Entry(name, resource.spec, policy.ends(resource.spec)) if resource else None
-        if (before and before.spec) == (after and after.spec):
+        problem = known.unplaced(policy.kind).get(name, "")
+        if not problem and (before and before.spec) == (resource and resource.spec):
             return
+        try:
+            after = Entry(name, resource.spec, policy.ends(resource.spec)) if resource else None
+        except Exception as error:  # noqa: BLE001 - a stored record must not end the thread
+            said = error.said if isinstance(error, PluginFailed) else told(error)
+            self._set_problem(policy, mesh, name, said, effects)
+            return
+        if problem:
+            known = known.with_problem(policy.kind, name, "")
+            effects.meshes.add(mesh)
         self._policies[mesh] = known.with_entry(policy.kind, name, after)
         effects.policies += [(mesh, policy, entry) for entry in (before, after) if entry]
         effects.kinds.add((policy.kind, mesh))
+
+    def _set_problem(self, policy: Policy, mesh: str, name: str, said: str, effects: Effects) -> None:
+        """Note a resource of which nobody knows to whom it applies; it may be every proxy of the mesh."""
+        known = self.policies(mesh)
+        problem = f'plugin "{policy.plugin}": {policy.kind} "{name}": {said}'
+        if known.unplaced(policy.kind).get(name) == problem:
+            return
+        _log.error("a stored policy cannot be placed; proxies of its mesh keep what they have", problem=problem)
+        self._policies[mesh] = known.with_problem(policy.kind, name, problem)
+        effects.meshes.add(mesh)
 
     def _remember(self, mesh: str, name: str, gone: bool) -> None:
         self._deleted.pop((mesh, name), None)
@@ -258,7 +278,7 @@ class MeshViews:
         known = {
             (mesh, name)
             for mesh, policies in self._policies.items()
-            for name in policies.index(policy.kind).entries
+            for name in {*policies.index(policy.kind).entries, *policies.unplaced(policy.kind)}
         }
         for mesh, name in sorted(known | found.keys()):
             self._set_policy(policy, mesh, name, found.get((mesh, name)), effects)

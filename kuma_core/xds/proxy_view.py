@@ -6,9 +6,10 @@ from collections.abc import Callable, Hashable, Iterable, Mapping
 from functools import cached_property
 from typing import Any
 
-from kuma_core.errors import KumaError, PluginError
+from kuma_core.errors import PluginError
 from kuma_core.mesh.context import MeshContext
 from kuma_core.mesh.contract import EndpointSet
+from kuma_core.plugin.boundary import PluginFailed, told
 from kuma_core.policy.contract import Destination, Edit, Match, Policy, Scope, Subject
 from kuma_core.policy.matching import MeshPolicies
 from kuma_core.policy.routing import route
@@ -23,8 +24,8 @@ ResourcesOf = Callable[[str], Mapping[str, Any]]
 """The specs of all resources of a kind in the proxy's mesh, by name; raises ``KeyError``."""
 
 
-class PolicyError(KumaError):
-    """A policy failed for one proxy; the text names its kind and the resource."""
+class PolicyError(PluginError):
+    """A policy failed for one proxy; the text names its plugin, its kind and the resource."""
 
 
 class TrackedView:
@@ -110,9 +111,9 @@ class TrackedView:
         """Where connections to a service go: what its route says, else the service itself."""
         self.services.add(service)
         try:
-            return route(self._policies, service, lambda policy: self._resolve(policy, service))
+            return route(self._policies, service, lambda policy: self._route(policy, service))
         except PluginError as error:
-            raise PolicyError(str(error)) from None
+            raise PolicyError(str(error), error.plugin) from None
 
     def outbound_edits(self, service: str) -> tuple[Edit, ...]:
         """What policies do to the listeners of outbounds to a service."""
@@ -138,24 +139,39 @@ class TrackedView:
             self.services.add(service)
         edits = []
         for policy in self._of(scope):
-            resolved = self._resolve(policy, service, tags)
+            matches = self._matches(policy, service, tags)
+            resolved = self._resolved(policy, matches, service, tags) if matches else None
             if resolved is not None and policy.apply is not None:
-                edits.append(Edit(policy.kind, policy.apply, resolved))
+                names = tuple(match.name for match in matches)
+                edits.append(Edit(policy.kind, policy.apply, resolved, names))
         return tuple(edits)
 
-    def _resolve(self, policy: Policy, service: str, tags: TagPairs = ()) -> Hashable | None:
-        matches = self._stored.matches(policy, self.tag_sets, service, tags)
-        if not matches:
-            return None
+    def _route(self, policy: Policy, service: str) -> Hashable | None:
+        matches = self._matches(policy, service)
+        return self._resolved(policy, matches, service) if matches else None
+
+    def _matches(self, policy: Policy, service: str, tags: TagPairs = ()) -> tuple[Match, ...]:
+        """The resources of a policy that apply.
+
+        Raises ``PolicyError`` if of one nobody knows to whom it applies: it may be this proxy.
+        """
+        for problem in self._stored.unplaced(policy.kind).values():
+            raise PolicyError(problem, policy.plugin)
+        return self._stored.matches(policy, self.tag_sets, service, tags)
+
+    def _resolved(
+        self, policy: Policy, matches: tuple[Match, ...], service: str, tags: TagPairs = ()
+    ) -> Hashable | None:
         subject = Subject(
             self.dataplane, self.proxy.mesh, self.mesh, service, tags, self.metadata, self.resources
         )
         try:
             return policy.resolve(matches, subject)
         except Exception as error:
-            raise PolicyError(_failure(policy.kind, matches, error)) from error
+            raise PolicyError(_failure(policy, matches, error), policy.plugin) from error
 
 
-def _failure(kind: str, matches: tuple[Match, ...], error: Exception) -> str:
+def _failure(policy: Policy, matches: tuple[Match, ...], error: Exception) -> str:
     names = ", ".join(f'"{match.name}"' for match in matches)
-    return f"{kind} {names}: {type(error).__name__}: {error}"
+    said = error.said if isinstance(error, PluginFailed) else told(error)
+    return f'plugin "{policy.plugin}": {policy.kind} {names}: {said}'

@@ -13,10 +13,19 @@ from kuma_core.api.exchange import answer_json
 
 
 class Healthy:
-    """``/healthy``: 200 as long as the process answers."""
+    """``/healthy``: 200 as long as the process answers and does its work, else 503.
+
+    ``illness`` returns the sentence for what only a restart helps against, or nothing.
+    """
+
+    def __init__(self, illness: Callable[[], str] = lambda: "") -> None:
+        self._illness = illness
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
-        """Empty."""
+        """Empty if healthy."""
+        if illness := self._illness():
+            resp.status = 503
+            answer_json(resp, {"title": "Not healthy", "details": illness})
 
     on_head = on_post = on_put = on_patch = on_delete = on_options = on_get
 

@@ -55,11 +55,13 @@ def bootstrap_server(make: Callable[[Any], str]) -> WsgiServer:
 
 
 def diagnostics_server(
-    missing: Callable[[], list[str]], metrics: Callable[[], tuple[str, bytes]]
+    missing: Callable[[], list[str]],
+    metrics: Callable[[], tuple[str, bytes]],
+    illness: Callable[[], str] = lambda: "",
 ) -> WsgiServer:
     """Whether the control plane is alive and ready, and what it counts."""
     routes = [
-        Route("/healthy", diagnostics.Healthy()),
+        Route("/healthy", diagnostics.Healthy(illness)),
         Route("/ready", diagnostics.Ready(missing)),
         Route("/metrics", diagnostics.Metrics(metrics)),
     ]

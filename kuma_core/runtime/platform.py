@@ -99,7 +99,7 @@ class Platform:
             feed.listen(contributed.value.hear, contributed.plugin)
         self.leadership = self._leadership(features)
         kernel: list[Component] = [
-            core.proxies.reconciler,
+            core.proxies.supervised,
             feed,
             SlowTick(feed),
             AuthorityWatch(core.authorities),
@@ -121,12 +121,18 @@ class Platform:
             proxies.secrets_hub.counts,
             features.metrics,
         )
-        missing = Missing(lambda: self.listens, proxies.reconciler.ready.is_set, cluster.store_problem)
+        missing = Missing(
+            lambda: self.listens,
+            proxies.reconciler.ready.is_set,
+            cluster.store_problem,
+            proxies.supervised.problem,
+            self.catalog.boundary.quarantine.barred,
+        )
         return [
             api_server(self.config, features.routes),
             *admin_servers(self.config, features.admin_routes),
             bootstrap_server(lambda request: self._bootstrap(request, features)),
-            diagnostics_server(missing, renderer(counted)),
+            diagnostics_server(missing, renderer(counted), proxies.supervised.illness),
             *features.servers,
         ]
 

@@ -35,6 +35,7 @@ from kuma_core.xds.server.guard import Guard
 from kuma_core.xds.server.hub import Hub
 from kuma_core.xds.server.sds import SdsHub, SdsService
 from kuma_core.xds.status import StreamBook
+from kuma_core.xds.supervision import Supervised
 
 
 class ProxyServers:
@@ -67,6 +68,7 @@ class ProxyServers:
             self.streams.set_problem,
             self._looked,
         )
+        self.supervised = Supervised(self.reconciler, catalog.boundary.quarantine)
         self.preview = Preview(self.reconciler, self.streams)
         self._hub: Hub[Proxy] = Hub(self.reconciler)
         lifetime = timedelta(seconds=config.seconds("caDefaults.leafLifetime"))

@@ -8,9 +8,11 @@ a service whose endpoints they asked for, or their mesh.
 from __future__ import annotations
 
 import queue
+import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import Future
+from concurrent.futures import Future, InvalidStateError
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -20,10 +22,11 @@ from kuma_core.errors import Busy, KumaError
 from kuma_core.lifecycle import Stop
 from kuma_core.policy.contract import Policy
 from kuma_core.policy.matching import touches
-from kuma_core.resources.contract import Change
+from kuma_core.resources.contract import Change, Op
 from kuma_core.specs.tags import TagPairs
 from kuma_core.xds.assembly import GenerationError, assemble
 from kuma_core.xds.contract import Generator, SecretServer
+from kuma_core.xds.heartbeat import Heartbeat
 from kuma_core.xds.memo import Memo
 from kuma_core.xds.mesh_views import Effects, MeshViews
 from kuma_core.xds.proxy import Proxy
@@ -62,7 +65,12 @@ class Question:
     answer: Future[Any]
 
 
-Item = Change | Opened | Closed | Question
+@dataclass(frozen=True, slots=True)
+class Renewed:
+    """What every proxy gets may be another now, although nothing in the store changed."""
+
+
+Item = Change | Opened | Closed | Question | Renewed
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +159,10 @@ class Reconciler:
         self.secret_server: SecretServer | None = None
         self.work = Work()
         self.ready = Stop()
+        self.beat = Heartbeat()
+        self.busy = threading.Event()
+        """Set whenever a pass begins; whoever watches over the thread clears it."""
+        self._at_work: list[Item] = []
 
     # -- what other threads call
 
@@ -165,6 +177,11 @@ class Reconciler:
     def closed(self, proxy: Proxy) -> None:
         """A proxy closed its last stream."""
         self._inbox.put(Closed(proxy))
+
+    def renew(self) -> None:
+        """Have every proxy generated anew: a plugin came into quarantine, or got out of it."""
+        self._inbox.put(Renewed())
+        self._inbox.put(Change(Op.RESYNC))
 
     def problem_of(self, mesh: str, name: str) -> str:
         """Why a connected proxy still has an older configuration; empty if all is well."""
@@ -191,13 +208,31 @@ class Reconciler:
 
     # -- the thread
 
+    def take_over(self) -> None:
+        """Begin as a fresh thread where another one was given up: nothing that it left half-done counts."""
+        for item in self._at_work:
+            if isinstance(item, Question):
+                with suppress(InvalidStateError):
+                    item.answer.set_exception(Busy("the control plane gave up a plugin that did not come back"))
+        self._at_work = []
+        self._dirty |= self._connected.keys()
+        self.beat.rest()
+
     def run(self, stop: Stop) -> None:
         """Reconcile until ``stop`` is set."""
-        stop.on_set(lambda: self._inbox.put(None))
-        while not stop.is_set():
-            batch = self._next_batch()
-            if not stop.is_set():
-                self._reconcile(batch)
+        with stop.calling(lambda: self._inbox.put(None)):
+            while not stop.is_set():
+                batch = self._next_batch()
+                if not stop.is_set():
+                    self._begin(batch)
+                    self._reconcile(batch)
+                    self._at_work = []
+                    self.beat.rest()
+
+    def _begin(self, batch: list[Item]) -> None:
+        self._at_work = batch
+        self.beat.progress()
+        self.busy.set()
 
     def _next_batch(self) -> list[Item]:
         """Wait for something. Work on the first thing after quiet at once, and gather a burst."""
@@ -231,6 +266,7 @@ class Reconciler:
         self._note_arrivals(batch)
         if self._views.stale:  # the store failed before, and may take its time to fail again
             self._serve_from_memory()
+        self.beat.reading = True
         try:
             effects = self._views.apply([item for item in batch if isinstance(item, Change)])
         except KumaError as error:
@@ -238,6 +274,8 @@ class Reconciler:
             self._refuse(batch, error)
             self._serve_from_memory()
             return
+        finally:
+            self.beat.reading = False
         self._looked(effects)
         dirty, self._dirty = self._dirty | self._affected(effects), set()
         self._hand_over(dirty)
@@ -251,6 +289,8 @@ class Reconciler:
         delivery = self._generate(dirty)
         if delivery.at_once or delivery.afterwards:
             self._deliver(delivery)
+            for proxy, snapshot in (*delivery.at_once.items(), *delivery.afterwards.items()):
+                self._connected[proxy].snapshot = snapshot  # not before: a thread given up has delivered nothing
 
     def _serve_from_memory(self) -> None:
         """Give proxies that came what the views know. A proxy that they do not know waits until the store answers."""
@@ -263,6 +303,8 @@ class Reconciler:
             if isinstance(item, Opened):
                 self._connected[item.proxy] = Generated()
                 self._dirty.add(item.proxy)
+            elif isinstance(item, Renewed):
+                self._dirty |= self._connected.keys()
             elif isinstance(item, Closed):
                 self._connected.pop(item.proxy, None)
                 self._report(item.proxy, "")
@@ -291,12 +333,13 @@ class Reconciler:
         at_once: dict[Proxy, Snapshot] = {}
         afterwards: dict[Proxy, Snapshot] = {}
         for proxy in sorted(dirty):
+            self.beat.progress()
             generated = self._connected[proxy]
             snapshot = self._snapshot_of(proxy, generated)
             if snapshot is None or snapshot == generated.snapshot:
                 continue
             target = afterwards if snapshot is EMPTY else at_once
-            target[proxy] = generated.snapshot = snapshot
+            target[proxy] = snapshot
         return Delivery(at_once, afterwards)
 
     def _snapshot_of(self, proxy: Proxy, known: Generated) -> Snapshot | None:

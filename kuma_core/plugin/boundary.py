@@ -81,6 +81,11 @@ def watched(calls: Calls) -> Iterator[None]:
         _thread.calls = None
 
 
+def is_watched() -> bool:
+    """Whether this thread's calls are noted: it makes what proxies get, and nothing that is only imagined."""
+    return getattr(_thread, "calls", None) is not None
+
+
 def told(error: BaseException) -> str:
     """What a plugin raised, in a line; even its text is the plugin's code, and may fail."""
     try:

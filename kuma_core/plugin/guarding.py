@@ -7,15 +7,19 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
-from kuma_core.plugin.boundary import Boundary, Endless, bounded
+from kuma_core.plugin.boundary import Boundary, Endless, PluginBarred, bounded, is_watched
 from kuma_core.plugin.registration import is_builtin
 from kuma_core.policy.contract import Ends, Policy, Scope
-from kuma_core.xds.contract import Draft, Generator
+from kuma_core.xds.contract import Draft, Generator, ProxyView
+from kuma_core.xds.proxy import Proxy
 
 MOST_DRAFTS = 50_000
 """How many drafts a generator may give for one proxy: some 15 000 services' worth."""
 REMEMBERED_BUILDS = 256
 """How many ``build`` functions of a plugin are remembered behind the boundary; they are functions of a module."""
+
+REMEMBERED_PROXIES = 20_000
+"""For how many proxies a generator's last drafts are remembered; resources keep them alive anyway."""
 
 DraftGuard = Callable[[Any], Draft]
 """Checks what is to be a draft of a plugin, and puts its ``build`` behind the boundary."""
@@ -31,7 +35,8 @@ def guarded_generator(generator: Generator, boundary: Boundary) -> Generator:
     def take(found: Iterable[Any]) -> list[Draft]:
         return [guard_draft(draft) for draft in bounded(found, MOST_DRAFTS)]
 
-    return replace(generator, generate=boundary.guard(generator.plugin, what, generator.generate, take))
+    guarded = boundary.guard(generator.plugin, what, generator.generate, take)
+    return replace(generator, generate=_Remembering(guarded))
 
 
 def guarded_policy(policy: Policy, boundary: Boundary) -> Policy:
@@ -48,6 +53,33 @@ def guarded_policy(policy: Policy, boundary: Boundary) -> Policy:
         resolve=guard(plugin, f"resolve of {kind}", policy.resolve, _hashable),
         apply=guard(plugin, f"apply of {kind}", apply) if apply else None,
     )
+
+
+class _Remembering:
+    """A generator that, while its plugin is in quarantine, gives what it gave last for a proxy.
+
+    It runs for the proxies of every mesh, and none of them is to stand still for it. One for which it never gave
+    anything gets nothing of it.
+    """
+
+    def __init__(self, guarded: Callable[[ProxyView], list[Draft]]) -> None:
+        self._guarded = guarded
+        self._last: dict[Proxy, list[Draft]] = {}
+
+    def __call__(self, view: ProxyView) -> list[Draft]:
+        try:
+            drafts = self._guarded(view)
+        except PluginBarred as error:
+            view.warn(f"{error.what} adds nothing new: {error}")
+            return self._last.get(view.proxy, [])
+        if is_watched():  # what a dry run imagines counts for nobody
+            self._remember(view.proxy, drafts)
+        return drafts
+
+    def _remember(self, proxy: Proxy, drafts: list[Draft]) -> None:
+        if proxy not in self._last and len(self._last) >= REMEMBERED_PROXIES:
+            del self._last[next(iter(self._last))]
+        self._last[proxy] = drafts
 
 
 def _draft_guard(plugin: str, what: str, boundary: Boundary) -> DraftGuard:

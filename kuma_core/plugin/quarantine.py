@@ -80,7 +80,9 @@ class Quarantine:
         if len(recent) >= OFFENCES:
             self.bar(plugin, offence)
         else:
-            _log.warning("a plugin took more than is its own", plugin=plugin, offence=offence, count=len(recent))
+            _log.warning(
+                "a plugin took more than is its own", plugin=plugin, offence=offence, count=len(recent)
+            )
 
     def bar(self, plugin: str, reason: str) -> None:
         """Call the plugin no more, from now on."""

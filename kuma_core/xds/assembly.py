@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from kuma_core.errors import KumaError
-from kuma_core.plugin.boundary import Abandoned, PluginFailed, told
+from kuma_core.plugin.boundary import Abandoned, PluginBarred, PluginFailed, told
 from kuma_core.xds.contract import Draft, Generator
-from kuma_core.xds.memo import EditFailed, Memo, edit_failure
+from kuma_core.xds.memo import EditFailed, Memo, edit_failure, named, plugin_of
 from kuma_core.xds.proxy_view import PolicyError, TrackedView
 from kuma_core.xds.reserved import ReservedName
 from kuma_core.xds.seal import Sealed
@@ -66,7 +66,7 @@ def _edit(drafts: Drafts, view: TrackedView) -> None:
 
 def _sealed(owner: str, draft: Draft, memo: Memo, view: TrackedView) -> Sealed | None:
     kind = draft.type_url.rpartition(".")[2]
-    who = f'generator "{owner}"' if owner else "a policy"
+    who = plugin_of(draft.build) + (f'generator "{owner}"' if owner else "a policy")
     try:
         return memo.seal(draft)
     except ReservedName as error:
@@ -74,7 +74,11 @@ def _sealed(owner: str, draft: Draft, memo: Memo, view: TrackedView) -> Sealed |
         return None
     except Abandoned:
         raise
+    except PluginBarred as error:  # of what nobody has built yet this proxy gets nothing
+        view.warn(f'{who}: {kind} "{draft.name}" is left out: {error}')
+        return None
     except (EditFailed, PluginFailed) as error:
         raise GenerationError(f'{kind} "{draft.name}": {error}') from error
     except BaseException as error:  # a hash, or a message, may be of a plugin's making
-        raise GenerationError(f'{who}: {kind} "{draft.name}": {told(error)}') from error
+        edits = "".join(f"; edited by {named(edit)}" for edit in draft.edits)
+        raise GenerationError(f'{who}: {kind} "{draft.name}": {told(error)}{edits}') from error

@@ -5,7 +5,7 @@ from __future__ import annotations
 from weakref import WeakValueDictionary
 
 from kuma_core.errors import KumaError
-from kuma_core.plugin.boundary import PluginFailed, told
+from kuma_core.plugin.boundary import Guarded, PluginFailed, told
 from kuma_core.policy.contract import Edit
 from kuma_core.xds.contract import Draft
 from kuma_core.xds.drafts import Live
@@ -18,16 +18,27 @@ class EditFailed(KumaError):
 
 def edit_failure(edit: Edit, error: Exception) -> str:
     """What to tell of an edit that failed."""
+    return f"{named(edit)}: {error.said if isinstance(error, PluginFailed) else told(error)}"
+
+
+def named(edit: Edit) -> str:
+    """An edit as messages name it: the plugin, the kind and the resources."""
     names = ", ".join(f'"{name}"' for name in edit.names)
-    what = f"policy {edit.kind} {names}".rstrip()
-    if isinstance(error, PluginFailed):
-        return f'plugin "{error.plugin}": {what}: {error.said}'
-    return f"{what}: {told(error)}"
+    return f"{plugin_of(edit.apply)}policy {edit.kind} {names}".rstrip()
+
+
+def plugin_of(function: object) -> str:
+    """How a message begins that tells of a function: with the plugin, if it is one's."""
+    return f'plugin "{function.plugin}": ' if isinstance(function, Guarded) else ""
 
 
 def _live(draft: Draft) -> Live:
     """Build a draft and let the policies edit it, in order."""
     live: Live = draft.build(draft.inputs)
+    if not isinstance(live, Live):
+        raise TypeError(
+            f"its build returned a value of the type {type(live).__name__}, which is no message of Envoy"
+        )
     for edit in draft.edits:
         try:
             edit.apply(live, edit.conf)

@@ -237,7 +237,9 @@ class MeshViews:
         problem = f'plugin "{policy.plugin}": {policy.kind} "{name}": {said}'
         if known.unplaced(policy.kind).get(name) == problem:
             return
-        _log.error("a stored policy cannot be placed; proxies of its mesh keep what they have", problem=problem)
+        _log.error(
+            "a stored policy cannot be placed; proxies of its mesh keep what they have", problem=problem
+        )
         self._policies[mesh] = known.with_problem(policy.kind, name, problem)
         effects.meshes.add(mesh)
 

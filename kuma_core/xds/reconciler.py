@@ -213,7 +213,9 @@ class Reconciler:
         for item in self._at_work:
             if isinstance(item, Question):
                 with suppress(InvalidStateError):
-                    item.answer.set_exception(Busy("the control plane gave up a plugin that did not come back"))
+                    item.answer.set_exception(
+                        Busy("the control plane gave up a plugin that did not come back")
+                    )
         self._at_work = []
         self._dirty |= self._connected.keys()
         self.beat.rest()
@@ -290,7 +292,9 @@ class Reconciler:
         if delivery.at_once or delivery.afterwards:
             self._deliver(delivery)
             for proxy, snapshot in (*delivery.at_once.items(), *delivery.afterwards.items()):
-                self._connected[proxy].snapshot = snapshot  # not before: a thread given up has delivered nothing
+                self._connected[
+                    proxy
+                ].snapshot = snapshot  # not before: a thread given up has delivered nothing
 
     def _serve_from_memory(self) -> None:
         """Give proxies that came what the views know. A proxy that they do not know waits until the store answers."""

@@ -115,7 +115,9 @@ class Supervised:
         """Leave the thread to the call that holds it; not if the call has just ended by itself."""
         shift.calls.abandoned = True
         if call not in tuple(shift.calls):
-            shift.calls.abandoned = False  # and if it saw the mark, its shift is over, and the next one begins
+            shift.calls.abandoned = (
+                False  # and if it saw the mark, its shift is over, and the next one begins
+            )
             return False
         self.abandoned += 1
         _log.error(

@@ -13,7 +13,6 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import structlog
@@ -60,14 +59,26 @@ class Calls(list["Call"]):
     abandoned = False
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class Call:
     """One call, as long as it lasts; two are never equal."""
 
-    plugin: str
-    what: str
+    __slots__ = ("_of",)
+
+    def __init__(self, of: Guarded) -> None:
+        self._of = of
+
+    @property
+    def plugin(self) -> str:
+        """Whose it is."""
+        return self._of.plugin
+
+    @property
+    def what(self) -> str:
+        """What was called."""
+        return self._of.what
 
 
+_wall, _processor = time.monotonic, time.thread_time
 _thread = threading.local()
 
 
@@ -179,27 +190,32 @@ class Guarded:
             raise PluginBarred(self.plugin, self.what, f"the plugin is in quarantine: {standing.barred}")
         calls: Calls | None = getattr(_thread, "calls", None)
         if calls is not None:
-            calls.append(Call(self.plugin, self.what))
+            calls.append(Call(self))
         exact = self._exact or standing.measured
-        clock = time.thread_time if exact else time.monotonic
+        clock = _processor if exact else _wall
         began = clock()
         try:
             found = self._function(*arguments)
-            return found if self._take is None else self._take(found)
-        except Abandoned:
-            raise
+            if self._take is not None:
+                found = self._take(found)
         except BaseException as error:
-            if isinstance(error, self._passes):
+            self._leave(calls, clock() - began, exact)
+            if isinstance(error, (Abandoned, *self._passes)):
                 raise
             raise self._boundary.failed(self.plugin, self.what, error) from error
-        finally:
-            spent = clock() - began
-            if calls is not None:
-                calls.pop()
-                if calls.abandoned:
-                    raise Abandoned
-            if spent > BUDGET_SECONDS:
-                self._overrun(spent, exact)
+        spent = clock() - began
+        if calls is not None or spent > BUDGET_SECONDS:
+            self._leave(calls, spent, exact)
+        return found
+
+    def _leave(self, calls: Calls | None, spent: float, exact: bool) -> None:
+        """The call is over, however it ended; a thread that was given up in the meantime ends here."""
+        if calls is not None:
+            calls.pop()
+            if calls.abandoned:
+                raise Abandoned
+        if spent > BUDGET_SECONDS:
+            self._overrun(spent, exact)
 
     def _overrun(self, spent: float, exact: bool) -> None:
         """A call took too long: an offence in processor time, and a reason to look closer on the wall's clock."""

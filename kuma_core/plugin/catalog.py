@@ -17,6 +17,7 @@ from kuma_core.kinds import Kinds
 from kuma_core.model import ResourceType
 from kuma_core.plugin import hookspecs
 from kuma_core.plugin.admission import Admission
+from kuma_core.plugin.asking import Asking
 from kuma_core.plugin.boundary import Boundary
 from kuma_core.plugin.collecting import Contributed, collect, implementations, refuse_clashes
 from kuma_core.plugin.command import Command
@@ -54,6 +55,8 @@ class Catalog:
     manager: pluggy.PluginManager
     boundary: Boundary
     """The one that every call into these plugins passes."""
+    asking: Asking
+    """Passes it for questions to which somebody waits for the answer."""
 
     def distribution(self, plugin: str) -> str:
         """The distribution that a loaded plugin came with; the kernel's own features have its."""
@@ -61,7 +64,7 @@ class Catalog:
 
     def admission(self, authorities: Authorities) -> Admission:
         """Asks all who implement ``kuma_admit`` before every write."""
-        return Admission(self.manager, authorities)
+        return Admission(self.manager, authorities, self.asking, self.kinds, self.policies)
 
     def store(self, name: str) -> StoreFactory:
         """The store that ``store.type`` names; raises ``ConfigError`` if no loaded plugin brings it."""
@@ -154,6 +157,7 @@ def _freeze(manager: pluggy.PluginManager, plugins: tuple[Plugin, ...]) -> Catal
         ),
         manager=manager,
         boundary=boundary,
+        asking=Asking(boundary),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
@@ -18,14 +18,20 @@ from prometheus_client.core import (
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from kuma_core import __version__
+from kuma_core.plugin.asking import Asking
+from kuma_core.plugin.boundary import Boundary, bounded
 from kuma_core.plugin.collecting import Contributed
 from kuma_core.plugin.contract import COUNTER
 from kuma_core.plugin.contract import Metric as PluginMetric
+from kuma_core.plugin.registration import is_builtin
 from kuma_core.xds.mesh_views import MeshViews
 from kuma_core.xds.reconciler import Reconciler
 from kuma_core.xds.status import StreamBook
 
 _log = structlog.get_logger("metrics")
+
+MOST_SAMPLES = 10_000
+"""How many numbers a metric of a plugin may have."""
 
 OUTCOMES = {"sent": "sent to", "acknowledged": "accepted by", "rejected": "rejected by"}
 
@@ -42,6 +48,7 @@ class OwnMetrics:
     streams: StreamBook
     secrets: Mapping[tuple[str, str], int]
     others: Sequence[Contributed[PluginMetric]] = ()
+    asking: Asking = field(default_factory=lambda: Asking(Boundary()))
 
     def collect(self) -> Iterator[Metric]:
         """All metrics of the control plane itself."""
@@ -54,7 +61,7 @@ class OwnMetrics:
         )
         yield from _responses("kuma_sds_responses", "Secrets {} proxies, by name.", "resource", self.secrets)
         for other in self.others:
-            yield from _of_a_plugin(other)
+            yield from _of_a_plugin(other, self.asking)
 
     def _resources(self) -> Metric:
         words = "Resources that proxies are configured from, by kind."
@@ -80,15 +87,22 @@ class OwnMetrics:
         )
 
 
-def _of_a_plugin(found: Contributed[PluginMetric]) -> Iterator[Metric]:
+def _of_a_plugin(found: Contributed[PluginMetric], asking: Asking) -> Iterator[Metric]:
     """One that fails costs its own numbers, and not those of others."""
     metric = found.value
     family = (CounterMetricFamily if metric.type == COUNTER else GaugeMetricFamily)(
         metric.name, metric.help, labels=metric.labels
     )
+
+    def read() -> list[tuple[list[str], float]]:
+        samples = bounded(metric.read(), MOST_SAMPLES)
+        return [([str(value) for value in values], float(number)) for values, number in samples]
+
     try:
-        for values, number in metric.read():
-            family.add_metric(list(values), number)
+        is_own = is_builtin(found.plugin)
+        samples = read() if is_own else asking.ask(found.plugin, f"the metric {metric.name}", read)
+        for values, number in samples:
+            family.add_metric(values, number)
     except Exception as error:  # noqa: BLE001 - a plugin may raise anything
         _log.warning("a metric cannot be read", metric=metric.name, plugin=found.plugin, problem=str(error))
         return

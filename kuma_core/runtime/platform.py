@@ -18,6 +18,7 @@ from kuma_core.model import ResourceKey
 from kuma_core.plugin.catalog import Catalog
 from kuma_core.plugin.contract import Component, Server
 from kuma_core.plugin.features import Features
+from kuma_core.plugin.hearing import heard
 from kuma_core.resources.changes import ChangeFeed, SlowTick
 from kuma_core.runtime.components import Components
 from kuma_core.runtime.core import Core
@@ -96,7 +97,7 @@ class Platform:
         for listener in core.proxies.listeners():
             feed.listen(listener.hear)
         for contributed in features.change_listeners:
-            feed.listen(contributed.value.hear, contributed.plugin)
+            feed.listen(heard(contributed, self.catalog.boundary), contributed.plugin)
         self.leadership = self._leadership(features)
         kernel: list[Component] = [
             core.proxies.supervised,
@@ -120,6 +121,7 @@ class Platform:
             proxies.streams,
             proxies.secrets_hub.counts,
             features.metrics,
+            self.catalog.asking,
         )
         missing = Missing(
             lambda: self.listens,

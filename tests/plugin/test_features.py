@@ -238,6 +238,8 @@ def test_hook_kuma_register_change_listeners() -> None:
     with structlog.testing.capture_logs() as logs, started(bad, good) as cp:
         cp.apply(mesh("shop"))
         eventually(lambda: "shop" in [change.key.name for change in heard if change.key])
+        failed = cp.platform.catalog.boundary.quarantine.failures
+        eventually(lambda: failed["bad", "a change listener"])
     told = [entry for entry in logs if entry["event"] == "a change listener failed"]
     assert told[0]["plugin"] == "bad"
     assert "ValueError: oops" in told[0]["problem"]

@@ -33,7 +33,8 @@ from kuma_core.xds.reconciler import Delivery, Reconciler
 from kuma_core.xds.server.ads import SERVER_OPTIONS, AdsService
 from kuma_core.xds.server.guard import Guard
 from kuma_core.xds.server.hub import Hub
-from kuma_core.xds.server.sds import SdsHub, SdsService
+from kuma_core.xds.server.sds import SdsService
+from kuma_core.xds.server.sds_hub import SdsHub
 from kuma_core.xds.status import StreamBook
 from kuma_core.xds.supervision import Supervised
 

@@ -27,7 +27,8 @@ from kuma_core.specs.mesh import MESH, MeshSpec
 from kuma_core.xds.certificates import CertificateTroubles
 from kuma_core.xds.proxy import Node, Proxy, identify
 from kuma_core.xds.seal import Sealed, seal
-from kuma_core.xds.server.sds import SECRET, MadeSecret
+from kuma_core.xds.server.sds import SECRET
+from kuma_core.xds.server.sds_hub import MadeSecret
 
 RENEWAL = 2 / 3
 """After which share of its life a proxy gets a new identity."""
@@ -84,10 +85,10 @@ class ProxySecrets:
         told = self._issuer.trust_bundle if resource == MESH_CA else self._issuer.signer
         return _digest(told(mesh, spec))
 
-    def make(self, key: Proxy, resource: str) -> MadeSecret:
+    def make(self, key: Proxy, resource: str, again: int = 0) -> MadeSecret:
         """A new secret; raises ``KumaError`` that says why there is none, which is told in log and insight, too."""
         try:
-            return self._make(key, resource)
+            return self._make(key, resource, again)
         except (StoreUnavailable, _NotThere):
             raise
         except KumaError as error:
@@ -95,7 +96,7 @@ class ProxySecrets:
                 self._troubles.refused(key, str(error))
             raise
 
-    def _make(self, key: Proxy, resource: str) -> MadeSecret:
+    def _make(self, key: Proxy, resource: str, again: int) -> MadeSecret:
         """The secret.
 
         It asks the authority anew for each: what that said to others may be of an earlier stage of a rotation.
@@ -103,21 +104,22 @@ class ProxySecrets:
         known = self._views.mesh_spec(key.mesh)
         if known is not None:
             try:
-                return self._made(key, resource, known)
+                return self._made(key, resource, known, again)
             except StoreUnavailable:
                 raise
             except KumaError:
                 if self._stored_mesh(key.mesh) == known:
                     raise  # else the views are a moment behind a write that makes it possible
-        return self._made(key, resource, self._stored_mesh(key.mesh))
+        return self._made(key, resource, self._stored_mesh(key.mesh), again)
 
-    def _made(self, key: Proxy, resource: str, spec: MeshSpec) -> MadeSecret:
-        return self._made_trust(key, spec) if resource == MESH_CA else self._made_identity(key, spec)
+    def _made(self, key: Proxy, resource: str, spec: MeshSpec, again: int) -> MadeSecret:
+        """Every identity has bytes of its own."""
+        return self._made_trust(key, spec, again) if resource == MESH_CA else self._made_identity(key, spec)
 
-    def _made_trust(self, key: Proxy, spec: MeshSpec) -> MadeSecret:
+    def _made_trust(self, key: Proxy, spec: MeshSpec, again: int) -> MadeSecret:
         bundle = self._issuer.trust_bundle(key.mesh, spec)
         authority = _digest(bundle)
-        return MadeSecret(_trust(bundle), _digest(authority), authority=authority)
+        return MadeSecret(_trust(bundle, again), _digest(authority), authority=authority)
 
     def _made_identity(self, key: Proxy, spec: MeshSpec) -> MadeSecret:
         authority = _digest(self._issuer.signer(key.mesh, spec))
@@ -209,8 +211,10 @@ def _digest(*parts: str) -> str:
     return blake2b("\0".join(parts).encode(), digest_size=16).hexdigest()
 
 
-def _trust(bundle: str) -> Sealed:
-    context = CertificateValidationContext(trusted_ca=DataSource(inline_bytes=bundle.encode()))
+def _trust(bundle: str, again: int) -> Sealed:
+    """Outside of its blocks a text in PEM may say what it likes."""
+    text = f"{bundle}# {again}\n" if again else bundle
+    context = CertificateValidationContext(trusted_ca=DataSource(inline_bytes=text.encode()))
     return seal(SECRET, MESH_CA, Secret(name=MESH_CA, validation_context=context))
 
 

@@ -20,7 +20,7 @@ from kuma_core.testing.authorities import verified
 from kuma_core.testing.builders import dataplane, inbound, mesh
 from kuma_core.testing.platform import RunningPlatform, running_platform
 from kuma_core.testing.waiting import eventually
-from kuma_core.xds.server.sds import MOST_WAITING
+from kuma_core.xds.server.sds_hub import MOST_WAITING
 
 from .support import SDS, RawStream, stream
 

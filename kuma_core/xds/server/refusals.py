@@ -50,7 +50,7 @@ class Refusals:
             known = self._by_name.get(name)
             times = known.times if known and known.version == version else 0
             again = times > 0
-            due = now + _pause(times) if alone else now
+            due = now + pause(times) if alone else now
             portion = (len(items) + 1) // 2
             self._by_name[name] = _Refusal(version, portion, times + alone, due, reason[:LONGEST_REASON])
         return alone and again
@@ -108,6 +108,7 @@ class Refusals:
         return len(self._by_name)
 
 
-def _pause(times: int) -> float:
+def pause(times: int) -> float:
+    """How many seconds what was refused ``times`` times before waits after this time."""
     seconds = BACKOFF_SECONDS[min(times, len(BACKOFF_SECONDS) - 1)]
     return seconds * random.uniform(1 - JITTER, 1 + JITTER)

@@ -7,12 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import random
-import threading
-from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator
 from functools import partial
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol
 
 import grpc
 import structlog
@@ -20,9 +17,9 @@ import structlog
 from kuma_core.auth.contract import Proof
 from kuma_core.errors import KumaError
 from kuma_core.xds.proxy import Node
-from kuma_core.xds.seal import Sealed
 from kuma_core.xds.server.ads import credentials
-from kuma_core.xds.server.guard import Guard, Pass, Stopping
+from kuma_core.xds.server.guard import Guard, Stopping
+from kuma_core.xds.server.sds_hub import Key, MadeSecret, SdsHub, Session
 from kuma_core.xds.server.wire import MalformedRequest, SotwRequest, parse_sotw, sotw_response
 
 _log = structlog.get_logger("sds-server")
@@ -33,22 +30,6 @@ RETRY_SECONDS = 5.0
 """How long to wait before a secret that could not be renewed is tried again."""
 JITTER = 0.1
 """By which share of the time renewals are spread, so that not all come at once."""
-
-MOST_WAITING = 8
-"""How many requests of one stream may wait; a client that sends more is not read until there is room."""
-
-Key = TypeVar("Key")
-
-
-@dataclass(frozen=True, slots=True)
-class MadeSecret:
-    """A secret ready to go out. ``fingerprint`` tells whether another one would say the same, ``authority`` that
-    part of it which is the authority's; ``renew_after`` is in seconds, ``None`` for never."""
-
-    sealed: Sealed = field(repr=False)
-    fingerprint: str
-    renew_after: float | None = None
-    authority: str = ""
 
 
 class SecretMaker(Protocol[Key]):
@@ -63,88 +44,9 @@ class SecretMaker(Protocol[Key]):
         """What the secret would say now, without making it."""
         ...
 
-    def make(self, key: Key, resource: str) -> MadeSecret:
-        """The secret."""
+    def make(self, key: Key, resource: str, again: int = 0) -> MadeSecret:
+        """The secret. Its bytes differ from those of every other ``again``, what it says does not."""
         ...
-
-
-class SdsHub(Generic[Key]):
-    """The open streams, so that those of a mesh can be told to look again. For the event loop's thread, but for
-    ``behind``. ``counts`` has the responses by resource and outcome: sent, acknowledged or rejected."""
-
-    def __init__(self) -> None:
-        self._sessions: set[_Session[Key]] = set()
-        self._lock = threading.Lock()
-        self.counts: Counter[tuple[str, str]] = Counter()
-
-    def add(self, session: _Session[Key]) -> None:
-        """A stream said whose it is."""
-        with self._lock:
-            self._sessions.add(session)
-
-    def discard(self, session: _Session[Key]) -> None:
-        """A stream ended."""
-        with self._lock:
-            self._sessions.discard(session)
-
-    def behind(self, concerns: Callable[[Key], bool], in_force: Mapping[str, str]) -> list[Key]:
-        """Who has not acknowledged yet what is in force, which is a ``MadeSecret.authority`` for each resource; once
-        for each such stream. For any thread.
-
-        A stream that nobody uses at its other end is not waited for.
-        """
-        with self._lock:
-            sessions = list(self._sessions)
-        return [
-            session.key
-            for session in sessions
-            if session.key is not None
-            and concerns(session.key)
-            and session.wanted
-            and not session.over
-            and session.holds != in_force.get(session.resource, session.holds)
-        ]
-
-    def nudge(self, concerns: Any) -> None:
-        """Have every stream look again whose key ``concerns(key)`` says yes to."""
-        for session in self._sessions:
-            if session.key is not None and concerns(session.key):
-                session.nudge()
-
-    def __len__(self) -> int:
-        return len(self._sessions)
-
-
-class _Session(Generic[Key]):
-    """What is known of one stream. ``inbox`` holds requests, what ended the stream, or ``None`` to look at the rest;
-    ``holds`` is the ``authority`` of the last secret that was acknowledged."""
-
-    def __init__(self) -> None:
-        self.inbox: asyncio.Queue[SotwRequest | Exception | None] = asyncio.Queue(MOST_WAITING)
-        self.nudged = False
-        self.key: Key | None = None
-        self.resource = ""
-        self.wanted = True
-        self.nonce = 0
-        self.sent: MadeSecret | None = None
-        self.holds: str | None = None
-        self.renew_at: float | None = None
-        self.admitted: Pass | None = None
-        self.over: KumaError | None = None
-
-    def nudge(self) -> None:
-        """Have the stream look again; many nudges are one."""
-        self.nudged = True
-        self._wake()
-
-    def end(self, error: KumaError) -> None:
-        """Nothing is to go out any more, whatever waits in the inbox, and nobody is to wait for an answer."""
-        self.over = error
-        self._wake()
-
-    def _wake(self) -> None:
-        if self.inbox.empty():
-            self.inbox.put_nowait(None)
 
 
 class _Ended(Exception):
@@ -169,7 +71,7 @@ class SdsService(Generic[Key]):
         return grpc.method_handlers_generic_handler(SERVICE, {"StreamSecrets": method})
 
     async def _serve(self, requests: AsyncIterator[bytes], context: Any) -> None:
-        session: _Session[Key] = _Session()
+        session: Session[Key] = Session()
         reader = asyncio.create_task(_read(requests, session))
         try:
             with self._guard.look_after(session.end):
@@ -184,7 +86,7 @@ class SdsService(Generic[Key]):
             self._guard.release(session.admitted)
             self._hub.discard(session)
 
-    async def _step(self, session: _Session[Key], context: Any) -> None:
+    async def _step(self, session: Session[Key], context: Any) -> None:
         """Wait for a request, a nudge or the time to renew, and do what it asks for."""
         try:
             item = await asyncio.wait_for(session.inbox.get(), _seconds_left(session))
@@ -201,13 +103,13 @@ class SdsService(Generic[Key]):
             session.nudged = False
             await self._look_again(session, context)
 
-    async def _take(self, session: _Session[Key], request: SotwRequest, context: Any) -> None:
+    async def _take(self, session: Session[Key], request: SotwRequest, context: Any) -> None:
         if not request.names:
             session.wanted = False  # so Envoy says that nobody uses the secret any more
         elif await self._is_question(session, request, context):
             await self._send(session, context)
 
-    async def _is_question(self, session: _Session[Key], request: SotwRequest, context: Any) -> bool:
+    async def _is_question(self, session: Session[Key], request: SotwRequest, context: Any) -> bool:
         """Whether a request asks for the secret; one that answers a response does not."""
         if len(request.names) != 1:
             raise KumaError(f"SDS request must have exactly 1 resource name, got {len(request.names)}")
@@ -222,7 +124,7 @@ class SdsService(Generic[Key]):
         wanted_again, session.wanted = not session.wanted, True
         return not self._is_answer(session, request) or wanted_again
 
-    def _is_answer(self, session: _Session[Key], request: SotwRequest) -> bool:
+    def _is_answer(self, session: Session[Key], request: SotwRequest) -> bool:
         """Whether a request answers a response of this stream. What it says of an older one is not news: were it
         answered, two quick responses would be followed by endless ones."""
         if session.sent is None or request.nonce != str(session.nonce):
@@ -231,27 +133,41 @@ class SdsService(Generic[Key]):
         self._hub.counts[session.resource, outcome] += 1
         if request.error is None:
             session.holds = session.sent.authority
+            self._tell_accepted(session)
         else:
-            said = {"proxy": str(session.key), "resource": session.resource, "problem": request.error[:500]}
-            _log.warning("a proxy rejects a secret and keeps the one before", **said)
+            self._take_refusal(session, request.error)
         return True
 
-    async def _send(self, session: _Session[Key], context: Any) -> None:
+    def _tell_accepted(self, session: Session[Key]) -> None:
+        if count := self._hub.refused.forget(session.key, session.resource):
+            said = {"proxy": str(session.key), "resource": session.resource}
+            _log.info("a proxy takes a secret that it had refused", **said, refusals=count)
+
+    def _take_refusal(self, session: Session[Key], reason: str) -> None:
+        """Offer it again later, in other bytes; a reason that repeats is not told again."""
+        wait, is_news = self._hub.refused.note(session.key, session.resource, reason)
+        session.send_soon(wait)
+        if is_news:
+            said = {"proxy": str(session.key), "resource": session.resource, "problem": reason[:500]}
+            _log.warning("a proxy rejects a secret and keeps the one before", **said)
+
+    async def _send(self, session: Session[Key], context: Any) -> None:
         assert session.key is not None
-        made = await asyncio.to_thread(self._maker.make, session.key, session.resource)
+        again = self._hub.refused.times(session.key, session.resource)
+        made = await asyncio.to_thread(self._maker.make, session.key, session.resource, again)
         if session.over:
             raise session.over
         session.nonce += 1
-        session.sent, session.renew_at = made, None
+        session.sent, session.send_at = made, None
         self._hub.counts[session.resource, "sent"] += 1
         if made.renew_after is not None:
             spread = 1 + random.uniform(-JITTER, 0)
-            session.renew_at = asyncio.get_running_loop().time() + made.renew_after * spread
+            session.send_soon(made.renew_after * spread)
         await context.write(
             sotw_response(SECRET, made.sealed.version, str(session.nonce), [made.sealed.sotw])
         )
 
-    async def _look_again(self, session: _Session[Key], context: Any) -> None:
+    async def _look_again(self, session: Session[Key], context: Any) -> None:
         """Push a new secret if it would say something else now; a stream that has one is never ended for it."""
         assert session.key is not None
         if not session.wanted:
@@ -263,18 +179,18 @@ class SdsService(Generic[Key]):
         except KumaError as error:
             _log.info("a secret stays as it is", resource=session.resource, problem=str(error))
 
-    async def _renew(self, session: _Session[Key], context: Any) -> None:
-        session.renew_at = None
+    async def _renew(self, session: Session[Key], context: Any) -> None:
+        session.send_at = None
         if not session.wanted:
             return
         try:
             await self._send(session, context)
         except KumaError as error:
             _log.warning("a secret cannot be renewed yet", resource=session.resource, problem=str(error))
-            session.renew_at = asyncio.get_running_loop().time() + RETRY_SECONDS
+            session.send_soon(RETRY_SECONDS)
 
 
-async def _read(requests: AsyncIterator[bytes], session: _Session[Any]) -> None:
+async def _read(requests: AsyncIterator[bytes], session: Session[Any]) -> None:
     try:
         async for data in requests:
             await session.inbox.put(parse_sotw(data))
@@ -294,7 +210,7 @@ def _is_older(nonce: str, last: int) -> bool:
     return len(nonce) <= len(str(last)) and nonce.isdecimal() and 0 < int(nonce) < last
 
 
-def _seconds_left(session: _Session[Any]) -> float | None:
-    if session.renew_at is None:
+def _seconds_left(session: Session[Any]) -> float | None:
+    if session.send_at is None:
         return None
-    return max(0.0, session.renew_at - asyncio.get_running_loop().time())
+    return max(0.0, session.send_at - asyncio.get_running_loop().time())

@@ -1,0 +1,117 @@
+"""The open streams of secrets: what is known of each, and who is to look again."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+from kuma_core.errors import KumaError
+from kuma_core.xds.seal import Sealed
+from kuma_core.xds.server.guard import Pass
+from kuma_core.xds.server.refused_secrets import RefusedSecrets
+from kuma_core.xds.server.wire import SotwRequest
+
+MOST_WAITING = 8
+"""How many requests of one stream may wait; a client that sends more is not read until there is room."""
+
+Key = TypeVar("Key")
+
+
+@dataclass(frozen=True, slots=True)
+class MadeSecret:
+    """A secret ready to go out. ``fingerprint`` tells whether another one would say the same, ``authority`` that
+    part of it which is the authority's; ``renew_after`` is in seconds, ``None`` for never."""
+
+    sealed: Sealed = field(repr=False)
+    fingerprint: str
+    renew_after: float | None = None
+    authority: str = ""
+
+
+class SdsHub(Generic[Key]):
+    """The open streams, so that those of a mesh can be told to look again. For the event loop's thread, but for
+    ``behind``. ``counts`` has the responses by resource and outcome: sent, acknowledged or rejected."""
+
+    def __init__(self) -> None:
+        self._sessions: set[Session[Key]] = set()
+        self._lock = threading.Lock()
+        self.counts: Counter[tuple[str, str]] = Counter()
+        self.refused = RefusedSecrets()
+
+    def add(self, session: Session[Key]) -> None:
+        """A stream said whose it is."""
+        with self._lock:
+            self._sessions.add(session)
+
+    def discard(self, session: Session[Key]) -> None:
+        """A stream ended."""
+        with self._lock:
+            self._sessions.discard(session)
+
+    def behind(self, concerns: Callable[[Key], bool], in_force: Mapping[str, str]) -> list[Key]:
+        """Who has not acknowledged yet what is in force, which is a ``MadeSecret.authority`` for each resource; once
+        for each such stream. For any thread.
+
+        A stream that nobody uses at its other end is not waited for.
+        """
+        with self._lock:
+            sessions = list(self._sessions)
+        return [
+            session.key
+            for session in sessions
+            if session.key is not None
+            and concerns(session.key)
+            and session.wanted
+            and not session.over
+            and session.holds != in_force.get(session.resource, session.holds)
+        ]
+
+    def nudge(self, concerns: Any) -> None:
+        """Have every stream look again whose key ``concerns(key)`` says yes to."""
+        for session in self._sessions:
+            if session.key is not None and concerns(session.key):
+                session.nudge()
+
+    def __len__(self) -> int:
+        return len(self._sessions)
+
+
+class Session(Generic[Key]):
+    """What is known of one stream. ``inbox`` holds requests, what ended the stream, or ``None`` to look at the rest;
+    ``holds`` is the ``authority`` of the last secret that was acknowledged; ``send_at`` is when one is sent anew."""
+
+    def __init__(self) -> None:
+        self.inbox: asyncio.Queue[SotwRequest | Exception | None] = asyncio.Queue(MOST_WAITING)
+        self.nudged = False
+        self.key: Key | None = None
+        self.resource = ""
+        self.wanted = True
+        self.nonce = 0
+        self.sent: MadeSecret | None = None
+        self.holds: str | None = None
+        self.send_at: float | None = None
+        self.admitted: Pass | None = None
+        self.over: KumaError | None = None
+
+    def nudge(self) -> None:
+        """Have the stream look again; many nudges are one."""
+        self.nudged = True
+        self._wake()
+
+    def end(self, error: KumaError) -> None:
+        """Nothing is to go out any more, whatever waits in the inbox, and nobody is to wait for an answer."""
+        self.over = error
+        self._wake()
+
+    def send_soon(self, seconds: float) -> None:
+        """Have a secret made and sent after so many seconds, unless one is to be sent before."""
+        at = asyncio.get_running_loop().time() + seconds
+        self.send_at = at if self.send_at is None else min(at, self.send_at)
+
+    def _wake(self) -> None:
+        if self.inbox.empty():
+            self.inbox.put_nowait(None)

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from kuma_core.errors import Severity
 from kuma_core.specs.base import parse_spec
 from kuma_core.testing.ports import free_port
 from kuma_core.xds.seal import seal
@@ -59,6 +60,8 @@ ECHO = {"name": "echo", "typed_config": {"@type": f"{NETWORK}.echo.v3.Echo"}}
 def http(*filters: str, **routes: Any) -> Document:
     kind = "http_connection_manager.v3.HttpConnectionManager"
     table = {"route_config": {"name": "t", "validate_clusters": False, **routes}}
+    if table["route_config"]["validate_clusters"] is None:
+        del table["route_config"]["validate_clusters"]
     found = {
         "@type": f"{NETWORK}.{kind}",
         "stat_prefix": "h",
@@ -78,6 +81,12 @@ def host(name: str, *domains: str, **route: Any) -> Document:
 def shares(*weights: int | None) -> Document:
     found = [{"name": "c", **({} if weight is None else {"weight": weight})} for weight in weights]
     return http("router", virtual_hosts=[host("a", "a", route={"weighted_clusters": {"clusters": found}})])
+
+
+def matching(pattern: str) -> Document:
+    """A listener whose only route is for paths that a regular expression matches."""
+    route = {"match": {"safe_regex": {"regex": pattern}}, "route": {"cluster": "c"}}
+    return http("router", virtual_hosts=[{"name": "a", "domains": ["a"], "routes": [route]}])
 
 
 def hosts(*found: Document) -> Document:
@@ -197,6 +206,27 @@ PAIRS = [
         "has one locality with one endpoint",
         static("localhost", "LOGICAL_DNS"),
     ),
+    *(
+        Pair(matching(wrong), said, matching(right))
+        for wrong, said, right in [
+            (r"/(a)\1", 'regex": is no expression of RE2: invalid escape sequence', r"/(a)\d"),
+            ("/a(?=b)", 'regex": is no expression of RE2: invalid perl operator', "/a(?:b)"),
+            ("/a{1001}", 'regex": is no expression of RE2: invalid repetition size', "/a{10}"),
+            ("/a{96}", 'regex": is too large: 101 in the measure of RE2, of which Envoy takes 100', "/a{95}"),
+            (
+                r"/\w{90}",
+                'regex": is too large: 275 in the measure of RE2',
+                "/\\pL.{20}\u65e5{10}(abc|def){3}",
+            ),
+            ("/(", 'regex": is no expression of RE2: missing )', "/()"),
+            ("/a**", 'regex": is no expression of RE2: bad repetition operator', "/a*"),
+            (
+                "/[[:foo:]]",
+                'regex": is no expression of RE2: invalid character class',
+                r"/[[:alpha:]]\pL(?P<n>x)",
+            ),
+        ]
+    ),
     Pair(
         cluster(type="EDS"),
         "needs an EDS config",
@@ -297,3 +327,58 @@ def test_two_listeners_of_a_template_at_one_place() -> None:
     ]
     assert problems(first, first) == []
     assert problems(first, {**listener(chain(TCP)), "name": "m"}) == []
+
+
+def led(to: str, **table: Any) -> Document:
+    """A listener whose only route leads to a cluster."""
+    found = host("a", "a", route={"cluster": to})
+    return http("router", virtual_hosts=[found], **table)
+
+
+def tables(to: str, **table: Any) -> Document:
+    """A table of routes by itself."""
+    kind = f"{V3}.route.v3.RouteConfiguration"
+    return {"@type": kind, "name": "t", "virtual_hosts": [host("a", "a", route={"cluster": to})], **table}
+
+
+WEIGHTED = {"weighted_clusters": {"clusters": [{"name": "c", "weight": 1}, {"name": "gone", "weight": 1}]}}
+
+
+@pytest.mark.parametrize(
+    ("documents", "warned"),
+    [
+        ([led("gone", validate_clusters=None)], ['"gone"']),
+        ([led("gone", validate_clusters=True)], ['"gone"']),
+        ([led("gone", validate_clusters=False)], []),
+        ([led("c", validate_clusters=True), cluster(type="STATIC")], []),
+        ([tables("gone")], []),
+        ([tables("gone", validate_clusters=True)], ['"gone"']),
+        ([tables("c", validate_clusters=True), cluster(type="STATIC")], []),
+        ([hosts(host("a", "a", route=WEIGHTED)), cluster(type="STATIC")], []),
+        (
+            [
+                http("router", virtual_hosts=[host("a", "a", route=WEIGHTED)], validate_clusters=None),
+                cluster(type="STATIC"),
+            ],
+            ['"gone"'],
+        ),
+    ],
+)
+def test_a_cluster_that_routes_lead_to_and_a_template_does_not_bring_is_told(
+    documents: list[Document], warned: list[str]
+) -> None:
+    resources = [{"name": "r", "version": "1", "resource": json.dumps(document)} for document in documents]
+    spec, _ = parse_spec(ProxyTemplateSpec, {"conf": {"resources": resources}})
+    found = list(spec.violations())
+    assert [item.severity for item in found] == [Severity.WARNING] * len(warned)
+    for item, name in zip(found, warned, strict=True):
+        assert item.message.startswith(f"routes lead to {name}, which this template does not bring")
+
+
+def test_a_real_envoy_refuses_a_table_whose_clusters_it_lacks(tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        envoy = fresh(tmp_path, stack, 1)
+        assert envoy.offer(snapshot(led("gone", validate_clusters=False))) == []
+        assert envoy.offer(snapshot(led("c", validate_clusters=None), cluster(type="STATIC"))) == []
+        (said,) = envoy.offer(snapshot(led("gone", validate_clusters=None)))
+        assert "unknown cluster 'gone'" in said

@@ -14,6 +14,7 @@ from kuma_core.sdk.envoy import Message
 from kuma_policy_traffic.proxy_template.addresses import is_ip, is_link_local, socket_problem
 from kuma_policy_traffic.proxy_template.chain_matches import chain_problems
 from kuma_policy_traffic.proxy_template.given import problem
+from kuma_policy_traffic.proxy_template.patterns import pattern_problems
 from kuma_policy_traffic.proxy_template.route_tables import route_problems, weight_problems
 from kuma_policy_traffic.proxy_template.v2_names import HTTP_FILTERS, NETWORK_FILTERS
 
@@ -189,5 +190,6 @@ _CHECKS: Mapping[str, Callable[[Any], Found]] = {
     f"{_CONFIG}.route.v3.RouteConfiguration": route_problems,
     f"{_CONFIG}.route.v3.WeightedCluster": weight_problems,
     f"{_NETWORK}.http_connection_manager.v3.HttpConnectionManager": _connection_manager,
+    "envoy.type.matcher.v3.RegexMatcher": pattern_problems,
 }
 """By the full name of a v3 message."""

@@ -43,10 +43,12 @@ class ProxyTemplateConf(Spec):
     def _resource_problems(self) -> Iterator[Violation]:
         from kuma_core.sdk.envoy import check_names
         from kuma_policy_traffic.proxy_template.addresses import check_place
-        from kuma_policy_traffic.proxy_template.convert import read_resource
+        from kuma_policy_traffic.proxy_template.convert import NativeResource, read_resource
         from kuma_policy_traffic.proxy_template.reader import Budget
+        from kuma_policy_traffic.proxy_template.route_clusters import lacking_clusters
 
         budget, listening = Budget(), dict[Hashable, str]()
+        sound: list[tuple[str, NativeResource]] = []
         for index, raw in enumerate(self.resources):
             path = f"conf.resources[{index}]"
             for field in ("name", "version", "resource"):
@@ -57,9 +59,11 @@ class ProxyTemplateConf(Spec):
                     found = read_resource(raw.resource, budget, thorough=True)
                     check_names(found.name, found.message)
                     check_place(found.name, found.message, listening)
+                    sound.append((path, found))
                 except ValueError as error:
                     reason = f"{error!s:.{MAX_REASON}}"
                     yield Violation(f"{path}.resource", f"native Envoy resource is not valid: {reason}")
+        yield from lacking_clusters(sound)
 
 
 class ProxyTemplateSpec(Spec):

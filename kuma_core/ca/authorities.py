@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -16,6 +15,8 @@ from kuma_core.config import Config
 from kuma_core.errors import KumaError, PluginError, StoreUnavailable, Violation
 from kuma_core.lifecycle import Stop
 from kuma_core.model import Resource
+from kuma_core.plugin.asking import PASSES, Asking
+from kuma_core.plugin.boundary import Boundary, PluginFailed, bounded, told
 from kuma_core.plugin.collecting import Contributed
 from kuma_core.plugin.registration import leave_out
 from kuma_core.resources.contract import Secrets
@@ -25,6 +26,10 @@ T = TypeVar("T")
 
 _log = structlog.get_logger("certificate-authorities")
 
+ANSWER_SECONDS = 10.0
+"""How long a write waits for an authority, which may be a remote service."""
+MOST_VALUES = 1000
+"""How many certificates a mesh may trust, and how many violations a provider may find."""
 RETRY_SECONDS = 5.0
 """How long to wait before calling a provider's watch again, after it broke or ended."""
 
@@ -36,6 +41,8 @@ class OpenedAuthority:
     name: str
     plugin: str
     provider: CaProvider
+    boundary: Boundary = field(default_factory=Boundary, repr=False, compare=False)
+    asking: Asking | None = field(default=None, repr=False, compare=False)
     _signing: SigningCaProvider | None = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -45,50 +52,73 @@ class OpenedAuthority:
 
     def call(self, verb: str, function: Callable[[], T]) -> T:
         """What ``function``, a call of the provider, returns; its errors name the plugin and the ``verb``."""
-        with self._attributed(verb):
-            return function()
+        return self._through(verb, function)
 
     def validate(self, mesh: str, conf: Mapping[str, Any]) -> list[Violation]:
         """What is wrong with the content of ``mtls.ca.<name>``, with paths from the mesh's root."""
-        with self._attributed("validate"):
-            found = list(self.provider.validate(mesh, conf))
+        found = self._asked("validate", lambda: _violations(self.provider.validate(mesh, conf)))
         start = f"mtls.ca.{self.name}"
         return [Violation(f"{start}.{v.field}".rstrip("."), v.message, v.severity) for v in found]
 
     def ensure(self, mesh: str) -> None:
         """Make what the authority of a mesh needs, unless it is there."""
-        with self._attributed("ensure"):
-            self.provider.ensure(mesh)
+        self._asked("ensure", lambda: self.provider.ensure(mesh))
 
     def trust_anchors(self, mesh: str) -> tuple[str, ...]:
         """The certificates to trust in a mesh, each in PEM."""
-        with self._attributed("trust_anchors"):
-            return tuple(self.provider.trust_anchors(mesh))
+        return self._through("trust_anchors", lambda: _anchors(self.provider.trust_anchors(mesh)))
 
     def issue(self, mesh: str, public_key: str, uris: Sequence[str], ttl: timedelta) -> str:
         """A certificate chain in PEM, the leaf first."""
-        with self._attributed("issue"):
-            return self.provider.issue(mesh, public_key, uris, ttl)
+        return self._through("issue", lambda: _text(self.provider.issue(mesh, public_key, uris, ttl)))
 
     def signer(self, mesh: str) -> str | None:
         """The trust anchor of the leaves that the provider issues now, in PEM; ``None`` if it does not tell."""
-        if self._signing is None:
+        signing = self._signing
+        if signing is None:
             return None
-        with self._attributed("signer"):
-            return self._signing.signer(mesh)
+        return self._through("signer", lambda: _text(signing.signer(mesh)))
 
-    @contextmanager
-    def _attributed(self, verb: str) -> Iterator[None]:
+    def _through(self, verb: str, function: Callable[[], T]) -> T:
+        """Call the provider in this thread, which is one that it may hold."""
+        return self._attributed(verb, lambda what: self.boundary.call(self.plugin, what, function, PASSES))
+
+    def _asked(self, verb: str, function: Callable[[], T]) -> T:
+        """Call the provider while somebody waits for a write; a remote one may be slow, and that is no offence."""
+        asking = self.asking
+        if asking is None:
+            return self._through(verb, function)
+        return self._attributed(
+            verb,
+            lambda what: asking.ask(self.plugin, what, function, PASSES, ANSWER_SECONDS, offends=False),
+        )
+
+    def _attributed(self, verb: str, call: Callable[[str], T]) -> T:
+        what = f'{verb} of the certificate authority "{self.name}"'
         try:
-            yield
-        except (StoreUnavailable, PluginError):
-            raise
-        except Exception as error:
-            said = str(error) if isinstance(error, KumaError) else f"{type(error).__name__}: {error}"
-            raise PluginError(
-                f'plugin "{self.plugin}": {verb} of the certificate authority "{self.name}" failed: {said}',
-                self.plugin,
-            ) from error
+            return call(what)
+        except PluginFailed as error:
+            text = error.__cause__
+            said = str(text) if isinstance(text, KumaError) else error.said
+            raise PluginError(f'plugin "{self.plugin}": {what} failed: {said}', self.plugin) from error
+
+
+def _violations(found: Iterable[Violation]) -> list[Violation]:
+    violations = bounded(found, MOST_VALUES)
+    for value in violations:
+        if not isinstance(value, Violation):
+            raise TypeError(f"it returned a {type(value).__name__}, which is no Violation")
+    return violations
+
+
+def _anchors(found: Sequence[str]) -> tuple[str, ...]:
+    return tuple(_text(anchor) for anchor in bounded(found, MOST_VALUES))
+
+
+def _text(found: str) -> str:
+    if not isinstance(found, str):
+        raise TypeError(f"it returned a {type(found).__name__}, which is no text")
+    return found
 
 
 class OpenedAuthorities(Mapping[str, OpenedAuthority]):
@@ -166,26 +196,34 @@ def _watch(authority: OpenedAuthority, changed: Callable[[str], None], stop: Sto
     while not stop.is_set():
         try:
             provider.watch(changed, stop)
-        except Exception as error:  # noqa: BLE001 - a plugin may raise anything when its backend is lost
-            _log.warning("a watch broke; attaching it again", plugin=authority.plugin, problem=str(error))
+        except BaseException as error:  # noqa: BLE001 - a plugin may raise anything when its backend is lost
+            _log.warning("a watch broke; attaching it again", plugin=authority.plugin, problem=told(error))
         stop.wait(RETRY_SECONDS)
 
 
 def open_authorities(
-    providers: Mapping[str, Contributed[CaProviderFactory]], config: Config, secrets: Secrets
+    providers: Mapping[str, Contributed[CaProviderFactory]],
+    config: Config,
+    secrets: Secrets,
+    boundary: Boundary | None = None,
+    asking: Asking | None = None,
 ) -> OpenedAuthorities:
-    """Open every registered provider; raises ``PluginError``, which names the one that fails."""
+    """Open every registered provider; raises ``PluginError``, which names the one that fails.
+
+    They are called through ``boundary``, and with ``asking`` in threads aside where somebody waits for a write.
+    """
+    boundary = boundary or Boundary()
     opened = {}
     for name, contributed in providers.items():
         try:
             provider = contributed.value.open(config, secrets)
         except (StoreUnavailable, PluginError):
             raise
-        except Exception as error:
+        except BaseException as error:  # a start ends with a sentence, whatever a plugin raises
             raise PluginError(
                 f'plugin "{contributed.plugin}": the certificate authority "{name}" cannot be opened: '
-                f"{type(error).__name__}: {error}. Repair it, or {leave_out(contributed.plugin)}",
+                f"{told(error)}. Repair it, or {leave_out(contributed.plugin)}",
                 contributed.plugin,
             ) from error
-        opened[name] = OpenedAuthority(name, contributed.plugin, provider)
+        opened[name] = OpenedAuthority(name, contributed.plugin, provider, boundary, asking)
     return OpenedAuthorities(opened)

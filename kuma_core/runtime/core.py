@@ -45,7 +45,9 @@ class Core:
         if isinstance(self.store, QuietStore):
             self.store.leave_untold([kind.name for kind in catalog.kinds if not kind.watched])
         self.secrets = open_secrets(self.store, keyring, catalog.own_secrets)
-        self.authorities = open_authorities(catalog.ca_providers, config, self.secrets)
+        self.authorities = open_authorities(
+            catalog.ca_providers, config, self.secrets, catalog.boundary, catalog.asking
+        )
         self.resources = ResourceManager(
             self.store,
             catalog.kinds,

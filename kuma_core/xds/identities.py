@@ -7,6 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from datetime import UTC, datetime
 from hashlib import blake2b
+from typing import TypeVar
 
 from envoy_data_plane.envoy.config.core.v3 import DataSource
 from envoy_data_plane.envoy.extensions.transport_sockets.tls.v3 import (
@@ -21,6 +22,7 @@ from kuma_core.ca.identity import IdentityIssuer
 from kuma_core.errors import KumaError, StoreUnavailable
 from kuma_core.model import ResourceKey
 from kuma_core.plugin.contract import Views
+from kuma_core.plugin.threads import Pools
 from kuma_core.resources.contract import Resources
 from kuma_core.specs.dataplane import DATAPLANE
 from kuma_core.specs.mesh import MESH, MeshSpec
@@ -30,6 +32,10 @@ from kuma_core.xds.seal import Sealed, seal
 from kuma_core.xds.server.sds import SECRET
 from kuma_core.xds.server.sds_hub import MadeSecret
 
+T = TypeVar("T")
+
+SIGNERS = 4
+"""How many threads of a mesh ask its authority at once."""
 RENEWAL = 2 / 3
 """After which share of its life a proxy gets a new identity."""
 
@@ -53,6 +59,7 @@ class ProxySecrets:
         self._issuer = issuer
         self._troubles = troubles
         self._shared = Shared(self.authority)
+        self._pools = Pools("certificates", SIGNERS)
         self.authenticator: ProxyAuthenticator | None = None
 
     def look_anew(self, mesh: str | None = None) -> None:
@@ -70,6 +77,12 @@ class ProxySecrets:
         if resource == MESH_CA or self.authenticator is None:
             return proxy, None
         return proxy, authenticate(self.authenticator, proxy, credentials, "SDS")
+
+    def submit(self, key: Proxy, work: Callable[[], T]) -> Future[T]:
+        """Have ``work``, which asks the authority of a proxy's mesh, done in a thread of that mesh: one that hangs
+        holds up its own mesh alone. Names that no view knows, which anybody may make up, share one pool."""
+        known = self._views.mesh_spec(key.mesh) is not None
+        return self._pools.submit(key.mesh if known else "", work)
 
     def fingerprint(self, key: Proxy, resource: str) -> str:
         """What decides about the secret's content, apart from keys and times."""
@@ -183,7 +196,7 @@ class Shared:
     def _answer(self, key: tuple[str, str], answer: Future[str]) -> None:
         try:
             answer.set_result(self._ask(*key))
-        except Exception as error:  # noqa: BLE001 - handed to all who wait for it
+        except BaseException as error:  # noqa: BLE001 - handed to all who wait for it
             answer.set_exception(error)
             with self._guard:  # a later question goes to the authority again
                 if self._answers.get(key) is answer:

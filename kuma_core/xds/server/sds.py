@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import Future
 from functools import partial
-from typing import Any, Generic, Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
 import grpc
 import structlog
@@ -31,6 +32,8 @@ RETRY_SECONDS = 5.0
 JITTER = 0.1
 """By which share of the time renewals are spread, so that not all come at once."""
 
+T = TypeVar("T")
+
 
 class SecretMaker(Protocol[Key]):
     """Makes secrets. Called from worker threads; every failure is a ``KumaError`` with the client's sentence."""
@@ -38,6 +41,10 @@ class SecretMaker(Protocol[Key]):
     def identify(self, node: Node, resource: str, credentials: tuple[str, ...]) -> tuple[Key, Proof | None]:
         """Who is asking, and why that is believed, if it had to be proved; raises if the resource is not one, or is
         not for whoever is asking."""
+        ...
+
+    def submit(self, key: Key, work: Callable[[], T]) -> Future[T]:
+        """Have ``work`` done in a thread that is there for whoever asks."""
         ...
 
     def fingerprint(self, key: Key, resource: str) -> str:
@@ -154,7 +161,7 @@ class SdsService(Generic[Key]):
     async def _send(self, session: Session[Key], context: Any) -> None:
         assert session.key is not None
         again = self._hub.refused.times(session.key, session.resource)
-        made = await asyncio.to_thread(self._maker.make, session.key, session.resource, again)
+        made = await self._in_thread(partial(self._maker.make, again=again), session)
         if session.over:
             raise session.over
         session.nonce += 1
@@ -167,13 +174,19 @@ class SdsService(Generic[Key]):
             sotw_response(SECRET, made.sealed.version, str(session.nonce), [made.sealed.sotw])
         )
 
+    async def _in_thread(self, work: Callable[[Key, str], T], session: Session[Key]) -> T:
+        """Have the maker work in one of its threads."""
+        assert session.key is not None
+        done = self._maker.submit(session.key, partial(work, session.key, session.resource))
+        return await asyncio.wrap_future(done)
+
     async def _look_again(self, session: Session[Key], context: Any) -> None:
         """Push a new secret if it would say something else now; a stream that has one is never ended for it."""
         assert session.key is not None
         if not session.wanted:
             return
         try:
-            found = await asyncio.to_thread(self._maker.fingerprint, session.key, session.resource)
+            found = await self._in_thread(self._maker.fingerprint, session)
             if session.sent is None or found != session.sent.fingerprint:
                 await self._send(session, context)
         except KumaError as error:

@@ -17,6 +17,7 @@ from kuma_core.errors import (
     InvalidResource,
     KumaError,
     NotFound,
+    PluginError,
     StoreTakesNoWrites,
     StoreUnavailable,
     UnreadableResource,
@@ -76,7 +77,7 @@ def _known(req: falcon.Request, resp: falcon.Response, error: KumaError, params:
         details = str(error)
     if isinstance(error, StoreTakesNoWrites):
         details = f"{details}: {error.reason}; try again later"
-    if isinstance(error, UnreadableResource):
+    if isinstance(error, (UnreadableResource, PluginError)):
         details = f"Internal Server Error: {error}"
     if status >= 500:
         _log.error("a request failed", method=req.method, path=req.path, problem=str(error))

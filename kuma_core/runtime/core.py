@@ -66,6 +66,7 @@ class Core:
             "identities": self.proxies,
             "previewer": self.proxies.preview,
             "proxy_servers": self.proxies,
+            "quarantine": self._catalog.boundary.quarantine,
             "streams": self.proxies.streams,
         }
 

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Mapping
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import click
 
 from kuma_core.commandline import Group, add_standard_commands, log_level_option
 from kuma_core.commandline import run as run_program
-from kuma_core.errors import PluginError
-from kuma_core.plugin.loader import Plugin, State
 from kuma_core.runtime.config_commands import config, file_option
 from kuma_core.runtime.configuration import read_config
 from kuma_core.runtime.migrate_commands import migrate
 from kuma_core.runtime.plugin_choice import chosen, chosen_catalog, libraries, plugins_option
+from kuma_core.runtime.plugin_commands import plugins
 from kuma_core.runtime.secrets_commands import secrets
 
 
@@ -41,6 +39,7 @@ root.added = _of_plugins
 add_standard_commands(root)
 root.add_command(config)
 root.add_command(migrate)
+root.add_command(plugins)
 root.add_command(secrets)
 
 
@@ -56,61 +55,6 @@ def run(log_level: str, config_file: str | None, plugins: str | None) -> None:
         from kuma_core.runtime.process import serve
 
     serve(effective, catalog, log_level)
-
-
-@root.command("plugins", help="List the installed plugins and what each brings.")
-@plugins_option
-@click.option("--output", "-o", type=click.Choice(["table", "json"]), default="table", help="Output format.")
-def list_plugins(plugins: str | None, output: str) -> None:
-    rows = describe(chosen(plugins, os.environ))
-    click.echo(json.dumps({"plugins": rows}, indent=2) if output == "json" else _table(rows))
-
-
-def describe(plugins: list[Plugin]) -> list[dict[str, Any]]:
-    """What ``kuma-cp plugins`` shows of each plugin. One that breaks when it is asked is shown as broken."""
-    with libraries():
-        from kuma_core.builtin import FEATURES
-        from kuma_core.plugin.catalog import build_catalog
-
-    rows: list[dict[str, Any]] = []
-    for plugin in plugins:
-        state, problem = plugin.state, plugin.problem
-        provides: tuple[str, ...] = ()
-        if state is State.LOADED:
-            try:
-                provides = build_catalog(FEATURES, [plugin]).provides[plugin.name]
-            except PluginError as error:
-                state, problem = State.BROKEN, str(error)
-        rows.append(
-            {
-                "name": plugin.name,
-                "distribution": plugin.distribution,
-                "version": plugin.version,
-                "state": state.value,
-                "provides": list(provides),
-                "problem": problem,
-            }
-        )
-    return rows
-
-
-def _table(rows: list[dict[str, Any]]) -> str:
-    header = ("NAME", "DISTRIBUTION", "VERSION", "STATE", "PROVIDES")
-    cells = [header] + [
-        (
-            row["name"],
-            row["distribution"],
-            row["version"],
-            row["state"],
-            row["problem"] or ", ".join(row["provides"]),
-        )
-        for row in rows
-    ]
-    widths = [max(len(line[column]) for line in cells) + 3 for column in range(len(header) - 1)]
-    return "\n".join(
-        "".join(cell.ljust(width) for cell, width in zip(line, widths, strict=False)) + line[-1]
-        for line in cells
-    )
 
 
 def main() -> NoReturn:

@@ -33,10 +33,14 @@ class Hostile:
         self.where, self.how = "", ""
         self.burn_seconds = burn_seconds
         self.let_go = threading.Event()
-        self.calls = 0
+        self.calls = self.spare = 0
 
     def behave(self, where: str = "", how: str = "") -> None:
-        """From now on: well, or badly at one place. What hangs is let go."""
+        """From now on: well, or badly at one place. What hangs is let go.
+
+        A write asks ``ends`` first, and would be refused; what is stored already is another matter.
+        """
+        self.spare = 1 if where == "ends" and how != "burns" else 0
         self.let_go.set()
         self.let_go = threading.Event()
         self.where, self.how = where, how
@@ -44,6 +48,9 @@ class Hostile:
     def act(self, where: str, wrong: Callable[[], Any], right: Any) -> Any:
         """What the call at ``where`` returns, if it returns."""
         if where != self.where or not self.how:
+            return right
+        if self.spare:
+            self.spare -= 1
             return right
         self.calls += 1
         if self.how == "raises":

@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import pytest
+from click.testing import CliRunner
 
 import kuma_store_memory
 from kuma_core.plugin import boundary
+from kuma_core.runtime.kuma_cp import root
 from kuma_core.sdk.envoy import Cluster
 from kuma_core.testing.builders import dataplane, inbound, mesh, outbound
 from kuma_core.testing.fake_envoy import fleet
@@ -163,3 +165,25 @@ def test_a_call_that_burns_the_processor_three_times_costs_the_plugin_its_place(
     world.push_to_calm()
     assert world.hostile.calls == called
     assert "processor time" in world.ready().body["details"]
+
+
+def test_an_operator_sees_a_quarantine_and_ends_it(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervision, "TICK_SECONDS", 0.1)
+    world.hostile.behave("resolve", "hangs")
+    world.write()
+    eventually(lambda: world.barred() == ["hostile"], 10)
+    listed = world.cp.request("GET", "/plugins/quarantine", port=world.cp.admin).body["items"]
+    assert [(item["name"], item["reason"]) for item in listed] == [
+        ("hostile", "resolve of Mood did not come back")
+    ]
+    metrics = world.cp.request("GET", "/metrics", port=world.cp.diagnostics).body
+    assert 'kuma_plugins_quarantined{plugin="hostile"} 1.0' in metrics
+    world.hostile.behave()
+    done = CliRunner(env={"KUMA_ADMIN_SERVER_LOCAL_PORT": str(world.cp.admin)}).invoke(
+        root, ["plugins", "release", "hostile"], catch_exceptions=False
+    )
+    assert done.output.endswith("called again: hostile\n")
+    assert world.ready().status == 200
+    world.settle()
+    gone = world.cp.request("DELETE", "/plugins/quarantine/hostile", port=world.cp.admin)
+    assert (gone.status, gone.body["details"]) == (404, 'the plugin "hostile" is not in quarantine')

@@ -94,9 +94,14 @@ def _hand_over(directory: str) -> None:
 
 
 def explain(executable: str, status: int) -> str:
-    """The sentence about an Envoy that failed; a negative ``status`` is the signal that ended it."""
+    """The sentence about an Envoy that ended unasked; a negative ``status`` is the signal that ended it."""
     if status < 0:
         return f"envoy ({executable}) was ended by {_signal_name(-status)}; start kuma-dp again"
+    if status == 0:
+        return (
+            f"envoy ({executable}) ended although kuma-dp did not ask it to: somebody sent it SIGTERM, or "
+            "/quitquitquit over its admin API; start kuma-dp again"
+        )
     return f"envoy ({executable}) ended with exit status {status}; what it printed above says why"
 
 

@@ -23,10 +23,10 @@ BOOTSTRAP_FILE = "bootstrap.yaml"
 
 
 def run(settings: Settings, log: Log) -> None:
-    """Do everything; return when a signal asked for the end or when Envoy ended well.
+    """Do everything; return when a signal asked for the end.
 
-    Raises ``KumaError`` if a step fails or Envoy does, and ``SystemExit(1)`` at a second signal. To be called
-    from the main thread.
+    Raises ``KumaError`` if a step fails or Envoy ends unasked, however well, and ``SystemExit(1)`` at a second
+    signal. To be called from the main thread.
     """
     with process.signals_held(), files.private_directory(required=not settings.config_dir) as private:
         directory = os.path.abspath(settings.config_dir or private)
@@ -91,9 +91,7 @@ def _supervise(
         return
     if message := child.failure():
         raise KumaError(message)
-    if child.status:
-        raise KumaError(envoy.explain(executable, child.status))
-    log.info("Envoy ended")
+    raise KumaError(envoy.explain(executable, child.status or 0))
 
 
 def prepare(settings: Settings, directory: str, private: str, pipe: str, log: Log) -> None:

@@ -305,7 +305,12 @@ def test_a_signal_also_ends_the_preparation(start: Start, tmp_path: Path) -> Non
     [
         ("echo why >&2; exit 3", 1, "ended with exit status 3; what it printed above says why"),
         ("kill -SEGV $$", 1, "was ended by SIGSEGV; start kuma-dp again"),
-        ("exit 0", 0, ""),
+        (
+            "exit 0",
+            1,
+            "ended although kuma-dp did not ask it to: somebody sent it SIGTERM, or /quitquitquit over its admin API; "
+            "start kuma-dp again",
+        ),
     ],
 )
 def test_scenario_65_envoys_end_is_our_end(
@@ -314,8 +319,7 @@ def test_scenario_65_envoys_end_is_our_end(
     executable = stub(body)
     dp = kuma_dp(binary=executable)
     assert dp.end() == code
-    expected = f"Error: envoy ({executable}) {sentence}\n" if sentence else ""
-    assert dp.err.removeprefix("why\n") == expected
+    assert dp.err.removeprefix("why\n") == f"Error: envoy ({executable}) {sentence}\n"
     assert temporary_directories(tmp_path) == []
 
 

@@ -102,6 +102,14 @@ def test_traffic_flows_and_scenario_64_sigterm_ends_all(running: Running, tmp_pa
     socket.create_server(("127.0.0.1", running.inbound)).close()
 
 
+def test_an_envoy_that_somebody_tells_to_end_is_a_failure(running: Running) -> None:
+    """A supervisor starts both again only after a failure."""
+    request = urllib.request.Request(f"http://127.0.0.1:{running.admin}/quitquitquit", method="POST")
+    urllib.request.urlopen(request, timeout=5).close()
+    assert running.program.end(10) == 1
+    assert "ended although kuma-dp did not ask it to" in running.program.err.splitlines()[-1]
+
+
 def test_the_real_envoy_dies_with_a_kuma_dp_that_was_killed(running: Running) -> None:
     os.kill(running.program.pid, signal.SIGKILL)
     wait_for(lambda: not is_alive(running.envoy), "the end of Envoy", 5)

@@ -37,7 +37,7 @@ def place(listener: dict[str, Any] | None) -> tuple[int, str] | None:
         return None
     manager = listener["filterChains"][0]["filters"][0]["typedConfig"]
     [route] = manager["routeConfig"]["virtualHosts"][0]["routes"]
-    return listener["address"]["socketAddress"]["portValue"], route["match"]["prefix"]
+    return listener["address"]["socketAddress"]["portValue"], route["match"]["path"]
 
 
 def own(document: dict[str, Any], **prometheus: Any) -> dict[str, Any]:
@@ -50,11 +50,16 @@ def test_scenario_22_the_listener_leads_to_the_statistics_of_the_admin_api() -> 
     assert listener["address"] == {"socketAddress": {"address": "0.0.0.0", "portValue": 5670}}
     manager = listener["filterChains"][0]["filters"][0]["typedConfig"]
     assert manager["statPrefix"] == NAME
+    assert (manager["normalizePath"], manager["mergeSlashes"]) == (True, True)
+    assert manager["pathWithEscapedSlashesAction"] == "REJECT_REQUEST"
     [host] = manager["routeConfig"]["virtualHosts"]
     assert (host["name"], host["domains"]) == ("envoy_admin", ["*"])
     assert host["routes"] == [
         {
-            "match": {"prefix": "/metrics"},
+            "match": {
+                "path": "/metrics",
+                "headers": [{"name": ":method", "stringMatch": {"safeRegex": {"regex": "GET|HEAD"}}}],
+            },
             "route": {"cluster": "kuma:envoy:admin", "prefixRewrite": "/stats/prometheus"},
         }
     ]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from envoy_data_plane.envoy.config.cluster.v3 import Cluster
 from envoy_data_plane.envoy.config.route.v3 import (
+    HeaderMatcher,
     Route,
     RouteAction,
     RouteConfiguration,
@@ -17,8 +18,10 @@ from envoy_data_plane.envoy.extensions.filters.http.router.v3 import Router
 from envoy_data_plane.envoy.extensions.filters.network.http_connection_manager.v3 import (
     HttpConnectionManager,
     HttpConnectionManagerCodecType,
+    HttpConnectionManagerPathWithEscapedSlashesAction,
     HttpFilter,
 )
+from envoy_data_plane.envoy.type.matcher.v3 import RegexMatcher, StringMatcher
 
 from kuma_core.specs.interfaces import ANY_ADDRESS
 from kuma_core.specs.metrics import offered_metrics
@@ -30,6 +33,7 @@ from kuma_core.xds.seal import pack
 ADMIN_CLUSTER = "kuma:envoy:admin"
 METRICS_LISTENER = "kuma:metrics:prometheus"
 STATISTICS = "/stats/prometheus"
+METHODS = "GET|HEAD"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,20 +75,31 @@ def build_admin_cluster(inputs: int) -> Cluster:
 
 
 def build_metrics_listener(inputs: MetricsListener) -> ListenerDraft:
-    """Answers one path with all statistics, and any other with 404."""
+    """Answers one path with all statistics, and everything else with 404, or with 400 where a path hides slashes.
+
+    Whoever reaches the port speaks to Envoy's admin API, which ends Envoy on demand and shows its configuration, so
+    a path is made clean before it is compared: what is compared has to be what the admin API reads.
+    """
     manager = HttpConnectionManager(
         codec_type=HttpConnectionManagerCodecType.AUTO,
         stat_prefix=METRICS_LISTENER,
         route_config=RouteConfiguration(virtual_hosts=[_virtual_host(inputs.path)]),
         http_filters=[HttpFilter(name="envoy.filters.http.router", typed_config=pack(Router()))],
+        normalize_path=True,
+        merge_slashes=True,
+        path_with_escaped_slashes_action=HttpConnectionManagerPathWithEscapedSlashesAction.REJECT_REQUEST,
     )
     message = listener(METRICS_LISTENER, ANY_ADDRESS, inputs.port, virtual=inputs.virtual)
     return ListenerDraft(message, [FilterDraft("envoy.filters.network.http_connection_manager", manager)])
 
 
 def _virtual_host(path: str) -> VirtualHost:
+    """One path as a whole: a prefix that is rewritten takes the rest of the path along, ``/../../quitquitquit`` too."""
+    reading = HeaderMatcher(
+        name=":method", string_match=StringMatcher(safe_regex=RegexMatcher(regex=METHODS))
+    )
     route = Route(
-        match=RouteMatch(prefix=path),
+        match=RouteMatch(path=path, headers=[reading]),
         route=RouteAction(cluster=ADMIN_CLUSTER, prefix_rewrite=STATISTICS),
     )
     return VirtualHost(name="envoy_admin", domains=["*"], routes=[route])

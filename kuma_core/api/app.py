@@ -44,14 +44,14 @@ class _Paths:
 
 
 def build_app(
-    routes: Iterable[Route], middleware: Any = None, hint: Callable[[str], str] | None = None
+    routes: Iterable[Route], *middleware: Any, hint: Callable[[str], str] | None = None
 ) -> falcon.App[Any, Any]:
     """An app that serves the routes, ignores a trailing slash and answers every error as JSON.
 
-    ``middleware`` says which web pages may use it. ``hint`` gives what is told beside the 404 of an unknown path.
-    Raises ``KumaError`` for a template that falcon cannot tell apart from another one.
+    ``middleware`` says which web pages may use it, the first one first. ``hint`` gives what is told beside the 404 of
+    an unknown path. Raises ``KumaError`` for a template that falcon cannot tell apart from another one.
     """
-    app = _App(middleware=[_Paths(), *([middleware] if middleware else [])])
+    app = _App(middleware=[*middleware, _Paths()])
     app.req_options.strip_url_path_trailing_slash = True
     errors.register(app, hint)
     for route in routes:

@@ -6,15 +6,12 @@ to lead to this machine (DNS rebinding) comes with a ``Host`` that is none of ou
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterable
-from urllib.parse import urlsplit
 
 import falcon
 
 from kuma_core.api.errors import JSON
-
-TITLE = "Could not process the request"
+from kuma_core.api.pages import TITLE, came_from_a_page, host_of, is_loopback, plain
 
 
 class Closed:
@@ -25,20 +22,18 @@ class Closed:
     """
 
     def __init__(self, names: Iterable[str] | None) -> None:
-        self._names = None if names is None else frozenset(map(_plain, names)) - {""}
+        self._names = None if names is None else frozenset(map(plain, names)) - {""}
 
     def process_request(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Let programs through."""
-        if req.get_header("Origin") is not None:
-            raise _refusal("it carries an Origin, as web pages do")
-        if (req.get_header("Sec-Fetch-Site") or "none").lower() != "none":
-            raise _refusal("its Sec-Fetch-Site says that it comes from a web page")
-        self._require_known_host(_host(req.get_header("Host") or ""))
+        if reason := came_from_a_page(req):
+            raise _refusal(reason)
+        self._require_known_host(host_of(req.get_header("Host") or ""))
         _require_json(req)
 
     def _require_known_host(self, host: str) -> None:
         """Refuse foreign names: a web page whose name leads to our address passes for ours (DNS rebinding)."""
-        if self._names is None or host in self._names or _is_loopback(host):
+        if self._names is None or host in self._names or is_loopback(host):
             return
         raise _refusal(
             f"its Host {host!r:.100} is neither localhost nor general.advertisedHostname "
@@ -60,24 +55,3 @@ def _refusal(reason: str) -> falcon.HTTPForbidden:
     return falcon.HTTPForbidden(
         title=TITLE, description=f"The admin server takes no requests of web pages: {reason}"
     )
-
-
-def _host(header: str) -> str:
-    """The host without its port, in plain form; ``""`` for what is no host."""
-    try:
-        return _plain(urlsplit(f"//{header}").hostname or "")
-    except ValueError:
-        return ""
-
-
-def _plain(host: str) -> str:
-    return host.lower().strip("[]").rstrip(".")
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -11,6 +11,7 @@ from kuma_core.api.bootstrap import Bootstrap
 from kuma_core.api.closed import Closed
 from kuma_core.api.contract import Route
 from kuma_core.api.cors import Cors
+from kuma_core.api.pages import KnownHosts, NoPages
 from kuma_core.api.unknown_paths import Hints
 from kuma_core.config import Config
 from kuma_core.plugin.contract import Port, WsgiServer
@@ -27,7 +28,13 @@ def api_server(config: Config, routes: Iterable[Route]) -> WsgiServer:
     hints = Hints((route.template for route in routes), API_HINT)
     cors = Cors(config.texts("apiServer.corsAllowedDomains"))
     port = Port("apiServer.port", config.text("apiServer.interface"))
-    return WsgiServer("api-server", port, build_app(routes, cors, hints))
+    app = build_app(routes, KnownHosts(known_hosts(config)), cors, hint=hints)
+    return WsgiServer("api-server", port, app)
+
+
+def known_hosts(config: Config) -> list[str]:
+    """The names by which web pages may call a server of ours, beside those that every machine has."""
+    return [config.text("general.advertisedHostname"), *config.texts("apiServer.allowedHosts")]
 
 
 def admin_servers(config: Config, routes: Iterable[Route]) -> Iterator[WsgiServer]:
@@ -48,13 +55,14 @@ def admin_servers(config: Config, routes: Iterable[Route]) -> Iterator[WsgiServe
         yield WsgiServer("public-admin-server", port, app, tls, lambda: "a client certificate")
 
 
-def bootstrap_server(make: Callable[[Any], str]) -> WsgiServer:
+def bootstrap_server(config: Config, make: Callable[[Any], str]) -> WsgiServer:
     """Tells a starting Envoy where its control plane is."""
-    app = build_app([Route("/bootstrap", Bootstrap(make))])
+    app = build_app([Route("/bootstrap", Bootstrap(make))], NoPages(known_hosts(config)))
     return WsgiServer("bootstrap-server", Port("bootstrapServer.port"), app)
 
 
 def diagnostics_server(
+    config: Config,
     missing: Callable[[], list[str]],
     metrics: Callable[[], tuple[str, bytes]],
     illness: Callable[[], str] = lambda: "",
@@ -65,4 +73,5 @@ def diagnostics_server(
         Route("/ready", diagnostics.Ready(missing)),
         Route("/metrics", diagnostics.Metrics(metrics)),
     ]
-    return WsgiServer("diagnostics-server", Port("xdsServer.diagnosticsPort"), build_app(routes))
+    app = build_app(routes, KnownHosts(known_hosts(config)))
+    return WsgiServer("diagnostics-server", Port("xdsServer.diagnosticsPort"), app)

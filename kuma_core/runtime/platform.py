@@ -133,8 +133,8 @@ class Platform:
         return [
             api_server(self.config, features.routes),
             *admin_servers(self.config, features.admin_routes),
-            bootstrap_server(lambda request: self._bootstrap(request, features)),
-            diagnostics_server(missing, renderer(counted), proxies.supervised.illness),
+            bootstrap_server(self.config, lambda request: self._bootstrap(request, features)),
+            diagnostics_server(self.config, missing, renderer(counted), proxies.supervised.illness),
             *features.servers,
         ]
 

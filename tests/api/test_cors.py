@@ -103,7 +103,8 @@ def test_a_method_that_the_path_does_not_take(cp: RunningPlatform) -> None:
 
 
 def test_a_page_of_a_read_only_api_can_read_the_refusal() -> None:
-    with running_platform([kuma_store_memory], {"KUMA_API_SERVER_READ_ONLY": "true"}) as cp:
+    named = {"KUMA_API_SERVER_CORS_ALLOWED_DOMAINS": PAGE, "KUMA_API_SERVER_READ_ONLY": "true"}
+    with running_platform([kuma_store_memory], named) as cp:
         assert granted(preflight(cp, "/meshes/default", "PUT")) == PAGE
         answer = cp.request("PUT", "/meshes/default", mesh("default"), Origin=PAGE)
         assert (answer.status, answer.headers["Access-Control-Allow-Origin"]) == (405, PAGE)

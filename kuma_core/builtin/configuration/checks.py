@@ -85,6 +85,12 @@ def host(name: str) -> Check:
     return check
 
 
+def each_host(name: str) -> Check:
+    """A list of hosts, each as ``host`` wants it."""
+    check = host(name)
+    return lambda value: next(filter(None, map(check, value)), None)
+
+
 def hosts(name: str) -> Check:
     """Several hosts, each with a port or without; nothing at all is another setting's value."""
 

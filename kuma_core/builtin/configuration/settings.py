@@ -13,6 +13,7 @@ from kuma_core.builtin.configuration.autoconfiguration import autoconfigured as 
 from kuma_core.builtin.configuration.checks import (
     RULES,
     Bounds,
+    each_host,
     host,
     hosts,
     ip_address,
@@ -328,7 +329,16 @@ _TABLE: tuple[Setting, ...] = (
             "CORS_ALLOWED_DOMAINS",
             TEXTS,
             (".*",),
-            "Origins that browsers may come from.",
+            "Origins whose web pages may read; those that are named outright may write, too. none: nobody.",
+        ),
+        (
+            "allowedHosts",
+            "ALLOWED_HOSTS",
+            TEXTS,
+            (),
+            "Names by which web pages may call the control plane, beside IP addresses, localhost and "
+            "general.advertisedHostname.",
+            each_host("AllowedHosts"),
         ),
         (
             "maxBodyBytes",

@@ -18,6 +18,7 @@ import click
 from kuma_core import __version__
 from kuma_core.built import detailed_version
 from kuma_core.errors import KumaError
+from kuma_core.visible import escaped
 
 _Function = Callable[..., Any]
 
@@ -277,6 +278,6 @@ def _fail(message: str) -> int:
 def tell(line: str) -> None:
     """Write a line on stderr, if it takes any: whoever closed it, or has no place for it, wants to be told nothing."""
     try:
-        click.echo(line, err=True)
+        click.echo(escaped(line), err=True)
     except OSError:
         _drop(sys.stderr)

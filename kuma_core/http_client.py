@@ -20,6 +20,7 @@ from typing import IO, Any
 from urllib.parse import unquote, urlsplit
 
 from kuma_core import __version__
+from kuma_core.visible import printable
 
 CONNECT_SECONDS = 10.0
 """How long a connection may take to come about, for each address of a host."""
@@ -103,11 +104,6 @@ class Rules:
 def exchange(method: str, url: str, headers: Mapping[str, str], body: bytes | None, rules: Rules) -> Answer:
     """Send one request to an http or https URL; the answer of any status. Raises HttpFailure."""
     return _Call(method, url, headers, body, rules).within(rules.timeout)
-
-
-def printable(text: str) -> str:
-    """``text`` without characters that a terminal would obey; line ends and tabs stay."""
-    return "".join(c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
 class _Call(threading.Thread):

@@ -24,6 +24,7 @@ ROWS: dict[str, int] = {
     "clocks": 0,
     "documents": 0,
     "commandline": 0,
+    "visible": 0,
     "http_client": 0,
     "kinds": 0,
     "hosts": 0,

@@ -8,6 +8,8 @@ from __future__ import annotations
 import sys
 from datetime import UTC, datetime
 
+from kuma_core.visible import one_line
+
 _LEVELS = {"off": 0, "info": 1, "debug": 2}
 
 
@@ -45,4 +47,5 @@ class Log:
 
         time = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         extra = [json.dumps(values, default=str)] if values else []
-        print("\t".join([time, level, self._name, message, *extra]), file=sys.stderr, flush=True)
+        line = "\t".join([time, level, self._name, one_line(message), *extra])
+        print(line, file=sys.stderr, flush=True)

@@ -23,6 +23,7 @@ from typing import NoReturn
 
 from kuma_core import __version__
 from kuma_core.built import detailed_version
+from kuma_core.visible import one_line
 
 CHUNK = 1024
 MOST_CONNECTIONS = 500  # more of them wait in the kernel's queue; 1024 open files are a usual limit
@@ -172,7 +173,7 @@ class Server:
 def log(text: str) -> None:
     """One line on stderr, with the prefix of the original; whole, whichever thread writes it."""
     with suppress(OSError):  # nobody reads it
-        os.write(2, f"{datetime.now():%Y/%m/%d %H:%M:%S} {text}\n".encode(errors="replace"))
+        os.write(2, f"{datetime.now():%Y/%m/%d %H:%M:%S} {one_line(text)}\n".encode(errors="replace"))
 
 
 def listen(interface: str, port: int) -> socket.socket:

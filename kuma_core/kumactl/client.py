@@ -14,7 +14,8 @@ from urllib.parse import quote, urlencode
 
 from kuma_core.documents import to_json
 from kuma_core.errors import KumaError
-from kuma_core.http_client import Answer, HttpFailure, Rules, exchange, printable
+from kuma_core.http_client import Answer, HttpFailure, Rules, exchange
+from kuma_core.visible import printable
 
 if TYPE_CHECKING:
     from ssl import SSLContext

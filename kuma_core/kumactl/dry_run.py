@@ -73,8 +73,8 @@ class Report:
 
     def add(self, kind: Kind, mesh: str, name: str, answer: Mapping[str, Any]) -> None:
         """Take the answer about a resource; raises Unreachable for one that kumactl does not know."""
-        from kuma_core.http_client import printable
         from kuma_core.kumactl.client import known_shape
+        from kuma_core.visible import printable
 
         with known_shape(f'the dry run of {kind.name} "{name}"'):
             lines = [printable(line) for line in _lines(answer["proxies"])]

@@ -60,8 +60,8 @@ def table(value: Mapping[str, Any]) -> str:
 
     Raises TypeError, KeyError or AttributeError for an answer of another shape.
     """
-    from kuma_core.http_client import printable
     from kuma_core.kumactl.table import layout
+    from kuma_core.visible import printable
 
     rows = [row for policy in value["policies"] for row in _rows(policy, value["mesh"])]
     below = layout(HEADER, rows) if rows else "the control plane has no kind of policy for this"

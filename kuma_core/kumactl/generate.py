@@ -29,9 +29,9 @@ def dataplane_token(session: Session, dataplane: str, valid_for: str | None) -> 
 
     Neither the dataplane nor its mesh has to exist yet.
     """
-    from kuma_core.http_client import printable
     from kuma_core.kumactl import admin, token_client
     from kuma_core.kumactl.client import ApiError
+    from kuma_core.visible import printable
 
     request: dict[str, Any] = {"name": dataplane, "mesh": session.mesh}
     if valid_for is not None:

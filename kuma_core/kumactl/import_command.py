@@ -170,7 +170,7 @@ def _send(planned: Sequence[Planned], client: Client) -> Counter[str]:
 
 
 def _warn_of_meshes(planned: Sequence[Planned], client: Client) -> None:
-    from kuma_core.http_client import printable
+    from kuma_core.visible import printable
 
     for resource in planned:
         if resource.kind.name == MESH:

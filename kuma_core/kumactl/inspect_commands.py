@@ -106,9 +106,9 @@ def control_plane_ca(session: Session) -> None:
 
     Run it on the machine of the control plane, where nobody can answer in its place.
     """
-    from kuma_core.http_client import printable
     from kuma_core.kumactl import admin
     from kuma_core.kumactl.client import ApiError
+    from kuma_core.visible import printable
 
     client = admin.admin_client(session)
     try:

@@ -14,10 +14,10 @@ from typing import Any
 from kuma_core import packages
 from kuma_core.commandline import tell
 from kuma_core.errors import KumaError
-from kuma_core.http_client import printable
 from kuma_core.kumactl import kuma_0_3
 from kuma_core.kumactl.client import ApiError, Client, Unreachable, check_steps, item_path, known_shape
 from kuma_core.model import CellFormat, Column, Scope
+from kuma_core.visible import printable
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,15 +10,13 @@ from typing import Any
 import click
 
 from kuma_core.errors import KumaError
+from kuma_core.visible import escaped, hides
 
 FORMATS = ("table", "yaml", "json")
 
 _LOOKS_NUMERIC = re.compile(
     r"[-+]?(0[xob][\da-f_]+|\.?\d[\d_]*(\.[\d_]*)?(e[-+]?\d+)?)|\d{4}-\d\d?-\d\d?.*", re.IGNORECASE
 )
-
-_OTHER_LINE_ENDS = frozenset("\x85\u2028\u2029")
-"""Line ends to YAML, which folds them where they are not escaped; only double quotes escape."""
 
 _TAG = "{{"
 """Where a tag of a template begins. ``kumactl apply`` takes all text as a template, what we printed too; so the
@@ -50,16 +48,16 @@ def dump(value: Any, output: str) -> str:
 
 
 def dump_json(value: Any) -> str:
-    """A value as JSON: two spaces, keys sorted, a final newline."""
+    """A value as JSON: two spaces, keys sorted, a final newline; what a terminal would obey is escaped."""
     text = json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False)
-    return text.replace(_TAG, r"{\u007B") + "\n"
+    return escaped(text).replace(_TAG, r"{\u007B") + "\n"
 
 
 def dump_yaml(value: Any) -> str:
     """A value of JSON as YAML with a final newline.
 
     Keys are sorted at all levels, the dashes of lists are not indented, and text that another reader could
-    take for a number, a date or a boolean is quoted. No aliases.
+    take for a number, a date or a boolean is quoted, and so is text with what a terminal would obey. No aliases.
     """
     import yaml
 
@@ -70,7 +68,7 @@ def dump_yaml(value: Any) -> str:
     def represent_text(dumper: yaml.SafeDumper, data: str) -> yaml.ScalarNode:
         resolved = dumper.resolve(yaml.ScalarNode, data, (True, False))  # type: ignore[no-untyped-call]
         is_text = resolved == "tag:yaml.org,2002:str" and not _LOOKS_NUMERIC.fullmatch(data)
-        is_plain = is_text and not _OTHER_LINE_ENDS.intersection(data) and _TAG not in data
+        is_plain = is_text and not hides(data.replace("\n", "")) and _TAG not in data
         style = ("|" if "\n" in data else None) if is_plain else '"'
         return dumper.represent_scalar("tag:yaml.org,2002:str", data, style=style)
 
@@ -79,4 +77,4 @@ def dump_yaml(value: Any) -> str:
         value, Dumper=Dumper, allow_unicode=True, width=sys.maxsize, default_flow_style=False
     )
     is_lone = text.endswith("\n...\n")  # a word by itself has this mark behind it; a text's line is indented
-    return (text[:-4] if is_lone else text).replace(_TAG, r"{\x7B")
+    return escaped(text[:-4] if is_lone else text).replace(_TAG, r"{\x7B")

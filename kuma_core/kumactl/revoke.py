@@ -42,8 +42,8 @@ def dataplane_token(session: Session, token_file: str | None, id_: str | None) -
 
 
 def _words(answer: dict[str, Any]) -> str:
-    from kuma_core.http_client import printable
     from kuma_core.kumactl.client import known_shape
+    from kuma_core.visible import printable
 
     with known_shape("the admin server"):
         whose = f' of "{answer["name"]}" in mesh "{answer["mesh"]}"' if "name" in answer else ""

@@ -22,9 +22,9 @@ def rotate_signing_key(session: Session) -> None:
 
     Tokens of the other keys stay good until their key is retired.
     """
-    from kuma_core.http_client import printable
     from kuma_core.kumactl import token_client
     from kuma_core.kumactl.client import known_shape
+    from kuma_core.visible import printable
 
     answer = token_client.ask(session, "failed to make a signing key", "POST", token_client.SIGNING_KEYS)
     with known_shape("the admin server"):

@@ -108,7 +108,8 @@ def _unreadable(path: str, error: OSError | ValueError) -> KumaError:
 
 
 def _url(url: str, limit: int) -> bytes:
-    from kuma_core.http_client import HttpFailure, Rules, exchange, printable
+    from kuma_core.http_client import HttpFailure, Rules, exchange
+    from kuma_core.visible import printable
 
     try:
         answer = exchange("GET", url, {}, None, Rules(URL_TIMEOUT, limit, follow_redirects=True))

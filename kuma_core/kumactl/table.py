@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from kuma_core.model import CellFormat, Column
+from kuma_core.visible import cell as shown
 
 GAP = 3
 """Spaces between the widest cell of a column and the next column."""
@@ -18,7 +19,7 @@ GAP = 3
 
 def layout(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """The lines of a table, with the header always; the last cell of a line is not padded."""
-    lines = [list(header), *([_one_line(cell) for cell in row] for row in rows)]
+    lines = [list(header), *([shown(cell) for cell in row] for row in rows)]
     widths = [max(map(len, column)) + GAP for column in zip(*lines, strict=True)]
     return "\n".join(_line(line, widths) for line in lines)
 
@@ -26,11 +27,6 @@ def layout(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
     padded = [cell.ljust(width) for cell, width in zip(cells[:-1], widths[:-1], strict=True)]
     return "".join([*padded, cells[-1]])
-
-
-def _one_line(cell: str) -> str:
-    """A cell must neither break its line nor command the terminal."""
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in cell)
 
 
 def cell(item: Mapping[str, Any], column: Column, now: datetime) -> str:

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from kuma_core.http_client import printable
 from kuma_core.kumactl.table import as_age, layout
+from kuma_core.visible import printable
 
 HEADER = ("TYPE", "NAME", "VERSION")
 

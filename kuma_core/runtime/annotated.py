@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from kuma_core.config import Config, Setting
+from kuma_core.visible import escaped
 
 WIDTH = 100
 """The longest line of a comment."""
@@ -36,9 +37,17 @@ def with_sources(config: Config) -> str:
 
 def to_yaml(value: Any) -> str:
     """A value of JSON as YAML, keys in their order, with a final newline."""
+    return _dumped(value, sort_keys=False)
+
+
+def _dumped(value: Any, **style: Any) -> str:
+    """As YAML, with letters of all languages, unless there is among them what a terminal would obey."""
     import yaml
 
-    return str(yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=sys.maxsize))
+    text = str(yaml.safe_dump(value, allow_unicode=True, width=sys.maxsize, **style))
+    if escaped(text) == text:
+        return text
+    return str(yaml.safe_dump(value, allow_unicode=False, width=sys.maxsize, **style))
 
 
 def _tree(settings: Iterable[Setting]) -> Tree:
@@ -92,9 +101,7 @@ def _explained(setting: Setting) -> list[str]:
 
 def _scalar(value: Any) -> list[str]:
     """The lines of a value: one, or a block for text of several lines."""
-    import yaml
-
-    if isinstance(value, str) and value.endswith("\n") and value.strip():
+    if isinstance(value, str) and value.endswith("\n") and value.strip() and escaped(value) == value:
         return ["|", *value.removesuffix("\n").split("\n")]
-    text = yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, width=sys.maxsize)
-    return [str(text).removesuffix("\n...\n").strip()]
+    text = _dumped(value, default_flow_style=True)
+    return [text.removesuffix("\n...\n").strip()]

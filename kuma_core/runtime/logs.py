@@ -12,6 +12,8 @@ from typing import Any, TextIO
 
 import structlog
 
+from kuma_core.visible import escaped, one_line
+
 GRPC = "grpc._cython.cygrpc"
 """The logger of the library's servers."""
 
@@ -45,11 +47,23 @@ def configure(level: str, stream: TextIO | None = None) -> None:
         logger_factory=lambda *names: _Line(names[0] if names else "kuma-cp", target),
         cache_logger_on_first_use=False,
     )
-    logging.basicConfig(
-        stream=target, level=logging.WARNING, format="%(asctime)s\t%(levelname)s\t%(name)s\t%(message)s"
-    )
+    handler = logging.StreamHandler(target)
+    handler.setFormatter(_OfLibraries("%(asctime)s\t%(levelname)s\t%(name)s\t%(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)
     logging.getLogger(GRPC).addFilter(_is_news)
+
+
+class _OfLibraries(logging.Formatter):
+    """Lines of others, which may repeat what a client sent: a message is one line, only a traceback has several."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        record.message = one_line(record.message)
+        return super().formatMessage(record)
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line, and the traceback below it."""
+        return escaped(super().format(record))
 
 
 def _is_news(record: logging.LogRecord) -> bool:
@@ -64,7 +78,7 @@ def _render(logger: Any, _method: str, event: MutableMapping[str, Any]) -> str:
     if isinstance(error, BaseException):
         event["error"] = "".join(traceback.format_exception(error))
     moment = datetime.now(UTC).isoformat(timespec="milliseconds")
-    parts = [moment, level, logger.name, message.replace("\n", " ")]
+    parts = [moment, level, logger.name, one_line(message.replace("\n", " "))]
     if event:
-        parts.append(json.dumps(event, default=str, ensure_ascii=False))
+        parts.append(one_line(json.dumps(event, default=str, ensure_ascii=False)))
     return "\t".join(parts)

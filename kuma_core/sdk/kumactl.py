@@ -4,13 +4,14 @@ Import it in the module that holds the commands, never in a plugin's ``__init__`
 """
 
 from kuma_core.commandline import Group
-from kuma_core.http_client import Answer, printable
+from kuma_core.http_client import Answer
 from kuma_core.kumactl.admin import admin_client
 from kuma_core.kumactl.client import ApiError, Client, Unreachable, item_path, json_object, known_shape
 from kuma_core.kumactl.files import bounded_text
 from kuma_core.kumactl.output import dump, output_option
 from kuma_core.kumactl.session import Session, pass_session
 from kuma_core.kumactl.table import layout
+from kuma_core.visible import printable
 
 __all__ = [
     "Answer",

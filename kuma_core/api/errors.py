@@ -28,6 +28,9 @@ _log = structlog.get_logger("api-server")
 
 JSON = "application/json"
 
+RETRY_SECONDS = 5
+"""After how long a client may try again what was refused because of too much to do."""
+
 STATUS: list[tuple[type[KumaError], int, str]] = [
     (NotFound, 404, "Not found"),
     (Conflict, 409, "Conflict: the resource was changed by somebody else at the same time; try again"),
@@ -75,6 +78,7 @@ def _known(req: falcon.Request, resp: falcon.Response, error: KumaError, params:
     status, details = next((code, text) for known, code, text in STATUS if isinstance(error, known))
     if isinstance(error, Busy):
         details = str(error)
+        resp.set_header("Retry-After", str(RETRY_SECONDS))
     if isinstance(error, StoreTakesNoWrites):
         details = f"{details}: {error.reason}; try again later"
     if isinstance(error, (UnreadableResource, PluginError)):

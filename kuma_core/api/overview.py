@@ -37,13 +37,11 @@ class OverviewCollection:
         begin(req, "Could not retrieve dataplane overviews")
         page = read_page(req)
         wanted = read_tags(req.get_param_as_list("tag") or [])
-        insights = {insight.name: insight for insight in self._resources.list(INSIGHT, mesh)}
-        found = [
-            dataplane
-            for dataplane in self._resources.list(DATAPLANE, mesh)
-            if has_tags(dataplane.spec, wanted)
-        ]
-        answer_page(req, resp, page, found, lambda item: _overview(item, insights.get(item.name)))
+        insights = self._resources.listed(INSIGHT, mesh)
+        found = self._resources.listed(DATAPLANE, mesh)
+        if wanted:
+            found = found.only(lambda dataplane: has_tags(dataplane.spec, wanted))
+        answer_page(req, resp, page, found, lambda item: _overview(item, insights.named(item.name)))
 
 
 class OverviewItem:

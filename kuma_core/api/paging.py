@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
 from urllib.parse import quote, urlencode
 
 import falcon
 
 from kuma_core.api.exchange import answer_list
+from kuma_core.api.long_answers import Turns
 from kuma_core.errors import InvalidResource, Violation
+from kuma_core.model import Resource
+from kuma_core.resources.contract import Listed
 
 DEFAULT_SIZE, MAX_SIZE = 100, 1000
 
 _DIGITS = re.compile(r"[0-9]{1,18}", re.ASCII)
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,21 +46,29 @@ def read_page(req: falcon.Request) -> Page | None:
     return Page(DEFAULT_SIZE if size is None else int(size), int(offset or 0))
 
 
+_turns = Turns()
+
+
 def answer_page(
     req: falcon.Request,
     resp: falcon.Response,
     page: Page | None,
-    found: Sequence[T],
-    item: Callable[[T], object],
+    found: Listed,
+    item: Callable[[Resource], object],
 ) -> None:
-    """Answer with the items of a page, ``total`` and ``next``; without a page the plain list of 0.3.1."""
+    """Answer with the items of a page, ``total`` and ``next``; without a page the plain list of 0.3.1.
+
+    Raises ``Busy`` if too many long lists are being made, or on their way to clients that read slowly.
+    """
     if page is None:
-        answer_list(resp, map(item, found))
+        with _turns.turn(len(found)):
+            answer_list(resp, map(item, found))
         return
     end = page.offset + page.size
     following = _url(req, end) if end < len(found) else None
-    shown = map(item, found[page.offset : end])
-    answer_list(resp, shown, [("total", len(found)), ("next", following)])
+    shown = found[page.offset : end]
+    with _turns.turn(len(shown)):
+        answer_list(resp, map(item, shown), [("total", len(found)), ("next", following)])
 
 
 def _last(req: falcon.Request, name: str) -> str | None:

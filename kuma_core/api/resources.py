@@ -66,7 +66,7 @@ class Collection:
         """``{"items": [...]}``, sorted by name; a mesh that does not exist has none."""
         begin(req, "Could not retrieve resources")
         page = read_page(req)
-        found = self._resources.list(self._kind.name, mesh)
+        found = self._resources.listed(self._kind.name, mesh)
         answer_page(req, resp, page, found, partial(codec.to_item, self._kind))
 
 

@@ -186,10 +186,19 @@ def _nothing() -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class Body:
+    """How many bytes a request's body may have: more are refused with 413, which names the setting if there is one."""
+
+    most_bytes: int = 1024 * 1024
+    setting: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class WsgiServer:
     """An HTTP server over a WSGI app with worker threads, for short answers. ``tls`` makes it HTTPS.
 
-    ``asks_for`` says in a few words, for the log, by what a client has to prove who it is.
+    ``asks_for`` says in a few words, for the log, by what a client has to prove who it is. ``at_once`` are paths that
+    are answered whatever the workers are at, and even without a free descriptor: their responders wait for nothing.
     """
 
     name: str
@@ -197,6 +206,8 @@ class WsgiServer:
     app: Callable[..., Any]
     tls: ssl.SSLContext | None = None
     asks_for: Callable[[], str] = _nothing
+    body: Body = Body()
+    at_once: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

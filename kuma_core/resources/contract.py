@@ -190,6 +190,10 @@ class Resources(Protocol):
         """
         ...
 
+    def listed(self, type: str, mesh: str | None = None) -> Listed:
+        """As ``list``, for those that may be many: each is read when it is taken."""
+        ...
+
     def put(self, resource: Resource) -> Written:
         """Create the resource or replace its spec as a whole; raises ``InvalidResource`` or ``Conflict``."""
         ...
@@ -218,6 +222,26 @@ class Resources(Protocol):
 
     def owned_by_mesh(self, mesh: str) -> Iterator[ResourceKey]:
         """What goes with a mesh that somebody deletes."""
+        ...
+
+
+class Listed(Protocol):
+    """Some resources in their order, read one by one as they are taken: raises ``UnreadableResource`` then."""
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[Resource]: ...
+
+    def __getitem__(self, place: slice) -> Listed:
+        """A part of them."""
+        ...
+
+    def named(self, name: str) -> Resource | None:
+        """The first of that name; ``None`` if there is none."""
+        ...
+
+    def only(self, wanted: Callable[[Resource], bool]) -> Listed:
+        """Those that are wanted."""
         ...
 
 

@@ -23,6 +23,7 @@ from kuma_core.kinds import Kinds
 from kuma_core.model import Resource, ResourceKey, Scope
 from kuma_core.resources import codec
 from kuma_core.resources.contract import Deletions, Record, Resources, Result, Store, Written
+from kuma_core.resources.listed import ListedRecords
 from kuma_core.resources.reader import Reader
 from kuma_core.specs.mesh import MESH
 
@@ -105,6 +106,13 @@ class ResourceManager:
                     raise
                 unreadable(error)
         return found
+
+    def listed(self, type: str, mesh: str | None = None) -> ListedRecords:
+        """As ``list``, for those that may be many: each is read when it is taken."""
+        kind, records = self.kinds[type], self._store.list(type, mesh)
+        if mesh is None:
+            self._reader.forget_others(type, records)
+        return ListedRecords(records, lambda record: self._reader.read(kind, record))
 
     def put(self, resource: Resource) -> Written:
         """Create the resource or replace its spec as a whole.

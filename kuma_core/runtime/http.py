@@ -4,23 +4,35 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from waitress.channel import HTTPChannel
-from waitress.server import create_server
-from waitress.task import ErrorTask
 
-from kuma_core.api.errors import JSON, error_body
 from kuma_core.errors import ConfigError
+from kuma_core.plugin.contract import Body
+from kuma_core.runtime import descriptors
+from kuma_core.runtime.http_answers import with_long_answers
+from kuma_core.runtime.http_channels import parser_for
+from kuma_core.runtime.http_doors import open_server
 
 WORKERS = 8
 
 CONNECTIONS = 1000
-"""How many clients may be connected at once, most of them idle; each costs a file descriptor."""
+"""How many clients may be connected at once, most of them idle; each costs a file descriptor, of which a server gets at
+most a tenth."""
+
+MIB = 1024 * 1024
+HEAD_BYTES = 96 * 1024
+"""How large a request's head may be."""
 
 DISCARDED_BYTES = 64 * 1024 * 1024
 """How large a body we read so that its client sees the refusal; beyond that we close the connection at once."""
+
+
+def connections() -> int:
+    """How many clients of one server may be connected at once."""
+    return min(CONNECTIONS, max(descriptors.allowed() // 10, 16))
 
 
 def bind(setting: str, env: str, port: int, interface: str = "") -> socket.socket:
@@ -55,44 +67,39 @@ def port_error(setting: str, env: str, port: int, reason: str) -> ConfigError:
     )
 
 
-class _JsonErrorTask(ErrorTask):
-    """What waitress refuses before the app sees it, in the shape of every other error."""
-
-    def execute(self) -> None:
-        """Answer, and close the connection: nobody knows where the next request begins."""
-        task: Any = self  # the published types of waitress lack half of its names
-        error = task.request.error
-        task.status = f"{error.code} {error.reason}"
-        body = error_body(task.status, f"The request cannot be read: {error.body}")
-        task.response_headers.append(("Content-Type", JSON))
-        task.set_close_on_finish()
-        task.content_length = len(body)
-        task.write(body)
-
-
-class _Channel(HTTPChannel):
-    error_task_class = _JsonErrorTask
+DEFAULT_BODY = Body()
 
 
 class HttpServer:
-    """A WSGI app on a bound socket. ``run`` serves until ``close`` is called from another thread."""
+    """A WSGI app on a bound socket. ``start`` serves in a thread until ``close`` is called from another one.
 
-    def __init__(self, name: str, app: Callable[..., Any], listener: socket.socket) -> None:
+    Of a body ``body`` is what is kept; ``at_once`` are paths that are answered without a worker.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        app: Callable[..., Any],
+        listener: socket.socket,
+        body: Body = DEFAULT_BODY,
+        at_once: Collection[str] = (),
+    ) -> None:
         self.name = name
-        server: Any = create_server  # the published types speak of a union that no caller can use
-        self._server = server(
-            app,
-            sockets=[listener],
-            threads=WORKERS,
+        self._server = open_server(
+            name,
+            with_long_answers(app),
+            listener,
+            WORKERS,
+            parser_for(body.most_bytes, body.setting),
+            most=connections(),
+            held_bytes=body.most_bytes + MIB,
+            at_once=at_once,
             ident=None,
-            max_request_body_size=DISCARDED_BYTES,
-            channel_timeout=60,
-            connection_limit=CONNECTIONS,
-            asyncore_use_poll=True,  # select() takes no descriptor above 1023, and ADS streams need many
+            max_request_header_size=HEAD_BYTES,
+            max_request_body_size=max(DISCARDED_BYTES, body.most_bytes + MIB),
             clear_untrusted_proxy_headers=True,
         )
-        self._server.channel_class = _Channel
-        self._thread = threading.Thread(target=self._server.run, name=name, daemon=True)
+        self._thread = threading.Thread(target=self._server.serve, name=name, daemon=True)
 
     def start(self) -> None:
         """Serve in a thread."""
@@ -108,6 +115,6 @@ class HttpServer:
         self._server.task_dispatcher.shutdown(cancel_pending=True, timeout=5)
         for dispatcher in list(self._server._map.values()):
             if isinstance(dispatcher, HTTPChannel):
-                dispatcher.handle_close()  # ends the temporary files of long answers too, which close() does not
+                dispatcher.handle_close()  # ends what is left of long answers too, which close() does not
             else:
                 dispatcher.close()

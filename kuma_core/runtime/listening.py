@@ -70,7 +70,7 @@ class Listening:
         elif server.tls:
             started = AsgiHttpServer(server.name, over_wsgi(server.app), listener, server.tls)
         else:
-            started = HttpServer(server.name, server.app, listener)
+            started = HttpServer(server.name, server.app, listener, server.body, server.at_once)
         started.start()
         self._stack.callback(started.close)
 

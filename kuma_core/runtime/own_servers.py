@@ -14,12 +14,16 @@ from kuma_core.api.cors import Cors
 from kuma_core.api.pages import KnownHosts, NoPages
 from kuma_core.api.unknown_paths import Hints
 from kuma_core.config import Config
-from kuma_core.plugin.contract import Port, WsgiServer
+from kuma_core.plugin.contract import Body, Port, WsgiServer
 from kuma_core.runtime.https import server_context
 
 API_HINT = "GET /kinds lists the collections that there are"
 LOCAL, PUBLIC = "adminServer.local", "adminServer.public"
 LOOPBACK = "127.0.0.1"
+ARCHIVES = Body(48 * 1024 * 1024)
+"""An import of secrets may be as large."""
+NO_BODY = Body(64 * 1024)
+PROBES = HEALTHY, READY = "/healthy", "/ready"
 
 
 def api_server(config: Config, routes: Iterable[Route]) -> WsgiServer:
@@ -29,7 +33,8 @@ def api_server(config: Config, routes: Iterable[Route]) -> WsgiServer:
     cors = Cors(config.texts("apiServer.corsAllowedDomains"))
     port = Port("apiServer.port", config.text("apiServer.interface"))
     app = build_app(routes, KnownHosts(known_hosts(config)), cors, hint=hints)
-    return WsgiServer("api-server", port, app)
+    body = Body(max(config.number("apiServer.maxBodyBytes"), Body().most_bytes), "apiServer.maxBodyBytes")
+    return WsgiServer("api-server", port, app, body=body)
 
 
 def known_hosts(config: Config) -> list[str]:
@@ -46,13 +51,14 @@ def admin_servers(config: Config, routes: Iterable[Route]) -> Iterator[WsgiServe
     hosts = [config.text("general.advertisedHostname")]
     local = build_app(routes, Closed(hosts))
     asks_for = "nothing, but no web page gets in"
-    yield WsgiServer("admin-server", Port(f"{LOCAL}.port", LOOPBACK), local, asks_for=lambda: asks_for)
+    port = Port(f"{LOCAL}.port", LOOPBACK)
+    yield WsgiServer("admin-server", port, local, asks_for=lambda: asks_for, body=ARCHIVES)
     if config.flag(f"{PUBLIC}.enabled"):
         cert, key = config.text(f"{PUBLIC}.tlsCertFile"), config.text(f"{PUBLIC}.tlsKeyFile")
         tls = server_context(cert, key, config.text(f"{PUBLIC}.clientCertsDir"), PUBLIC)
         port = Port(f"{PUBLIC}.port", config.text(f"{PUBLIC}.interface"))
         app = build_app(routes, Closed(None))
-        yield WsgiServer("public-admin-server", port, app, tls, lambda: "a client certificate")
+        yield WsgiServer("public-admin-server", port, app, tls, lambda: "a client certificate", ARCHIVES)
 
 
 def bootstrap_server(config: Config, make: Callable[[Any], str]) -> WsgiServer:
@@ -69,9 +75,9 @@ def diagnostics_server(
 ) -> WsgiServer:
     """Whether the control plane is alive and ready, and what it counts."""
     routes = [
-        Route("/healthy", diagnostics.Healthy(illness)),
-        Route("/ready", diagnostics.Ready(missing)),
+        Route(HEALTHY, diagnostics.Healthy(illness)),
+        Route(READY, diagnostics.Ready(missing)),
         Route("/metrics", diagnostics.Metrics(metrics)),
     ]
-    app = build_app(routes, KnownHosts(known_hosts(config)))
-    return WsgiServer("diagnostics-server", Port("xdsServer.diagnosticsPort"), app)
+    app, port = build_app(routes, KnownHosts(known_hosts(config))), Port("xdsServer.diagnosticsPort")
+    return WsgiServer("diagnostics-server", port, app, body=NO_BODY, at_once=PROBES)

@@ -6,7 +6,6 @@ import asyncio
 import ctypes
 import json
 import os
-import resource
 import signal
 from contextlib import suppress
 
@@ -14,7 +13,7 @@ import structlog
 
 from kuma_core.config import Config
 from kuma_core.plugin.catalog import Catalog
-from kuma_core.runtime import logs
+from kuma_core.runtime import descriptors, logs
 from kuma_core.runtime.platform import Platform
 
 
@@ -24,19 +23,11 @@ def serve(config: Config, catalog: Catalog, log_level: str) -> None:
     log = structlog.get_logger("kuma-cp.run")
     for warning in config.warnings:
         log.warning(warning)
-    _allow_many_connections()
+    if not descriptors.allow_many():  # a system that refuses what it told; the limit in force stays
+        log.warning("the limit of open files could not be raised")
     _share_one_heap()
     log.info("Current config " + json.dumps(config.as_document(), sort_keys=True))
     asyncio.run(_serve(Platform(config, catalog)))
-
-
-def _allow_many_connections() -> None:
-    """Each proxy is an open file; the soft limit, often 1024, is for programs that still use select(2)."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    try:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    except (OSError, ValueError):  # a system that refuses what it told; the limit in force stays
-        structlog.get_logger("kuma-cp.run").warning("the limit of open files could not be raised")
 
 
 _ARENA_MAX = -8

@@ -83,6 +83,7 @@ if TYPE_CHECKING:
         COUNTER,
         GAUGE,
         AsgiServer,
+        Body,
         BootstrapFragment,
         ChangeListener,
         Component,
@@ -140,7 +141,7 @@ else:
             ),
             "kuma_core.plugin.contract": (
                 "COUNTER GAUGE AsgiServer BootstrapFragment ChangeListener Component Context "
-                "GrpcServer KeyPair Leadership Metric Port Registered Server StaticCluster StatsSink "
+                "Body GrpcServer KeyPair Leadership Metric Port Registered Server StaticCluster StatsSink "
                 "StatsTag Views WsgiServer"
             ),
             "kuma_core.policy.contract": "Destination Edit Ends Match Policy Subject Scope:PolicyScope",
@@ -175,6 +176,7 @@ __all__ = [
     "Authorities",
     "Authority",
     "Between",
+    "Body",
     "BootstrapFragment",
     "CaProvider",
     "CaProviderFactory",

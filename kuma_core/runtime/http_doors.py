@@ -1,0 +1,212 @@
+"""waitress with bounds on what clients without a credential can use up: time, memory, descriptors, connections.
+
+Whoever is slow gives way to whoever comes: a full server ends the connection that waits for its client the longest, and
+never one whose request is at work.
+"""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Callable, Collection
+from contextlib import nullcontext, suppress
+from typing import Any
+
+import structlog
+from waitress import wasyncore
+from waitress.adjustments import Adjustments
+from waitress.parser import HTTPRequestParser
+from waitress.server import TcpWSGIServer, UnixWSGIServer
+from waitress.task import ThreadedTaskDispatcher
+
+from kuma_core.runtime import descriptors
+from kuma_core.runtime.http_channels import Channel
+
+_log = structlog.get_logger("http")
+
+HELD_BYTES = 32 * 1024 * 1024
+"""How much of requests that are not answered yet may be in memory, all connections together."""
+
+_ACCEPTED_AT_ONCE = 64
+_COUNTED_BYTES = 1024 * 1024
+_CROWD, _BREATH = 200, 0.005
+"""With so many connections each look at them takes a millisecond; pauses bound what a byte a second of each costs."""
+
+Accepted = tuple[socket.socket, Any]
+
+_LOOK_SECONDS, _REST_SECONDS, _PAUSE_SECONDS, _NEWS_SECONDS = 1.0, 30.0, 0.5, 60.0
+
+
+class _Doors:
+    """What both kinds of waitress' servers get; ``most`` connections, ``at_once`` are paths that need no worker."""
+
+    channel_class = Channel
+    parser: Callable[[Any], HTTPRequestParser]
+
+    def watch_over(
+        self,
+        name: str,
+        parser: Callable[[Any], HTTPRequestParser],
+        most: int,
+        held_bytes: int,
+        at_once: Collection[str],
+    ) -> None:
+        """Call it before ``serve``."""
+        self.name, self.parser, self._most, self._held_bytes = name, parser, most, held_bytes
+        self._at_once_paths = frozenset(at_once)
+        self._at_once: list[Channel] = []
+        self._uncounted = 0
+        self._paused_until = 0.0
+        self._exhausted, self._told = 0, float("-inf")
+
+    # -- the loop
+
+    def serve(self) -> None:
+        """Serve until the server is closed."""
+        self_: Any = self
+        looked = 0.0
+        while self_._map:
+            crowd = len(self_.active_channels)
+            pause = max(self._paused_until - time.monotonic(), 0.0)
+            wasyncore.poll2(pause or (_LOOK_SECONDS if crowd else _REST_SECONDS), self_._map)
+            while self._at_once:
+                self._at_once.pop().service()
+            if (now := time.monotonic()) >= looked + _LOOK_SECONDS:
+                looked = now
+                self._end_slow_clients(now)
+            if crowd > _CROWD:
+                time.sleep(_BREATH)
+
+    def readable(self) -> bool:
+        """Whether connections are accepted: always, but for a moment without descriptors."""
+        self_: Any = self
+        return bool(self_.accepting) and time.monotonic() >= self._paused_until
+
+    def add_task(self, channel: Channel) -> None:
+        """Hand a request on to a worker; the few that must not wait for one are answered by the loop itself."""
+        self_: Any = self
+        if self._at_once_paths and getattr(channel.requests[0], "path", "") in self._at_once_paths:
+            self._at_once.append(channel)
+            self_.pull_trigger()
+        else:
+            self_.task_dispatcher.add_task(channel)
+
+    # -- connections
+
+    def handle_accept(self) -> None:
+        """Take what waits, some dozens at once: who comes behind many others waits for no loop over all of them."""
+        for taken in range(_ACCEPTED_AT_ONCE):
+            try:
+                accepted = self._accept()
+            except OSError as error:
+                if error.errno not in descriptors.EXHAUSTED:
+                    return  # its client has left already
+                # Linux looks for a descriptor before it looks whether anybody waits: only the first failure is one.
+                accepted = None if taken else self._accept_without_descriptors()
+            if accepted is None:
+                return
+            self._take_in(*accepted)
+
+    def _accept(self) -> Accepted | None:
+        self_: Any = self
+        found: Accepted | None = self_.accept()
+        return found
+
+    def _accept_without_descriptors(self) -> Accepted | None:
+        """Use one that is kept back, or that of the connection that waits the longest; else pause."""
+        ways = [descriptors.reserve] if self._at_once_paths else []
+        for way in (*ways, nullcontext):
+            if way is nullcontext and not self._end_one():
+                break
+            with suppress(OSError), way():
+                return self._accept()
+        self._without_descriptors()
+        return None
+
+    def _take_in(self, connection: socket.socket, address: Any) -> None:
+        self_: Any = self
+        if len(self_.active_channels) >= self._most and not self._end_one():
+            connection.close()  # a server all of whose connections are at work
+            return
+        try:
+            self_.set_socket_options(connection)
+        except OSError:  # its client has left already
+            connection.close()
+            return
+        Channel(self, connection, self_.fix_addr(address), self_.adj, map=self_._map)
+
+    def _without_descriptors(self) -> None:
+        """Pause: the listener would be ready again at once, without end. The log has it once a minute."""
+        now = time.monotonic()
+        self._paused_until = now + _PAUSE_SECONDS
+        self._exhausted += 1
+        if now >= self._told + _NEWS_SECONDS:
+            _log.error(
+                "no descriptor is left for a connection; raise the limit of open files (LimitNOFILE in systemd)",
+                server=self.name,
+                limit=descriptors.allowed(),
+                times=self._exhausted,
+            )
+            self._told, self._exhausted = now, 0
+
+    def _end_one(self, holding: bool = False) -> bool:
+        """End the connection that waits for its client the longest, or the longest that holds a part of a request."""
+        self_: Any = self
+        waiting = [
+            item for item in self_.active_channels.values() if item.waits and (not holding or item.held)
+        ]
+        if not waiting:
+            return False
+        min(waiting, key=lambda channel: float(channel.since)).handle_close()
+        return True
+
+    def _end_slow_clients(self, now: float) -> None:
+        self_: Any = self
+        for channel in list(self_.active_channels.values()):
+            if missing := channel.overdue(now):
+                channel.give_up(missing)
+
+    # -- what requests hold
+
+    def took(self, size: int) -> None:
+        """Count what came; once in a MiB, see whether all that is held is still within its bounds."""
+        self._uncounted += size
+        if self._uncounted < _COUNTED_BYTES:
+            return
+        self._uncounted = 0
+        self_: Any = self
+        while sum(channel.held for channel in self_.active_channels.values()) > self._held_bytes:
+            if not self._end_one(holding=True):
+                return
+
+
+class _TcpServer(_Doors, TcpWSGIServer):
+    pass
+
+
+class _UnixServer(_Doors, UnixWSGIServer):
+    pass
+
+
+def open_server(
+    name: str,
+    app: Callable[..., Any],
+    listener: socket.socket,
+    workers: int,
+    parser: Callable[[Any], HTTPRequestParser],
+    most: int,
+    held_bytes: int,
+    at_once: Collection[str],
+    **adjustments: Any,
+) -> Any:
+    """A server on a bound socket; ``serve`` runs its loop. Its workers run already."""
+    adj = Adjustments(sockets=[listener], threads=workers, **adjustments)
+    dispatcher = ThreadedTaskDispatcher()
+    dispatcher.set_thread_count(workers)
+    made: Any = _UnixServer if listener.family == socket.AF_UNIX else _TcpServer
+    sockinfo = (listener.family, listener.type, listener.proto, listener.getsockname())
+    server = made(
+        app, map={}, _sock=listener, dispatcher=dispatcher, adj=adj, bind_socket=False, sockinfo=sockinfo
+    )
+    server.watch_over(name, parser, most, max(held_bytes, HELD_BYTES), at_once)
+    return server

@@ -7,8 +7,12 @@ from collections.abc import Iterable
 from itertools import groupby
 from pathlib import Path
 
+from kuma_core.api import long_answers
 from kuma_core.builtin.configuration.settings import SETTINGS
-from kuma_core.config import DURATION, FLAG, NUMBER, TEXTS, Setting
+from kuma_core.config import DURATION, FLAG, NUMBER, TEXTS, Config, Setting
+from kuma_core.plugin.contract import GrpcServer, Server
+from kuma_core.runtime import descriptors, http, http_deadlines, http_doors
+from kuma_core.testing.listeners import registered
 
 REFERENCE = Path(__file__).parent / "reference"
 
@@ -100,7 +104,76 @@ def _default(setting: Setting) -> str:
     return "`" + setting.default.replace("\n", "\\n") + "`" if setting.default else "empty"
 
 
-PAGES = {"configuration.md": configuration}
+LISTENERS = """\
+# Listeners
+
+<!-- written by docs/generate.py; change it there -->
+
+Everything that a control plane listens on, and what it gives to whom. `tests/security/test_listeners.py` asks each with
+and without its credential, and as a web page of another origin would, and compares.
+
+{table}
+
+Tokens are asked for unless `adminServer.apis.dataplaneToken.enabled` is false; then the gRPC servers give everybody
+everything. [Close a mesh to strangers](../how-to/secure.md) says who needs which port. A plugin's server stands in the
+log of the start (`listening`) with what it asks for.
+
+## What a client of the HTTP servers may use up
+
+Nobody has to show anything to be slow. Each server has bounds of its own:
+
+| what | bound | past it |
+|---|---|---|
+| the whole head of a request | {head:g} s, {head_bytes} bytes | 408, or 431, and the end of the connection |
+| the whole body | {body:g} s for each MiB | 408, and the end |
+| bytes of a body | see above | 413, once the client has sent up to {discarded} MiB; nothing of it is kept |
+| between two requests | {idle:g} s | the end |
+| each MiB of an answer | {answer:g} s | the end |
+| connections | {connections}, or a tenth of all descriptors | the one that waits the longest is ended, none at work |
+| parts of requests that are not answered yet | {held} MiB in memory | the oldest of them is ended |
+| long answers on their way | {packed} MiB, packed, for all servers together | 503 with `Retry-After` |
+
+`/healthy` and `/ready` are answered without a worker, and {kept} descriptors are kept back for them: they answer while
+everything else is exhausted. A server that finds no descriptor says so in the log once a minute.
+"""
+
+
+def listeners() -> str:
+    """The page ``listeners.md``: what the code registers, asked of a control plane that is not started."""
+    rows = [
+        "| server | port | addresses | TLS | asks for | strangers get | web pages get | bytes of a body |"
+    ]
+    rows += ["|---|---|---|---|---|---|---|---|"]
+    rows += [_listener(config, server) for config, server in registered()]
+    return LISTENERS.format(
+        table="\n".join(rows),
+        head=http_deadlines.HEAD_SECONDS,
+        body=http_deadlines.BODY_SECONDS,
+        idle=http_deadlines.IDLE_SECONDS,
+        answer=http_deadlines.ANSWER_SECONDS,
+        head_bytes=http.HEAD_BYTES,
+        discarded=http.DISCARDED_BYTES // http.MIB,
+        connections=http.CONNECTIONS,
+        held=http_doors.HELD_BYTES // http.MIB,
+        packed=long_answers.PACKED_BYTES // http.MIB,
+        kept=descriptors.KEPT_BACK,
+    )
+
+
+def _listener(config: Config, server: Server) -> str:
+    port = f"`{server.port.setting}`, {config.number(server.port.setting)}"
+    interface = server.port.setting.rpartition(".")[0] + ".interface"
+    if interface in (setting.path for setting in config.settings):
+        addresses = f"`{interface}`"
+    else:
+        addresses = f"`{server.port.interface}`" if server.port.interface else "all"
+    body = "" if isinstance(server, GrpcServer) else str(server.body.most_bytes)
+    tls = "yes" if server.tls else "no"
+    cells = [server.name, port, addresses, tls, server.asks_for()]
+    return "| " + " | ".join([*cells, server.access.strangers, server.access.web_pages, body]) + " |"
+
+
+PAGES = {"configuration.md": configuration, "listeners.md": listeners}
 
 
 def main(arguments: list[str]) -> int:

@@ -185,6 +185,21 @@ def _nothing() -> str:
     return "nothing"
 
 
+EVERYTHING, NOTHING = "everything", "nothing"
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """What a listener gives to whom, in a few words for the table of all listeners.
+
+    ``strangers`` show no credential; ``web_pages`` are of another origin, in the browser of somebody who can reach the
+    listener.
+    """
+
+    strangers: str = EVERYTHING
+    web_pages: str = EVERYTHING
+
+
 @dataclass(frozen=True, slots=True)
 class Body:
     """How many bytes a request's body may have: more are refused with 413, which names the setting if there is one."""
@@ -208,6 +223,7 @@ class WsgiServer:
     asks_for: Callable[[], str] = _nothing
     body: Body = Body()
     at_once: tuple[str, ...] = ()
+    access: Access = Access()
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,6 +235,8 @@ class AsgiServer:
     app: Callable[..., Any]
     tls: ssl.SSLContext | None = None
     asks_for: Callable[[], str] = _nothing
+    body: Body = Body()
+    access: Access = Access()
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,6 +259,7 @@ class GrpcServer:
     options: Sequence[tuple[str, Any]] = ()
     stopping: Callable[[], None] = lambda: None
     asks_for: Callable[[], str] = _nothing
+    access: Access = Access(web_pages=NOTHING)
 
 
 Server = WsgiServer | AsgiServer | GrpcServer

@@ -24,17 +24,17 @@ GRACE_SECONDS = 1.0
 class Listening:
     """The constructor takes the ports; raises ``ConfigError`` that names the setting of one that cannot be had.
 
-    What stands later in ``servers`` starts earlier and stops later.
+    What stands later in ``servers`` starts earlier and stops later. ``bound`` are the servers and their sockets.
     """
 
     def __init__(self, stack: AsyncExitStack, config: Config, servers: Iterable[Server]) -> None:
         self._stack, self._config = stack, config
         self._env = {setting.path: setting.env for setting in config.settings}
-        self._bound = [(server, self._take(server)) for server in servers]
+        self.bound = [(server, self._take(server)) for server in servers]
 
     async def serve(self) -> None:
         """Start every server, until the stack is left."""
-        for server, listener in reversed(self._bound):
+        for server, listener in reversed(self.bound):
             if isinstance(server, GrpcServer):
                 await self._serve_grpc(server)
             else:

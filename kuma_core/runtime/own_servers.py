@@ -14,7 +14,7 @@ from kuma_core.api.cors import Cors
 from kuma_core.api.pages import KnownHosts, NoPages
 from kuma_core.api.unknown_paths import Hints
 from kuma_core.config import Config
-from kuma_core.plugin.contract import Body, Port, WsgiServer
+from kuma_core.plugin.contract import EVERYTHING, NOTHING, Access, Body, Port, WsgiServer
 from kuma_core.runtime.https import server_context
 
 API_HINT = "GET /kinds lists the collections that there are"
@@ -22,7 +22,9 @@ LOCAL, PUBLIC = "adminServer.local", "adminServer.public"
 LOOPBACK = "127.0.0.1"
 ARCHIVES = Body(48 * 1024 * 1024)
 """An import of secrets may be as large."""
-NO_BODY = Body(64 * 1024)
+UNREADABLE = Access(web_pages=NOTHING)
+"""Browsers keep answers from pages that no CORS header allows, and requests change nothing here."""
+SMALL = Body(64 * 1024)
 PROBES = HEALTHY, READY = "/healthy", "/ready"
 
 
@@ -52,19 +54,22 @@ def admin_servers(config: Config, routes: Iterable[Route]) -> Iterator[WsgiServe
     local = build_app(routes, Closed(hosts))
     asks_for = "nothing, but no web page gets in"
     port = Port(f"{LOCAL}.port", LOOPBACK)
-    yield WsgiServer("admin-server", port, local, asks_for=lambda: asks_for, body=ARCHIVES)
+    access = Access(f"{EVERYTHING}, to programs of this machine", NOTHING)
+    yield WsgiServer("admin-server", port, local, asks_for=lambda: asks_for, body=ARCHIVES, access=access)
     if config.flag(f"{PUBLIC}.enabled"):
         cert, key = config.text(f"{PUBLIC}.tlsCertFile"), config.text(f"{PUBLIC}.tlsKeyFile")
         tls = server_context(cert, key, config.text(f"{PUBLIC}.clientCertsDir"), PUBLIC)
         port = Port(f"{PUBLIC}.port", config.text(f"{PUBLIC}.interface"))
         app = build_app(routes, Closed(None))
-        yield WsgiServer("public-admin-server", port, app, tls, lambda: "a client certificate", ARCHIVES)
+        asks = "a client certificate"
+        access = Access(NOTHING, NOTHING)
+        yield WsgiServer("public-admin-server", port, app, tls, lambda: asks, ARCHIVES, access=access)
 
 
 def bootstrap_server(config: Config, make: Callable[[Any], str]) -> WsgiServer:
     """Tells a starting Envoy where its control plane is."""
     app = build_app([Route("/bootstrap", Bootstrap(make))], NoPages(known_hosts(config)))
-    return WsgiServer("bootstrap-server", Port("bootstrapServer.port"), app)
+    return WsgiServer("bootstrap-server", Port("bootstrapServer.port"), app, body=SMALL, access=UNREADABLE)
 
 
 def diagnostics_server(
@@ -80,4 +85,4 @@ def diagnostics_server(
         Route("/metrics", diagnostics.Metrics(metrics)),
     ]
     app, port = build_app(routes, KnownHosts(known_hosts(config))), Port("xdsServer.diagnosticsPort")
-    return WsgiServer("diagnostics-server", port, app, body=NO_BODY, at_once=PROBES)
+    return WsgiServer("diagnostics-server", port, app, body=SMALL, at_once=PROBES, access=UNREADABLE)

@@ -85,12 +85,21 @@ class Platform:
             await self._ended
             _log.info("the control plane is stopping")
 
+    async def registered(self, stack: AsyncExitStack) -> list[Server]:
+        """Every server of this configuration, with what it asks for, and none of them started."""
+        self.core = Core(stack, self.config, self.catalog, self.instance_id)
+        features = self.core.open_features()
+        servers = self._servers(features)
+        features.prepare()
+        self.core.proxies.prepare(one_authenticator(features.authenticators))
+        return servers
+
     async def _open(self, stack: AsyncExitStack) -> None:
         self.core = core = Core(stack, self.config, self.catalog, self.instance_id)
         self.features = features = core.open_features()
         feed = ChangeFeed(core.store)
         components = Components(self._failed)
-        listening = Listening(stack, self.config, self._servers(features))
+        self.listening = listening = Listening(stack, self.config, self._servers(features))
         features.prepare()
         authenticator = one_authenticator(features.authenticators)
         core.proxies.prepare(authenticator)

@@ -20,7 +20,7 @@ from kuma_core.ca.server_tls import ServerTls, configured_tls, own_tls
 from kuma_core.config import Config
 from kuma_core.lifecycle import Stop
 from kuma_core.plugin.catalog import Catalog
-from kuma_core.plugin.contract import ChangeListener, GrpcServer, KeyPair, Port
+from kuma_core.plugin.contract import NOTHING, Access, ChangeListener, GrpcServer, KeyPair, Port
 from kuma_core.resources.contract import Change, Resources, Secrets
 from kuma_core.resources.secrets import SECRET
 from kuma_core.xds.bootstrap import BootstrapParams, bootstrap_params, grpc_target
@@ -37,6 +37,9 @@ from kuma_core.xds.server.sds import SdsService
 from kuma_core.xds.server.sds_hub import SdsHub
 from kuma_core.xds.status import StreamBook
 from kuma_core.xds.supervision import Supervised
+
+ROOTS = "the certificates of meshes' roots"
+"""What SDS gives to everybody: a proxy needs it before it can prove who it is, and it is no secret."""
 
 
 class ProxyServers:
@@ -91,13 +94,20 @@ class ProxyServers:
     def servers(self) -> Iterator[GrpcServer]:
         """ADS and SDS."""
         encrypted = self._config.flag("xdsServer.tlsEnabled")
-        for name, setting, handler, tls in (
-            ("xds-server", "xdsServer.grpcPort", self._ads, encrypted),
-            ("sds-server", "sdsServer.grpcPort", self._sds, True),
+        for name, setting, handler, tls, strangers in (
+            ("xds-server", "xdsServer.grpcPort", self._ads, encrypted, NOTHING),
+            ("sds-server", "sdsServer.grpcPort", self._sds, True, ROOTS),
         ):
             pair = self._key_pair if tls else None
             yield GrpcServer(
-                name, Port(setting), handler, pair, SERVER_OPTIONS, self._guard.close, self._asks_for
+                name,
+                Port(setting),
+                handler,
+                pair,
+                SERVER_OPTIONS,
+                self._guard.close,
+                self._asks_for,
+                Access(strangers, NOTHING),
             )
 
     def _asks_for(self) -> str:

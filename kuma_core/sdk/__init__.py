@@ -82,6 +82,7 @@ if TYPE_CHECKING:
     from kuma_core.plugin.contract import (
         COUNTER,
         GAUGE,
+        Access,
         AsgiServer,
         Body,
         BootstrapFragment,
@@ -140,7 +141,7 @@ else:
                 "Authorities Authority CaProvider CaProviderFactory SigningCaProvider WatchedCaProvider"
             ),
             "kuma_core.plugin.contract": (
-                "COUNTER GAUGE AsgiServer BootstrapFragment ChangeListener Component Context "
+                "COUNTER GAUGE Access AsgiServer BootstrapFragment ChangeListener Component Context "
                 "Body GrpcServer KeyPair Leadership Metric Port Registered Server StaticCluster StatsSink "
                 "StatsTag Views WsgiServer"
             ),
@@ -170,6 +171,7 @@ __all__ = [
     "ROUTES",
     "TEXT",
     "TEXTS",
+    "Access",
     "AlreadyExists",
     "AsgiServer",
     "Authenticator",

@@ -1,0 +1,47 @@
+"""What a control plane with everything turned on listens on, without listening."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from contextlib import AsyncExitStack
+from importlib import import_module
+from pathlib import Path
+
+from kuma_core.builtin.configuration.autoconfiguration import autoconfigured
+from kuma_core.config import Config, build_config
+from kuma_core.plugin.contract import Server
+from kuma_core.runtime.platform import Platform
+from kuma_core.testing.authorities import root_without_key_id
+from kuma_core.testing.platform import make_catalog
+
+PLUGINS = ("kuma_store_memory", "kuma_ca_builtin", "kuma_ca_provided", "kuma_policy_traffic")
+
+
+def registered() -> list[tuple[Config, Server]]:
+    """Every server of the kernel and of the plugins of this repository, with its configuration."""
+    with tempfile.TemporaryDirectory() as folder:
+        catalog = make_catalog(import_module(name) for name in PLUGINS)
+        config = autoconfigured(build_config(catalog.settings, {}, "everything", everything_on(Path(folder))))
+        return [(config, server) for server in asyncio.run(_registered(Platform(config, catalog)))]
+
+
+async def _registered(platform: Platform) -> list[Server]:
+    async with AsyncExitStack() as stack:
+        return await platform.registered(stack)
+
+
+def everything_on(folder: Path) -> dict[str, str]:
+    """The environment of a control plane with every listener that there is; any certificate does where nobody calls."""
+    certificate, key = root_without_key_id("listeners")
+    (folder / "clients").mkdir()
+    for path, content in (("cert.pem", certificate), ("key.pem", key), ("clients/a.pem", certificate)):
+        (folder / path).write_bytes(content)
+    public = {
+        "ENABLED": "true",
+        "INTERFACE": "192.0.2.1",
+        "TLS_CERT_FILE": str(folder / "cert.pem"),
+        "TLS_KEY_FILE": str(folder / "key.pem"),
+        "CLIENT_CERTS_DIR": str(folder / "clients"),
+    }
+    return {f"KUMA_ADMIN_SERVER_PUBLIC_{name}": value for name, value in public.items()}

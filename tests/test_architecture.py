@@ -29,6 +29,7 @@ ROWS: dict[str, int] = {
     "kinds": 0,
     "hosts": 0,
     "log_pipe": 0,
+    "log_queue": 0,
     "lazily": 0,
     "packages": 0,
     "built": 0,

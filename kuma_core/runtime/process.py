@@ -12,6 +12,7 @@ from contextlib import suppress
 import structlog
 
 from kuma_core.config import Config
+from kuma_core.log_queue import LogQueue, queue_stderr
 from kuma_core.plugin.catalog import Catalog
 from kuma_core.runtime import descriptors, logs
 from kuma_core.runtime.platform import Platform
@@ -19,6 +20,7 @@ from kuma_core.runtime.platform import Platform
 
 def serve(config: Config, catalog: Catalog, log_level: str) -> None:
     """Run a control plane in this process until SIGINT or SIGTERM; a second signal ends it at once."""
+    stderr = queue_stderr()
     logs.configure(log_level)
     log = structlog.get_logger("kuma-cp.run")
     for warning in config.warnings:
@@ -27,7 +29,7 @@ def serve(config: Config, catalog: Catalog, log_level: str) -> None:
         log.warning("the limit of open files could not be raised")
     _share_one_heap()
     log.info("Current config " + json.dumps(config.as_document(), sort_keys=True))
-    asyncio.run(_serve(Platform(config, catalog)))
+    asyncio.run(_serve(Platform(config, catalog), stderr))
 
 
 _ARENA_MAX = -8
@@ -42,7 +44,7 @@ def _share_one_heap() -> None:
             ctypes.CDLL(None).mallopt(_ARENA_MAX, 1)
 
 
-async def _serve(platform: Platform) -> None:
+async def _serve(platform: Platform, stderr: LogQueue | None) -> None:
     loop = asyncio.get_running_loop()
     signals = 0
 
@@ -50,6 +52,8 @@ async def _serve(platform: Platform) -> None:
         nonlocal signals
         signals += 1
         if signals > 1:
+            if stderr:
+                stderr.drain(0.2)
             os._exit(1)  # at once: threads and exit handlers may be what hangs
         platform.stop()
 

@@ -13,7 +13,8 @@ import time
 import urllib.error
 import urllib.request
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from email.message import Message
 from typing import IO, Any
@@ -104,6 +105,33 @@ class Rules:
 def exchange(method: str, url: str, headers: Mapping[str, str], body: bytes | None, rules: Rules) -> Answer:
     """Send one request to an http or https URL; the answer of any status. Raises HttpFailure."""
     return _Call(method, url, headers, body, rules).within(rules.timeout)
+
+
+@contextmanager
+def lines(url: str, headers: Mapping[str, str], rules: Rules) -> Iterator[tuple[int, Iterator[bytes]]]:
+    """The status of a GET, and the lines of its answer as they come. Raises HttpFailure.
+
+    The timeout bounds each silence, and the limit each line.
+    """
+    request = None
+    try:
+        request = _request("GET", url, headers, None)
+        with _open(_opener(url, rules), request, rules.timeout) as response:
+            yield response.status, _lines(response, rules.limit)
+        return
+    except HttpFailure as error:
+        failure = error
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        failure = _failure(error, rules.timeout)
+    failure.proxy = _proxy(request)
+    raise failure
+
+
+def _lines(response: Any, limit: int) -> Iterator[bytes]:
+    while line := response.readline(limit + 1):
+        if len(line) > limit:
+            raise HttpFailure(f"a line of the answer is longer than {_size(limit)}")
+        yield line
 
 
 class _Call(threading.Thread):

@@ -5,6 +5,7 @@ Pure values without I/O, and without pydantic, so that the light programs (kumac
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
@@ -92,8 +93,9 @@ class ResourceType:
     proxies anew whose generators or policies asked for it. A kind that is not ``stored`` is computed; whoever registers
     it also registers the routes that serve it. A kind that is not ``served`` appears in no API at all. A kind of
     ``status`` is what control planes write of other resources: it is no part of an export. Of a kind that is not
-    ``watched`` no change listener hears. A resource with an ``owner``, which is another kind, goes when the resource of
-    that kind with its mesh and name is deleted.
+    ``watched`` no change listener need hear, but of those writes for which ``worth_telling(before, after)``, which gets
+    two specs (``None`` where there is none), says so. A resource with an ``owner``, which is another kind, goes when
+    the resource of that kind with its mesh and name is deleted.
     """
 
     name: str
@@ -111,6 +113,7 @@ class ResourceType:
     owner: str = ""
     columns: tuple[Column, ...] = ()
     path_aliases: tuple[str, ...] = ()
+    worth_telling: Callable[[Any, Any], bool] | None = None
 
     def key(self, mesh: str, name: str) -> ResourceKey:
         """The key of a resource of this kind; ``mesh`` counts for nothing if the kind is global."""

@@ -47,6 +47,7 @@ DEFAULTS: dict[str, Any] = {
     "apiServer.readOnly": False,
     "apiServer.corsAllowedDomains": (".*",),
     "guiServer.port": 5683,
+    "eventsServer.port": 5685,
     "runtime.kubernetes.admissionServer.port": 5443,
     "defaults.mesh": DEFAULT_MESH,
     "reports.enabled": True,

@@ -45,7 +45,15 @@ def catalog(config: Config, issues_tokens: bool) -> dict[str, Any]:
     bootstrap = f"http://{host}:{config.number('bootstrapServer.port')}"
     admin = _admin_urls(config)
     tokens = admin if issues_tokens else {"localUrl": "", "publicUrl": ""}
-    return {"apis": {"bootstrap": {"url": bootstrap}, "dataplaneToken": tokens, "admin": admin}}
+    events = f"http://{host}:{config.number('eventsServer.port')}"
+    return {
+        "apis": {
+            "bootstrap": {"url": bootstrap},
+            "dataplaneToken": tokens,
+            "admin": admin,
+            "events": {"url": events},
+        }
+    }
 
 
 def _admin_urls(config: Config) -> dict[str, str]:

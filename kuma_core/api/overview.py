@@ -1,4 +1,4 @@
-"""Dataplanes beside their insights: a join that is never stored."""
+"""Dataplanes beside their insights and their status: a join that is never stored."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from kuma_core.resources.contract import Resources
 from kuma_core.specs.base import to_document
 from kuma_core.specs.dataplane import DATAPLANE, DataplaneSpec
 from kuma_core.specs.insight import INSIGHT, OVERVIEW
+from kuma_core.specs.proxy_status import status_of
 
 ANY = "*"
 
@@ -75,4 +76,5 @@ def _overview(dataplane: Resource, insight: Resource | None) -> dict[str, Any]:
     item: dict[str, Any] = {"dataplane": to_document(dataplane.spec)}
     if insight:
         item["dataplaneInsight"] = to_document(insight.spec)
+    item["status"] = to_document(status_of(insight.spec if insight else None))
     return {**item, "mesh": dataplane.mesh, "name": dataplane.name, "type": OVERVIEW}

@@ -12,6 +12,7 @@ from kuma_core.builtin import (
     archive,
     cluster,
     configuration,
+    events,
     insights,
     inventory,
     mesh,
@@ -19,6 +20,7 @@ from kuma_core.builtin import (
     proxies,
     quarantine,
     rotation,
+    status,
     tokens,
     transparent,
 )
@@ -28,6 +30,7 @@ FEATURES: Mapping[str, ModuleType] = MappingProxyType(
         "archive": archive,
         "cluster": cluster,
         "configuration": configuration,
+        "events": events,
         "insights": insights,
         "inventory": inventory,
         "mesh": mesh,
@@ -35,6 +38,7 @@ FEATURES: Mapping[str, ModuleType] = MappingProxyType(
         "proxies": proxies,
         "quarantine": quarantine,
         "rotation": rotation,
+        "status": status,
         "tokens": tokens,
         "transparent": transparent,
     }

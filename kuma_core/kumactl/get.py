@@ -10,6 +10,7 @@ import click
 from kuma_core.commandline import Command
 from kuma_core.errors import KumaError
 from kuma_core.kumactl.output import dump, output_option
+from kuma_core.kumactl.parameters import watch_option
 from kuma_core.kumactl.session import Session, pass_session
 from kuma_core.model import Scope
 
@@ -22,12 +23,13 @@ if TYPE_CHECKING:
 @click.argument("type_", metavar="TYPE", required=False)
 @click.argument("name", metavar="[NAME]", required=False)
 @output_option
+@watch_option
 @pass_session
-def get(session: Session, type_: str | None, name: str | None, output: str) -> None:
+def get(session: Session, type_: str | None, name: str | None, output: str, watch: bool) -> None:
     """Show all resources of a TYPE, or the one with a NAME.
 
     TYPE is a kind that the control plane has, such as meshes, dataplanes or traffic-permissions; the
-    singular and the short names work too.
+    singular and the short names work too. With --watch it shows each again that changes, until it is ended.
     """
     if type_ is None:
         click.echo(click.get_current_context().get_help())
@@ -36,11 +38,33 @@ def get(session: Session, type_: str | None, name: str | None, output: str) -> N
 
     client = session.client()
     kind = kinds.fetch(client).find(type_)
+    if watch:
+        _watch(session, client, kind, name, output)
+        return
     value = _items(client, kind, session.mesh) if name is None else _item(client, kind, session.mesh, name)
     if output != "table":
         click.echo(dump(value, output))
     else:
         click.echo(_table(kind, items_of(value) if name is None else [value]))
+
+
+def _watch(session: Session, client: Client, kind: Kind, name: str | None, output: str) -> None:
+    from kuma_core.kumactl import watching
+
+    def fetch() -> dict[str, Any]:
+        value = _items(client, kind, session.mesh)
+        return {"items": [item for item in value["items"] if name in (None, item.get("name"))]}
+
+    def show(items: Sequence[dict[str, Any]], is_first: bool) -> None:
+        if output == "table":
+            text = _table(kind, items)
+            click.echo(text if is_first else text.partition("\n")[2])
+            return
+        for item in items:
+            click.echo(("---\n" if output == "yaml" else "") + dump(item, output))
+
+    mesh = session.mesh if kind.scope is Scope.MESH else ""
+    watching.show_changes(watching.Events(session, mesh, kind.name), fetch, show)
 
 
 def _items(client: Client, kind: Kind, mesh: str) -> dict[str, Any]:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from kuma_core.commandline import Group
+from kuma_core.commandline import Group, tell
 from kuma_core.errors import KumaError
 from kuma_core.kumactl.output import dump, output_option
-from kuma_core.kumactl.parameters import key_values
+from kuma_core.kumactl.parameters import key_values, watch_option
 from kuma_core.kumactl.session import Session, pass_session
 
 if TYPE_CHECKING:
     from datetime import datetime
+
+    from kuma_core.kumactl.client import Client
 
 HEADER = (
     "MESH",
@@ -43,26 +46,69 @@ def inspect() -> None:
     help="Only dataplanes with this tag; repeatable, comma separated; the value * matches any.",
 )
 @output_option
+@watch_option
 @pass_session
-def dataplanes(session: Session, tags: dict[str, str], output: str) -> None:
-    """Show the dataplanes of a mesh with the state of their connections."""
-    from datetime import UTC, datetime
+def dataplanes(session: Session, tags: dict[str, str], output: str, watch: bool) -> None:
+    """Show the dataplanes of a mesh with the state of their connections.
 
-    from kuma_core.kumactl.client import item_path
-    from kuma_core.kumactl.get import check_mesh, fetch_items, items_of
-    from kuma_core.kumactl.table import layout
-
-    path = item_path(session.mesh, "dataplanes+insights")
-    query = [("tag", f"{key}:{value}") for key, value in tags.items()]
+    With --watch it shows each again whose status changes, until it is ended.
+    """
     client = session.client()
-    value = fetch_items(client, path, "failed to list Dataplanes", query)
-    if not items_of(value):
-        check_mesh(client, session.mesh)
+    if watch:
+        from kuma_core.kumactl import watching
+
+        events = watching.Events(session, session.mesh, "Dataplane")
+        watching.show_changes(
+            events, partial(_overviews, session, client, tags), _show_some(output), _essence
+        )
+        return
+    value = _overviews(session, client, tags)
     if output != "table":
         click.echo(dump(value, output))
     else:
-        now = datetime.now(UTC)
-        click.echo(layout(HEADER, [row(item, now) for item in items_of(value)]))
+        _print_table(value["items"])
+
+
+def _overviews(session: Session, client: Client, tags: Mapping[str, str]) -> dict[str, Any]:
+    from kuma_core.kumactl.client import item_path
+    from kuma_core.kumactl.get import check_mesh, fetch_items, items_of
+
+    path = item_path(session.mesh, "dataplanes+insights")
+    query = [("tag", f"{key}:{value}") for key, value in tags.items()]
+    value = fetch_items(client, path, "failed to list Dataplanes", query)
+    if not items_of(value):
+        check_mesh(client, session.mesh)
+    return value
+
+
+def _essence(item: Mapping[str, Any]) -> Any:
+    """What of an overview a watcher wants to hear of: counters are no news."""
+    return item.get("dataplane"), item.get("status")
+
+
+def _show_some(output: str) -> Callable[[Sequence[dict[str, Any]], bool], None]:
+    """Prints some overviews; the first time with the header."""
+
+    def show(items: Sequence[dict[str, Any]], is_first: bool) -> None:
+        if output == "table":
+            _print_table(items, is_first)
+        else:
+            for item in items:
+                click.echo(("---\n" if output == "yaml" else "") + dump(item, output))
+
+    return show
+
+
+def _print_table(items: Sequence[dict[str, Any]], header: bool = True) -> None:
+    from datetime import UTC, datetime
+
+    from kuma_core.kumactl.table import layout
+
+    now = datetime.now(UTC)
+    text = layout(HEADER, [row(item, now) for item in items])
+    click.echo(text if header else text.partition("\n")[2])
+    for line in troubles(items):
+        tell(line)
 
 
 @inspect.command("xds", short_help="Show the Envoy configuration of a dataplane.")
@@ -166,11 +212,30 @@ def row(item: Mapping[str, Any], now: datetime) -> list[str]:
         as_text([item.get("mesh", "")], now),
         as_text([item.get("name", "")], now),
         cell(item, Column("TAGS", paths, CellFormat.TAGS), now),
-        "Online" if any(map(_is_open, subscriptions)) else "Offline",
+        state(item),
         as_age([latest.get("connectTime")], now),
         as_age([_status(latest).get("lastUpdateTime")], now),
         as_sum([_total(s).get("responsesSent") for s in subscriptions], now),
         as_sum([_total(s).get("responsesRejected") for s in subscriptions], now),
+    ]
+
+
+def state(item: Mapping[str, Any]) -> str:
+    """The word of a DataplaneOverview's status; a control plane that gives none gets the two words of Kuma 0.3."""
+    found = _object(item.get("status")).get("state")
+    if isinstance(found, str) and found:
+        return found
+    return "Online" if any(map(_is_open, _subscriptions(item))) else "Offline"
+
+
+def troubles(items: Sequence[Mapping[str, Any]]) -> list[str]:
+    """A line for each Dataplane that is degraded: why it is."""
+    from kuma_core.visible import printable
+
+    degraded = [item for item in items if state(item) == "Degraded"]
+    return [
+        printable(f"{item.get('name', '')} is degraded: {_object(item.get('status')).get('reason', '')}")
+        for item in degraded
     ]
 
 

@@ -31,6 +31,7 @@ COMMANDS: tuple[tuple[str, str], ...] = (
     ("revoke", "kuma_core.kumactl.revoke:revoke"),
     ("rotate", "kuma_core.kumactl.signing_keys:rotate"),
     ("version", "kuma_core.kumactl.version:version"),
+    ("wait", "kuma_core.kumactl.wait:wait"),
 )
 """Every first-level command and where it is found, as ``module:attribute``."""
 

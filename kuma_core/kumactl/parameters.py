@@ -1,11 +1,14 @@
-"""Flags that are repeatable and comma separated: texts and KEY=VALUE."""
+"""Flags that several commands share: repeatable texts and KEY=VALUE, durations, and --watch."""
 
 from __future__ import annotations
 
 import csv
 from collections.abc import Sequence
+from typing import Any
 
 import click
+
+from kuma_core.errors import KumaError
 
 
 def texts(_ctx: click.Context, _param: click.Parameter, values: Sequence[str]) -> list[str]:
@@ -32,3 +35,21 @@ def _pieces(value: str) -> list[str]:
     if value.count("=") == 1:
         return [value.strip('"')]
     return next(csv.reader([value]), [])
+
+
+def watch_option(command: Any) -> Any:
+    """Decorator: the flag ``-w``/``--watch`` as parameter ``watch``."""
+    return click.option("-w", "--watch", is_flag=True, help="Go on, and show what changes.")(command)
+
+
+def seconds(_ctx: click.Context, _param: click.Parameter, value: str) -> float:
+    """A duration as seconds, more than none."""
+    from kuma_core.durations import SECOND, parse_duration
+
+    try:
+        found = parse_duration(value) / SECOND
+    except ValueError as error:
+        raise KumaError(str(error)) from None
+    if found <= 0:
+        raise KumaError(f'"{value}" is no time to wait; use more than 0, as in 30s')
+    return found

@@ -228,7 +228,11 @@ class WsgiServer:
 
 @dataclass(frozen=True, slots=True)
 class AsgiServer:
-    """An HTTP server over an ASGI app with an event loop of its own, for answers that stream; else as the one above."""
+    """An HTTP server over an ASGI app with an event loop of its own, for answers that stream; else as the one above.
+
+    ``connections`` may be open at once; more get a 503. ``stopping`` is called from another thread when the server is
+    to end: the app then ends its streams, which are cut off after two seconds.
+    """
 
     name: str
     port: Port
@@ -237,6 +241,8 @@ class AsgiServer:
     asks_for: Callable[[], str] = _nothing
     body: Body = Body()
     access: Access = Access()
+    connections: int = 200
+    stopping: Callable[[], None] = lambda: None
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,7 +58,7 @@ class ChangeFeed:
         word = self._word()
         if not word or word != self._known:
             self._known = word
-            self._publish(Change(Op.RESYNC))
+            self._publish(Change(Op.RESYNC, is_precaution=True))
 
     def _take(self, change: Change) -> None:
         if change.op is Op.RESYNC:  # the first word of every watch

@@ -38,10 +38,16 @@ class Op(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A hint that something changed; it carries no payload: a listener that cares reads the store."""
+    """A hint that something changed; it carries no payload: a listener that cares reads the store.
+
+    ``version`` is that of the record which a write made, where the store says so. A RESYNC that ``is_precaution`` comes
+    from the kernel itself, from time to time: nobody knows of anything missed.
+    """
 
     op: Op
     key: ResourceKey | None = None
+    version: str = field(default="", compare=False)
+    is_precaution: bool = field(default=False, compare=False)
 
 
 Publish = Callable[[Change], None]
@@ -90,6 +96,18 @@ class QuietStore(Protocol):
 
     def leave_untold(self, types: Collection[str]) -> None:
         """The kernel calls this once after opening: nobody watches these types."""
+        ...
+
+
+@runtime_checkable
+class TellingStore(Protocol):
+    """What a store may offer beside ``leave_untold``, so that a few of those writes are told after all."""
+
+    def tell(self, key: ResourceKey) -> None:
+        """Publish a ``PUT`` of that key to every watcher, after all writes that ended before; store nothing.
+
+        Such a hint counts for nothing in ``counter``. Raises ``StoreUnavailable``.
+        """
         ...
 
 

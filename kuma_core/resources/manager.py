@@ -16,13 +16,14 @@ from kuma_core.errors import (
     InvalidResource,
     NotFound,
     Severity,
+    StoreUnavailable,
     UnreadableResource,
     Violation,
 )
 from kuma_core.kinds import Kinds
 from kuma_core.model import Resource, ResourceKey, Scope
 from kuma_core.resources import codec
-from kuma_core.resources.contract import Deletions, Record, Resources, Result, Store, Written
+from kuma_core.resources.contract import Deletions, Record, Resources, Result, Store, TellingStore, Written
 from kuma_core.resources.listed import ListedRecords
 from kuma_core.resources.reader import Reader
 from kuma_core.specs.mesh import MESH
@@ -63,6 +64,7 @@ class ResourceManager:
         keep: Keep = lambda key: False,
     ) -> None:
         self._store = store
+        self._telling = store if isinstance(store, TellingStore) else None
         self.kinds = kinds
         self._open_deletions = open_deletions
         self._admit = admit
@@ -161,7 +163,9 @@ class ResourceManager:
             warnings = _accept(resource.spec.violations())
             warnings += self._ask(resource, current)
             try:
-                return Written(*self._write(resource, codec.encode(resource)), warnings)
+                written = self._write(resource, codec.encode(resource))
+                self._tell(resource, current)
+                return Written(*written, warnings)
             except (Conflict, AlreadyExists):
                 continue
         raise self._contested(key)
@@ -188,12 +192,24 @@ class ResourceManager:
             current = self._store.get(resource.key)
         except NotFound:
             warnings += self._ask(resource, None)
-            return Written(*self._write(resource, document), warnings)
-        warnings += self._ask(resource, self._readable(current))
+            written = self._write(resource, document)
+            self._tell(resource, None)
+            return Written(*written, warnings)
+        before = self._readable(current)
+        warnings += self._ask(resource, before)
         resource = Resource(resource.key, resource.spec, current.version)
         if current.document == document:
             return Written(Result.UNCHANGED, resource, warnings)
-        return Written(*self._write(resource, document), warnings)
+        written = self._write(resource, document)
+        self._tell(resource, before)
+        return Written(*written, warnings)
+
+    def _tell(self, resource: Resource, before: Resource | None) -> None:
+        """Have watchers hear of a write that its kind is silent about as a rule, if it is worth it."""
+        worth_telling = self.kinds[resource.key.type].worth_telling
+        if self._telling and worth_telling and worth_telling(before and before.spec, resource.spec):
+            with suppress(StoreUnavailable):  # the write stands; watchers look again once the store is back
+                self._telling.tell(resource.key)
 
     def _readable(self, record: Record) -> Resource | None:
         """The stored resource; one that cannot be read counts as none, so that it can be replaced."""

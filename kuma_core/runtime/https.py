@@ -55,9 +55,15 @@ class AsgiHttpServer:
     """An ASGI app on a bound socket, by TLS if there is a context. ``start`` serves in a thread until ``close``."""
 
     def __init__(
-        self, name: str, app: Any, listener: socket.socket, tls: ssl.SSLContext | None = None
+        self,
+        name: str,
+        app: Any,
+        listener: socket.socket,
+        tls: ssl.SSLContext | None = None,
+        connections: int = CONNECTIONS,
+        stopping: Callable[[], None] = lambda: None,
     ) -> None:
-        self._listener = listener
+        self._listener, self._stopping = listener, stopping
         self._server = uvicorn.Server(
             uvicorn.Config(
                 app,
@@ -67,7 +73,7 @@ class AsgiHttpServer:
                 http=_Protocol,
                 loop="asyncio",
                 interface="asgi3",
-                limit_concurrency=CONNECTIONS,
+                limit_concurrency=connections,
                 timeout_graceful_shutdown=2,
                 proxy_headers=False,
                 server_header=False,
@@ -87,6 +93,7 @@ class AsgiHttpServer:
     def close(self) -> None:
         """Let the requests at work finish, for some seconds, and end the thread."""
         self._server.should_exit = True
+        self._stopping()
         self._thread.join(timeout=10)
 
 

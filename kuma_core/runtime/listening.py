@@ -66,7 +66,9 @@ class Listening:
     def _serve_http(self, server: WsgiServer | AsgiServer, listener: socket.socket) -> None:
         started: HttpServer | AsgiHttpServer
         if isinstance(server, AsgiServer):
-            started = AsgiHttpServer(server.name, server.app, listener, server.tls)
+            started = AsgiHttpServer(
+                server.name, server.app, listener, server.tls, server.connections, server.stopping
+            )
         elif server.tls:
             started = AsgiHttpServer(server.name, over_wsgi(server.app), listener, server.tls)
         else:

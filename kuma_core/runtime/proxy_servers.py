@@ -115,7 +115,8 @@ class ProxyServers:
 
     def listeners(self) -> list[ChangeListener]:
         """Who of these parts hears of changes in the store."""
-        return [ChangeListener(self.reconciler.changed), ChangeListener(self._secret_changed, (SECRET,))]
+        seen = ChangeListener(self.reconciler.changed, self.views.kinds)
+        return [seen, ChangeListener(self._secret_changed, (SECRET,))]
 
     @property
     def bootstrap(self) -> BootstrapParams:

@@ -57,6 +57,7 @@ from kuma_core.resources.contract import (
     Secrets,
     Store,
     StoreFactory,
+    TellingStore,
     Written,
 )
 from kuma_core.specs.spiffe import spiffe_id, trust_domain_id
@@ -263,6 +264,7 @@ __all__ = [
     "Subject",
     "TagPairs",
     "Tags",
+    "TellingStore",
     "Timestamp",
     "UInt32",
     "UInt64",

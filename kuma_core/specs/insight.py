@@ -1,9 +1,8 @@
-"""The specs of DataplaneInsight, which the control plane writes, and DataplaneOverview, a join."""
+"""The spec of DataplaneInsight, which the control plane writes."""
 
 from __future__ import annotations
 
 from kuma_core.specs.base import Spec, Timestamp, UInt64
-from kuma_core.specs.dataplane import DataplaneSpec
 
 INSIGHT = "DataplaneInsight"
 """The kind of what control planes write of a Dataplane's proxies."""
@@ -41,6 +40,10 @@ class Subscription(Spec):
     disconnect_time: Timestamp | None = None
     status: SubscriptionStatus = SubscriptionStatus()
 
+    def is_open(self) -> bool:
+        """Whether the stream began and did not end."""
+        return bool(self.connect_time) and not self.disconnect_time
+
 
 class CertificateStatus(Spec):
     """How often no certificate could be issued, and why the last one was not, or lacks a name; empty if all is well."""
@@ -50,19 +53,16 @@ class CertificateStatus(Spec):
 
 
 class InsightSpec(Spec):
-    """The streams of a proxy, oldest first, and why it still has an older configuration, if it has."""
+    """The streams of a proxy, oldest first, and why it still has an older configuration, if it has.
+
+    ``degraded_since`` is the moment from which on something is wrong while it is connected.
+    """
 
     problem: str = ""
+    degraded_since: Timestamp | None = None
     certificates: CertificateStatus | None = None
     subscriptions: tuple[Subscription, ...] = ()
 
     def is_online(self) -> bool:
         """Whether any stream is open."""
-        return any(item.connect_time and not item.disconnect_time for item in self.subscriptions)
-
-
-class OverviewSpec(Spec):
-    """A Dataplane beside its insight."""
-
-    dataplane: DataplaneSpec = DataplaneSpec()
-    dataplane_insight: InsightSpec | None = None
+        return any(item.is_open() for item in self.subscriptions)

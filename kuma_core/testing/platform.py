@@ -30,6 +30,7 @@ PORTS = (
     "xdsServer.diagnosticsPort",
     "adminServer.local.port",
     "sdsServer.grpcPort",
+    "eventsServer.port",
 )
 RULES = Rules(timeout=30, limit=256 * 1024 * 1024)
 OLD_SECTION = "KUMA_DATAPLANE_TOKEN_SERVER_"
@@ -49,9 +50,9 @@ class RunningPlatform:
 
     def __init__(self, platform: Platform) -> None:
         self.platform = platform
-        self.api, self.bootstrap, self.xds_port, self.diagnostics, self.admin, self.sds_port = (
-            platform.config.number(path) for path in PORTS
-        )
+        numbers = [platform.config.number(path) for path in PORTS]
+        self.api, self.bootstrap, self.xds_port, self.diagnostics, self.admin, *others = numbers
+        self.sds_port, self.events = others
 
     @property
     def api_url(self) -> str:

@@ -26,7 +26,15 @@ import pytest
 from kuma_core.errors import AlreadyExists, Conflict, NotFound, StoreUnavailable
 from kuma_core.lifecycle import Stop
 from kuma_core.model import ResourceKey
-from kuma_core.resources.contract import Change, CountedStore, Op, Record, Store
+from kuma_core.resources.contract import (
+    Change,
+    CountedStore,
+    Op,
+    QuietStore,
+    Record,
+    Store,
+    TellingStore,
+)
 from kuma_core.testing.waiting import eventually
 
 WRITERS = 8
@@ -429,6 +437,26 @@ class StoreSuite:
         assert isinstance(watch.failure, RuntimeError)
         store.create(key("a"), "{}")
         assert store.get(key("a")).document == "{}"
+
+    # -- hints about writes that are left untold, where a store keeps silent about some
+
+    def test_writes_of_a_type_that_is_left_untold_are_told_on_demand_alone(
+        self, store: Store, other: Store
+    ) -> None:
+        """Both connections are told not to tell, as all control planes over one store tell theirs."""
+        if not (isinstance(store, QuietStore) and isinstance(store, TellingStore)):
+            pytest.skip("does not apply: this store tells of every write")
+        for connection in (store, other):
+            assert isinstance(connection, QuietStore)
+            connection.leave_untold(["Quiet"])
+        quiet = key("a", type="Quiet")
+        with watching(other) as watch:
+            store.create(quiet, "{}")
+            store.create(key("b"), "{}")
+            watch.wait_for(Change(Op.PUT, key("b")))
+            assert watch.changes == [RESYNC, Change(Op.PUT, key("b"))]
+            store.tell(quiet)
+            watch.wait_for(Change(Op.PUT, quiet))
 
     # -- the counter, where a store has one
 

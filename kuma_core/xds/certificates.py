@@ -27,7 +27,7 @@ class CertificateTroubles:
         """A certificate, or a name in it, could not be issued to a proxy."""
         with self._lock:
             before = self.of(*proxy.id)
-            self._replace(proxy, CertificateTrouble(before.refused + 1, problem))
+            self._replace(proxy, CertificateTrouble(before.refused + 1, problem, before.issued))
             is_first = self._told[proxy.mesh, problem] == 1 and before.problem != problem
         if is_first:
             _log.warning("a proxy gets no certificate", proxy=str(proxy), problem=problem)
@@ -37,8 +37,8 @@ class CertificateTroubles:
         """A proxy got a certificate with all its names."""
         with self._lock:
             before = self.of(*proxy.id)
-            if before.problem:
-                self._replace(proxy, CertificateTrouble(before.refused))
+            if before.problem or not before.issued:
+                self._replace(proxy, CertificateTrouble(before.refused, issued=True))
         if before.problem:
             _log.info("a proxy gets its certificate again", proxy=str(proxy))
             self._changed(proxy)

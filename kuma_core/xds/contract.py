@@ -185,10 +185,14 @@ class StreamReport:
 
 @dataclass(frozen=True, slots=True)
 class CertificateTrouble:
-    """How often a certificate could not be issued, and why the last one was not; empty once one was."""
+    """How often a certificate could not be issued, and why the last one was not; empty once one was.
+
+    ``issued`` tells whether this control plane ever issued one: what another one knew is over then.
+    """
 
     refused: int = 0
     problem: str = ""
+    issued: bool = False
 
 
 @runtime_checkable

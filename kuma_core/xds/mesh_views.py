@@ -75,6 +75,11 @@ class MeshViews:
         self._named: set[str] = set()  # meshes of which a change came since we read everything
         self.stale = True
 
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The kinds that the views show: changes of all others matter to no proxy."""
+        return tuple(sorted({MESH, DATAPLANE, *self._by_kind, *self._others}))
+
     def mesh(self, name: str) -> MeshContext:
         """The view of a mesh; an empty one if there is no such mesh."""
         return self._meshes.get(name) or MeshContext(name)

@@ -19,6 +19,7 @@ PORTS = {
     "xdsServer.diagnosticsPort": "KUMA_XDS_SERVER_DIAGNOSTICS_PORT",
     "xdsServer.grpcPort": "KUMA_XDS_SERVER_GRPC_PORT",
     "adminServer.local.port": "KUMA_ADMIN_SERVER_LOCAL_PORT",
+    "eventsServer.port": "KUMA_EVENTS_SERVER_PORT",
 }
 
 

@@ -19,7 +19,13 @@ from kuma_core.testing.ports import free_port
 from .tls import NAMES, NEW, OLD, Pair, handshake, is_refusal, only, speaks_to_itself, trusting, write_pair
 
 ENCRYPTED = ("sdsServer.grpcPort", "xdsServer.grpcPort", "adminServer.public.port")
-PLAIN = ("adminServer.local.port", "apiServer.port", "bootstrapServer.port", "xdsServer.diagnosticsPort")
+PLAIN = (
+    "adminServer.local.port",
+    "apiServer.port",
+    "bootstrapServer.port",
+    "eventsServer.port",
+    "xdsServer.diagnosticsPort",
+)
 """What listens without TLS; docs/how-to/secure.md says who may reach it."""
 
 listeners = pytest.mark.parametrize("listener", ENCRYPTED)

@@ -25,8 +25,9 @@ from kuma_core.specs.base import (
     to_document,
 )
 from kuma_core.specs.dataplane import DataplaneSpec
-from kuma_core.specs.insight import InsightSpec, OverviewSpec
+from kuma_core.specs.insight import InsightSpec
 from kuma_core.specs.mesh import MeshSpec
+from kuma_core.specs.overview import OverviewSpec
 
 SPECS = [MeshSpec, DataplaneSpec, InsightSpec, OverviewSpec]
 

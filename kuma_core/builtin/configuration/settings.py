@@ -414,6 +414,12 @@ _TABLE: tuple[Setting, ...] = (
             "Where the GUI finds the REST API. Empty: http://localhost with apiServer.port.",
         ),
     ),
+    *_keys(
+        "EventsServer",
+        "eventsServer",
+        "KUMA_EVENTS_SERVER",
+        ("port", "PORT", NUMBER, 5685, "Port of GET /events, on the interface of apiServer.", port()),
+    ),
 )
 
 _ONE_STORE = {f"store.{name}.": ("store.type", name) for name in ("postgres", "kubernetes")}

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from kuma_core.model import CellFormat, Column, ResourceType
 from kuma_core.specs.dataplane import DATAPLANE
-from kuma_core.specs.insight import INSIGHT, OVERVIEW, InsightSpec, OverviewSpec
+from kuma_core.specs.insight import INSIGHT, OVERVIEW, InsightSpec
+from kuma_core.specs.overview import OverviewSpec
+from kuma_core.specs.proxy_status import is_transition
 
 _TAGS = "dataplane.networking.inbound.*.tags|dataplane.networking.gateway.tags"
 
@@ -17,6 +19,7 @@ KINDS = (
         affects_proxies=False,
         status=True,
         watched=False,
+        worth_telling=is_transition,
         owner=DATAPLANE,
     ),
     ResourceType(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
+from datetime import UTC, datetime
 
 import structlog
 
@@ -20,6 +21,7 @@ from kuma_core.specs.insight import (
     Subscription,
     SubscriptionStatus,
 )
+from kuma_core.specs.proxy_status import ProxyState, status_of
 from kuma_core.xds.contract import (
     CLUSTER,
     ENDPOINTS,
@@ -101,7 +103,7 @@ def merged(
 ) -> InsightSpec:
     """The insight with subscriptions replaced by id or appended, cut to the last ``HISTORY``.
 
-    What another control plane had to tell of certificates stays until this one has.
+    What another control plane had to tell of certificates stays until this one issued one, or could not.
     """
     by_id = {item.id: item for item in spec.subscriptions}
     for item in news:
@@ -110,10 +112,26 @@ def merged(
     closed = [item for item in items if item.disconnect_time]
     excess = {item.id for item in closed[: max(0, len(items) - HISTORY)]}
     kept = tuple(item for item in items if item.id not in excess)
-    certificates = spec.certificates
+    found = InsightSpec(problem=problem, certificates=_certificates(spec, trouble), subscriptions=kept)
+    return found.model_copy(update={"degraded_since": _degraded_since(spec, found)})
+
+
+def _certificates(spec: InsightSpec, trouble: CertificateTrouble) -> CertificateStatus | None:
+    """What is in force of the news about certificates, and of what was known."""
     if trouble.refused:
-        certificates = CertificateStatus(refused=trouble.refused, problem=trouble.problem)
-    return InsightSpec(problem=problem, certificates=certificates, subscriptions=kept)
+        return CertificateStatus(refused=trouble.refused, problem=trouble.problem)
+    if trouble.issued and spec.certificates and spec.certificates.problem:
+        return CertificateStatus(refused=spec.certificates.refused)
+    return spec.certificates
+
+
+def _degraded_since(before: InsightSpec, after: InsightSpec) -> datetime | None:
+    """From when on something is wrong: as long as it was so already, the moment that was noted then."""
+    if status_of(after).state != ProxyState.DEGRADED.value:
+        return None
+    if status_of(before).state == ProxyState.DEGRADED.value:
+        return before.degraded_since
+    return datetime.now(UTC)
 
 
 def subscription(report: StreamReport, instance_id: str) -> Subscription:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
 from kuma_core.sdk import (
@@ -33,6 +33,7 @@ class MemoryStore:
         self._records: dict[ResourceKey, Record] = {}
         self._versions = itertools.count(1)
         self._told = 0
+        self._untold: frozenset[str] = frozenset()
         self._watchers: list[_Watcher] = []
         self._backlog = backlog
 
@@ -73,8 +74,18 @@ class MemoryStore:
             del self._records[key]
             self._notify(Change(Op.DELETE, key))
 
+    def leave_untold(self, types: Collection[str]) -> None:
+        """Wake no watcher for writes of these types."""
+        with self._lock:
+            self._untold = frozenset(types)
+
+    def tell(self, key: ResourceKey) -> None:
+        """Publish a write of a record whose type is left untold."""
+        with self._lock:
+            self._publish(Change(Op.PUT, key))
+
     def counter(self) -> str:
-        """How many writes there were."""
+        """How many writes there were that watchers heard of."""
         with self._lock:
             return str(self._told)
 
@@ -102,11 +113,15 @@ class MemoryStore:
         """Versions come from one counter, so that none repeats for a key, not even after a deletion."""
         record = Record(key, document, str(next(self._versions)))
         self._records[key] = record
-        self._notify(Change(Op.PUT, key))
+        self._notify(Change(Op.PUT, key, record.version))
         return record
 
     def _notify(self, change: Change) -> None:
-        self._told += 1
+        if change.key and change.key.type not in self._untold:
+            self._told += 1
+            self._publish(change)
+
+    def _publish(self, change: Change) -> None:
         for watcher in self._watchers:
             watcher.add(change)
 

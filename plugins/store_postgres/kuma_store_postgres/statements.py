@@ -62,7 +62,8 @@ class Write:
 def _write(write: ReturningInsert[Any] | ReturningUpdate[Any] | ReturningDelete[Any]) -> Write:
     written = write.cte("written")
     quiet = select(written.c.version)
-    return Write(quiet.add_columns(func.pg_notify(CHANNEL, bindparam("payload")), _TOLD), quiet)
+    payload = func.concat(bindparam("payload", type_=String), " ", written.c.version)
+    return Write(quiet.add_columns(func.pg_notify(CHANNEL, payload), _TOLD), quiet)
 
 
 GET = select(_r.spec, _r.version).where(_AT_KEY)
@@ -97,6 +98,8 @@ UPDATE = _write(
 )
 
 DELETE = _write(delete(resources).where(_AT_KEY).returning(_r.version))
+
+TELL = select(func.pg_notify(CHANNEL, bindparam("payload")))
 
 COUNTER = text(
     "SELECT told.last_value + told.is_called::int AS told, writing.transactions AS open"

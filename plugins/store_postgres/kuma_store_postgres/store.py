@@ -84,6 +84,11 @@ class PostgresStore:
         if not (can_be_stored(key) and self._write(statements.DELETE, Op.DELETE, key, {})):
             raise not_found(key)
 
+    def tell(self, key: ResourceKey) -> None:
+        """Tell watchers of a write of a record whose type is left untold."""
+        if can_be_stored(key):
+            self._run(statements.TELL, {"payload": payload_of(Op.PUT, key)})
+
     def counter(self) -> str:
         """A number that grows with every write that is told; nothing while a write is under way."""
         (row,) = self._run(statements.COUNTER, {})

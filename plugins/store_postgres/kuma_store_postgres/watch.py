@@ -25,15 +25,18 @@ BACKLOG = 10_000
 
 
 def payload_of(op: Op, key: ResourceKey) -> str:
-    """A change as it is told: in less than 8000 bytes, as the database wants it, for no part is too long."""
+    """A change as it is told: in less than 8000 bytes, as the database wants it, for no part is too long.
+
+    A blank and the version of the record follow, where there is one.
+    """
     return json.dumps([op.value, key.type, key.mesh, key.name])
 
 
 def change_of(payload: str) -> Change:
     """A change as it was told; what cannot be read may mean anything."""
     try:
-        op, type, mesh, name = json.loads(payload)
-        return Change(Op(op), ResourceKey(str(type), str(mesh), str(name)))
+        (op, type, mesh, name), end = json.JSONDecoder().raw_decode(payload)
+        return Change(Op(op), ResourceKey(str(type), str(mesh), str(name)), payload[end:].strip())
     except (ValueError, TypeError):
         return Change(Op.RESYNC)
 

@@ -1,0 +1,28 @@
+"""What the feature tells to others: transitions from one status to another, of proxies of all control planes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+from kuma_core.specs.proxy_status import StatusSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """A Dataplane's new status; ``rejection`` holds Envoy's words if it refuses something that it did not before."""
+
+    mesh: str
+    name: str
+    status: StatusSpec
+    rejection: str = ""
+
+
+@runtime_checkable
+class ProxyStatuses(Protocol):
+    """Tells of transitions. A store without ``tell`` or ``watch`` of insights tells some of them late."""
+
+    def listen(self, listener: Callable[[Transition], None]) -> None:
+        """Call ``listener`` at each transition, from a thread of the feature, which waits for it."""
+        ...

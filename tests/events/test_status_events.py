@@ -1,0 +1,93 @@
+"""Transitions of proxies and of leadership, told by each of two control planes over one store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+import kuma_store_memory
+from kuma_core.builtin.status.watch import StatusWatch
+from kuma_core.sdk import Config
+from kuma_core.testing.builders import dataplane, inbound
+from kuma_core.testing.events_client import following
+from kuma_core.testing.fake_envoy import fleet
+from kuma_core.testing.platform import RunningPlatform, running_platform
+from kuma_core.testing.several import SharedStore
+from kuma_core.testing.waiting import eventually
+from kuma_core.testing.xds_client import DeltaClient
+
+OVERVIEW = "/meshes/default/dataplanes+insights/web-1"
+WEB = dataplane("web-1", inbound("10.0.0.5:80:80", "web"))
+WITHIN = 3.0
+"""Seconds in which a transition is told; what the issue of this feature promises."""
+
+
+@pytest.fixture
+def pair() -> Iterator[tuple[RunningPlatform, RunningPlatform]]:
+    (factory,) = kuma_store_memory.kuma_register_stores()
+    with factory.open(Config([], {}, {})) as store:
+        shared = SharedStore(store)
+        with running_platform([shared]) as one, running_platform([shared]) as two:
+            yield one, two
+
+
+def state(cp: RunningPlatform) -> str:
+    found: str = cp.get(OVERVIEW).body["status"]["state"]
+    return found
+
+
+def test_a_proxy_comes_and_goes_on_one_and_both_tell(pair: tuple[RunningPlatform, RunningPlatform]) -> None:
+    one, two = pair
+    one.apply(WEB)
+    assert state(two) == "Never connected"
+    with following(one, "kind=Dataplane") as first, following(two, "kind=Dataplane") as second:
+        with fleet(one) as envoys:
+            envoys.connect(DeltaClient("default.web-1"))
+            for client in (first, second):
+                online = client.wait_for("status", WITHIN, name="web-1", state="Online")
+                assert "since" in online.data
+                assert "reason" not in online.data
+            assert state(two) == "Online"
+        for client in (first, second):
+            offline = client.wait_for("status", WITHIN, name="web-1", state="Offline")
+            assert offline.data["reason"] == "the last stream to a control plane ended"
+            assert [item.data["state"] for item in client.of("status")] == ["Online", "Offline"]
+    assert one.get(OVERVIEW).body["status"] == two.get(OVERVIEW).body["status"]
+
+
+def test_counters_are_told_to_nobody(
+    pair: tuple[RunningPlatform, RunningPlatform], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two = pair
+    one.apply(WEB)
+    with fleet(one) as envoys, following(two, "kind=Dataplane") as client:
+        envoy = envoys.connect(DeltaClient("default.web-1"))
+        client.wait_for("status", name="web-1", state="Online")
+        looks: list[object] = []
+        real = StatusWatch.look
+        monkeypatch.setattr(
+            StatusWatch, "look", lambda self, hints: (looks.extend(hints), real(self, hints))[1]
+        )
+        received = len(envoy.client.received)
+        one.apply(dataplane("web-1", inbound("10.0.0.5:81:80", "web")))
+        eventually(lambda: len(envoy.client.received) > received)
+
+        def counted() -> bool:
+            insight = one.get(OVERVIEW).body["dataplaneInsight"]
+            total = insight["subscriptions"][-1]["status"]["total"]
+            return bool(
+                total["responsesAcknowledged"] == total["responsesSent"] == str(len(envoy.client.received))
+            )
+
+        eventually(counted, what="an insight with the new counters")
+        assert all("DataplaneInsight" not in str(hint) for hint in looks)
+        assert len(client.of("status")) == 1
+
+
+def test_the_leader_says_so_to_all(pair: tuple[RunningPlatform, RunningPlatform]) -> None:
+    one, two = pair
+    with following(two) as client:
+        one.platform.stop()
+        told = client.wait_for("leadership", instance=two.platform.instance_id)
+        assert told.data == {"instance": two.platform.instance_id}

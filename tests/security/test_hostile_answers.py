@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -13,6 +14,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+import structlog
 
 import kuma_store_memory
 from kuma_core.errors import Violation
@@ -91,8 +93,17 @@ class World:
         return self.cp.put(f"/meshes/{name}", mesh(name))
 
 
+@pytest.fixture(scope="module", autouse=True)
+def no_tracebacks() -> Iterator[None]:
+    """Log as in production: to paint a traceback for a terminal takes longer than an answer may."""
+    before = structlog.get_config()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.INFO))
+    yield
+    structlog.configure(**before)
+
+
 @pytest.fixture(scope="module")
-def module_world() -> Iterator[World]:
+def module_world(no_tracebacks: None) -> Iterator[World]:
     admits, counts, hears, signs = (Mischief() for _ in range(4))
     heard: list[Any] = []
 

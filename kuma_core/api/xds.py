@@ -49,6 +49,11 @@ def answer_dry_run(
     resource: Resource | None,
     warnings: list[str],
 ) -> None:
-    """Tell which proxies a write (``None``: a deletion) would change, and how. Nothing is stored."""
-    answer: dict[str, Any] = {"proxies": previewer.dry_run(key, resource), "warnings": warnings}
+    """Tell which proxies a write (``None``: a deletion) would change, how, and what was not looked at.
+
+    Nothing is stored.
+    """
+    found = previewer.dry_run(key, resource)
+    told = {"dataplanes": found.examined, "of": found.there_are, "detailed": found.detailed}
+    answer: dict[str, Any] = {"proxies": found.proxies, "warnings": warnings, "examined": told}
     answer_json(resp, answer)

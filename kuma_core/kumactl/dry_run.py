@@ -77,7 +77,7 @@ class Report:
         from kuma_core.visible import printable
 
         with known_shape(f'the dry run of {kind.name} "{name}"'):
-            lines = [printable(line) for line in _lines(answer["proxies"])]
+            lines = [printable(line) for line in (*_lines(answer["proxies"]), *_limits(answer))]
             warnings = [printable(text) for text in answer["warnings"]]
         for text in warnings:
             warn(text)
@@ -101,7 +101,23 @@ def _lines(proxies: Sequence[Mapping[str, Any]]) -> Iterator[str]:
             yield f"    problem: {proxy['problem']}"
         for change in proxy.get("changes", []):
             yield f"    {change['op']} {change['type']} {change['name']}"
-            yield from (f"      {line}" for line in change["diff"].split("\n"))
+            if "diff" in change:
+                yield from (f"      {line}" for line in change["diff"].split("\n"))
+
+
+def _limits(answer: Mapping[str, Any]) -> Iterator[str]:
+    """What the control plane did not look at, or did not tell; earlier ones do not say."""
+    examined = answer.get("examined")
+    if not examined:
+        return
+    changed = sum(not proxy.get("problem") for proxy in answer["proxies"])
+    if examined["detailed"] < changed:
+        yield f"  what differs is shown for the first {examined['detailed']} proxies"
+    if examined["dataplanes"] < examined["of"]:
+        yield (
+            f"  only {examined['dataplanes']} of {examined['of']} dataplanes were examined before the time was over; "
+            "what changes for the others is not known"
+        )
 
 
 def _count(proxies: Sequence[Mapping[str, Any]]) -> str:

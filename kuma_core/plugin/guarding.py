@@ -52,6 +52,7 @@ def guarded_policy(policy: Policy, boundary: Boundary) -> Policy:
         ends=guard(plugin, f"ends of {kind}", policy.ends, _ends),
         resolve=guard(plugin, f"resolve of {kind}", policy.resolve, _hashable),
         apply=guard(plugin, f"apply of {kind}", apply) if apply else None,
+        prepare=guard(plugin, f"prepare of {kind}", policy.prepare, _work) if policy.prepare else None,
     )
 
 
@@ -92,6 +93,8 @@ def _draft_guard(plugin: str, what: str, boundary: Boundary) -> DraftGuard:
             raise TypeError(f"it gave {_shown(draft)}, which is no Draft")
         if not (isinstance(draft.type_url, str) and isinstance(draft.name, str)):
             raise TypeError("the type URL and the name of a Draft are texts")
+        if draft.encoded is not None and not isinstance(draft.encoded, bytes):
+            raise TypeError("what is encoded in a Draft is bytes")
         guarded = replace(draft, build=guarded_build(draft.build))
         hash(guarded)  # proxies share by it, and it may be the plugin's code, too
         return guarded
@@ -118,6 +121,14 @@ def _hashable(found: Hashable | None) -> Hashable | None:
     """What ``resolve`` returned. Proxies share by it, so it has to have a hash, which may be the plugin's code, too."""
     hash(found)
     return found
+
+
+def _work(found: Any) -> Callable[[], object] | None:
+    """What ``prepare`` returned. The kernel calls it where no proxy waits for it, and it may take its time."""
+    if found is not None and not callable(found):
+        raise TypeError(f"it returned {_shown(found)}, which is no function")
+    work: Callable[[], object] | None = found
+    return work
 
 
 def _ends(found: Any) -> Ends:

@@ -94,6 +94,12 @@ class Policy:
     ``resolve`` gets the matches, sorted by name, at least one, and may return ``None``: the policy does nothing then.
     ``apply`` gets the draft of the scope and what ``resolve`` returned. Policies are applied in ``order``, a
     number that no other policy has.
+
+    ``prepare`` is for work that would make ``apply`` or the build of its drafts long (more than some milliseconds). It
+    gets what ``resolve`` returned, before each ``apply``, and answers with that work as a function, or with ``None`` if
+    there is nothing to do, the usual case. The kernel calls the function in a thread beside the one that configures
+    proxies; a proxy keeps what it has until then. What was prepared is the policy's to remember, in bounds. ``apply``
+    must work without it, too.
     """
 
     kind: str
@@ -102,6 +108,7 @@ class Policy:
     ends: Callable[[Any], Ends]
     resolve: Callable[[tuple[Match, ...], Subject], Hashable | None]
     apply: Callable[[Any, Any], None] | None = None
+    prepare: Callable[[Any], Callable[[], object] | None] | None = None
     plugin: str = field(default="", compare=False)
     """Who brought it; the kernel notes that when it registers the policy."""
 

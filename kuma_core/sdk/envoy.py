@@ -40,6 +40,7 @@ from kuma_core.xds.drafts import FilterDraft, ListenerDraft
 from kuma_core.xds.encoding import encode
 from kuma_core.xds.generators.common import access_log
 from kuma_core.xds.reserved import check_names
+from kuma_core.xds.seal import encoded
 
 __all__ = [
     "Address",
@@ -80,4 +81,5 @@ __all__ = [
     "check_names",
     "default_message_pool",
     "encode",
+    "encoded",
 ]

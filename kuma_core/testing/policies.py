@@ -25,8 +25,8 @@ from kuma_core.specs.mesh import MeshSpec
 from kuma_core.testing.platform import make_catalog
 from kuma_core.xds.assembly import assemble
 from kuma_core.xds.contract import SHORT_NAMES, SecretServer
+from kuma_core.xds.differences import readable
 from kuma_core.xds.memo import Memo
-from kuma_core.xds.preview import readable
 from kuma_core.xds.proxy import Proxy
 from kuma_core.xds.proxy_view import TrackedView
 from kuma_core.xds.snapshot import TYPES, Snapshot

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from kuma_core.errors import KumaError
 from kuma_core.plugin.boundary import Abandoned, PluginBarred, PluginFailed, told
 from kuma_core.xds.contract import Draft, Generator
 from kuma_core.xds.memo import EditFailed, Memo, edit_failure, named, plugin_of
+from kuma_core.xds.preparing import NotPrepared
 from kuma_core.xds.proxy_view import PolicyError, TrackedView
 from kuma_core.xds.reserved import ReservedName
 from kuma_core.xds.seal import Sealed
-from kuma_core.xds.snapshot import Snapshot
+from kuma_core.xds.snapshot import TYPES, Snapshot
 
 Drafts = dict[tuple[str, str], Draft]
 """Everything that a proxy should have, by type URL and name."""
@@ -21,22 +22,35 @@ class GenerationError(KumaError):
     """A generator failed for one proxy; the text names the generator and, if known, the resource."""
 
 
+Owners = dict[tuple[str, str], str]
+"""By type URL and name: the generator that drafted it; a policy may have drafted what is not in it."""
+
+
 def assemble(view: TrackedView, generators: Iterable[Generator], memo: Memo) -> Snapshot:
     """Everything that the proxy should have.
 
-    Of two drafts of one type and name, within a generator the first counts, between generators the later
-    one's. It leaves out a resource that is called ``*``, with a warning in the view: Envoy would refuse the others
+    It leaves out a resource that is called ``*``, with a warning in the view: Envoy would refuse the others
     because of it. Raises ``GenerationError``; nothing of the proxy is then generated.
     """
+    drafts, owners = draft_all(view, generators)
+    sealed = [sealed_draft(owners.get(key, ""), draft, memo, view.warn) for key, draft in drafts.items()]
+    return Snapshot([item for item in sealed if item])
+
+
+def draft_all(view: TrackedView, generators: Iterable[Generator]) -> tuple[Drafts, Owners]:
+    """Everything that the proxy should have, not built yet, and who drafted it.
+
+    Of two drafts of one type and name, within a generator the first counts, between generators the later
+    one's. Equal drafts make equal resources. Raises ``GenerationError``, and ``NotPrepared`` if the view waits.
+    """
     drafts: Drafts = {}
-    owners: dict[tuple[str, str], str] = {}
+    owners: Owners = {}
     for generator in generators:
         found = _drafts_of(generator, view)
         owners |= dict.fromkeys(found, generator.name)
         drafts |= found
     _edit(drafts, view)
-    sealed = [_sealed(owners.get(key, ""), draft, memo, view) for key, draft in drafts.items()]
-    return Snapshot([item for item in sealed if item])
+    return drafts, owners
 
 
 def _drafts_of(generator: Generator, view: TrackedView) -> Drafts:
@@ -44,6 +58,8 @@ def _drafts_of(generator: Generator, view: TrackedView) -> Drafts:
     try:
         for draft in generator.generate(view):
             drafts.setdefault((draft.type_url, draft.name), draft)
+    except NotPrepared:
+        raise
     except (PolicyError, PluginFailed) as error:
         raise GenerationError(str(error)) from error
     except Exception as error:
@@ -64,13 +80,20 @@ def _edit(drafts: Drafts, view: TrackedView) -> None:
             raise GenerationError(edit_failure(edit, error)) from error
 
 
-def _sealed(owner: str, draft: Draft, memo: Memo, view: TrackedView) -> Sealed | None:
+def sealed_draft(owner: str, draft: Draft, memo: Memo, warn: Callable[[str], object]) -> Sealed | None:
+    """The resource of a draft; ``None`` if its name is reserved or its type not served, which ``warn`` is told.
+
+    Raises ``GenerationError``.
+    """
     kind = draft.type_url.rpartition(".")[2]
     who = plugin_of(draft.build) + (f'generator "{owner}"' if owner else "a policy")
+    if draft.type_url not in TYPES:
+        warn(f'{who}: {kind} "{draft.name}" is left out: resources of this type are not sent to proxies')
+        return None
     try:
         return memo.seal(draft)
     except ReservedName as error:
-        view.warn(f'{who}: {kind} "{draft.name}" is left out: {error}')
+        warn(f'{who}: {kind} "{draft.name}" is left out: {error}')
         return None
     except Abandoned:
         raise

@@ -53,6 +53,9 @@ class Draft:
     ``ListenerDraft``); ``edits`` are the policies that then edit it, in order. The kernel builds only what no
     proxy has yet with the same inputs and edits; since ``build`` sees nothing but the draft, sharing between proxies
     is right by construction.
+
+    ``encoded`` are the bytes of what ``build`` returns, by ``sdk.envoy.encoded``, if whoever drafts has them already.
+    They are taken in its place where no policy edits the draft.
     """
 
     type_url: str
@@ -60,6 +63,7 @@ class Draft:
     inputs: Hashable
     build: Callable[[Any], Any]
     edits: tuple[Edit, ...] = ()
+    encoded: bytes | None = field(default=None, compare=False, repr=False)
 
 
 class ProxyView(Protocol):
@@ -195,6 +199,20 @@ class CertificateTrouble:
     issued: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Foreseen:
+    """What a write would change: the ``proxies``, as JSON data.
+
+    So many dataplanes were ``examined`` of those that ``there_are`` before the time was over. For the first
+    ``detailed`` proxies it is told what exactly differs in each resource.
+    """
+
+    proxies: Sequence[Mapping[str, Any]]
+    examined: int
+    there_are: int
+    detailed: int
+
+
 @runtime_checkable
 class Previewer(Protocol):
     """Tells what the control plane would send. Safe to use from any thread."""
@@ -203,8 +221,11 @@ class Previewer(Protocol):
         """The configuration of one Dataplane's proxies as JSON data; raises ``NotFound``."""
         ...
 
-    def dry_run(self, key: ResourceKey, resource: Resource | None) -> list[dict[str, Any]]:
-        """The proxies that a write of a resource, or (``None``) its deletion, would change, and how."""
+    def dry_run(self, key: ResourceKey, resource: Resource | None) -> Foreseen:
+        """The proxies that a write of a resource, or (``None``) its deletion, would change, and how.
+
+        Raises ``Busy``.
+        """
         ...
 
 

@@ -9,7 +9,7 @@ from kuma_core.plugin.boundary import Guarded, PluginFailed, told
 from kuma_core.policy.contract import Edit
 from kuma_core.xds.contract import Draft
 from kuma_core.xds.drafts import Live
-from kuma_core.xds.seal import Sealed, seal
+from kuma_core.xds.seal import Sealed, seal, seal_encoded
 
 
 class EditFailed(KumaError):
@@ -47,8 +47,18 @@ def _live(draft: Draft) -> Live:
     return live
 
 
+def _sealed(draft: Draft) -> Sealed:
+    if draft.encoded is not None and not draft.edits:
+        return seal_encoded(draft.type_url, draft.name, draft.encoded)
+    return seal(draft.type_url, draft.name, _live(draft))
+
+
 class Memo:
-    """Remembers a sealed resource for as long as a snapshot holds it. For one thread."""
+    """Remembers a sealed resource for as long as a snapshot holds it.
+
+    The reconciler and previews share one. Two threads that need the same at the same time both build it, and equal
+    things result; a ``WeakValueDictionary`` takes no harm.
+    """
 
     def __init__(self) -> None:
         self._sealed: WeakValueDictionary[Draft, Sealed] = WeakValueDictionary()
@@ -59,7 +69,7 @@ class Memo:
         found = self._sealed.get(draft)
         if found is None:
             self.misses += 1
-            found = seal(draft.type_url, draft.name, _live(draft))
+            found = _sealed(draft)
             self._sealed[draft] = found
         return found
 

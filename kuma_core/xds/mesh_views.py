@@ -45,6 +45,15 @@ class Effects:
     kinds: set[tuple[str, str]] = field(default_factory=set)
     """Kinds and meshes in which a resource of the kind changed; the mesh of a global kind is ``""``."""
 
+    def concern(self, mesh: str) -> bool:
+        """Whether any of it can touch a proxy of the mesh."""
+        return (
+            mesh in self.meshes
+            or bool(self.services.get(mesh))
+            or any(place in (mesh, "") for _, place in self.kinds)
+            or any(found == mesh for found, _ in self.proxies)
+        )
+
 
 def _note_unreadable(error: UnreadableResource) -> None:
     _log.error("a stored resource is left out", problem=str(error))
@@ -128,11 +137,26 @@ class MeshViews:
         """Whether a Dataplane was there once and somebody deleted it since."""
         return (mesh, name) in self._deleted
 
+    def frozen(self) -> MeshViews:
+        """These views as they are now: what ``apply`` finds later does not show in them.
+
+        They share what is frozen anyway, and what ``was_deleted`` knows. For the thread that calls ``apply``.
+        """
+        other = copy(self)
+        other._meshes, other._policies, other._specs = (
+            dict(self._meshes),
+            dict(self._policies),
+            dict(self._specs),
+        )
+        return other
+
     def imagine(self, key: ResourceKey, resource: Resource | None) -> tuple[MeshViews, Effects]:
-        """Other views, in which the resource is as given (``None``: gone), and whom that would touch."""
-        other, effects = copy(self), Effects()
-        other._meshes, other._policies = dict(self._meshes), dict(self._policies)
-        other._deleted, other._specs = dict(self._deleted), dict(self._specs)
+        """Other views, in which the resource is as given (``None``: gone), and whom that would touch.
+
+        For frozen ones, or for the thread that calls ``apply``.
+        """
+        other, effects = self.frozen(), Effects()
+        other._deleted = {}  # who imagines asks for no deletions, and must not note any
         if self._watches(key.type):
             other._set(key, resource, effects)
         return other, effects

@@ -18,6 +18,7 @@ from kuma_core.specs.mesh import MeshSpec
 from kuma_core.specs.spiffe import spiffe_id
 from kuma_core.specs.tags import TagPairs, sorted_tags
 from kuma_core.xds.contract import SecretServer, SecretSource
+from kuma_core.xds.preparing import NotPrepared
 from kuma_core.xds.proxy import ADMIN_PORT, TOKEN_PATH, Proxy
 
 ResourcesOf = Callable[[str], Mapping[str, Any]]
@@ -31,7 +32,8 @@ class PolicyError(PluginError):
 class TrackedView:
     """The ``ProxyView`` of a generation.
 
-    It notes for which services and kinds generators ask: a change of those generates the proxy anew.
+    It notes for which services and kinds generators ask: a change of those generates the proxy anew. One that ``waits``
+    raises ``NotPrepared`` where a policy has long work to do first.
     """
 
     def __init__(
@@ -44,6 +46,7 @@ class TrackedView:
         policies: Iterable[Policy] = (),
         secrets: SecretServer | None = None,
         resources_of: ResourcesOf = lambda kind: {},
+        waits: bool = False,
     ) -> None:
         self.proxy = proxy
         self.dataplane = dataplane
@@ -56,6 +59,7 @@ class TrackedView:
         self._policies = tuple(policies)
         self._secrets = secrets
         self._resources_of = resources_of
+        self._waits = waits
 
     @cached_property
     def tag_sets(self) -> tuple[TagPairs, ...]:
@@ -142,9 +146,22 @@ class TrackedView:
             matches = self._matches(policy, service, tags)
             resolved = self._resolved(policy, matches, service, tags) if matches else None
             if resolved is not None and policy.apply is not None:
+                self._wait_for(policy, resolved)
                 names = tuple(match.name for match in matches)
                 edits.append(Edit(policy.kind, policy.apply, resolved, names))
         return tuple(edits)
+
+    def _wait_for(self, policy: Policy, resolved: Hashable) -> None:
+        """Raise ``NotPrepared`` if the policy has long work to do first, and whoever asks would rather wait."""
+        if policy.prepare is None or not self._waits:
+            return
+        try:
+            work = policy.prepare(resolved)
+        except Exception as error:
+            said = error.said if isinstance(error, PluginFailed) else told(error)
+            raise PolicyError(f'plugin "{policy.plugin}": {policy.kind}: {said}', policy.plugin) from error
+        if work is not None:
+            raise NotPrepared(policy.plugin, (policy.kind, resolved), work)
 
     def _route(self, policy: Policy, service: str) -> Hashable | None:
         matches = self._matches(policy, service)

@@ -2,7 +2,8 @@
 
 Events are hints: every one of them leads to a look at the store, and what did not really change ends there.
 The thread generates only connected proxies, and of those only the ones that a change can touch: their own Dataplane,
-a service whose endpoints they asked for, or their mesh.
+a service whose endpoints they asked for, or their mesh. Every mesh gathers its own bursts, and meshes with work take
+turns.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from dataclasses import dataclass
@@ -23,22 +24,24 @@ from kuma_core.lifecycle import Stop
 from kuma_core.policy.contract import Policy
 from kuma_core.policy.matching import touches
 from kuma_core.resources.contract import Change, Op
+from kuma_core.specs.mesh import MESH
 from kuma_core.specs.tags import TagPairs
-from kuma_core.xds.assembly import GenerationError, assemble
+from kuma_core.xds.agenda import Agenda
+from kuma_core.xds.assembly import Drafts, GenerationError, Owners, assemble, draft_all
 from kuma_core.xds.contract import Generator, SecretServer
 from kuma_core.xds.heartbeat import Heartbeat
 from kuma_core.xds.memo import Memo
 from kuma_core.xds.mesh_views import Effects, MeshViews
+from kuma_core.xds.preparing import NotPrepared, Preparer
 from kuma_core.xds.proxy import Proxy
 from kuma_core.xds.proxy_view import TrackedView
+from kuma_core.xds.rounds import Round, Rounds
 from kuma_core.xds.snapshot import EMPTY, Snapshot
 
 _log = structlog.get_logger("xds-reconciler")
 
 T = TypeVar("T")
 
-QUIET_SECONDS = 0.05
-"""A burst is over when nothing came for this long."""
 RETRY_SECONDS = 1.0
 """How long we wait before we read again after the store failed."""
 
@@ -66,11 +69,18 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True)
+class Prepared:
+    """Something is ready that proxies waited for."""
+
+    key: Hashable
+
+
+@dataclass(frozen=True, slots=True)
 class Renewed:
     """What every proxy gets may be another now, although nothing in the store changed."""
 
 
-Item = Change | Opened | Closed | Question | Renewed
+Item = Change | Opened | Closed | Question | Prepared | Renewed
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +134,18 @@ class Work:
     failures: int = 0
 
 
+def _generated(view: TrackedView, snapshot: Snapshot | None, problem: str) -> Generated:
+    services, kinds = frozenset(view.services), frozenset(view.kinds)
+    return Generated(snapshot, services, kinds, view.tag_sets, problem, tuple(view.warnings))
+
+
+def _mesh_of(change: Change) -> str:
+    """In whose burst a change is gathered; ``""`` for one that may concern several meshes."""
+    if change.key is None:
+        return ""
+    return change.key.name if change.key.type == MESH else change.key.mesh
+
+
 class Reconciler:
     """Takes changes and arrivals through its inbox, and delivers snapshots.
 
@@ -150,19 +172,28 @@ class Reconciler:
         self._deliver = deliver
         self._report = report
         self._looked = looked
-        self._longest_burst = longest_burst_seconds
         self._inbox: queue.SimpleQueue[Item | None] = queue.SimpleQueue()
+        self._agenda = Agenda(longest_burst_seconds)
+        self._rounds = Rounds(self._generate, self._finish)
+        self._preparer = Preparer(lambda key: self._inbox.put(Prepared(key)))
         self._connected: dict[Proxy, Generated] = {}
-        self._dirty: set[Proxy] = set()
-        self._memo = Memo()
-        self._settled_at = 0.0
+        self._changes: list[Change] = []
+        self._questions: list[Question] = []
+        self._dirty: dict[str, set[Proxy]] = {}  # by mesh
+        self._unknown: set[Proxy] = (
+            set()
+        )  # came while the store could not be read, and the views do not know them
+        self._unprepared: dict[Hashable, set[Proxy]] = {}  # by what they wait for
+        self._prepared: set[Proxy] = set()  # waited already, and do not wait twice for one change
+        self._tried_at = 0.0
+        self.memo = Memo()
         self.secret_server: SecretServer | None = None
         self.work = Work()
         self.ready = Stop()
         self.beat = Heartbeat()
         self.busy = threading.Event()
-        """Set whenever a pass begins; whoever watches over the thread clears it."""
-        self._at_work: list[Item] = []
+        """Set whenever there is work; whoever watches over the thread clears it."""
+        self._answering: list[Question] = []
 
     # -- what other threads call
 
@@ -210,51 +241,46 @@ class Reconciler:
 
     def take_over(self) -> None:
         """Begin as a fresh thread where another one was given up: nothing that it left half-done counts."""
-        for item in self._at_work:
-            if isinstance(item, Question):
-                with suppress(InvalidStateError):
-                    item.answer.set_exception(
-                        Busy("the control plane gave up a plugin that did not come back")
-                    )
-        self._at_work = []
-        self._dirty |= self._connected.keys()
+        for item in (*self._answering, *self._questions):
+            with suppress(InvalidStateError):
+                item.answer.set_exception(Busy("the control plane gave up a plugin that did not come back"))
+        self._answering, self._questions = [], []
+        self._rounds = Rounds(self._generate, self._finish)
+        for proxy in list(self._connected):
+            self._want(proxy)
         self.beat.rest()
 
     def run(self, stop: Stop) -> None:
         """Reconcile until ``stop`` is set."""
+        self._tried_at = time.monotonic()
         with stop.calling(lambda: self._inbox.put(None)):
             while not stop.is_set():
-                batch = self._next_batch()
-                if not stop.is_set():
-                    self._begin(batch)
-                    self._reconcile(batch)
-                    self._at_work = []
+                patience = self._patience()
+                if patience != 0:
                     self.beat.rest()
+                self._take_in(patience)
+                if not stop.is_set():
+                    self.beat.progress()
+                    self.busy.set()
+                    self._step()
 
-    def _begin(self, batch: list[Item]) -> None:
-        self._at_work = batch
-        self.beat.progress()
-        self.busy.set()
+    def _patience(self) -> float | None:
+        """How long there is nothing to do unless something comes; ``None``: for ever."""
+        if self._rounds or self._questions:
+            return 0
+        now = time.monotonic()
+        left = self._agenda.seconds_left(now)
+        if not self._views.stale:
+            return left
+        retry = max(0.0, self._tried_at + RETRY_SECONDS - now)
+        return retry if left is None else min(left, retry)
 
-    def _next_batch(self) -> list[Item]:
-        """Wait for something. Work on the first thing after quiet at once, and gather a burst."""
-        first = self._take(RETRY_SECONDS if self._views.stale else None)
-        if first is None:
-            return []
-        batch = [first]
-        if time.monotonic() - self._settled_at < QUIET_SECONDS:
-            self._gather(batch)
-        while (item := self._take(0)) is not None:
-            batch.append(item)
-        return batch
-
-    def _gather(self, batch: list[Item]) -> None:
-        deadline = time.monotonic() + self._longest_burst
-        while (left := deadline - time.monotonic()) > 0:
-            item = self._take(min(QUIET_SECONDS, left))
-            if item is None:
-                return
-            batch.append(item)
+    def _take_in(self, patience: float | None) -> None:
+        """Wait so long for something, and note all that came."""
+        item = self._take(patience)
+        while item is not None:
+            self._note(item)
+            item = self._take(0)
 
     def _take(self, timeout: float | None) -> Item | None:
         """The next item within so many seconds (``None``: whenever it comes); ``None`` also means to stop."""
@@ -263,69 +289,138 @@ class Reconciler:
         except queue.Empty:
             return None
 
-    def _reconcile(self, batch: list[Item]) -> None:
-        started = time.monotonic()
-        self._note_arrivals(batch)
-        if self._views.stale:  # the store failed before, and may take its time to fail again
+    def _note(self, item: Item) -> None:
+        if isinstance(item, Change):
+            self._changes.append(item)
+            self._agenda.note(_mesh_of(item), time.monotonic())
+        elif isinstance(item, Opened):
+            self._connected[item.proxy] = Generated()
+            self._want(item.proxy)
+        elif isinstance(item, Closed):
+            self._connected.pop(item.proxy, None)
+            self._report(item.proxy, "")
+            self._prepared.discard(item.proxy)
+            self._dirty.get(item.proxy.mesh, set()).discard(item.proxy)
+        elif isinstance(item, Renewed):
+            for proxy in self._connected:
+                self._want(proxy)
+        elif isinstance(item, Prepared):
+            for proxy in self._unprepared.pop(item.key, ()):
+                self._prepared.add(proxy)
+                self._want(proxy)
+        else:
+            self._questions.append(item)
+
+    def _want(self, proxy: Proxy) -> None:
+        """Have a proxy generated in its mesh's next round, if it is still connected."""
+        if proxy in self._connected:
+            self._dirty.setdefault(proxy.mesh, set()).add(proxy)
+            self._agenda.note(proxy.mesh, time.monotonic())
+
+    def _step(self) -> None:
+        """Read what is due to be read, begin what is due to begin, and give one mesh its turn."""
+        now = time.monotonic()
+        due = self._agenda.due(now, self._rounds.meshes)
+        stale = self._views.stale and (due or now - self._tried_at >= RETRY_SECONDS)
+        if (stale or self._questions or (due and self._changes)) and not self._read():
+            return
+        for mesh in due if not self._views.stale else ():
+            self._begin(mesh, now)
+        for mesh in self._agenda.due(now, self._rounds.meshes) if not self._views.stale else ():
+            self._begin(mesh, now)  # whom the changes of another touch, as those of a global kind do
+        if self._rounds:
+            self._rounds.turn()
+
+    def _read(self) -> bool:
+        """Bring the views up to date and answer questions; whether the store could be read.
+
+        While it cannot be, who comes is served from memory; and first of all if it could not be the last time, for it
+        may take its time to fail again.
+        """
+        if self._views.stale:
             self._serve_from_memory()
+        self._tried_at = time.monotonic()
+        changes, self._changes = self._changes, []
         self.beat.reading = True
         try:
-            effects = self._views.apply([item for item in batch if isinstance(item, Change)])
+            effects = self._views.apply(changes)
         except KumaError as error:
             _log.warning("the store cannot be read; proxies keep what they have", error=str(error))
-            self._refuse(batch, error)
+            self._agenda.clear()  # the next reading is of everything, and comes in its time
+            self._refuse(error)
             self._serve_from_memory()
-            return
+            return False
         finally:
             self.beat.reading = False
         self._looked(effects)
-        dirty, self._dirty = self._dirty | self._affected(effects), set()
-        self._hand_over(dirty)
-        self._answer(batch)
-        self.work.passes += 1
-        self.work.seconds += time.monotonic() - started
-        self._settled_at = time.monotonic()
+        self._rounds.changed(effects)
+        for proxy in {*self._affected(effects), *self._unknown}:
+            self._want(proxy)
+        self._unknown.clear()
+        for mesh in self._dirty:
+            self._agenda.note(mesh, time.monotonic())
+        self._answer()
         self.ready.set()
+        return True
 
-    def _hand_over(self, dirty: set[Proxy]) -> None:
-        delivery = self._generate(dirty)
-        if delivery.at_once or delivery.afterwards:
-            self._deliver(delivery)
-            for proxy, snapshot in (*delivery.at_once.items(), *delivery.afterwards.items()):
-                self._connected[
-                    proxy
-                ].snapshot = snapshot  # not before: a thread given up has delivered nothing
+    def _begin(self, mesh: str, now: float) -> None:
+        self._agenda.begun(mesh)
+        self._rounds.begin(mesh, self._views.frozen(), self._dirty.pop(mesh, ()), now)
+
+    def _finish(self, item: Round) -> None:
+        self._put_off(item)
+        if item.at_once or item.afterwards:
+            self._deliver(Delivery(item.at_once, item.afterwards))
+        for proxy, snapshot in (*item.at_once.items(), *item.afterwards.items()):
+            if proxy in self._connected:  # not before: a thread given up has delivered nothing
+                self._connected[proxy].snapshot = snapshot
+        now = time.monotonic()
+        self._agenda.settled(item.mesh, now)
+        self.work.passes += 1
+        self.work.seconds += now - item.began
+
+    def _put_off(self, item: Round) -> None:
+        """Empty nobody as long as a client that would turn away from it waits for something."""
+        for waiting in self._unprepared.values():
+            if any(proxy.mesh == item.mesh for proxy in waiting):
+                waiting.update(item.afterwards)
+                item.afterwards.clear()
+                return
 
     def _serve_from_memory(self) -> None:
         """Give proxies that came what the views know. A proxy that they do not know waits until the store answers."""
-        if self.ready.is_set():
-            self._hand_over(self._dirty)
-            self._dirty = {proxy for proxy in self._dirty if self._connected[proxy].snapshot is None}
+        if not self.ready.is_set():
+            return
+        self._rounds.work_off()
+        for mesh in list(self._dirty):
+            came = set(self._dirty[mesh])
+            self._begin(mesh, time.monotonic())
+            self._rounds.work_off()
+            self._unknown |= {
+                proxy for proxy in came & self._connected.keys() if not self._connected[proxy].snapshot
+            }
 
-    def _note_arrivals(self, batch: list[Item]) -> None:
-        for item in batch:
-            if isinstance(item, Opened):
-                self._connected[item.proxy] = Generated()
-                self._dirty.add(item.proxy)
-            elif isinstance(item, Renewed):
-                self._dirty |= self._connected.keys()
-            elif isinstance(item, Closed):
-                self._connected.pop(item.proxy, None)
-                self._report(item.proxy, "")
-                self._dirty.discard(item.proxy)
-
-    def _refuse(self, batch: list[Item], error: KumaError) -> None:
-        for item in batch:
-            if isinstance(item, Question) and item.answer.set_running_or_notify_cancel():
+    def _refuse(self, error: KumaError) -> None:
+        questions, self._questions = self._questions, []
+        for item in questions:
+            if item.answer.set_running_or_notify_cancel():
                 item.answer.set_exception(error)
 
-    def _answer(self, batch: list[Item]) -> None:
-        for item in batch:
-            if isinstance(item, Question) and item.answer.set_running_or_notify_cancel():
+    def _answer(self) -> None:
+        self._answering, self._questions = self._questions, []
+        for item in self._answering:
+            if item.answer.set_running_or_notify_cancel():
                 try:
-                    item.answer.set_result(item.look(self._views))
+                    found = item.look(self._views)
                 except Exception as error:  # noqa: BLE001 - handed to whoever asked
-                    item.answer.set_exception(error)
+                    self._tell(item.answer.set_exception, error)
+                else:
+                    self._tell(item.answer.set_result, found)
+        self._answering = []
+
+    def _tell(self, tell: Callable[[Any], None], answer: object) -> None:
+        with suppress(InvalidStateError):
+            tell(answer)
 
     def _affected(self, effects: Effects) -> set[Proxy]:
         """The connected proxies that the effects can touch."""
@@ -333,25 +428,32 @@ class Reconciler:
             proxy for proxy, generated in self._connected.items() if touched_by(effects, proxy, generated)
         }
 
-    def _generate(self, dirty: set[Proxy]) -> Delivery:
-        at_once: dict[Proxy, Snapshot] = {}
-        afterwards: dict[Proxy, Snapshot] = {}
-        for proxy in sorted(dirty):
-            self.beat.progress()
-            generated = self._connected[proxy]
-            snapshot = self._snapshot_of(proxy, generated)
-            if snapshot is None or snapshot == generated.snapshot:
-                continue
-            target = afterwards if snapshot is EMPTY else at_once
+    def _generate(self, item: Round, proxy: Proxy) -> None:
+        """Generate one proxy of a round."""
+        self.beat.progress()
+        generated = self._connected.get(proxy)
+        if generated is None:
+            return  # it went meanwhile
+        try:
+            snapshot = self._snapshot_of(proxy, generated, item.views)
+        except NotPrepared as missing:
+            self._unprepared.setdefault(missing.key, set()).add(proxy)
+            self._preparer.submit(missing.key, missing.work)
+            return
+        finally:
+            self._prepared.discard(proxy)
+        if any(touched_by(effects, proxy, generated) for effects in item.later):
+            self._want(proxy)
+        if snapshot is not None and snapshot != generated.snapshot:
+            target = item.afterwards if snapshot is EMPTY else item.at_once
             target[proxy] = snapshot
-        return Delivery(at_once, afterwards)
 
-    def _snapshot_of(self, proxy: Proxy, known: Generated) -> Snapshot | None:
+    def _snapshot_of(self, proxy: Proxy, known: Generated, views: MeshViews) -> Snapshot | None:
         """The proxy's snapshot now; ``None`` if it should keep what it has."""
-        context = self._views.mesh(proxy.mesh)
+        context = views.mesh(proxy.mesh)
         if proxy.name not in context.dataplanes:
-            return EMPTY if known.snapshot or self._views.was_deleted(*proxy.id) else None
-        found = self.generate(proxy, self._views)
+            return EMPTY if known.snapshot or views.was_deleted(*proxy.id) else None
+        found = self.generate(proxy, views, waits=proxy not in self._prepared)
         known.tag_sets = found.tag_sets
         known.services = found.services | known.services if found.problem else found.services
         known.kinds = found.kinds | known.kinds if found.problem else found.kinds
@@ -365,16 +467,44 @@ class Reconciler:
                 self._report(proxy, "")
         return found.snapshot
 
-    def generate(self, proxy: Proxy, views: MeshViews) -> Generated:
+    def generate(self, proxy: Proxy, views: MeshViews, waits: bool = False) -> Generated:
         """What a proxy should have by these views; no snapshot if there is nothing for it, or it failed.
 
-        For the reconciler's thread alone: call it from within ``ask``.
+        Raises ``NotPrepared`` if a policy has long work to do first, and the caller ``waits`` for it. Other threads
+        give frozen views.
+        """
+        view = self._view(proxy, views, waits)
+        if view is None:
+            return Generated()
+        try:
+            snapshot: Snapshot | None = assemble(view, self._generators, self.memo)
+            problem = ""
+        except GenerationError as error:
+            snapshot, problem = None, str(error)
+        return _generated(view, snapshot, problem)
+
+    def draft(self, proxy: Proxy, views: MeshViews) -> tuple[Generated, Drafts, Owners]:
+        """As ``generate``, with drafts in the place of a snapshot. For any thread, and frozen views."""
+        view = self._view(proxy, views, waits=False)
+        if view is None:
+            return Generated(), {}, {}
+        try:
+            drafts, owners = draft_all(view, self._generators)
+            problem = ""
+        except GenerationError as error:
+            drafts, owners, problem = {}, {}, str(error)
+        return _generated(view, None, problem), drafts, owners
+
+    def _view(self, proxy: Proxy, views: MeshViews, waits: bool) -> TrackedView | None:
+        """What generators see of a proxy; ``None`` if its Dataplane or its Mesh is not there.
+
+        The deletion of a mesh that goes on takes its dataplanes along.
         """
         context = views.mesh(proxy.mesh)
         dataplane = context.dataplanes.get(proxy.name)
         if dataplane is None or context.mesh is None:
-            return Generated()  # the deletion of a mesh that goes on takes its dataplanes along
-        view = TrackedView(
+            return None
+        return TrackedView(
             proxy,
             dataplane,
             context.mesh,
@@ -383,14 +513,8 @@ class Reconciler:
             self._policies,
             self.secret_server,
             lambda kind: views.resources(kind, proxy.mesh),
+            waits,
         )
-        try:
-            snapshot: Snapshot | None = assemble(view, self._generators, self._memo)
-            problem = ""
-        except GenerationError as error:
-            snapshot, problem = None, str(error)
-        services, kinds = frozenset(view.services), frozenset(view.kinds)
-        return Generated(snapshot, services, kinds, view.tag_sets, problem, tuple(view.warnings))
 
     def _note_warnings(self, proxy: Proxy, known: Generated, warnings: tuple[str, ...]) -> None:
         for text in warnings:

@@ -54,10 +54,19 @@ def seal(type_url: str, name: str, live: Live) -> Sealed:
 
     Raises ``ValueError``, with the field, if it is not valid, and ``ReservedName`` if it is called ``*``.
     """
+    return seal_encoded(type_url, name, encoded(name, live))
+
+
+def encoded(name: str, live: Live) -> bytes:
+    """The bytes of a live resource; raises as ``seal`` does."""
     check_names(name, live)
     message = _packed(live) if isinstance(live, ListenerDraft) else live
     validate(message)
-    body = encode(message)
+    return encode(message)
+
+
+def seal_encoded(type_url: str, name: str, body: bytes) -> Sealed:
+    """Hash a resource that ``encoded`` made bytes of."""
     packed = tagged(1, type_url.encode()) + tagged(2, body)
     version = blake2b(body, digest_size=_VERSION_BYTES).hexdigest()
     return Sealed(type_url, name, version, packed)

@@ -156,6 +156,7 @@ def test_a_dry_run_of_what_is_stored_changes_nobody(cp):
     assert cp.put("/meshes/default/traffic-routes/exact?dry-run=xds", document).body == {
         "proxies": [],
         "warnings": [],
+        "examined": {"dataplanes": 4, "of": 4, "detailed": 0},
     }
 
 

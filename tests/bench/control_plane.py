@@ -8,6 +8,7 @@ import resource
 import statistics
 import subprocess
 import sys
+import urllib.error
 import urllib.request
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -91,9 +92,20 @@ class ControlPlane:
         """POST to the admin server; its answer."""
         return _send(f"{self._admin}{path}", document, "POST")
 
-    def token(self, name: str) -> str:
-        """A token for a dataplane of the mesh default."""
-        return self.post("/tokens", {"name": name, "mesh": "default"})
+    def token(self, name: str, mesh: str = "default") -> str:
+        """A token for a dataplane."""
+        return self.post("/tokens", {"name": name, "mesh": mesh})
+
+    def try_out(self, path: str, document: Mapping[str, Any]) -> tuple[int, Any]:
+        """What a write would change (``?dry-run=xds``): the status, and the answer or the error."""
+        url = f"{self._api}/{path}?dry-run=xds"
+        header = {"Content-Type": "application/json"}
+        request = urllib.request.Request(url, json.dumps(document).encode(), header, method="PUT")
+        try:
+            with urllib.request.urlopen(request, timeout=120) as response:
+                return response.status, json.load(response)
+        except urllib.error.HTTPError as error:
+            return error.code, error.read().decode()
 
     def cpu(self) -> float:
         """The seconds of processor time that were used so far."""

@@ -40,8 +40,8 @@ class Client:
     With ``cheap`` it does so from the first response on.
     """
 
-    def __init__(self, name: str, token: str = "", cheap: bool = False) -> None:
-        self._envoy = DeltaClient(f"default.{name}")
+    def __init__(self, name: str, token: str = "", cheap: bool = False, mesh: str = "default") -> None:
+        self._envoy = DeltaClient(f"{mesh}.{name}")
         self._metadata = (("authorization", token),) if token else ()
         self._cheap = cheap
         self.acknowledged = 0

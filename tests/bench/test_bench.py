@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from . import push, sds, store
+from . import fair, push, sds, store
 
 
 def test_the_benchmark_of_changes_runs(capsys: pytest.CaptureFixture[str]) -> None:
@@ -29,3 +29,9 @@ def test_the_benchmark_of_the_store_runs(capsys: pytest.CaptureFixture[str]) -> 
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 6
     assert all("ratio" in line for line in lines[1:])
+
+
+def test_the_benchmark_of_fairness_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    asyncio.run(fair.main([], seconds=1, proxies=1, dataplanes=0))
+    told = capsys.readouterr().out
+    assert "nothing else: p99" in told

@@ -167,3 +167,21 @@ def test_an_answer_of_another_shape_ends_the_run(connected: Call, server: FakeSe
     assert 'failed Greeting "hello": ' in result.err
     assert result.err.endswith("Error: 2 of 2 resources could not be tried\n")
     assert len(server.written()) == 1
+
+
+def test_an_answer_that_does_not_tell_all_says_so(connected: Call, server: FakeServer) -> None:
+    brief = {**CHANGED, "changes": [{"type": "lds", "name": "l", "op": "change"}]}
+    told = {"dataplanes": 30, "of": 5000, "detailed": 1}
+    answer = {"proxies": [CHANGED, brief], "warnings": [], "examined": told}
+    server.reply("PUT", PATH, 200, json.dumps(answer))
+    lines = connected("apply", "--dry-run=xds", stdin=HELLO).out.splitlines()
+    assert lines[0] == 'would apply Greeting "hello": 2 proxies change'
+    assert lines[-3:] == [
+        "    change lds l",
+        "  what differs is shown for the first 1 proxies",
+        "  only 30 of 5000 dataplanes were examined before the time was over; what changes for the others is not known",
+    ]
+    short = {**answer, "examined": {"dataplanes": 2, "of": 2, "detailed": 2}}
+    server.reply("PUT", PATH, 200, json.dumps(short))
+    out = connected("apply", "--dry-run=xds", "-o", "json", stdin=HELLO).out
+    assert json.loads(out)["answers"][0]["examined"] == short["examined"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from contextlib import contextmanager
 
 import pytest
@@ -382,7 +383,10 @@ def test_a_proxy_that_changes_what_it_calls_follows_the_new_service(service):
         eventually(lambda: bench.snapshots["web"].resources(ENDPOINTS)[service].version)
 
 
-def test_very_many_changes_at_once_are_read_as_a_whole():
+def test_very_many_changes_at_once_are_read_as_a_whole(monkeypatch):
+    monkeypatch.setattr(
+        "kuma_core.xds.mesh_views.MANY_CHANGES", 50
+    )  # so many come in a second on any machine
     bench = Bench()
     with running(bench):
         bench.apply(caller("web"))
@@ -394,3 +398,92 @@ def test_very_many_changes_at_once_are_read_as_a_whole():
         bench.apply(*(echo(f"echo-{port}", port) for port in range(10000, 11000, 2)))
         eventually(lambda: _ports(bench.snapshots["web"]) == 500)
         assert lists, "500 changes in a burst are not looked at one by one"
+
+
+class Slowly:
+    """A generator that takes its time for every proxy of a mesh, and says so."""
+
+    def __init__(self, mesh, seconds):
+        self.mesh, self.seconds, self.made = mesh, seconds, []
+        self.generator = Generator("slowly", 900, self._generate)
+
+    def _generate(self, view):
+        if view.proxy.mesh == self.mesh:
+            self.made.append(view.proxy.name)
+            time.sleep(self.seconds)
+        return ()
+
+
+def test_a_large_mesh_does_not_delay_another():
+    slowly = Slowly("default", 0.02)
+    with running(Bench([*CATALOG.generators, slowly.generator])) as bench:
+        bench.apply(
+            mesh("other"), {**caller("api"), "mesh": "other"}, *(caller(f"w-{n}") for n in range(100))
+        )
+        bench.connect(*(f"w-{n}" for n in range(100)))
+        eventually(lambda: slowly.made)
+        bench.reconciler.opened(Proxy("other", "api"))
+        eventually(lambda: "api" in bench.snapshots)
+        assert len(slowly.made) < 50
+        assert bench.delivered_to()[0] == ["api"], (
+            "a mesh is delivered as a whole, and after that of less work"
+        )
+        eventually(lambda: len(bench.snapshots) == 101)
+
+
+def test_who_is_generated_late_in_a_round_misses_no_change_of_meanwhile():
+    """Its services were not known yet when the change came, and its round shows the mesh as it was before."""
+    slowly = Slowly("default", 0.02)
+    with running(Bench([*CATALOG.generators, slowly.generator])) as bench:
+        bench.apply(echo("echo-1", 9000), *(caller(f"w-{n:02}") for n in range(40)))
+        bench.reconciler.ask(lambda views: None, 10)
+        bench.connect(*(f"w-{n:02}" for n in range(40)))
+        eventually(lambda: slowly.made)
+        bench.apply(echo("echo-2", 9100))
+        eventually(lambda: len(bench.snapshots) == 40)
+        eventually(lambda: {_ports(bench.snapshots[f"w-{n:02}"]) for n in range(40)} == {2})
+
+
+def test_a_burst_in_one_mesh_does_not_delay_another():
+    with running(Bench()) as bench:
+        bench.apply(mesh("other"), echo("echo-0", 8000), {**caller("api"), "mesh": "other"}, caller("web"))
+        bench.connect("web")
+        bench.reconciler.opened(Proxy("other", "api"))
+        eventually(lambda: bench.snapshots.keys() == {"web", "api"})
+        time.sleep(0.1)
+        ports = iter(range(9000, 9999, 2))
+        stop = threading.Event()
+
+        def burst():
+            while not stop.wait(0.01):
+                bench.apply(echo(f"echo-{next(ports)}", next(ports)))
+
+        thread = threading.Thread(target=burst)
+        thread.start()
+        try:
+            time.sleep(0.2)
+            began = time.monotonic()
+            bench.apply({**echo("echo-1", 9000), "mesh": "other"})
+            eventually(lambda: _ports(bench.snapshots["api"]) == 1)
+            assert time.monotonic() - began < 0.5, "the burst of the other mesh lasts a second"
+        finally:
+            stop.set()
+            thread.join(10)
+
+
+def test_a_store_that_fails_again_and_again_is_not_asked_all_the_time(monkeypatch):
+    with running(Bench()) as bench:
+        bench.apply(caller("web"))
+        bench.connect("web")
+        eventually(lambda: "web" in bench.snapshots)
+        asked = []
+        monkeypatch.setattr(bench.reconciler._views, "apply", lambda changes: asked.append(1) or fail(bench))
+        bench.reconciler.changed(Change(Op.RESYNC))
+        bench.connect("stranger")
+        time.sleep(0.5)
+        assert 1 <= len(asked) <= 3
+
+
+def fail(bench):
+    bench.reconciler._views.stale = True
+    raise StoreUnavailable("the database is down")

@@ -40,6 +40,12 @@ POLICIES = (
         "HealthCheck", 300, PolicyScope.DESTINATION, connection_ends, health_check.resolve, health_check.apply
     ),
     Policy(
-        "ProxyTemplate", 9000, PolicyScope.PROXY, proxy_ends, proxy_template.resolve, proxy_template.apply
+        "ProxyTemplate",
+        9000,
+        PolicyScope.PROXY,
+        proxy_ends,
+        proxy_template.resolve,
+        proxy_template.apply,
+        proxy_template.prepare,
     ),
 )

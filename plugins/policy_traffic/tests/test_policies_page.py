@@ -61,4 +61,5 @@ def test_every_message_of_the_page_is_in_the_code(module: object, constant: str)
 
 
 def test_the_bounds_are_those_of_the_code() -> None:
-    assert f"up to {reader.MAX_VALUES} values" in PAGE
+    assert f"up to {reader.MAX_VALUES} values and {reader.MAX_CHARACTERS} characters of text" in PAGE
+    assert f"a ProxyTemplate may have {proxy_template.MAX_RESOURCES} at most" in PAGE

@@ -15,7 +15,7 @@ from kuma_core.testing.builders import dataplane, inbound, mesh, outbound
 from kuma_core.testing.platform import make_catalog
 from kuma_core.testing.policies import snapshot_of
 from kuma_core.xds.contract import LISTENER
-from kuma_core.xds.preview import readable
+from kuma_core.xds.differences import readable
 from kuma_policy_traffic.traffic_log.formats import PLAIN, TIMES, render
 
 ENVOY = Path(sys.executable).with_name("envoy")

@@ -20,6 +20,9 @@ KEPT = {
 }
 """The types that a proxy asks for, and where each has its name."""
 
+STORED_CHARACTERS = 64 * 2**20
+"""More than may be written: a stored resource keeps its effect."""
+
 
 class NativeResource(NamedTuple):
     """A resource of Envoy; its type and its own name are what tells it from others."""
@@ -38,7 +41,7 @@ def read_resource(text: str, budget: Budget | None = None, thorough: bool = Fals
 
     Raises ``ValueError`` with the reason, and with the field where there is one.
     """
-    reader = Reader(budget or Budget(), thorough)
+    reader = Reader(budget or Budget(characters=STORED_CHARACTERS), thorough)
     cls, old, body = reader.resolve(Given(_document(text), ""))
     type_name = name_of(cls)
     if type_name not in KEPT:

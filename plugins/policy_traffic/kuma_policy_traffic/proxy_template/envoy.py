@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from kuma_core.sdk import Draft, Match, Subject
+from kuma_policy_traffic.proxy_template.memory import MEMORY
 from kuma_policy_traffic.proxy_template.spec import DEFAULT_PROFILE
 
 
@@ -27,15 +30,32 @@ def resolve(matches: tuple[Match, ...], subject: Subject) -> Template:
     return Template(DEFAULT_PROFILE in conf.imports, tuple(raw.resource for raw in conf.resources))
 
 
+SHORT = 4_000
+"""Characters that take some milliseconds to read."""
+
+
+def prepare(conf: Template) -> Callable[[], object] | None:
+    """Reading what nobody read yet, if it is long: one of 540 kB takes half a second."""
+    unread = [text for text in conf.resources if MEMORY.find(text) is None]
+    return partial(_read_all, tuple(unread)) if sum(map(len, unread)) > SHORT else None
+
+
+def _read_all(texts: tuple[str, ...]) -> None:
+    from kuma_policy_traffic.proxy_template.known import read_all
+
+    read_all(texts)
+
+
 def apply(drafts: dict[tuple[str, str], Draft], conf: Template) -> None:
     """A raw resource replaces a generated one of the same type and name."""
-    from kuma_policy_traffic.proxy_template.convert import read_resource
+    from kuma_policy_traffic.proxy_template.known import known_resource
 
     if not conf.keeps_generated:
         drafts.clear()
     for text in conf.resources:
-        found = read_resource(text)
-        drafts[(found.type_url, found.name)] = Draft(found.type_url, found.name, text, build)
+        found = known_resource(text)
+        key = (found.type_url, found.name)
+        drafts[key] = Draft(*key, text, build, encoded=found.encoded)
 
 
 def build(text: str) -> Any:

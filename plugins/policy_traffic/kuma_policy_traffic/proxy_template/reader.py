@@ -41,20 +41,32 @@ from kuma_policy_traffic.proxy_template.v2_rules import RULES
 from kuma_policy_traffic.proxy_template.v2_types import CHANGED_VALUES, PREVIOUS, REMOVED
 
 MAX_VALUES = 50_000
+MAX_CHARACTERS = 4 * 2**20
+_ALIASES = "each alias counted as what it stands for"
 MAX_LISTED = 12
 
 
 class Budget:
-    """How many values may still be read: a small text full of aliases must not become a large message."""
+    """How much may still be read: a small text full of aliases must not become a large message."""
 
-    def __init__(self, values: int = MAX_VALUES) -> None:
-        self._left = values
+    def __init__(self, values: int = MAX_VALUES, characters: int = MAX_CHARACTERS) -> None:
+        self._values, self._characters = values, characters
+        self._left, self._characters_left = values, characters
 
-    def spend(self) -> None:
-        """Count one value; raises ``ValueError`` when there were too many."""
-        self._left -= 1
+    @property
+    def spent(self) -> bool:
+        """Whether there was too much already."""
+        return self._left < 0 or self._characters_left < 0
+
+    def spend(self, value: object = None, values: int = 1) -> None:
+        """Count one value, and its characters if it is a text; raises ``ValueError`` when there were too many."""
+        self._left -= values
+        if isinstance(value, str):
+            self._characters_left -= len(value)
         if self._left < 0:
-            raise ValueError(f"more than {MAX_VALUES} values, each alias counted as what it stands for")
+            raise ValueError(f"more than {self._values} values, {_ALIASES}")
+        if self._characters_left < 0:
+            raise ValueError(f"more than {self._characters} characters of text, {_ALIASES}")
 
 
 class Reader:
@@ -108,7 +120,7 @@ class Reader:
 
     def message(self, cls: type[Message], given: Given, where: Where) -> Message:
         """A message of a known type. Raises ``ValueError`` naming the field at fault."""
-        self._budget.spend()
+        self._budget.spend(given.value)
         name = name_of(cls)
         if cls in self._special:
             return self._special[cls](given, where)
@@ -152,6 +164,7 @@ class Reader:
 
     def _entries(self, field: Field, given: Given) -> Iterator[tuple[Any, Given]]:
         for key, value in mapping_of(given).items():
+            self._budget.spend(key, values=0)
             item = at(value, f'{given.path}["{key:.200}"]')
             if field.key == "bool" and key in ("true", "false"):
                 yield key == "true", item
@@ -161,7 +174,7 @@ class Reader:
     def _one(self, field: Field, given: Given, where: Where) -> Any:
         if field.kind == "message" and not field.wrapper:
             return self.message(field.cls, given, Where(given.path, where.old, where.within))
-        self._budget.spend()
+        self._budget.spend(given.value)
         if field.kind == "enum":
             return field.cls(_enum_number(field, given, where))
         kind, read = (field.wrapper, wrapped) if field.wrapper else (field.kind, scalar)
@@ -177,6 +190,8 @@ class Reader:
     def _struct(self, given: Given, where: Where) -> Any:
         content = mapping_of(given)
         inner = {key: at(value, f'{given.path}["{key:.200}"]') for key, value in content.items()}
+        for key in content:
+            self._budget.spend(key, values=0)
         return Struct(fields={key: self.message(Value, item, where) for key, item in inner.items()})
 
     def _list_value(self, given: Given, where: Where) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Iterator
 
 from kuma_core.sdk import Spec, Violation
 from kuma_policy_traffic.selectors import Selectors, selector_problems
@@ -11,6 +11,8 @@ DEFAULT_PROFILE = "default-proxy"
 PROFILES = (DEFAULT_PROFILE,)
 
 EMPTY = "cannot be empty"
+MAX_RESOURCES = 500
+"""Far more than anybody writes by hand, and each costs every proxy of the template something."""
 MAX_REASON = 1000
 """Characters: the path of a field is made of the document's own keys, and those may be long."""
 
@@ -41,29 +43,25 @@ class ProxyTemplateConf(Spec):
             yield from self._resource_problems()
 
     def _resource_problems(self) -> Iterator[Violation]:
-        from kuma_core.sdk.envoy import check_names
-        from kuma_policy_traffic.proxy_template.addresses import check_place
-        from kuma_policy_traffic.proxy_template.convert import NativeResource, read_resource
-        from kuma_policy_traffic.proxy_template.reader import Budget
-        from kuma_policy_traffic.proxy_template.route_clusters import lacking_clusters
+        from kuma_policy_traffic.proxy_template.checking import Checker
 
-        budget, listening = Budget(), dict[Hashable, str]()
-        sound: list[tuple[str, NativeResource]] = []
+        if len(self.resources) > MAX_RESOURCES:
+            message = f"has {len(self.resources)} resources; a ProxyTemplate may have {MAX_RESOURCES} at most"
+            yield Violation("conf.resources", message)
+            return
+        checker = Checker()
         for index, raw in enumerate(self.resources):
             path = f"conf.resources[{index}]"
             for field in ("name", "version", "resource"):
                 if not getattr(raw, field):
                     yield Violation(f"{path}.{field}", EMPTY)
-            if raw.resource:
-                try:
-                    found = read_resource(raw.resource, budget, thorough=True)
-                    check_names(found.name, found.message)
-                    check_place(found.name, found.message, listening)
-                    sound.append((path, found))
-                except ValueError as error:
-                    reason = f"{error!s:.{MAX_REASON}}"
-                    yield Violation(f"{path}.resource", f"native Envoy resource is not valid: {reason}")
-        yield from lacking_clusters(sound)
+            if reason := raw.resource and checker.problem(path, raw.resource):
+                message = f"native Envoy resource is not valid: {reason:.{MAX_REASON}}"
+                yield Violation(f"{path}.resource", message)
+            if checker.spent:
+                return
+        yield from checker.warnings()
+        checker.remember()
 
 
 class ProxyTemplateSpec(Spec):

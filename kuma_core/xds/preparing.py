@@ -1,0 +1,67 @@
+"""Long work that a policy needs done before it can act, in a thread of its own: the reconciler goes on meanwhile."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Hashable
+
+import structlog
+
+from kuma_core.plugin.boundary import told
+
+_log = structlog.get_logger("xds-preparer")
+
+Work = Callable[[], object]
+
+
+class NotPrepared(Exception):
+    """A policy's configuration needs ``work`` first; ``key`` is equal for equal work."""
+
+    def __init__(self, key: Hashable, work: Work) -> None:
+        super().__init__("it is being prepared")
+        self.key, self.work = key, work
+
+
+class Preparer:
+    """Does each piece of work once, one after the other, and then calls ``done`` with its key.
+
+    Its thread is there only while there is work. Safe to use from any thread.
+    """
+
+    def __init__(self, done: Callable[[Hashable], object]) -> None:
+        self._done = done
+        self._lock = threading.Lock()
+        self._waiting: deque[tuple[Hashable, Work]] = deque()
+        self._keys: set[Hashable] = set()
+        self._runs = False
+
+    def submit(self, key: Hashable, work: Work) -> None:
+        """Have work done, unless equal work is on its way."""
+        with self._lock:
+            if key in self._keys:
+                return
+            self._keys.add(key)
+            self._waiting.append((key, work))
+            if self._runs:
+                return
+            self._runs = True
+        threading.Thread(target=self._run, name="xds-preparer", daemon=True).start()
+
+    def _run(self) -> None:
+        while item := self._next():
+            key, work = item
+            try:
+                work()
+            except BaseException as error:  # noqa: BLE001 - a plugin's; who needs the result meets it again
+                _log.warning("something could not be prepared", problem=told(error))
+            with self._lock:
+                self._keys.discard(key)
+            self._done(key)
+
+    def _next(self) -> tuple[Hashable, Work] | None:
+        with self._lock:
+            if self._waiting:
+                return self._waiting.popleft()
+            self._runs = False
+            return None

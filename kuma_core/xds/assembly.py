@@ -98,7 +98,7 @@ def sealed_draft(owner: str, draft: Draft, memo: Memo, warn: Callable[[str], obj
     except Abandoned:
         raise
     except PluginBarred as error:  # of what nobody has built yet this proxy gets nothing
-        view.warn(f'{who}: {kind} "{draft.name}" is left out: {error}')
+        warn(f'{who}: {kind} "{draft.name}" is left out: {error}')
         return None
     except (EditFailed, PluginFailed) as error:
         raise GenerationError(f'{kind} "{draft.name}": {error}') from error

@@ -8,6 +8,7 @@ from collections.abc import Callable, Hashable
 
 import structlog
 
+from kuma_core.errors import PluginError
 from kuma_core.plugin.boundary import told
 
 _log = structlog.get_logger("xds-preparer")
@@ -15,11 +16,11 @@ _log = structlog.get_logger("xds-preparer")
 Work = Callable[[], object]
 
 
-class NotPrepared(Exception):
-    """A policy's configuration needs ``work`` first; ``key`` is equal for equal work."""
+class NotPrepared(PluginError):
+    """A policy's configuration needs ``work`` first, and is not at fault; ``key`` is equal for equal work."""
 
-    def __init__(self, key: Hashable, work: Work) -> None:
-        super().__init__("it is being prepared")
+    def __init__(self, plugin: str, key: Hashable, work: Work) -> None:
+        super().__init__("it is being prepared", plugin)
         self.key, self.work = key, work
 
 

@@ -22,6 +22,7 @@ ROWS: dict[str, int] = {
     "lifecycle": 0,
     "durations": 0,
     "clocks": 0,
+    "counted": 0,
     "documents": 0,
     "commandline": 0,
     "visible": 0,

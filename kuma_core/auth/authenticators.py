@@ -4,20 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import structlog
 
 from kuma_core.auth.contract import (
     Authenticator,
+    Claim,
     Proof,
+    Tags,
     Unauthenticated,
     WatchedProxyAuthenticator,
 )
-from kuma_core.errors import KumaError, PluginError, StoreUnavailable
+from kuma_core.errors import KumaError, NotFound, PluginError, StoreUnavailable
 from kuma_core.lifecycle import Stop
 from kuma_core.plugin.collecting import Contributed
 from kuma_core.plugin.registration import is_builtin
+from kuma_core.xds.proxy import Proxy
 
 _log = structlog.get_logger("proxy-authenticator")
 
@@ -31,13 +34,14 @@ class Attributed:
         self.name, self._plugin = entry.value.name, entry.plugin
         self._authenticator = entry.value.authenticator
 
-    def authenticate(self, mesh: str, name: str, credential: str) -> Proof:
+    def recognise(self, credential: str) -> Claim:
         """As ``ProxyAuthenticator`` has it."""
-        with self._attributed():
-            proof = self._authenticator.authenticate(mesh, name, credential)
+        with self.attributed():
+            claim = self._authenticator.recognise(credential)
+            proof = getattr(claim, "proof", None)
             if not isinstance(proof, Proof):
-                raise TypeError(f"it returned a {type(proof).__name__}, which is no Proof")
-        return replace(proof, confirm=lambda: self._confirm(proof))
+                raise TypeError(f"it returned a {type(claim).__name__}, which is no Claim: it has no Proof")
+        return _AttributedClaim(self, claim, replace(proof, confirm=lambda: self._confirm(proof)))
 
     def watch(self, changed: Callable[[], None], stop: Stop) -> None:
         """Call ``changed`` whenever a proof may be good no longer, until ``stop`` is set."""
@@ -52,20 +56,34 @@ class Attributed:
                 stop.wait()
 
     def _confirm(self, proof: Proof) -> None:
-        with self._attributed():
+        with self.attributed():
             proof.confirm()
 
     @contextmanager
-    def _attributed(self) -> Iterator[None]:
+    def attributed(self) -> Iterator[None]:
+        """Have whatever the plugin raises name it."""
         try:
             yield
-        except (StoreUnavailable, PluginError, Unauthenticated):
+        except (StoreUnavailable, PluginError, NotFound, Unauthenticated):
             raise
         except Exception as error:
             said = str(error) if isinstance(error, KumaError) else f"{type(error).__name__}: {error}"
             raise PluginError(
                 f'plugin "{self._plugin}": the authenticator "{self.name}" failed: {said}', self._plugin
             ) from error
+
+
+@dataclass(frozen=True, slots=True)
+class _AttributedClaim:
+    """A claim of a plugin's authenticator."""
+
+    authenticator: Attributed
+    claim: Claim
+    proof: Proof
+
+    def allows(self, proxy: Proxy, tags: Tags) -> None:
+        with self.authenticator.attributed():
+            self.claim.allows(proxy, tags)
 
 
 def one_authenticator(found: Sequence[Contributed[Authenticator]]) -> Attributed | None:

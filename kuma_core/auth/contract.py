@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol, runtime_checkable
 
 from kuma_core.errors import KumaError
 from kuma_core.lifecycle import Stop
+from kuma_core.xds.proxy import Proxy
+
+Tags = Callable[[], Sequence[Mapping[str, str]]]
+"""Tells the tags of a proxy's Dataplane: those of each inbound, or of its gateway. It may ask the store, so a claim
+calls it only if it depends on them. Raises ``NotFound`` if there is no such Dataplane yet, ``StoreUnavailable``."""
 
 
 class Unauthenticated(KumaError):
@@ -33,11 +38,27 @@ class Proof:
     confirm: Callable[[], None] = field(default=_is_good, repr=False, compare=False)
 
 
-class ProxyAuthenticator(Protocol):
-    """Decides whether a proxy is who it says. Safe for use from several threads."""
+class Claim(Protocol):
+    """What a credential that is good is good for."""
 
-    def authenticate(self, mesh: str, name: str, credential: str) -> Proof:
-        """Return why if the credential belongs to that proxy; raises ``Unauthenticated``.
+    @property
+    def proof(self) -> Proof:
+        """Why the credential is believed."""
+        ...
+
+    def allows(self, proxy: Proxy, tags: Tags) -> None:
+        """Return if whoever shows the credential may be that proxy; raises ``Unauthenticated``."""
+        ...
+
+
+class ProxyAuthenticator(Protocol):
+    """Decides whether a proxy is who it says, in two steps. Safe for use from several threads.
+
+    The first step comes before anything is read of what the proxy says, so that strangers cost little.
+    """
+
+    def recognise(self, credential: str) -> Claim:
+        """Return what a credential is good for; raises ``Unauthenticated`` if it is good for nothing.
 
         Raises ``StoreUnavailable`` if the store is needed and does not answer. No text shows any of the credential.
         """

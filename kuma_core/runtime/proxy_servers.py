@@ -9,10 +9,10 @@ import asyncio
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from kuma_core.auth.authenticators import Attributed
-from kuma_core.auth.contract import Proof
 from kuma_core.ca.authorities import OpenedAuthorities
 from kuma_core.ca.contract import IDENTITY_CERT, MESH_CA
 from kuma_core.ca.identity import IdentityIssuer
@@ -25,12 +25,13 @@ from kuma_core.resources.contract import Change, Resources, Secrets
 from kuma_core.resources.secrets import SECRET
 from kuma_core.xds.bootstrap import BootstrapParams, bootstrap_params, grpc_target
 from kuma_core.xds.contract import SecretServer
-from kuma_core.xds.identities import ProxySecrets, authenticate
+from kuma_core.xds.identities import ProxySecrets
 from kuma_core.xds.mesh_views import Effects, MeshViews
 from kuma_core.xds.preview import Preview
 from kuma_core.xds.proxy import Proxy, identify
 from kuma_core.xds.reconciler import Delivery, Reconciler
-from kuma_core.xds.server.ads import SERVER_OPTIONS, AdsService
+from kuma_core.xds.server import ads, sds
+from kuma_core.xds.server.ads import AdsService
 from kuma_core.xds.server.guard import Guard
 from kuma_core.xds.server.hub import Hub
 from kuma_core.xds.server.sds import SdsService
@@ -94,9 +95,9 @@ class ProxyServers:
     def servers(self) -> Iterator[GrpcServer]:
         """ADS and SDS."""
         encrypted = self._config.flag("xdsServer.tlsEnabled")
-        for name, setting, handler, tls, strangers in (
-            ("xds-server", "xdsServer.grpcPort", self._ads, encrypted, NOTHING),
-            ("sds-server", "sdsServer.grpcPort", self._sds, True, ROOTS),
+        for name, setting, handler, tls, options, strangers in (
+            ("xds-server", "xdsServer.grpcPort", self._ads, encrypted, ads.SERVER_OPTIONS, NOTHING),
+            ("sds-server", "sdsServer.grpcPort", self._sds, True, sds.SERVER_OPTIONS, ROOTS),
         ):
             pair = self._key_pair if tls else None
             yield GrpcServer(
@@ -104,7 +105,7 @@ class ProxyServers:
                 Port(setting),
                 handler,
                 pair,
-                SERVER_OPTIONS,
+                options,
                 self._guard.close,
                 self._asks_for,
                 Access(strangers, NOTHING),
@@ -138,16 +139,12 @@ class ProxyServers:
         return KeyPair(self._tls.key, self._tls.chain)
 
     def _ads(self) -> Sequence[Any]:
-        service = AdsService(self._hub, identify, self.streams.begin, self._check, self._guard)
+        recognise = partial(self._maker.recognise, protocol="xDS")
+        service = AdsService(self._hub, identify, self.streams.begin, recognise, self._guard, _belongs)
         return [service.handler()]
 
     def _sds(self) -> Sequence[Any]:
-        return [SdsService(self._maker, self.secrets_hub, self._guard).handler()]
-
-    def _check(self, proxy: Proxy, credentials: Sequence[str]) -> Proof | None:
-        if self._authenticator is None:
-            return None
-        return authenticate(self._authenticator, proxy, tuple(credentials), "xDS")
+        return [SdsService(self._maker, self.secrets_hub, self._guard, _belongs).handler()]
 
     def _deliver(self, delivery: Delivery) -> None:
         """The one crossing from the reconciler's thread into the event loop."""
@@ -195,6 +192,10 @@ class ProxyServers:
         """
         in_force = {name: self._maker.authority(mesh, name) for name in (IDENTITY_CERT, MESH_CA)}
         return self.secrets_hub.behind(lambda proxy: proxy.mesh == mesh, in_force)
+
+
+def _belongs(proxy: Proxy) -> tuple[str, str]:
+    return proxy.id
 
 
 class AuthenticatorWatch:

@@ -11,6 +11,7 @@ from kuma_core import log_pipe
 from kuma_core.api.contract import Route
 from kuma_core.auth.contract import (
     Authenticator,
+    Claim,
     Proof,
     ProxyAuthenticator,
     Unauthenticated,
@@ -186,6 +187,7 @@ __all__ = [
     "CellFormat",
     "Change",
     "ChangeListener",
+    "Claim",
     "Cluster",
     "Column",
     "Command",

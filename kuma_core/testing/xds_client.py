@@ -26,7 +26,7 @@ from envoy_data_plane.google.protobuf import Any, Struct, Value
 from envoy_data_plane.google.rpc import Status
 
 from kuma_core.xds.contract import CLUSTER, ENDPOINTS, LISTENER, ROUTES
-from kuma_core.xds.server.wire import Fields
+from kuma_core.xds.fields import Fields
 from kuma_core.xds.snapshot import TYPES
 
 WHOLE = (CLUSTER, LISTENER)

@@ -13,8 +13,8 @@ from typing import Any
 
 from envoy_data_plane.message_pool import default_message_pool
 
+from kuma_core.xds.fields import Fields
 from kuma_core.xds.seal import Sealed
-from kuma_core.xds.server.wire import Fields
 
 MOST_CHARACTERS = 16 * 2**20
 """How much text is remembered."""

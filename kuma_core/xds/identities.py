@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from datetime import UTC, datetime
+from functools import partial
 from hashlib import blake2b
 from typing import TypeVar
 
@@ -16,21 +17,23 @@ from envoy_data_plane.envoy.extensions.transport_sockets.tls.v3 import (
     TlsCertificate,
 )
 
-from kuma_core.auth.contract import Proof, ProxyAuthenticator, Unauthenticated
+from kuma_core.auth.contract import Claim, ProxyAuthenticator, Unauthenticated
 from kuma_core.ca.contract import IDENTITY_CERT, MESH_CA
 from kuma_core.ca.identity import IdentityIssuer
-from kuma_core.errors import KumaError, StoreUnavailable
+from kuma_core.errors import KumaError, NotFound, StoreUnavailable
 from kuma_core.model import ResourceKey
 from kuma_core.plugin.contract import Views
 from kuma_core.plugin.threads import Pools
 from kuma_core.resources.contract import Resources
-from kuma_core.specs.dataplane import DATAPLANE
+from kuma_core.specs.dataplane import DATAPLANE, DataplaneSpec
 from kuma_core.specs.mesh import MESH, MeshSpec
 from kuma_core.xds.certificates import CertificateTroubles
 from kuma_core.xds.proxy import Node, Proxy, identify
 from kuma_core.xds.seal import Sealed, seal
+from kuma_core.xds.server.doors import Recognised
 from kuma_core.xds.server.sds import SECRET
 from kuma_core.xds.server.sds_hub import MadeSecret
+from kuma_core.xds.server.stream import ProtocolError
 
 T = TypeVar("T")
 
@@ -40,7 +43,7 @@ RENEWAL = 2 / 3
 """After which share of its life a proxy gets a new identity."""
 
 
-class _NotThere(KumaError):
+class _NotThere(NotFound):
     """Somebody asks who has no Dataplane, or no Mesh, yet."""
 
 
@@ -66,17 +69,34 @@ class ProxySecrets:
         """Forget what the authority of a mesh (``None``: of any) said: it may say something else now."""
         self._shared.forget(mesh)
 
-    def identify(self, node: Node, resource: str, credentials: tuple[str, ...]) -> tuple[Proxy, Proof | None]:
-        """The proxy that asks. Whom to trust everybody may know; an identity is for its owner alone."""
+    def recognise(self, credentials: tuple[str, ...], protocol: str = "SDS") -> Recognised[Proxy] | None:
+        """What the one credential of a request of ``protocol``, SDS or xDS, is good for; ``None`` if everybody is
+        believed. Raises ``Unauthenticated``."""
+        if self.authenticator is None:
+            return None
+        if len(credentials) > 1:
+            count = len(credentials)
+            raise Unauthenticated(
+                f'{protocol} request must have exactly 1 "authorization" header, got {count}'
+            )
+        claim = self.authenticator.recognise(credentials[0] if credentials else "")
+        return Recognised(claim.proof, partial(self._allow, claim))
+
+    def _allow(self, claim: Claim, proxy: Proxy) -> None:
+        claim.allows(proxy, lambda: tuple(self._dataplane(proxy).tag_sets()))
+
+    def identify(self, node: Node, resource: str) -> Proxy:
+        """The proxy that says to be asking; raises ``ProtocolError``."""
         if resource not in (IDENTITY_CERT, MESH_CA):
-            raise KumaError(f'SDS request for "{resource:.100}" resource is not supported')
+            raise ProtocolError(f'SDS request for "{resource:.100}" resource is not supported')
         try:
-            proxy = identify(node)
+            return identify(node)
         except ValueError as error:
-            raise KumaError(f"SDS request must have a valid Proxy Id: {error}") from None
-        if resource == MESH_CA or self.authenticator is None:
-            return proxy, None
-        return proxy, authenticate(self.authenticator, proxy, credentials, "SDS")
+            raise ProtocolError(f"SDS request must have a valid Proxy Id: {error}") from None
+
+    def is_for_everybody(self, resource: str) -> bool:
+        """Whom to trust everybody may know; an identity is for its owner alone."""
+        return resource == MESH_CA
 
     def submit(self, key: Proxy, work: Callable[[], T]) -> Future[T]:
         """Have ``work``, which asks the authority of a proxy's mesh, done in a thread of that mesh: one that hangs
@@ -147,16 +167,20 @@ class ProxySecrets:
         return MadeSecret(sealed, _digest(authority, *services), max(1.0, life * RENEWAL), authority)
 
     def _services(self, proxy: Proxy) -> tuple[str, ...]:
-        spec = self._views.dataplane_spec(*proxy.id)
-        if spec is None:
-            dataplane = self._resources.find(ResourceKey(DATAPLANE, *proxy.id))
-            if dataplane is None:
-                raise _NotThere(f'unable to find Dataplane for proxy "{proxy}"')
-            spec = dataplane.spec
-        services = sorted(spec.services())
+        services = self._dataplane(proxy).services()
         if not services:
             raise _NotThere("Dataplane has no services associated with it")
-        return tuple(services)
+        return services
+
+    def _dataplane(self, proxy: Proxy) -> DataplaneSpec:
+        known = self._views.dataplane_spec(*proxy.id)
+        if known is not None:
+            return known
+        dataplane = self._resources.find(ResourceKey(DATAPLANE, *proxy.id))
+        if dataplane is None:
+            raise _NotThere(f'unable to find Dataplane for proxy "{proxy}"')
+        spec: DataplaneSpec = dataplane.spec
+        return spec
 
     def _mesh(self, name: str) -> MeshSpec:
         known = self._views.mesh_spec(name)
@@ -208,16 +232,6 @@ class Shared:
             self._answers = {
                 key: answer for key, answer in self._answers.items() if mesh is not None and key[0] != mesh
             }
-
-
-def authenticate(
-    authenticator: ProxyAuthenticator, proxy: Proxy, credentials: tuple[str, ...], protocol: str
-) -> Proof:
-    """Check the one credential of a request of ``protocol``, SDS or xDS; raises ``Unauthenticated``."""
-    if len(credentials) > 1:
-        count = len(credentials)
-        raise Unauthenticated(f'{protocol} request must have exactly 1 "authorization" header, got {count}')
-    return authenticator.authenticate(proxy.mesh, proxy.name, credentials[0] if credentials else "")
 
 
 def _digest(*parts: str) -> str:

@@ -22,6 +22,7 @@ from kuma_core.kumactl import tls_pair
 from kuma_core.resources.secrets import SecretManager
 from kuma_core.testing.platform import JsonAnswer, RunningPlatform, running_platform
 from kuma_core.testing.waiting import eventually
+from kuma_core.xds.proxy import Proxy
 
 HOSTNAME = "Kuma.Example.com"
 GOOD = {"name": "web-1", "mesh": "shop"}
@@ -51,7 +52,7 @@ def test_the_answer_is_the_raw_token(cp: RunningPlatform) -> None:
     assert answer.status == 200
     assert answer.headers["Content-Type"].startswith("text/plain")
     assert answer.headers["Cache-Control"] == "no-store"
-    verifier(cp).authenticate("shop", "web-1", answer.body)
+    verifier(cp).recognise(answer.body).allows(Proxy("shop", "web-1"), tuple)
 
 
 def test_a_token_may_end(cp: RunningPlatform) -> None:

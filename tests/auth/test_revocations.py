@@ -49,17 +49,17 @@ def test_a_revoked_token_is_refused_and_no_other(
     claims = verifier.verify(leaked)
     assert revocations.revoke(Revocation(claims.id, claims.expires, 1))
     with pytest.raises(Unauthenticated) as caught:
-        verifier.authenticate("shop", "web-1", leaked)
+        verifier.recognise(leaked)
     assert str(caught.value) == (
         "could not parse token: it was revoked; generate a new one with 'kumactl generate dataplane-token'"
     )
-    verifier.authenticate("shop", "web-1", other)
+    verifier.recognise(other)
 
 
 def test_a_proof_is_confirmed_until_its_token_is_revoked(
     issuer: TokenIssuer, verifier: TokenVerifier, revocations: Revocations, store: Breakable
 ) -> None:
-    proof = verifier.authenticate("shop", "web-1", issuer.issue("web-1", "shop"))
+    proof = verifier.recognise(issuer.issue("web-1", "shop")).proof
     before = store.reads
     proof.confirm()
     assert store.reads == before
@@ -231,7 +231,7 @@ def test_a_list_that_cannot_be_read_lets_nobody_in(
 ) -> None:
     secrets.create("default", REVOCATIONS, value)
     with pytest.raises(UnreadableResource, match="no list of revoked tokens; no token is believed"):
-        verifier.authenticate("shop", "web-1", issuer.issue("web-1", "shop"))
+        verifier.recognise(issuer.issue("web-1", "shop"))
 
 
 def test_one_that_becomes_unreadable_counts_as_it_was(

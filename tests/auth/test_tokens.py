@@ -25,6 +25,7 @@ from kuma_core.errors import KumaError, StoreUnavailable
 from kuma_core.model import ResourceKey
 from kuma_core.resources.contract import Change, Op
 from kuma_core.resources.secrets import SecretManager
+from kuma_core.xds.proxy import Proxy
 
 from .conftest import KEYS, Breakable
 
@@ -62,7 +63,7 @@ def signed(keys: SigningKeys, **claims: Any) -> str:
 
 def refusal(verifier: TokenVerifier, token: str) -> str:
     with pytest.raises(Unauthenticated) as caught:
-        verifier.authenticate("shop", "web-1", token)
+        verifier.recognise(token).allows(Proxy("shop", "web-1"), tuple)
     assert str(caught.value).startswith("could not parse token: ")
     assert len(token) < 10 or token not in str(caught.value)
     reason, _, remedy = str(caught.value).removeprefix("could not parse token: ").partition("; ")
@@ -104,7 +105,7 @@ def test_the_key_is_rsa_2048_as_pkcs1_der(secrets: SecretManager) -> None:
 
 def test_a_genuine_token(issuer: TokenIssuer, verifier: TokenVerifier) -> None:
     token = issuer.issue("web-1", "shop", HOUR)
-    verifier.authenticate("shop", "web-1", token)
+    verifier.recognise(token).allows(Proxy("shop", "web-1"), tuple)
     claims = verifier.verify(token)
     assert (claims.name, claims.mesh) == ("web-1", "shop")
     assert claims.id == parts(token)[1]["jti"]
@@ -116,10 +117,10 @@ def test_a_genuine_token(issuer: TokenIssuer, verifier: TokenVerifier) -> None:
 def test_a_token_of_somebody_else(issuer: TokenIssuer, verifier: TokenVerifier) -> None:
     token = issuer.issue("web-1", "shop")
     with pytest.raises(Unauthenticated) as caught:
-        verifier.authenticate("shop", "web-2", token)
+        verifier.recognise(token).allows(Proxy("shop", "web-2"), tuple)
     assert str(caught.value) == "proxy name from requestor: web-2 is different than in token: web-1"
     with pytest.raises(Unauthenticated) as caught:
-        verifier.authenticate("other", "web-1", token)
+        verifier.recognise(token).allows(Proxy("other", "web-1"), tuple)
     assert str(caught.value) == "proxy mesh from requestor: other is different than in token: shop"
 
 
@@ -238,10 +239,10 @@ def test_after_a_rotation_the_new_key_signs_and_both_verify(
     new = issuer.issue("web-1", "shop")
     assert parts(new)[0]["kid"] != parts(old)[0]["kid"]
     for token in (old, new):
-        verifier.authenticate("shop", "web-1", token)
+        verifier.recognise(token).allows(Proxy("shop", "web-1"), tuple)
     secrets.delete("default", SIGNING_KEY)
     keys.changed(hint(op=Op.DELETE))
-    verifier.authenticate("shop", "web-1", new)
+    verifier.recognise(new)
     assert refusal(verifier, old) == "the key that signed it is not known here"
 
 
@@ -275,11 +276,11 @@ def test_while_the_store_is_away_the_known_keys_are_good(
     secrets: SecretManager,
 ) -> None:
     token = issuer.issue("web-1", "shop")
-    verifier.authenticate("shop", "web-1", token)
+    verifier.recognise(token).allows(Proxy("shop", "web-1"), tuple)
     keys.changed(Change(Op.RESYNC))
     revocations.changed(Change(Op.RESYNC))
     store.away = True
-    verifier.authenticate("shop", "web-1", token)
+    verifier.recognise(token).allows(Proxy("shop", "web-1"), tuple)
     store.away = False
     secrets.delete("default", SIGNING_KEY)
     keys.changed(Change(Op.RESYNC))
@@ -307,7 +308,7 @@ def test_a_key_that_cannot_be_read_costs_its_own_tokens_only(
 ) -> None:
     secrets.create("default", f"{SIGNING_KEY}-2", b"no key at all")
     keys.changed(hint())
-    verifier.authenticate("shop", "web-1", issuer.issue("web-1", "shop"))
+    verifier.recognise(issuer.issue("web-1", "shop")).allows(Proxy("shop", "web-1"), tuple)
 
 
 def test_a_key_is_not_shown(keys: SigningKeys) -> None:

@@ -41,7 +41,7 @@ def elsewhere(secrets: SecretManager) -> Revocations:
 @pytest.fixture
 def told(issuer: TokenIssuer, verifier: TokenVerifier) -> Iterator[Told]:
     """A watch that runs; the token of a stream is asked about when it tells."""
-    proof = verifier.authenticate("shop", "web-1", issuer.issue("web-1", "shop"))
+    proof = verifier.recognise(issuer.issue("web-1", "shop")).proof
 
     def good() -> bool:
         try:

@@ -25,7 +25,7 @@ from kuma_core.testing.ports import free_port
 from kuma_core.testing.xds_client import DeltaClient
 from kuma_core.xds.contract import ENDPOINTS
 from kuma_core.xds.encoding import tagged
-from kuma_core.xds.server.wire import Fields
+from kuma_core.xds.fields import Fields
 
 from .control_plane import ControlPlane, Tls, allow_many_connections, line, row, start
 from .floor import ADS

@@ -33,7 +33,7 @@ from kuma_core.specs.mesh import MeshSpec
 from kuma_core.testing.builders import dataplane, inbound, mesh
 from kuma_core.testing.ports import free_port
 from kuma_core.xds.encoding import tagged
-from kuma_core.xds.server.wire import Fields
+from kuma_core.xds.fields import Fields
 from kuma_store_memory.store import MemoryStore
 
 from .bare_leaf import bare_leaves

@@ -203,14 +203,18 @@ def test_the_example_of_admin_routes(running: RunningPlatform) -> None:
 
 
 def test_the_example_of_authenticators(tmp_path: Path) -> None:
-    from kuma_core.sdk import Proof, Unauthenticated
+    from kuma_core.sdk import Proof, Proxy, Unauthenticated
 
     (tmp_path / "default").write_text("sesame")
     shared = example("kuma_register_authenticators").SharedWord(tmp_path)
-    assert shared.authenticate("default", "web-1", "sesame") == Proof("word of default")
-    for mesh_name, word in (("default", "x"), ("default", ""), ("shop", "sesame")):
-        with pytest.raises(Unauthenticated, match=f"not the word of the mesh {mesh_name}"):
-            shared.authenticate(mesh_name, "web-1", word)
+    claim = shared.recognise("sesame")
+    assert claim.proof == Proof("word of default")
+    claim.allows(Proxy("default", "web-1"), tuple)
+    with pytest.raises(Unauthenticated, match="not the word of the mesh shop"):
+        claim.allows(Proxy("shop", "web-1"), tuple)
+    for word in ("x", ""):
+        with pytest.raises(Unauthenticated, match="the word of no mesh"):
+            shared.recognise(word)
 
 
 def test_the_example_of_admit(running: RunningPlatform) -> None:

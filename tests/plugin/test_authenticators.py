@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from types import ModuleType
 from typing import Any
@@ -13,19 +14,32 @@ import pytest
 
 import kuma_ca_builtin
 import kuma_store_memory
+from kuma_core.auth.contract import Tags
 from kuma_core.errors import PluginError
 from kuma_core.lifecycle import Stop
 from kuma_core.plugin.hookspecs import hookimpl
-from kuma_core.sdk import Authenticator, Proof, Unauthenticated
+from kuma_core.sdk import Authenticator, Claim, Proof, Proxy, Unauthenticated
 from kuma_core.testing.builders import dataplane, inbound
 from kuma_core.testing.platform import RunningPlatform, make_catalog, running_platform
 from kuma_core.testing.waiting import eventually
 from kuma_core.xds.server import guard
 
-from ..security.support import SDS, SOTW, ask_identity, ask_sotw, stream
+from ..security.support import DELTA, SDS, SOTW, ask_delta, ask_identity, ask_sotw, stream
 
 NO_TOKENS = {"KUMA_ADMIN_SERVER_APIS_DATAPLANE_TOKEN_ENABLED": "false"}
 UNAUTHENTICATED = grpc.StatusCode.UNAUTHENTICATED
+
+
+@dataclass
+class Mine:
+    """Good for the Dataplanes of a service."""
+
+    proof: Proof
+    service: str = "web"
+
+    def allows(self, proxy: Proxy, tags: Tags) -> None:
+        if self.service not in [found["service"] for found in tags()]:
+            raise Unauthenticated(f"{proxy} is none of {self.service}")
 
 
 class Words:
@@ -37,14 +51,14 @@ class Words:
         self.answer: Any = None
         self._hinted = threading.Event()
 
-    def authenticate(self, mesh: str, name: str, credential: str) -> Proof:
+    def recognise(self, credential: str) -> Claim:
         if self.error:
             raise self.error
         if self.answer:
-            answer: Proof = self.answer
+            answer: Claim = self.answer
             return answer
         self._confirm(credential)
-        return Proof(f"{mesh}.{name}", self.good[credential], lambda: self._confirm(credential))
+        return Mine(Proof("word", self.good[credential], lambda: self._confirm(credential)))
 
     def _confirm(self, credential: str) -> None:
         if credential not in self.good:
@@ -65,8 +79,8 @@ class Words:
 class Once:
     """One that cannot take anything back."""
 
-    def authenticate(self, mesh: str, name: str, credential: str) -> Proof:
-        return Proof("x")
+    def recognise(self, credential: str) -> Claim:
+        return Mine(Proof("x"))
 
 
 def bringing(*authenticators: Any, name: str = "word") -> ModuleType:
@@ -134,7 +148,33 @@ def test_an_answer_that_is_no_proof_is_told_with_its_plugin(cp: RunningPlatform,
     with stream(cp, SOTW, "x") as opened:
         ask_sotw(opened)
         assert 'plugin "acme"' in (text := opened.refusal()[1])
-        assert "returned a str, which is no Proof" in text
+        assert "returned a str, which is no Claim: it has no Proof" in text
+
+
+def test_a_claim_that_fails_is_told_with_its_plugin(cp: RunningPlatform, words: Words) -> None:
+    def oops(proxy: Proxy, tags: Tags) -> None:
+        raise ValueError("oops")
+
+    words.answer = Mine(Proof("x"))
+    words.answer.allows = oops
+    with stream(cp, SOTW, "x") as opened:
+        ask_sotw(opened)
+        told = 'plugin "acme": the authenticator "word" failed: ValueError: oops'
+        assert opened.refusal() == (grpc.StatusCode.INTERNAL, told)
+
+
+def test_a_claim_may_depend_on_the_tags_of_the_dataplane(cp: RunningPlatform, words: Words) -> None:
+    words.good["sesame"] = None
+    cp.apply(dataplane("db-1", inbound("127.0.0.1:8081:81", "db")))
+    with stream(cp, DELTA, "sesame") as opened:
+        ask_delta(opened, "default.db-1")
+        assert opened.refusal() == (UNAUTHENTICATED, "default.db-1 is none of web")
+    with stream(cp, DELTA, "sesame") as opened:
+        ask_delta(opened, "default.nobody")
+        assert opened.refusal() == (
+            grpc.StatusCode.NOT_FOUND,
+            'unable to find Dataplane for proxy "default.nobody"',
+        )
 
 
 def test_a_confirmation_that_fails_ends_nothing(cp: RunningPlatform, words: Words) -> None:
@@ -143,7 +183,7 @@ def test_a_confirmation_that_fails_ends_nothing(cp: RunningPlatform, words: Word
         raise ValueError("oops")
 
     asked = threading.Event()
-    words.answer = Proof("x", None, broken)
+    words.answer = Mine(Proof("x", None, broken))
     with stream(cp, SOTW, "x") as opened:
         ask_sotw(opened)
         opened.receive()

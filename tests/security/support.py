@@ -139,9 +139,9 @@ def ask_mesh_ca(opened: RawStream) -> None:
     opened.ask("mesh_ca", node=NODE)
 
 
-def ask_sotw(opened: RawStream) -> None:
+def ask_sotw(opened: RawStream, node: str = NODE) -> None:
     """Ask for its clusters, state of the world."""
-    opened.send(bytes(DiscoveryRequest(node=Node(id=NODE), type_url=CLUSTER)))
+    opened.send(bytes(DiscoveryRequest(node=Node(id=node), type_url=CLUSTER)))
 
 
 def ask_delta(opened: RawStream, node: str = NODE) -> None:

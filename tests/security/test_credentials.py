@@ -129,25 +129,26 @@ REFUSALS = {
     "hmac with the public key": "could not parse token: its algorithm is not RS256",
     "good": "",
 }
-UNKNOWN, UNAUTHENTICATED = grpc.StatusCode.UNKNOWN, grpc.StatusCode.UNAUTHENTICATED
+UNAUTHENTICATED, INVALID = grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.INVALID_ARGUMENT
+NOT_FOUND, INTERNAL = grpc.StatusCode.NOT_FOUND, grpc.StatusCode.INTERNAL
 GUARDED = {
-    "5677 identity_cert": (SDS, ask_identity, UNKNOWN),
-    "5678 state of the world": (SOTW, ask_sotw, UNAUTHENTICATED),
-    "5678 delta": (DELTA, ask_delta, UNAUTHENTICATED),
+    "5677 identity_cert": (SDS, ask_identity),
+    "5678 state of the world": (SOTW, ask_sotw),
+    "5678 delta": (DELTA, ask_delta),
 }
 
 
 @pytest.mark.parametrize("which", REFUSALS)
 @pytest.mark.parametrize("port", GUARDED)
 def test_the_table_of_ports_and_credentials(cp: RunningPlatform, port: str, which: str) -> None:
-    method, ask, code = GUARDED[port]
+    method, ask = GUARDED[port]
     with stream(cp, method, *tokens(cp, which)) as opened:
         ask(opened)
         if not REFUSALS[which]:
             assert opened.receive()
             return
         refused, text = opened.refusal()
-    assert refused is code
+    assert refused is UNAUTHENTICATED
     assert text.startswith(REFUSALS[which].format("SDS" if method == SDS else "xDS"))
 
 
@@ -160,7 +161,7 @@ def test_the_table_mesh_ca_is_for_everybody(cp: RunningPlatform, which: str) -> 
 
 @pytest.mark.parametrize("port", GUARDED)
 def test_a_refusal_shows_nothing_of_the_token(cp: RunningPlatform, port: str) -> None:
-    method, ask, _ = GUARDED[port]
+    method, ask = GUARDED[port]
     for which in ("garbage", "of another dataplane", "expired", "forged", "revoked", "retired key"):
         (token,) = tokens(cp, which)
         with stream(cp, method, token) as opened:
@@ -189,7 +190,7 @@ def test_scenario_38_an_identity_for_its_owner_alone(cp: RunningPlatform) -> Non
         with stream(cp, SDS, *tokens(cp, which)) as opened:
             ask_identity(opened)
             code, text = opened.refusal()
-        assert (code, text.startswith(REFUSALS[which])) == (UNKNOWN, True)
+        assert (code, text.startswith(REFUSALS[which])) == (UNAUTHENTICATED, True)
 
 
 def test_scenario_39_mesh_ca_without_a_token_and_one_known_name_for_each_request(
@@ -210,7 +211,7 @@ def test_scenario_39_mesh_ca_without_a_token_and_one_known_name_for_each_request
         with stream(cp, SDS, cp.token("web-1")) as opened:
             opened.ask(*names)
             code, text = opened.refusal()
-        assert (code, words in text) == (UNKNOWN, True)
+        assert (code, words in text) == (INVALID, True)
 
 
 def test_scenario_39_the_name_stays_the_same_on_a_stream(cp: RunningPlatform) -> None:
@@ -218,7 +219,7 @@ def test_scenario_39_the_name_stays_the_same_on_a_stream(cp: RunningPlatform) ->
         ask_mesh_ca(opened)
         opened.secret()
         opened.ask("identity_cert", node=NODE)
-        assert opened.refusal()[0] is UNKNOWN
+        assert opened.refusal()[0] is INVALID
 
 
 @pytest.mark.parametrize("node", ["", "web-1", ".web-1", "default."])
@@ -226,7 +227,7 @@ def test_a_node_id_that_cannot_be_read(cp: RunningPlatform, node: str) -> None:
     with stream(cp, SDS, cp.token("web-1")) as opened:
         opened.ask("identity_cert", node=node)
         code, text = opened.refusal()
-    assert (code, text.startswith("SDS request must have a valid Proxy Id: ")) == (UNKNOWN, True)
+    assert (code, text.startswith("SDS request must have a valid Proxy Id: ")) == (INVALID, True)
 
 
 def test_scenario_40_an_acknowledgement_and_a_request_without_names_are_not_answered(
@@ -248,7 +249,7 @@ def test_scenario_41_a_dataplane_that_comes_later_succeeds_with_its_next_try(cp:
     with stream(cp, SDS, token) as opened:
         opened.ask("identity_cert", node="default.late")
         code, text = opened.refusal()
-    assert (code, "unable to find Dataplane for proxy" in text) == (UNKNOWN, True)
+    assert (code, "unable to find Dataplane for proxy" in text) == (NOT_FOUND, True)
     cp.apply(dataplane("late", inbound("127.0.0.1:8081:80", "late")))
     assert eventually(lambda: identity(cp, "late"))
 
@@ -256,13 +257,13 @@ def test_scenario_41_a_dataplane_that_comes_later_succeeds_with_its_next_try(cp:
 def test_a_mesh_that_is_not_there(cp: RunningPlatform) -> None:
     with stream(cp, SDS) as opened:
         opened.ask("mesh_ca", node="nowhere.web-1")
-        assert opened.refusal() == (UNKNOWN, 'there is no Mesh "nowhere"')
+        assert opened.refusal() == (NOT_FOUND, 'there is no Mesh "nowhere"')
 
 
 def test_a_mesh_whose_authority_is_not_loaded() -> None:
     with running_platform([kuma_store_memory]) as cp, stream(cp, SDS) as opened:
         ask_mesh_ca(opened)
-        assert opened.refusal() == (UNKNOWN, 'Mesh "default" has unsupported CA type "builtin"')
+        assert opened.refusal() == (INTERNAL, 'Mesh "default" has unsupported CA type "builtin"')
 
 
 @pytest.mark.parametrize(
@@ -272,7 +273,7 @@ def test_scenario_42_without_tokens_everybody_is_believed(switch: str) -> None:
     with running_platform(PLUGINS, {switch: "false"}) as cp:
         cp.apply(WEB)
         assert cp.get("/catalog").body["apis"]["dataplaneToken"]["localUrl"] == ""
-        for method, ask, _ in GUARDED.values():
+        for method, ask in GUARDED.values():
             with stream(cp, method) as opened:
                 ask(opened)
                 assert opened.receive()

@@ -23,28 +23,37 @@ from .support import DELTA, SDS, stream
 
 STREAMS = 2000
 """Twice as many as the library would let wait to be accepted by itself."""
-
-NODE = Node(id="default.web-1")
+EACH = 10
+"""Streams of one dataplane."""
 
 
 @pytest.mark.parametrize("what", [IDENTITY_CERT, MESH_CA, CLUSTER])
 def test_1_000_streams_and_more_at_once_are_all_served(what: str) -> None:
     with running_platform([kuma_store_memory, kuma_ca_builtin]) as cp:
-        cp.apply(dataplane("web-1", inbound("127.0.0.1:8080:80", "web")))
-        answers = asyncio.run(ask_all(cp, what))
+        names = [f"web-{number}" for number in range(STREAMS // EACH)]
+        for number, name in enumerate(names):
+            cp.apply(dataplane(name, inbound(f"127.0.{number >> 8}.{number & 255}:8080:80", "web")))
+        answers = asyncio.run(ask_all(cp, what, {name: cp.token(name) for name in names}))
     assert answers == Counter({grpc.StatusCode.OK: STREAMS})
 
 
-async def ask_all(cp: RunningPlatform, what: str) -> Counter[grpc.StatusCode]:
+async def ask_all(cp: RunningPlatform, what: str, tokens: dict[str, str]) -> Counter[grpc.StatusCode]:
     """Open every stream before any is answered; how each of them began."""
-    port, method, request = cp.sds_port, SDS, DiscoveryRequest(node=NODE, resource_names=[what])
-    if what == CLUSTER:
-        port, method, request = cp.xds_port, DELTA, DeltaDiscoveryRequest(node=NODE, type_url=CLUSTER)
-    trusted, token = grpc.ssl_channel_credentials(cp.trusted), cp.token("web-1")
+    port, method = (cp.xds_port, DELTA) if what == CLUSTER else (cp.sds_port, SDS)
+    trusted = grpc.ssl_channel_credentials(cp.trusted)
     async with grpc.aio.secure_channel(f"127.0.0.1:{port}", trusted) as channel:
         open_one = channel.stream_stream(method)
-        asked = [ask(open_one, bytes(request), token) for _ in range(STREAMS)]
+        asked = [
+            ask(open_one, request(name, what), token) for _ in range(EACH) for name, token in tokens.items()
+        ]
         return Counter(await asyncio.gather(*asked))
+
+
+def request(name: str, what: str) -> bytes:
+    node = Node(id=f"default.{name}")
+    if what == CLUSTER:
+        return bytes(DeltaDiscoveryRequest(node=node, type_url=CLUSTER))
+    return bytes(DiscoveryRequest(node=node, resource_names=[what]))
 
 
 async def ask(open_one: grpc.aio.StreamStreamMultiCallable, request: bytes, token: str) -> grpc.StatusCode:

@@ -149,12 +149,15 @@ def test_at_rest_nobody_is_asked_about(cp: RunningPlatform, monkeypatch: pytest.
 
         return call
 
-    tokens = [cp.token("web-1") for _ in range(100)]
+    names = [f"web-{number // 10}" for number in range(100)]
+    for number, name in enumerate(sorted(set(names))):
+        cp.apply(dataplane(name, inbound(f"127.0.1.{number}:8080:80", "web")))
+    tokens = [cp.token(name) for name in names]
     streams = [stream(cp, SOTW, token) for token in tokens]
     opened = [entered.__enter__() for entered in streams]
     try:
-        for one in opened:
-            ask_sotw(one)
+        for one, name in zip(opened, names, strict=True):
+            ask_sotw(one, f"default.{name}")
             one.receive()
         for verb in ("list", "get"):
             monkeypatch.setattr(store, verb, counted(verb))

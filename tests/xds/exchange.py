@@ -14,7 +14,7 @@ from envoy_data_plane.envoy.service.discovery.v3 import (
 from envoy_data_plane.google.rpc import Status
 
 from kuma_core.xds.contract import SHORT_NAMES
-from kuma_core.xds.server.wire import Fields
+from kuma_core.xds.fields import Fields
 from kuma_core.xds.snapshot import Snapshot
 
 from .simulation import VARIANTS, Recorder

@@ -16,12 +16,12 @@ from kuma_core.mesh.topology import endpoint_set
 from kuma_core.testing.routed import RoutedListener, Routes, build_routed_listener, build_routes
 from kuma_core.testing.xds_client import Client, DeltaClient, SotwClient
 from kuma_core.xds.contract import CLUSTER, ENDPOINTS, LISTENER, ROUTES
+from kuma_core.xds.fields import Fields
 from kuma_core.xds.generators import inbound, outbound
 from kuma_core.xds.seal import Sealed, seal
 from kuma_core.xds.server.delta import DeltaStream
 from kuma_core.xds.server.sotw import SotwStream
 from kuma_core.xds.server.stream import Acknowledgement
-from kuma_core.xds.server.wire import Fields
 from kuma_core.xds.snapshot import Snapshot
 
 VARIANTS = {"delta": (DeltaStream, DeltaClient), "sotw": (SotwStream, SotwClient)}

@@ -255,7 +255,7 @@ def test_a_burst_of_changes_is_gathered():
 def _ports(snapshot):
     from envoy_data_plane.envoy.config.endpoint.v3 import ClusterLoadAssignment
 
-    from kuma_core.xds.server.wire import Fields
+    from kuma_core.xds.fields import Fields
 
     packed = Fields(snapshot.resources(ENDPOINTS)["echo"].sotw).last(2)
     assignment = ClusterLoadAssignment.parse(Fields(packed).last(2))

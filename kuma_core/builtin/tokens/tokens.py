@@ -13,12 +13,13 @@ from typing import Any
 import jwt
 import structlog
 
-from kuma_core.auth.contract import Proof, Unauthenticated
+from kuma_core.auth.contract import Proof, Tags, Unauthenticated
 from kuma_core.builtin.tokens.contract import TokenClaims
 from kuma_core.builtin.tokens.keys import Key, SigningKeys
 from kuma_core.builtin.tokens.revocations import Revocations
 from kuma_core.durations import SECOND
 from kuma_core.lifecycle import Stop
+from kuma_core.xds.proxy import Proxy
 
 _log = structlog.get_logger("dataplane-tokens")
 
@@ -78,6 +79,25 @@ class TokenIssuer:
         return jwt.encode(claims, key.private, ALGORITHM, headers={"kid": key.id})
 
 
+@dataclass(frozen=True, slots=True)
+class TokenClaim:
+    """A token is good for the one dataplane that it names, which need not exist yet."""
+
+    claims: TokenClaims
+    proof: Proof
+
+    def allows(self, proxy: Proxy, tags: Tags) -> None:
+        """Raises ``Unauthenticated`` for any other dataplane, whatever its tags."""
+        for what, said, signed in (
+            ("name", proxy.name, self.claims.name),
+            ("mesh", proxy.mesh, self.claims.mesh),
+        ):
+            if said != signed:
+                raise Unauthenticated(
+                    f"proxy {what} from requestor: {said} is different than in token: {signed}"
+                )
+
+
 class TokenVerifier:
     """Believes a token that a known key has signed, has not expired and was not revoked.
 
@@ -91,17 +111,13 @@ class TokenVerifier:
         for memory in (keys.memory, revocations.memory):
             memory.listen(self._hinted.set)
 
-    def authenticate(self, mesh: str, name: str, credential: str) -> Proof:
-        """Return why if the token is that of the dataplane; raises ``Unauthenticated``."""
+    def recognise(self, credential: str) -> TokenClaim:
+        """Return for which dataplane the token is good; raises ``Refused``."""
         genuine = self.genuine(credential)
         self._require_good(genuine)
         claims = genuine.claims
-        for what, said, signed in (("name", name, claims.name), ("mesh", mesh, claims.mesh)):
-            if said != signed:
-                raise Unauthenticated(
-                    f"proxy {what} from requestor: {said} is different than in token: {signed}"
-                )
-        return Proof(claims.id, claims.expires, partial(self._confirm, claims.id, genuine.key.id))
+        proof = Proof(claims.id, claims.expires, partial(self._confirm, claims.id, genuine.key.id))
+        return TokenClaim(claims, proof)
 
     def verify(self, token: str) -> TokenClaims:
         """What a good token says; raises ``Refused``."""

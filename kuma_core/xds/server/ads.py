@@ -3,39 +3,40 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import ExitStack
-from functools import partial
+from collections.abc import AsyncIterator, Callable, Hashable
+from contextlib import AbstractContextManager, ExitStack
 from typing import Any, Generic, Protocol
 
 import grpc
-import structlog
 
-from kuma_core.auth.contract import Proof, Unauthenticated
-from kuma_core.errors import KumaError, StoreUnavailable
 from kuma_core.xds.keepalive import KEEPALIVE
 from kuma_core.xds.proxy import Node
+from kuma_core.xds.server import bounds
+from kuma_core.xds.server.bounds import Descriptions
+from kuma_core.xds.server.codes import FAILURES, Failure, code_of
 from kuma_core.xds.server.delta import DeltaStream
-from kuma_core.xds.server.guard import Guard, Pass, Stopping
+from kuma_core.xds.server.doors import Doors, Recognise, Visitor, everybody
+from kuma_core.xds.server.guard import Guard
 from kuma_core.xds.server.hub import Hub, Key, Session
 from kuma_core.xds.server.sotw import SotwStream
 from kuma_core.xds.server.stream import Acknowledgement, ProtocolError, Recorder, Stream
-from kuma_core.xds.server.wire import MalformedRequest
-
-_log = structlog.get_logger("xds-server")
 
 SERVICE = "envoy.service.discovery.v3.AggregatedDiscoveryService"
 
-MAX_WAITING = 100_000
+MAX_WAITING = 20_000
 """How many streams may wait to be accepted. The library's own 1 000 would turn proxies away at random when all of
-them come back at once."""
+them come back at once. Each costs some 12 kB."""
+
+MOST_STREAMS = 4_096
+"""Of one connection. An Envoy has one on 5678, and a few on 5677."""
 
 SERVER_OPTIONS = [
     *KEEPALIVE.items(),
+    *bounds.SERVER_OPTIONS,
     ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),
     ("grpc.http2.max_ping_strikes", 0),
     ("grpc.so_reuseport", 0),
-    ("grpc.max_concurrent_streams", 1_000_000),
+    ("grpc.max_concurrent_streams", MOST_STREAMS),
     ("grpc.server.max_pending_requests", MAX_WAITING),
     ("grpc.server.max_pending_requests_hard_limit", MAX_WAITING),
     ("grpc.max_receive_message_length", 4 * 1024 * 1024),
@@ -59,8 +60,8 @@ class AdsService(Generic[Key]):
     """Serves both variants.
 
     ``identify`` turns a node into a key and raises ``ValueError``; ``record`` makes a recorder for a stream
-    whose owner is known. ``authenticate`` gets the key and the ``authorization`` metadata, in a thread, and
-    raises a ``KumaError`` that ends the stream; ``guard`` ends it later, once the proof is good no longer.
+    whose owner is known. ``recognise`` decides about credentials, and ``guard`` ends streams later, once their proof
+    is good no longer. ``belongs`` tells the dataplane of a key, of which there may be several descriptions.
     """
 
     def __init__(
@@ -68,14 +69,16 @@ class AdsService(Generic[Key]):
         hub: Hub[Key],
         identify: Callable[[Node], Key],
         record: Callable[[Key], StreamRecorder],
-        authenticate: Callable[[Key, tuple[str, ...]], Proof | None] = lambda key, shown: None,
+        recognise: Recognise[Key] = everybody,
         guard: Guard | None = None,
+        belongs: Callable[[Key], Hashable] = lambda key: key,
     ) -> None:
         self._hub = hub
         self._identify = identify
         self._record = record
-        self._authenticate = authenticate
         self._guard = Guard() if guard is None else guard
+        self._doors = Doors("xds-server", self._guard, recognise, belongs)
+        self._descriptions = Descriptions()
 
     def handler(self) -> grpc.GenericRpcHandler:
         """What a grpc server is given."""
@@ -95,54 +98,55 @@ class AdsService(Generic[Key]):
         self, variant: Callable[[Recorder], Stream], requests: AsyncIterator[bytes], context: Any
     ) -> None:
         """Read in a task of its own and write here, until the client leaves or breaks the protocol."""
-        recorder = _LateRecorder()
+        recorder, visitor, reader = _LateRecorder(), None, None
         session = Session(variant(recorder), recorder.known)
         connection = _Connection(self._hub, session, recorder)
-        reader = asyncio.create_task(self._read(requests, connection, credentials(context)))
         try:
             with self._guard.look_after(connection.fail):
+                visitor = await self._doors.meet(context, connection.fail)
+                if visitor.refusal:  # nothing here is for strangers: not a byte of it is read
+                    raise visitor.refusal
+                reader = asyncio.create_task(self._read(requests, connection, visitor))
                 await self._write(connection, context)
-        except (ProtocolError, MalformedRequest, KumaError) as error:
-            await context.abort(_code(error), str(error))
+        except FAILURES as error:
+            self._doors.tell(error, visitor)
+            await context.abort(code_of(error), str(error))
         finally:
-            reader.cancel()
-            self._guard.release(connection.admitted)
+            if reader:
+                reader.cancel()
             connection.close()
+            if visitor:
+                visitor.leave()
 
     async def _read(
-        self, requests: AsyncIterator[bytes], connection: _Connection[Key], shown: tuple[str, ...]
+        self, requests: AsyncIterator[bytes], connection: _Connection[Key], visitor: Visitor[Key]
     ) -> None:
         session = connection.session
         try:
             async for data in requests:
+                if connection.key is None:
+                    visitor.read(data)
                 session.stream.take(data)
                 if connection.key is None:
-                    await self._introduce(connection, shown)
+                    await self._introduce(connection, visitor)
                 self._hub.answered(session)
                 session.bell.set()
-        except (ProtocolError, MalformedRequest, KumaError) as error:
+        except FAILURES as error:
             connection.fail(error)
         finally:
             connection.finished = True
             session.bell.set()
 
-    async def _introduce(self, connection: _Connection[Key], shown: tuple[str, ...]) -> None:
-        """Find out whose stream it is. With a node id that nobody can read it stays open, unanswered."""
-        node = connection.session.stream.node
-        if node == connection.refused:
-            return
+    async def _introduce(self, connection: _Connection[Key], visitor: Visitor[Key]) -> None:
+        """Find out whose stream it is."""
         try:
-            key = self._identify(node)
+            key = self._identify(connection.session.stream.node)
         except ValueError as error:
-            connection.refused = node
-            _log.warning("a stream is left unanswered", node_id=node.id[:200], problem=str(error))
-            return
-        prove = partial(self._prove, key, shown)
-        _, connection.admitted = await self._guard.admit(prove, connection.fail)
-        connection.open(key, self._record)
-
-    def _prove(self, key: Key, shown: tuple[str, ...]) -> tuple[Key, Proof | None]:
-        return key, self._authenticate(key, shown)
+            raise ProtocolError(str(error)) from None
+        await visitor.prove(key)
+        owner = self._doors.belongs(key)
+        await self._descriptions.pace(owner, key)
+        connection.open(key, self._record, self._descriptions.one_more(owner, key, connection.fail))
 
     async def _write(self, connection: _Connection[Key], context: Any) -> None:
         session = connection.session
@@ -164,18 +168,22 @@ class _Connection(Generic[Key]):
     def __init__(self, hub: Hub[Key], session: Session, recorder: _LateRecorder) -> None:
         self.session = session
         self.key: Key | None = None
-        self.admitted: Pass | None = None
-        self.refused: Node | None = None
-        self.failure: ProtocolError | MalformedRequest | KumaError | None = None
+        self.failure: Failure | None = None
         self.finished = False
         self._hub = hub
         self._recorder = recorder
         self._end = ExitStack()
 
-    def open(self, key: Key, record: Callable[[Key], StreamRecorder]) -> None:
-        """Its owner is known, and gets what is meant for it unless the stream is to end already."""
+    def open(
+        self, key: Key, record: Callable[[Key], StreamRecorder], described: AbstractContextManager[None]
+    ) -> None:
+        """Its owner is known, and gets what is meant for it unless the stream is to end already.
+
+        ``described`` is entered for as long as it is open.
+        """
         self.key = key
         if self.failure is None:
+            self._end.enter_context(described)
             self._recorder.begin(record(key))
             self._end.callback(self._recorder.close)
             self._hub.open(key, self.session)
@@ -185,10 +193,11 @@ class _Connection(Generic[Key]):
         """From here on nothing is sent, and nobody waits for an answer; once more does nothing."""
         self._end.close()
 
-    def fail(self, error: ProtocolError | MalformedRequest | KumaError) -> None:
+    def fail(self, error: Failure) -> None:
         """Have the writer end the stream. It is over at once, for the writer of a client that reads nothing gets to
         know only when that one reads again."""
-        self.failure = error
+        if self.failure is None:
+            self.failure = error
         self.session.bell.set()
         self.close()
 
@@ -222,21 +231,3 @@ class _LateRecorder:
         if self._recorder:
             self._recorder.close()
         self._recorder = None
-
-
-def credentials(context: Any) -> tuple[str, ...]:
-    """Every ``authorization`` that a client sent along."""
-    metadata = context.invocation_metadata() or ()
-    return tuple(str(value) for name, value in metadata if name == "authorization")
-
-
-def _code(error: Exception) -> grpc.StatusCode:
-    if isinstance(error, StoreUnavailable | Stopping):
-        return grpc.StatusCode.UNAVAILABLE
-    if isinstance(error, Unauthenticated):
-        return grpc.StatusCode.UNAUTHENTICATED
-    if isinstance(error, KumaError):
-        return grpc.StatusCode.INTERNAL  # nothing that another credential would mend
-    if isinstance(error, ProtocolError) and error.unimplemented:
-        return grpc.StatusCode.UNIMPLEMENTED
-    return grpc.StatusCode.INVALID_ARGUMENT

@@ -18,6 +18,9 @@ _log = structlog.get_logger("xds-server")
 
 T = TypeVar("T")
 
+DOORS = 4
+"""How many credentials are looked at at once."""
+
 EXPIRED = (
     "the credential with which this stream was let in has expired; put a new one into the token file "
     "of kuma-dp ('kumactl generate dataplane-token')"
@@ -41,8 +44,8 @@ class Pass:
 
 class Guard:
     """All open streams, and what those were let in with that showed a credential. For the event loop's thread;
-    credentials are asked about in a thread of its own, so that no crowd of streams delays it. At rest it does
-    nothing."""
+    credentials are asked about in threads of its own, so that no crowd of streams delays it, and no slow authority
+    delays them. At rest it does nothing."""
 
     def __init__(self) -> None:
         self._ends: set[Callable[[KumaError], None]] = set()
@@ -51,6 +54,7 @@ class Guard:
         self._looking: asyncio.Task[None] | None = None
         self._closed = False
         self._thread = ThreadPoolExecutor(1, "stream-guard")
+        self._doors = ThreadPoolExecutor(DOORS, "proxy-authentication")
 
     def __len__(self) -> int:
         return len(self._open)
@@ -69,6 +73,12 @@ class Guard:
         finally:
             self._ends.discard(end)
 
+    async def ask(self, question: Callable[[], T]) -> T:
+        """Call something that decides about a credential, in a thread. Raises what it raises, and ``Stopping``."""
+        if self._closed:
+            raise Stopping
+        return await asyncio.get_running_loop().run_in_executor(self._doors, question)
+
     async def admit(
         self, identify: Callable[[], tuple[T, Proof | None]], end: Callable[[Unauthenticated], None]
     ) -> tuple[T, Pass | None]:
@@ -77,7 +87,7 @@ class Guard:
         ``end`` is called once, if the proof is good no longer. Raises what ``identify`` raises.
         """
         hints = self._hints
-        key, proof = await asyncio.to_thread(identify)
+        key, proof = await self.ask(identify)
         if proof is None:
             return key, None
         given = Pass(proof, end)
@@ -104,6 +114,7 @@ class Guard:
         """End all streams, and let no more in. Cut off by the library instead, each would leave a traceback."""
         self._closed = True
         self._thread.shutdown(wait=False, cancel_futures=True)
+        self._doors.shutdown(wait=False)
         for end in list(self._ends):
             end(Stopping())
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Hashable
 from concurrent.futures import Future
 from functools import partial
 from typing import Any, Generic, Protocol, TypeVar
@@ -15,15 +15,26 @@ from typing import Any, Generic, Protocol, TypeVar
 import grpc
 import structlog
 
-from kuma_core.auth.contract import Proof
+from kuma_core.counted import CountedLine
 from kuma_core.errors import KumaError
 from kuma_core.xds.proxy import Node
-from kuma_core.xds.server.ads import credentials
-from kuma_core.xds.server.guard import Guard, Stopping
+from kuma_core.xds.server import ads
+from kuma_core.xds.server.bounds import MOST_UNPROVED, TooMany
+from kuma_core.xds.server.codes import FAILURES, code_of
+from kuma_core.xds.server.doors import Doors, Recognised, Visitor
+from kuma_core.xds.server.guard import Guard
 from kuma_core.xds.server.sds_hub import Key, MadeSecret, SdsHub, Session
+from kuma_core.xds.server.stream import ProtocolError
 from kuma_core.xds.server.wire import MalformedRequest, SotwRequest, parse_sotw, sotw_response
 
 _log = structlog.get_logger("sds-server")
+_stays = CountedLine(_log.info, "a secret stays as it is")
+_not_renewed = CountedLine(_log.warning, "a secret cannot be renewed yet")
+
+SERVER_OPTIONS = [
+    *((name, value) for name, value in ads.SERVER_OPTIONS if name != "grpc.max_receive_message_length"),
+    ("grpc.max_receive_message_length", MOST_UNPROVED),  # nobody has more to say: a request names one secret
+]
 
 SERVICE = "envoy.service.secret.v3.SecretDiscoveryService"
 SECRET = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret"
@@ -32,15 +43,26 @@ RETRY_SECONDS = 5.0
 JITTER = 0.1
 """By which share of the time renewals are spread, so that not all come at once."""
 
+MOST_QUESTIONS = 16
+"""How often a stream without a credential may ask for its secret."""
+
 T = TypeVar("T")
 
 
 class SecretMaker(Protocol[Key]):
     """Makes secrets. Called from worker threads; every failure is a ``KumaError`` with the client's sentence."""
 
-    def identify(self, node: Node, resource: str, credentials: tuple[str, ...]) -> tuple[Key, Proof | None]:
-        """Who is asking, and why that is believed, if it had to be proved; raises if the resource is not one, or is
-        not for whoever is asking."""
+    def recognise(self, credentials: tuple[str, ...]) -> Recognised[Key] | None:
+        """What somebody shows; ``None`` if everybody is believed."""
+        ...
+
+    def identify(self, node: Node, resource: str) -> Key:
+        """Who says to be asking; raises ``ProtocolError`` if that cannot be read, or the resource is none. Called in
+        the event loop."""
+        ...
+
+    def is_for_everybody(self, resource: str) -> bool:
+        """Whether the secret is none."""
         ...
 
     def submit(self, key: Key, work: Callable[[], T]) -> Future[T]:
@@ -63,10 +85,17 @@ class _Ended(Exception):
 class SdsService(Generic[Key]):
     """Serves ``StreamSecrets``; ``FetchSecrets`` and ``DeltaSecrets`` are not implemented."""
 
-    def __init__(self, maker: SecretMaker[Key], hub: SdsHub[Key], guard: Guard) -> None:
+    def __init__(
+        self,
+        maker: SecretMaker[Key],
+        hub: SdsHub[Key],
+        guard: Guard,
+        belongs: Callable[[Key], Hashable] = lambda key: key,
+    ) -> None:
         self._maker = maker
         self._hub = hub
         self._guard = guard
+        self._doors = Doors("sds-server", guard, maker.recognise, belongs)
 
     def handler(self) -> grpc.GenericRpcHandler:
         """What a grpc server is given."""
@@ -79,21 +108,29 @@ class SdsService(Generic[Key]):
 
     async def _serve(self, requests: AsyncIterator[bytes], context: Any) -> None:
         session: Session[Key] = Session()
-        reader = asyncio.create_task(_read(requests, session))
+        visitor, reader = None, None
         try:
             with self._guard.look_after(session.end):
+                visitor = await self._doors.meet(context, session.end)
+                if visitor.refusal:
+                    visitor.be_a_stranger()
+                reader = asyncio.create_task(_read(requests, session, visitor))
                 while True:
-                    await self._step(session, context)
+                    await self._step(session, visitor, context)
         except _Ended:
             return
-        except (KumaError, MalformedRequest) as error:
-            await context.abort(_code(session.over, error), str(session.over or error))
+        except FAILURES as error:
+            found = session.over or error
+            self._doors.tell(found, visitor)
+            await context.abort(code_of(found), str(found))
         finally:
-            reader.cancel()
-            self._guard.release(session.admitted)
+            if reader:
+                reader.cancel()
+            if visitor:
+                visitor.leave()
             self._hub.discard(session)
 
-    async def _step(self, session: Session[Key], context: Any) -> None:
+    async def _step(self, session: Session[Key], visitor: Visitor[Key], context: Any) -> None:
         """Wait for a request, a nudge or the time to renew, and do what it asks for."""
         try:
             item = await asyncio.wait_for(session.inbox.get(), _seconds_left(session))
@@ -105,37 +142,51 @@ class SdsService(Generic[Key]):
         if isinstance(item, Exception):
             raise item
         if item is not None:
-            await self._take(session, item, context)
+            await self._take(session, item, visitor, context)
         if session.nudged:
             session.nudged = False
             await self._look_again(session, context)
 
-    async def _take(self, session: Session[Key], request: SotwRequest, context: Any) -> None:
+    async def _take(
+        self, session: Session[Key], request: SotwRequest, visitor: Visitor[Key], context: Any
+    ) -> None:
         if not request.names:
             session.wanted = False  # so Envoy says that nobody uses the secret any more
-        elif await self._is_question(session, request, context):
+        elif await self._is_question(session, request, visitor):
+            session.questions += 1
+            if visitor.is_stranger and session.questions > MOST_QUESTIONS:
+                raise TooMany(f"a stream without a credential may ask {MOST_QUESTIONS} times")
             await self._send(session, context)
 
-    async def _is_question(self, session: Session[Key], request: SotwRequest, context: Any) -> bool:
+    async def _is_question(self, session: Session[Key], request: SotwRequest, visitor: Visitor[Key]) -> bool:
         """Whether a request asks for the secret; one that answers a response does not."""
         if len(request.names) != 1:
-            raise KumaError(f"SDS request must have exactly 1 resource name, got {len(request.names)}")
+            raise ProtocolError(f"SDS request must have exactly 1 resource name, got {len(request.names)}")
         (name,) = request.names
         if session.key is None:
-            who = partial(self._maker.identify, request.node or Node(), name, credentials(context))
-            session.key, session.admitted = await self._guard.admit(who, session.end)
-            session.resource = name
-            self._hub.add(session)
+            await self._introduce(session, request.node or Node(), name, visitor)
         elif name != session.resource:
-            raise KumaError(f'SDS stream is for "{session.resource}" and cannot change to "{name}"')
+            raise ProtocolError(f'SDS stream is for "{session.resource}" and cannot change to "{name:.100}"')
         wanted_again, session.wanted = not session.wanted, True
         return not self._is_answer(session, request) or wanted_again
+
+    async def _introduce(self, session: Session[Key], node: Node, name: str, visitor: Visitor[Key]) -> None:
+        """Find out whose stream it is."""
+        key = self._maker.identify(node, name)
+        if self._maker.is_for_everybody(name):
+            await visitor.prove_or_go_on(key)
+        else:
+            await visitor.prove(key)
+        session.key, session.resource, session.is_strange = key, name, visitor.is_stranger
+        self._hub.add(session)
 
     def _is_answer(self, session: Session[Key], request: SotwRequest) -> bool:
         """Whether a request answers a response of this stream. What it says of an older one is not news: were it
         answered, two quick responses would be followed by endless ones."""
         if session.sent is None or request.nonce != str(session.nonce):
             return _is_older(request.nonce, session.nonce)
+        if session.is_strange:  # what anybody may say is not believed of a proxy
+            return True
         outcome = "acknowledged" if request.error is None else "rejected"
         self._hub.counts[session.resource, outcome] += 1
         if request.error is None:
@@ -160,11 +211,12 @@ class SdsService(Generic[Key]):
 
     async def _send(self, session: Session[Key], context: Any) -> None:
         assert session.key is not None
-        again = self._hub.refused.times(session.key, session.resource)
+        again = 0 if session.is_strange else self._hub.refused.times(session.key, session.resource)
         made = await self._in_thread(partial(self._maker.make, again=again), session)
         if session.over:
             raise session.over
         session.nonce += 1
+        session.heard = 0
         session.sent, session.send_at = made, None
         self._hub.counts[session.resource, "sent"] += 1
         if made.renew_after is not None:
@@ -190,7 +242,7 @@ class SdsService(Generic[Key]):
             if session.sent is None or found != session.sent.fingerprint:
                 await self._send(session, context)
         except KumaError as error:
-            _log.info("a secret stays as it is", resource=session.resource, problem=str(error))
+            _stays(str(error), resource=session.resource, problem=str(error))
 
     async def _renew(self, session: Session[Key], context: Any) -> None:
         session.send_at = None
@@ -199,23 +251,18 @@ class SdsService(Generic[Key]):
         try:
             await self._send(session, context)
         except KumaError as error:
-            _log.warning("a secret cannot be renewed yet", resource=session.resource, problem=str(error))
+            _not_renewed(str(error), resource=session.resource, problem=str(error))
             session.send_soon(RETRY_SECONDS)
 
 
-async def _read(requests: AsyncIterator[bytes], session: Session[Any]) -> None:
+async def _read(requests: AsyncIterator[bytes], session: Session[Any], visitor: Visitor[Any]) -> None:
     try:
         async for data in requests:
+            session.hear(data, visitor)
             await session.inbox.put(parse_sotw(data))
         await session.inbox.put(_Ended())
-    except MalformedRequest as error:
+    except (KumaError, MalformedRequest) as error:
         await session.inbox.put(error)
-
-
-def _code(over: KumaError | None, error: Exception) -> grpc.StatusCode:
-    if isinstance(over or error, Stopping):
-        return grpc.StatusCode.UNAVAILABLE
-    return grpc.StatusCode.UNAUTHENTICATED if over else grpc.StatusCode.UNKNOWN
 
 
 def _is_older(nonce: str, last: int) -> bool:

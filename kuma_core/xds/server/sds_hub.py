@@ -11,7 +11,8 @@ from typing import Any, Generic, TypeVar
 
 from kuma_core.errors import KumaError
 from kuma_core.xds.seal import Sealed
-from kuma_core.xds.server.guard import Pass
+from kuma_core.xds.server.bounds import MOST_OF_A_STRANGER, MOST_UNPROVED, TooMany
+from kuma_core.xds.server.doors import Visitor
 from kuma_core.xds.server.refused_secrets import RefusedSecrets
 from kuma_core.xds.server.wire import SotwRequest
 
@@ -56,7 +57,8 @@ class SdsHub(Generic[Key]):
         """Who has not acknowledged yet what is in force, which is a ``MadeSecret.authority`` for each resource; once
         for each such stream. For any thread.
 
-        A stream that nobody uses at its other end is not waited for.
+        A stream that nobody uses at its other end is not waited for, and neither is one of a client that may be
+        anybody: it would hold up a rotation for as long as it likes.
         """
         with self._lock:
             sessions = list(self._sessions)
@@ -67,6 +69,7 @@ class SdsHub(Generic[Key]):
             and concerns(session.key)
             and session.wanted
             and not session.over
+            and not session.is_strange
             and session.holds != in_force.get(session.resource, session.holds)
         ]
 
@@ -82,7 +85,8 @@ class SdsHub(Generic[Key]):
 
 class Session(Generic[Key]):
     """What is known of one stream. ``inbox`` holds requests, what ended the stream, or ``None`` to look at the rest;
-    ``holds`` is the ``authority`` of the last secret that was acknowledged; ``send_at`` is when one is sent anew."""
+    ``holds`` is the ``authority`` of the last secret that was acknowledged; ``send_at`` is when one is sent anew;
+    ``is_strange`` if its client may be anybody; ``heard`` are the bytes that came since a secret was sent."""
 
     def __init__(self) -> None:
         self.inbox: asyncio.Queue[SotwRequest | Exception | None] = asyncio.Queue(MOST_WAITING)
@@ -94,7 +98,9 @@ class Session(Generic[Key]):
         self.sent: MadeSecret | None = None
         self.holds: str | None = None
         self.send_at: float | None = None
-        self.admitted: Pass | None = None
+        self.is_strange = False
+        self.questions = 0
+        self.heard = 0
         self.over: KumaError | None = None
 
     def nudge(self) -> None:
@@ -104,8 +110,17 @@ class Session(Generic[Key]):
 
     def end(self, error: KumaError) -> None:
         """Nothing is to go out any more, whatever waits in the inbox, and nobody is to wait for an answer."""
-        self.over = error
+        self.over = self.over or error
         self._wake()
+
+    def hear(self, data: bytes, visitor: Visitor[Key]) -> None:
+        """Account for what the client sends; raises ``KumaError`` or ``MalformedRequest``."""
+        if self.key is None:
+            visitor.read(data)
+        elif self.is_strange:
+            self.heard += len(data)
+            if self.heard > MOST_UNPROVED or len(data) > MOST_OF_A_STRANGER:
+                raise TooMany("a client without a credential has only to acknowledge what it was sent")
 
     def send_soon(self, seconds: float) -> None:
         """Have a secret made and sent after so many seconds, unless one is to be sent before."""

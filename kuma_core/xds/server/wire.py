@@ -1,19 +1,48 @@
 """The bytes of the xDS protocol: what a request says, and responses made by concatenating ready resources.
 
-Only the fields that are used are read: the first request of a real Envoy carries some 60 kB of node.
+Requests come from the network, and are read in the event loop: by protobuf's parser in C, only the fields that are used
+(the first request of a real Envoy carries some 60 kB of node), and never more names than a proxy can have use for.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
+
+from google.protobuf.message import DecodeError
 
 from kuma_core.xds.encoding import tagged
-from kuma_core.xds.proxy import Node
+from kuma_core.xds.proxy import KNOWN, Node
+from kuma_core.xds.server.messages import DeltaDiscoveryRequest, DiscoveryRequest
+
+MOST_NAMES = 20_000
+"""How many resources of one type a stream may name: several times what the largest proxies are known to have."""
+MOST_NAME_BYTES = 2 * 1024 * 1024
+"""How many bytes these names may have together, and their versions with them."""
+LONGEST_ID = 1024
+"""Characters of a node id."""
+LONGEST_METADATA = 4096
+"""Characters of a text of a node's metadata; the longest are paths of files."""
+LONGEST_ERROR = 16 * 1024
+"""How much of the text of a rejection is looked at."""
+
+_GZIP = b"\x1f\x8b"
 
 
 class MalformedRequest(ValueError):
-    """The bytes are no protobuf message."""
+    """The bytes are no request that is served."""
+
+
+class CompressedRequest(MalformedRequest):
+    """The bytes are compressed, which nothing here unpacks: four kilobytes may be four megabytes then."""
+
+    def __init__(self) -> None:
+        super().__init__("the request is compressed, and this server unpacks nothing; send it as it is")
+
+
+class ExcessiveRequest(MalformedRequest):
+    """The request says more than a proxy can have to say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,29 +72,28 @@ class DeltaRequest:
 
 def parse_sotw(data: bytes) -> SotwRequest:
     """Read a ``DiscoveryRequest``; raises ``MalformedRequest``."""
-    found = Fields(data)
+    found = _parsed(DiscoveryRequest, data)
     return SotwRequest(
-        type_url=found.text(4),
-        version=found.text(1),
-        nonce=found.text(5),
-        names=found.texts(3),
-        node=_node(found.last(2)),
-        error=_status(found.last(6)),
+        type_url=found.type_url,
+        version=found.version_info,
+        nonce=found.response_nonce,
+        names=_names(found.resource_names),
+        node=_node(found),
+        error=_error(found),
     )
 
 
 def parse_delta(data: bytes) -> DeltaRequest:
     """Read a ``DeltaDiscoveryRequest``; raises ``MalformedRequest``."""
-    found = Fields(data)
-    entries = [Fields(entry) for entry in found.all(5)]
+    found = _parsed(DeltaDiscoveryRequest, data)
     return DeltaRequest(
-        type_url=found.text(2),
-        nonce=found.text(6),
-        subscribe=found.texts(3),
-        unsubscribe=found.texts(4),
-        held={entry.text(1): entry.text(2) for entry in entries},
-        node=_node(found.last(1)),
-        error=_status(found.last(7)),
+        type_url=found.type_url,
+        nonce=found.response_nonce,
+        subscribe=_names(found.resource_names_subscribe),
+        unsubscribe=_names(found.resource_names_unsubscribe),
+        held=_held(found.initial_resource_versions),
+        node=_node(found),
+        error=_error(found),
     )
 
 
@@ -83,85 +111,62 @@ def delta_response(
     return head + b"".join(resources) + b"".join(tagged(6, name.encode()) for name in removed)
 
 
-class Fields:
-    """The length-delimited fields of one message, by number."""
-
-    def __init__(self, data: bytes) -> None:
-        self._found: dict[int, list[bytes]] = {}
-        for number, value in _read(data):
-            self._found.setdefault(number, []).append(value)
-
-    def all(self, number: int) -> list[bytes]:
-        return self._found.get(number, [])
-
-    def last(self, number: int) -> bytes | None:
-        values = self._found.get(number)
-        return values[-1] if values else None
-
-    def text(self, number: int) -> str:
-        return _text(self.last(number) or b"")
-
-    def texts(self, number: int) -> tuple[str, ...]:
-        return tuple(_text(value) for value in self.all(number))
+def check_names(count: int, size: int) -> None:
+    """Raises ``ExcessiveRequest`` if a stream names more resources of a type, or longer ones, than it may."""
+    if count > MOST_NAMES:
+        raise ExcessiveRequest(
+            f"a stream may name {MOST_NAMES} resources of a type, and this one names {count}"
+        )
+    if size > MOST_NAME_BYTES:
+        raise ExcessiveRequest(
+            f"the names of a stream's resources of a type may have {MOST_NAME_BYTES} bytes, and these have {size}"
+        )
 
 
-def _text(value: bytes) -> str:
+def _parsed(message: Any, data: bytes) -> Any:
+    if data.startswith(_GZIP):  # no message begins so: it would be a field of a kind that there is not
+        raise CompressedRequest
     try:
-        return value.decode("utf-8")
-    except UnicodeDecodeError:
-        raise MalformedRequest("a text is not UTF-8") from None
+        return message.FromString(data)
+    except DecodeError:
+        raise MalformedRequest("the request is no protobuf message of this method") from None
 
 
-def _read(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """Walk over a message; fields that are not length-delimited are passed over."""
-    position, end = 0, len(data)
-    while position < end:
-        tag, position = _varint(data, position)
-        wire = tag & 7
-        if wire == 2:
-            size, position = _varint(data, position)
-            if position + size > end:
-                raise MalformedRequest("a field is longer than its message")
-            yield tag >> 3, data[position : position + size]
-            position += size
-        elif wire == 0:
-            _, position = _varint(data, position)
-        elif wire in (1, 5):
-            position += 8 if wire == 1 else 4
-        else:
-            raise MalformedRequest(f"wire type {wire} is not used any more")
+def _names(found: Sequence[str]) -> tuple[str, ...]:
+    check_names(len(found), 0)  # before any of them becomes a text
+    names = tuple(found)
+    check_names(len(names), sum(map(len, names)))
+    return names
 
 
-def _varint(data: bytes, position: int) -> tuple[int, int]:
-    value = shift = 0
-    while shift < 70:
-        if position >= len(data):
-            raise MalformedRequest("the message ends in the middle of a number")
-        byte = data[position]
-        position += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value, position
-        shift += 7
-    raise MalformedRequest("a number has more than 64 bits")
+def _held(found: Any) -> dict[str, str]:
+    check_names(len(found), 0)
+    held = dict(found)
+    check_names(len(held), sum(len(name) + len(version) for name, version in held.items()))
+    return held
 
 
-def _node(node: bytes | None) -> Node | None:
-    if not node:
+def _short(what: str, text: str, most: int = LONGEST_ID) -> str:
+    if len(text) > most:
+        raise ExcessiveRequest(f"the {what} has {len(text)} characters, and may have {most}")
+    return text
+
+
+def _node(request: Any) -> Node | None:
+    """The node, unless it is missing or says nothing at all; of its metadata only what somebody looks at."""
+    if not request.HasField("node"):
         return None
-    found = Fields(node)
-    return Node(found.text(1), dict(_texts_of_struct(found.last(3) or b"")))
+    node = request.node
+    members = node.metadata.fields
+    texts = {
+        key: _short(f"metadata {key}", members[key].string_value, LONGEST_METADATA)
+        for key in KNOWN
+        if key in members and members[key].HasField("string_value")
+    }
+    return Node(_short("node id", node.id), texts)
 
 
-def _texts_of_struct(struct: bytes) -> Iterator[tuple[str, str]]:
-    """The members of a ``google.protobuf.Struct`` that are texts."""
-    for entry in map(Fields, Fields(struct).all(1)):
-        text = Fields(entry.last(2) or b"").last(3)
-        if text is not None:
-            yield entry.text(1), _text(text)
-
-
-def _status(status: bytes | None) -> str | None:
-    if status is None:
+def _error(request: Any) -> str | None:
+    if not request.HasField("error_detail"):
         return None
-    return Fields(status).text(2) or "no reason given"
+    return request.error_detail.message[:LONGEST_ERROR] or "no reason given"

@@ -1,0 +1,75 @@
+"""Log lines that somebody outside can cause a thousand times a second: one goes out, the others are counted."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+SECONDS = 60.0
+MOST_KINDS = 100
+"""How many kinds of a line are told apart; what more there is counts as one kind."""
+
+
+class CountedLine:
+    """A line of the log that is written at most once in ``SECONDS`` for each kind of it.
+
+    ``write`` is a method of a logger. The line that goes out is the first one, whole; how many there were like it
+    since, ``like_it``, comes with the next one, or when the time is over if there is an event loop. For any thread.
+    """
+
+    def __init__(
+        self, write: Callable[..., object], event: str, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._write, self._event, self._clock = write, event, clock
+        self._lock = threading.Lock()
+        self._kinds: dict[str, _Kind] = {}
+
+    def __call__(self, kind: str, **said: Any) -> None:
+        """Write the line, or count it."""
+        with self._lock:
+            if kind not in self._kinds and len(self._kinds) >= MOST_KINDS:
+                kind = ""
+            state = self._kinds.setdefault(kind, _Kind())
+            now = self._clock()
+            if now < state.again_at:
+                state.count += 1
+                state.last = said
+                is_first = state.count == 1
+                told = None
+            else:
+                is_first, told = False, state.take(now)
+        if told is not None:
+            self._write(self._event, **said, **told)
+        elif is_first:
+            self._flush_later(state)
+
+    def _flush_later(self, state: _Kind) -> None:
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            return  # in a thread: it comes along with the next one
+        loop.call_later(max(0.0, state.again_at - self._clock()), self._flush, state)
+
+    def _flush(self, state: _Kind) -> None:
+        with self._lock:
+            said, told = state.last, state.take(self._clock())
+        if told:
+            self._write(self._event, **said, **told)
+
+
+class _Kind:
+    """When the next line goes out, how many were held back, and what the last of these said."""
+
+    def __init__(self) -> None:
+        self.again_at = float("-inf")
+        self.count = 0
+        self.last: dict[str, Any] = {}
+
+    def take(self, now: float) -> dict[str, Any]:
+        """What to add to a line that goes out now."""
+        count, self.count, self.last = self.count, 0, {}
+        self.again_at = now + SECONDS
+        return {"like_it": count} if count else {}

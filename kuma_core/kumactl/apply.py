@@ -13,7 +13,7 @@ from kuma_core.documents import shown
 from kuma_core.errors import KumaError
 from kuma_core.kumactl.dry_run import VALIDATE, XDS, DryRunCommand, Report, check_output, dry_run_option
 from kuma_core.kumactl.output import output_option
-from kuma_core.kumactl.parameters import key_values
+from kuma_core.kumactl.parameters import key_values, seconds
 from kuma_core.kumactl.session import Session, pass_session, warn
 from kuma_core.model import Scope
 
@@ -66,6 +66,17 @@ class Document:
 )
 @click.option("--strict", is_flag=True, help="Refuse a template that uses a variable which is not set.")
 @dry_run_option("Render and check only; change nothing")
+@click.option(
+    "--wait", is_flag=True, help="Wait until all connected proxies of the meshes run with what was applied."
+)
+@click.option(
+    "--timeout",
+    default="60s",
+    show_default=True,
+    metavar="DURATION",
+    callback=seconds,
+    help="How long to wait with --wait.",
+)
 @click.option("--quiet", "-q", is_flag=True, help="Print nothing for what went well.")
 @output_option
 @pass_session
@@ -75,6 +86,8 @@ def apply(
     variables: dict[str, str],
     strict: bool,
     dry_run: str,
+    wait: bool,
+    timeout: float,
     quiet: bool,
     output: str,
 ) -> None:
@@ -87,6 +100,9 @@ def apply(
     With --dry-run=xds the control plane tells which proxies each document would change, and how. Each is tried
     on its own against what is stored now, not against the documents before it. The output format is for these
     answers.
+
+    With --wait it returns once every proxy that is connected, to whichever control plane, has acknowledged a
+    configuration that was made after the last write; after the time-out it fails and says who has not, and why.
     """
     check_output(output, dry_run)
     documents = _read(given, variables, strict)
@@ -102,6 +118,23 @@ def apply(
             say(f"would apply {resource}")
     else:
         _send(planned, client, say)
+        if wait:
+            from kuma_core.kumactl import in_force
+
+            say(in_force.wait(client, _meshes(planned), timeout))
+
+
+def _meshes(planned: Sequence[Planned]) -> list[str]:
+    """The meshes that the documents touch; none at all stands for every one."""
+    found = set()
+    for resource in planned:
+        if resource.kind.scope is Scope.MESH:
+            found.add(str(resource.value["mesh"]))
+        elif resource.kind.name == "Mesh":
+            found.add(resource.name)
+        else:
+            return []
+    return sorted(found)
 
 
 def _silent(_line: str) -> None:

@@ -15,7 +15,7 @@ from kuma_core.resources.contract import QuietStore, Store
 from kuma_core.resources.key_file import configured_keyring
 from kuma_core.resources.manager import ResourceManager
 from kuma_core.runtime.leadership import Leader
-from kuma_core.runtime.proxy_servers import ProxyServers
+from kuma_core.runtime.proxy_servers import Enforced, ProxyServers
 from kuma_core.runtime.secrets_at_rest import open_secrets
 
 T = TypeVar("T")
@@ -63,6 +63,7 @@ class Core:
         """What the kernel itself offers to plugins that ask."""
         return {
             "authorities": self.authorities,
+            "enforcement": Enforced(self.proxies),
             "identities": self.proxies,
             "previewer": self.proxies.preview,
             "proxy_servers": self.proxies,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection, Iterator, Sequence
+from concurrent.futures import Future
 from contextlib import suppress
 from datetime import timedelta
 from functools import partial
@@ -18,6 +19,7 @@ from kuma_core.ca.contract import IDENTITY_CERT, MESH_CA
 from kuma_core.ca.identity import IdentityIssuer
 from kuma_core.ca.server_tls import ServerTls, configured_tls, own_tls
 from kuma_core.config import Config
+from kuma_core.errors import Busy
 from kuma_core.lifecycle import Stop
 from kuma_core.plugin.catalog import Catalog
 from kuma_core.plugin.contract import NOTHING, Access, ChangeListener, GrpcServer, KeyPair, Port
@@ -41,6 +43,9 @@ from kuma_core.xds.supervision import Supervised
 
 ROOTS = "the certificates of meshes' roots"
 """What SDS gives to everybody: a proxy needs it before it can prove who it is, and it is no secret."""
+
+DEADLINE_SECONDS = 10.0
+"""How long other threads wait for an answer about the streams."""
 
 
 class ProxyServers:
@@ -150,6 +155,15 @@ class ProxyServers:
         """The one crossing from the reconciler's thread into the event loop."""
         self._in_loop(self._hub.publish, delivery.at_once, delivery.afterwards)
 
+    def behind_snapshots(self) -> list[Proxy]:
+        """Who does not run yet with all that was handed over. Raises ``Busy``, not for the event loop's own thread."""
+        answer: Future[list[Proxy]] = Future()
+        self._in_loop(lambda: answer.set_result(self._hub.behind()))
+        try:
+            return answer.result(timeout=DEADLINE_SECONDS)
+        except TimeoutError:
+            raise Busy(f"the streams did not answer within {DEADLINE_SECONDS:g} s") from None
+
     def look_at_credentials(self) -> None:
         """End the streams of credentials that somebody took back."""
         self._in_loop(self._guard.look_again)
@@ -196,6 +210,27 @@ class ProxyServers:
 
 def _belongs(proxy: Proxy) -> tuple[str, str]:
     return proxy.id
+
+
+class Enforced:
+    """Says which proxies do not run with the newest yet; see ``kuma_core.xds.contract.Enforcement``."""
+
+    def __init__(self, proxies: ProxyServers) -> None:
+        self._proxies = proxies
+
+    def behind_newest(self, mesh: str) -> dict[tuple[str, str], str]:
+        """Wait until what was told so far is generated and handed to the streams, and then ask them.
+
+        What the reconciler handed over is in the loop before our question is.
+        """
+        proxies = self._proxies
+        proxies.reconciler.settle(DEADLINE_SECONDS)
+        waiting = dict.fromkeys(
+            (proxy.id for proxy in proxies.behind_snapshots()),
+            "it has not acknowledged its newest configuration yet",
+        )
+        found = waiting | proxies.streams.troubles()
+        return {place: why for place, why in found.items() if mesh in ("", place[0])}
 
 
 class AuthenticatorWatch:

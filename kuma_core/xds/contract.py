@@ -267,6 +267,18 @@ class Streams(Protocol):
 
 
 @runtime_checkable
+class Enforcement(Protocol):
+    """Whether the proxies connected to this control plane run with the newest configuration. For any thread."""
+
+    def behind_newest(self, mesh: str) -> Mapping[tuple[str, str], str]:
+        """Who of a mesh (``""``: of all) does not yet run with what the changes told so far ask for, and why.
+
+        By mesh and name of the Dataplane. Raises ``Busy`` if there is no answer in time.
+        """
+        ...
+
+
+@runtime_checkable
 class Identities(Protocol):
     """The certificates of the proxies that are connected to this control plane. Safe to use from any thread."""
 

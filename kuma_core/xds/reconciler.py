@@ -68,6 +68,17 @@ class Question:
     answer: Future[Any]
 
 
+@dataclass(slots=True)
+class Fence:
+    """Answered when all that came before it is handed to the streams: after so many more rounds of these meshes.
+
+    ``left`` is ``None`` until the views show what came before it.
+    """
+
+    answer: Future[None]
+    left: dict[str, int] | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Prepared:
     """Something is ready that proxies waited for."""
@@ -80,7 +91,7 @@ class Renewed:
     """What every proxy gets may be another now, although nothing in the store changed."""
 
 
-Item = Change | Opened | Closed | Question | Prepared | Renewed
+Item = Change | Opened | Closed | Question | Fence | Prepared | Renewed
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +157,14 @@ def _mesh_of(change: Change) -> str:
     return change.key.name if change.key.type == MESH else change.key.mesh
 
 
+def _waited(answer: Future[T], seconds: float) -> T:
+    try:
+        return answer.result(timeout=seconds)
+    except TimeoutError:
+        answer.cancel()
+        raise Busy(f"the control plane was too busy to answer within {seconds:.0f} s") from None
+
+
 class Reconciler:
     """Takes changes and arrivals through its inbox, and delivers snapshots.
 
@@ -179,6 +198,7 @@ class Reconciler:
         self._connected: dict[Proxy, Generated] = {}
         self._changes: list[Change] = []
         self._questions: list[Question] = []
+        self._fences: list[Fence] = []
         self._dirty: dict[str, set[Proxy]] = {}  # by mesh
         self._unknown: set[Proxy] = (
             set()
@@ -227,11 +247,16 @@ class Reconciler:
         """
         answer: Future[T] = Future()
         self._inbox.put(Question(look, answer))
-        try:
-            return answer.result(timeout=seconds)
-        except TimeoutError:
-            answer.cancel()
-            raise Busy(f"the control plane was too busy to answer within {seconds:.0f} s") from None
+        return _waited(answer, seconds)
+
+    def settle(self, seconds: float) -> None:
+        """Wait until everything that was told so far is generated and handed to the streams.
+
+        Raises ``Busy`` if that takes longer, and ``KumaError`` while the store cannot be read.
+        """
+        answer: Future[None] = Future()
+        self._inbox.put(Fence(answer))
+        _waited(answer, seconds)
 
     def connected(self, mesh: str, name: str) -> list[Proxy]:
         """The connected proxies of a Dataplane."""
@@ -241,10 +266,10 @@ class Reconciler:
 
     def take_over(self) -> None:
         """Begin as a fresh thread where another one was given up: nothing that it left half-done counts."""
-        for item in (*self._answering, *self._questions):
+        for item in (*self._answering, *self._questions, *self._fences):
             with suppress(InvalidStateError):
                 item.answer.set_exception(Busy("the control plane gave up a plugin that did not come back"))
-        self._answering, self._questions = [], []
+        self._answering, self._questions, self._fences = [], [], []
         self._rounds = Rounds(self._generate, self._finish)
         for proxy in list(self._connected):
             self._want(proxy)
@@ -266,7 +291,7 @@ class Reconciler:
 
     def _patience(self) -> float | None:
         """How long there is nothing to do unless something comes; ``None``: for ever."""
-        if self._rounds or self._questions:
+        if self._rounds or self._asked:
             return 0
         now = time.monotonic()
         left = self._agenda.seconds_left(now)
@@ -308,8 +333,15 @@ class Reconciler:
             for proxy in self._unprepared.pop(item.key, ()):
                 self._prepared.add(proxy)
                 self._want(proxy)
+        elif isinstance(item, Fence):
+            self._fences.append(item)
         else:
             self._questions.append(item)
+
+    @property
+    def _asked(self) -> bool:
+        """Whether somebody waits for the views to be brought up to date."""
+        return bool(self._questions) or any(fence.left is None for fence in self._fences)
 
     def _want(self, proxy: Proxy) -> None:
         """Have a proxy generated in its mesh's next round, if it is still connected."""
@@ -322,7 +354,7 @@ class Reconciler:
         now = time.monotonic()
         due = self._agenda.due(now, self._rounds.meshes)
         stale = self._views.stale and (due or now - self._tried_at >= RETRY_SECONDS)
-        if (stale or self._questions or (due and self._changes)) and not self._read():
+        if (stale or self._asked or (due and self._changes)) and not self._read():
             return
         for mesh in due if not self._views.stale else ():
             self._begin(mesh, now)
@@ -359,9 +391,38 @@ class Reconciler:
         self._unknown.clear()
         for mesh in self._dirty:
             self._agenda.note(mesh, time.monotonic())
+        self._place_fences()
         self._answer()
         self.ready.set()
         return True
+
+    def _place_fences(self) -> None:
+        """Have new fences wait for the rounds that go on, and for those that are to come of what is known by now."""
+        left = dict.fromkeys(self._rounds.meshes, 1)
+        for mesh in self._dirty:
+            left[mesh] = left.get(mesh, 0) + 1
+        for waiting in self._unprepared.values():
+            left = {**{proxy.mesh: 1 for proxy in waiting}, **left}
+        for fence in self._fences:
+            if fence.left is None:
+                fence.left = dict(left)
+        self._open_fences()
+
+    def _pass_fences(self, mesh: str) -> None:
+        """A round has ended. Where proxies wait for something to be prepared, one more is to come."""
+        waits = any(proxy.mesh == mesh for waiting in self._unprepared.values() for proxy in waiting)
+        for fence in self._fences:
+            if fence.left and mesh in fence.left:
+                fence.left[mesh] = max(fence.left[mesh] - 1, int(waits))
+                if not fence.left[mesh]:
+                    del fence.left[mesh]
+        self._open_fences()
+
+    def _open_fences(self) -> None:
+        for fence in self._fences:
+            if fence.left == {}:
+                self._tell(fence.answer.set_result, None)
+        self._fences = [fence for fence in self._fences if fence.left != {}]
 
     def _begin(self, mesh: str, now: float) -> None:
         self._agenda.begun(mesh)
@@ -374,6 +435,7 @@ class Reconciler:
         for proxy, snapshot in (*item.at_once.items(), *item.afterwards.items()):
             if proxy in self._connected:  # not before: a thread given up has delivered nothing
                 self._connected[proxy].snapshot = snapshot
+        self._pass_fences(item.mesh)
         now = time.monotonic()
         self._agenda.settled(item.mesh, now)
         self.work.passes += 1
@@ -401,10 +463,9 @@ class Reconciler:
             }
 
     def _refuse(self, error: KumaError) -> None:
-        questions, self._questions = self._questions, []
-        for item in questions:
-            if item.answer.set_running_or_notify_cancel():
-                item.answer.set_exception(error)
+        asked, self._questions, self._fences = [*self._questions, *self._fences], [], []
+        for item in asked:
+            self._tell(item.answer.set_exception, error)
 
     def _answer(self) -> None:
         self._answering, self._questions = self._questions, []

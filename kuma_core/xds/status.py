@@ -106,6 +106,17 @@ class StreamBook:
         with self._lock:
             return [report for report in self._open.values() if report.proxy.id == (mesh, name)]
 
+    def troubles(self) -> dict[tuple[str, str], str]:
+        """By mesh and name: why connected proxies run with something older than they should."""
+        with self._lock:
+            found = {
+                report.proxy.id: f"it rejected its configuration: {'; '.join(report.rejections.values())}"
+                for report in self._open.values()
+                if report.rejections
+            }
+            problems = self._problems.items()
+            return found | {proxy.id: f"it keeps an older configuration: {text}" for proxy, text in problems}
+
     def connected(self) -> int:
         """How many streams are open."""
         with self._lock:

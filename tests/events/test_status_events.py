@@ -23,7 +23,7 @@ WITHIN = 3.0
 """Seconds in which a transition is told; what the issue of this feature promises."""
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def pair() -> Iterator[tuple[RunningPlatform, RunningPlatform]]:
     (factory,) = kuma_store_memory.kuma_register_stores()
     with factory.open(Config([], {}, {})) as store:
@@ -86,6 +86,7 @@ def test_counters_are_told_to_nobody(
 
 
 def test_the_leader_says_so_to_all(pair: tuple[RunningPlatform, RunningPlatform]) -> None:
+    """The last test of the file: it ends one of the two."""
     one, two = pair
     with following(two) as client:
         one.platform.stop()

@@ -487,3 +487,33 @@ def test_a_store_that_fails_again_and_again_is_not_asked_all_the_time(monkeypatc
 def fail(bench):
     bench.reconciler._views.stale = True
     raise StoreUnavailable("the database is down")
+
+
+def test_settling_waits_until_everything_so_far_is_handed_over():
+    """What the reconciler was told before is delivered when ``settle`` returns, however its rounds are cut."""
+    with running(Bench([slow_generator(0.02)])) as bench:
+        names = [f"web-{n}" for n in range(10)]
+        bench.apply(*(caller(name) for name in names))
+        for name in names:
+            bench.reconciler.changed(Change(Op.PUT, ResourceKey("Dataplane", "default", name)))
+        bench.connect(*names)
+        bench.reconciler.settle(10)
+        assert bench.snapshots.keys() == set(names)
+
+
+def test_settling_needs_no_change_and_says_when_the_store_is_away():
+    with running(Bench()) as bench:
+        bench.reconciler.settle(10)
+        bench.store.broken = True
+        bench.reconciler.changed(Change(Op.RESYNC))
+        with pytest.raises(StoreUnavailable):
+            bench.reconciler.settle(10)
+        bench.store.broken = False
+
+
+def slow_generator(seconds):
+    def generate(view):
+        time.sleep(seconds)
+        yield from CATALOG.generators[0].generate(view)
+
+    return Generator("slow", 1, generate)

@@ -13,7 +13,7 @@ from typing import Generic, Protocol, TypeVar
 
 from kuma_core.xds.contract import ENDPOINTS
 from kuma_core.xds.server.stream import Stream
-from kuma_core.xds.snapshot import Snapshot
+from kuma_core.xds.snapshot import TYPES, Snapshot
 
 Key = TypeVar("Key")
 _Key = TypeVar("_Key", contravariant=True)
@@ -114,6 +114,14 @@ class Hub(Generic[Key]):
         if self._deferred and _is_settled(session):
             self._no_longer_waiting(session)
 
+    def behind(self) -> list[Key]:
+        """Those with a stream that does not run yet with all of its snapshot, or whose snapshot still has to wait."""
+        return [
+            key
+            for key, sessions in self._sessions.items()
+            if key in self._deferred or not all(map(_runs_with_all, sessions))
+        ]
+
     def sessions(self) -> Iterable[Session]:
         """All open streams."""
         return [session for sessions in self._sessions.values() for session in sessions]
@@ -143,6 +151,10 @@ class Hub(Generic[Key]):
             deferred.waiting_for.discard(session)
             if not deferred.waiting_for:
                 self._give(key, deferred.snapshot)
+
+
+def _runs_with_all(session: Session) -> bool:
+    return all(session.stream.settled(type_url) for type_url in TYPES)
 
 
 def _is_settled(session: Session) -> bool:

@@ -153,3 +153,16 @@ def test_every_program_has_its_version(program: str) -> None:
     assert done[1] == done[2]
     labels = [line.partition(":")[0] for line in done[1].splitlines()]
     assert labels == ["Version", "Git Tag", "Git Commit", "Build Date", "Python"]
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_a_full_disk_is_one_sentence(program: str) -> None:
+    command = [str(Path(sys.executable).parent / program), "version"]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            command, stdout=full, stderr=subprocess.PIPE, text=True, check=False, timeout=60
+        )
+    assert (done.returncode, done.stderr) == (
+        1,
+        "Error: cannot write to standard output: No space left on device\n",
+    )

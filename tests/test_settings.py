@@ -210,3 +210,29 @@ def test_a_proxy_may_have_envoys_own_connect_timeout() -> None:
 def test_the_time_to_reach_a_database_has_bounds(text: str) -> None:
     with pytest.raises(ConfigError, match=r"ConnectionTimeout must be .*from 1 to 3600"):
         effective(KUMA_STORE_TYPE="postgres", KUMA_STORE_POSTGRES_CONNECTION_TIMEOUT=text)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "said"),
+    [
+        ("KUMA_API_SERVER_INTERFACE", "nowhere host", 'Interface "nowhere host" is no host name'),
+        (
+            "KUMA_API_SERVER_INTERFACE",
+            "127.0.0.1:5681",
+            'Interface "127.0.0.1:5681" has a port; leave it out',
+        ),
+        ("KUMA_ADMIN_SERVER_PUBLIC_INTERFACE", "http://x", 'Interface "http://x" has a scheme; leave it out'),
+        ("KUMA_API_SERVER_CORS_ALLOWED_DOMAINS", "(", '"(" is no regular expression'),
+        ("KUMA_API_SERVER_CORS_ALLOWED_DOMAINS", "a,[", '"[" is no regular expression'),
+    ],
+)
+def test_what_a_start_would_stumble_over_is_refused_before(variable: str, value: str, said: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        effective(**{variable: value})
+    assert said in str(caught.value)
+    assert variable in str(caught.value)
+
+
+@pytest.mark.parametrize("value", ["", "0.0.0.0", "::", "::1", "localhost", "kuma-cp.example"])
+def test_a_server_may_listen_on_any_address_or_name(value: str) -> None:
+    assert effective(KUMA_API_SERVER_INTERFACE=value).text("apiServer.interface") == value

@@ -234,9 +234,18 @@ def parse_options(arguments: Sequence[str]) -> Options:
         parser.print_help(sys.stderr)
         parser.exit(2)
     if values.words[:1] == ["version"]:
-        print(detailed_version() if values.detailed else __version__)
-        parser.exit(0)
+        parser.exit(_print_version(values.detailed))
     return Options(values.port, values.interface, values.raw, values.name)
+
+
+def _print_version(detailed: bool) -> int:
+    try:
+        print(detailed_version() if detailed else __version__, flush=True)
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python tries again at its end
+        print(f"Error: cannot write to standard output: {error.strerror}", file=sys.stderr)
+        return 1
+    return 0
 
 
 def serve(options: Options) -> int:

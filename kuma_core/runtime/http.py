@@ -60,11 +60,12 @@ def _listener(port: int, interface: str) -> socket.socket:
 
 
 def port_error(setting: str, env: str, port: int, reason: str) -> ConfigError:
-    """The sentence for a port that cannot be had."""
-    return ConfigError(
-        f"cannot listen on port {port} ({setting}, {env}): {reason}. "
-        f"Is another kuma-cp running? Stop it, or choose another port with {env}"
-    )
+    """The sentence for a port that cannot be had, or for an address that is none of this machine."""
+    next_step = f"Is another kuma-cp running? Stop it, or choose another port with {env}"
+    if any(text in reason for text in ("assign requested address", "not known", "resolution")):
+        interface = setting.rpartition(".")[0] + ".interface"
+        next_step = f"Name an address of this machine with {interface}, or leave it empty"
+    return ConfigError(f"cannot listen on port {port} ({setting}, {env}): {reason}. {next_step}")
 
 
 DEFAULT_BODY = Body()

@@ -188,9 +188,16 @@ _EXPECTED = {
 }
 
 
+def _bound(error: Any) -> str:
+    """What is said of a number that is too small or too large."""
+    bounds = error.get("ctx", {})
+    words = (("ge", "at least"), ("gt", "greater than"), ("le", "at most"), ("lt", "below"))
+    return next((f"has to be {text} {bounds[key]}" for key, text in words if key in bounds), "")
+
+
 def _violation(spec: type[Spec], error: Any) -> Violation:
     """One of pydantic's complaints in the words of this project."""
-    message = _EXPECTED.get(error["type"]) or str(error["msg"]).removeprefix("Value error, ")
+    message = _EXPECTED.get(error["type"]) or _bound(error) or str(error["msg"]).removeprefix("Value error, ")
     given = error.get("input")
     if given is None:
         message += ", got null"

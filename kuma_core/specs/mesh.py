@@ -98,10 +98,14 @@ class LoggingBackend(Spec):
             yield Violation(f"{path}.file.path", "cannot be empty")
         elif self.file and not self.file.path.startswith("/"):
             yield Violation(f"{path}.file.path", _RELATIVE, Severity.WARNING)
+        elif self.file and (problem := _never_a_file(self.file.path)):
+            yield Violation(f"{path}.file.path", problem, Severity.WARNING)
         if self.tcp and not self.tcp.address:
             yield Violation(f"{path}.tcp.address", "cannot be empty")
         elif self.tcp and not _is_host_port(self.tcp.address):
             yield Violation(f"{path}.tcp.address", "has to be in format of HOST:PORT")
+        elif self.tcp and not _is_port(self.tcp.address.rpartition(":")[2]):
+            yield Violation(f"{path}.tcp.address", "its port has to be in range of [1, 65535]")
         if self.name and self.name in earlier:
             yield Violation(f"{path}.name", f'"{self.name}" name is already used for another backend')
 
@@ -131,8 +135,12 @@ class MeshSpec(Spec):
     def misread(cls, raw: Mapping[str, Any]) -> Iterator[Violation]:
         """Fields of ``mtls`` that nobody knows, unless the document says ``enabled`` itself.
 
-        Later formats, and slips of the pen, say by them that mutual TLS is on; without them it would be off.
+        Later formats, and slips of the pen, say by them that mutual TLS is on; without them it would be off. So it is
+        where ``mtls`` itself is misspelt.
         """
+        if raw.get("mtls") is None:
+            meant = (key for key, value in raw.items() if value is not None and _is_like_mtls(key))
+            yield from (Violation(key, _NOT_MTLS) for key in meant)
         said = [key for key, value in _mapping(raw.get("mtls")).items() if value is not None]
         if ENABLED not in said:
             unknown = (key for key in said if key not in Mtls.model_fields)
@@ -182,6 +190,18 @@ class MeshSpec(Spec):
 _BUILTIN: Mapping[str, Mapping[str, Any]] = MappingProxyType({BUILTIN_CA: MappingProxyType({})})
 
 
+_NOT_MTLS = (
+    'unknown field (did you mean "mtls"?); as it says nothing here, mTLS would be off: '
+    'write "mtls", or leave it out'
+)
+
+
+def _is_like_mtls(key: str) -> bool:
+    bare = key.lower().replace("_", "").replace("-", "")
+    known = key in MeshSpec.model_fields
+    return not known and bool(difflib.get_close_matches(bare[:20], ["mtls", "mutualtls"], cutoff=0.75))
+
+
 def _unknown_in_mtls(key: str) -> str:
     meant = f' (did you mean "{ENABLED}"?)' if difflib.get_close_matches(key, [ENABLED]) else ""
     return (
@@ -203,3 +223,20 @@ def _is_host_port(text: str) -> bool:
     elif ":" in host:
         return False
     return bool(host and port) and not set("[]") & set(host + port)
+
+
+def _is_port(text: str) -> bool:
+    """A number that a port may have, or the name of a service."""
+    return not (text.isascii() and text.isdigit()) or (len(text) <= 5 and 1 <= int(text) <= 65535)
+
+
+def _never_a_file(path: str) -> str:
+    """Why nobody can write a file of this name, on whatever machine."""
+    if path.endswith("/"):
+        return "names a folder: no proxy can write a file there; name a file in it"
+    if len(path.encode(errors="replace")) > LONGEST_PATH:
+        return f"is longer than the {LONGEST_PATH} bytes that a path may have: no proxy can write there"
+    return ""
+
+
+LONGEST_PATH = 4095

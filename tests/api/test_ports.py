@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from kuma_core.runtime.http import port_error
 from kuma_core.testing.ports import free_port
 
 KUMA_CP = Path(sys.executable).with_name("kuma-cp")
@@ -41,3 +42,11 @@ def test_a_port_that_is_taken_is_told_in_one_sentence(path: str) -> None:
     assert len(lines) == 1, result.stderr
     assert lines[0].startswith(f"Error: cannot listen on port {port} ({path}, {PORTS[path]}): ")
     assert f"choose another port with {PORTS[path]}" in lines[0]
+
+
+def test_an_address_of_another_machine_is_what_is_named() -> None:
+    for reason in ("Cannot assign requested address", "Name or service not known"):
+        said = str(port_error("apiServer.port", "KUMA_API_SERVER_PORT", 5681, reason))
+        assert said.endswith("Name an address of this machine with apiServer.interface, or leave it empty")
+    said = str(port_error("apiServer.port", "KUMA_API_SERVER_PORT", 5681, "Address already in use"))
+    assert "Is another kuma-cp running?" in said

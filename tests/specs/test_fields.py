@@ -183,7 +183,7 @@ def test_unknown_fields_are_told_wherever_they_lie() -> None:
         ({"pair": ["a", 5]}, "pair[1]", "expected a duration in quotes"),
         ({"leaves": {"a": [{"size": "x"}]}}, 'leaves["a"][0].size', 'expected a whole number, got "x"'),
         ({"leaves": {"a": {}}}, 'leaves["a"]', "expected a list"),
-        ({"children": [{"leaf": {"size": -1}}]}, "children[0].leaf.size", "greater than or equal to 0"),
+        ({"children": [{"leaf": {"size": -1}}]}, "children[0].leaf.size", "has to be at least 0, got -1"),
         ({"limit": "x"}, "limit", 'expected a whole number, got "x"'),
     ],
 )

@@ -209,10 +209,43 @@ def test_good_backends() -> None:
             ({"name": "x", "tcp": {"address": text}}, "tcp.address", "has to be in format of HOST:PORT")
             for text in ("host", "host:", ":9000", "::1:9000", "a:b:c", "[]:9000", "[::1]", "host:9]")
         ),
+        *(
+            (
+                {"name": "x", "tcp": {"address": text}},
+                "tcp.address",
+                "its port has to be in range of [1, 65535]",
+            )
+            for text in ("host:0", "host:65536", "[::1]:99999", "host:" + "9" * 5000)
+        ),
     ],
 )
 def test_bad_backends(backend: dict[str, Any], field: str, message: str) -> None:
     assert backends({"name": "ok"}, backend) == [(f"logging.backends[1].{field}", message)]
+
+
+@pytest.mark.parametrize(
+    ("path", "said"), [("/var/log/", "names a folder"), ("/" + "x" * 5000, "is longer than the 4095 bytes")]
+)
+def test_a_path_that_no_file_can_have_is_warned_of(path: str, said: str) -> None:
+    spec, _ = parse_spec(MeshSpec, {"logging": {"backends": [{"name": "a", "file": {"path": path}}]}})
+    [warning] = spec.violations()
+    assert (warning.field, warning.severity) == ("logging.backends[0].file.path", Severity.WARNING)
+    assert warning.message.startswith(said)
+
+
+@pytest.mark.parametrize("key", ["mTLS", "MTLS", "m_tls", "mtsl", "mtl", "mutualTLS", "mtls2"])
+def test_a_misspelt_mtls_is_refused(key: str) -> None:
+    [found] = MeshSpec.misread({key: {"enabled": True}})
+    assert (found.field, found.severity) == (key, Severity.ERROR)
+    assert found.message.startswith(
+        'unknown field (did you mean "mtls"?); as it says nothing here, mTLS would be off'
+    )
+    assert list(MeshSpec.misread({key: {"enabled": True}, "mtls": {"enabled": False}})) == []
+
+
+@pytest.mark.parametrize("key", ["metrics", "meta", "labels", "tls-ish", "routing", "constraints"])
+def test_other_unknown_fields_are_not(key: str) -> None:
+    assert list(MeshSpec.misread({key: {}})) == []
 
 
 @pytest.mark.parametrize("path", ["access.log", "~/access.log", "${HOME}/access.log", "./x", " /x"])

@@ -6,7 +6,8 @@ The sentences begin as those of Kuma 0.3.1, which scripts may look for. Pure fun
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from kuma_core.config import Check, Config, Rule
@@ -89,6 +90,27 @@ def each_host(name: str) -> Check:
     """A list of hosts, each as ``host`` wants it."""
     check = host(name)
     return lambda value: next(filter(None, map(check, value)), None)
+
+
+def interface(name: str) -> Check:
+    """The address or the name of this machine that a server listens on; empty: all of them."""
+
+    def check(value: str) -> str | None:
+        if value.startswith("["):
+            return f'{name} "{value:.200}" has brackets; leave them out'
+        return host(name)(value) if value else None
+
+    return check
+
+
+def origins(entries: Sequence[str]) -> str | None:
+    """Origins, hosts, or regular expressions for them."""
+    for entry in entries:
+        try:
+            re.compile(entry)
+        except (re.error, OverflowError, RecursionError) as error:
+            return f'CorsAllowedDomains: "{entry:.200}" is no regular expression: {error}'
+    return None
 
 
 def hosts(name: str) -> Check:

@@ -6,6 +6,7 @@ import errno
 import resource
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from typing import Any
 
 KEPT_BACK = 16
 """How many descriptors nobody gets but the diagnostics server."""
@@ -46,3 +47,13 @@ def _set(soft: int) -> bool:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
         return True
     return False
+
+
+def tell_exhausted(log: Any, server: str, times: int) -> None:
+    """Say that a server could accept nobody, so many times since it said so last."""
+    log.error(
+        "no descriptor is left for a connection; raise the limit of open files (LimitNOFILE in systemd)",
+        server=server,
+        limit=allowed(),
+        times=times,
+    )

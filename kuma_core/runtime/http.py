@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from typing import Any
 
 from waitress.channel import HTTPChannel
@@ -108,7 +109,8 @@ class HttpServer:
 
     def close(self) -> None:
         """Let the requests at work finish, for some seconds, and end the thread."""
-        self._server.trigger.pull_trigger(self._close_channels)
+        with suppress(OSError):  # something else woke the loop meanwhile, and it has ended
+            self._server.trigger.pull_trigger(self._close_channels)
         self._thread.join(timeout=10)
 
     def _close_channels(self) -> None:

@@ -141,12 +141,7 @@ class _Doors:
         self._paused_until = now + _PAUSE_SECONDS
         self._exhausted += 1
         if now >= self._told + _NEWS_SECONDS:
-            _log.error(
-                "no descriptor is left for a connection; raise the limit of open files (LimitNOFILE in systemd)",
-                server=self.name,
-                limit=descriptors.allowed(),
-                times=self._exhausted,
-            )
+            descriptors.tell_exhausted(_log, self.name, self._exhausted)
             self._told, self._exhausted = now, 0
 
     def _end_one(self, holding: bool = False) -> bool:

@@ -16,16 +16,18 @@ from typing import Any
 import structlog
 import uvicorn
 from a2wsgi import WSGIMiddleware
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from kuma_core.errors import ConfigError
+from kuma_core.plugin.contract import Body
+from kuma_core.runtime.asgi_connections import Protocol, Server
+from kuma_core.runtime.http import DEFAULT_BODY
 from kuma_core.runtime.whole_bodies import WholeBodies
 
 _log = structlog.get_logger("https")
 
 WORKERS = 8
 CONNECTIONS = 200
-"""How many requests may be at work, or kept alive, at once; more get a 503."""
+"""How many clients may be connected at once; a 503 is the answer where the requests of all are at work."""
 
 BODY_SECONDS = 10.0
 """How long a request's body may take to arrive."""
@@ -34,25 +36,16 @@ MAX_CLIENT_CERTIFICATES = 10_000
 MAX_FILE_BYTES = 1024 * 1024
 
 
-class _Protocol(H11Protocol):
-    """Lets a connection end although the app has not read its body to the end, or has read it in large pieces.
-
-    uvicorn pauses reading then, and TLS waits for ever for the other side's last word before it closes.
-    """
-
-    def on_response_complete(self) -> None:
-        """Read again, also what nobody waits for."""
-        self.flow.resume_reading()
-        super().on_response_complete()
-
-
 def over_wsgi(app: Callable[..., Any]) -> Any:
-    """A WSGI app as an ASGI one: it hands a request on once its body is there."""
-    return WholeBodies(WSGIMiddleware(app, workers=WORKERS), BODY_SECONDS)
+    """A WSGI app as an ASGI one."""
+    return WSGIMiddleware(app, workers=WORKERS)
 
 
 class AsgiHttpServer:
-    """An ASGI app on a bound socket, by TLS if there is a context. ``start`` serves in a thread until ``close``."""
+    """An ASGI app on a bound socket, by TLS if there is a context. ``start`` serves in a thread until ``close``.
+
+    The app gets a request once its body is there.
+    """
 
     def __init__(
         self,
@@ -60,27 +53,26 @@ class AsgiHttpServer:
         app: Any,
         listener: socket.socket,
         tls: ssl.SSLContext | None = None,
+        body: Body = DEFAULT_BODY,
         connections: int = CONNECTIONS,
         stopping: Callable[[], None] = lambda: None,
     ) -> None:
-        self._listener, self._stopping = listener, stopping
-        self._server = uvicorn.Server(
-            uvicorn.Config(
-                app,
-                ssl_context_factory=None if tls is None else lambda config, default: tls,
-                lifespan="off",
-                ws="none",
-                http=_Protocol,
-                loop="asyncio",
-                interface="asgi3",
-                limit_concurrency=connections,
-                timeout_graceful_shutdown=2,
-                proxy_headers=False,
-                server_header=False,
-                access_log=False,
-                log_config=None,
-            )
+        self._stopping = stopping
+        config = uvicorn.Config(
+            WholeBodies(app, BODY_SECONDS, body),
+            lifespan="off",
+            ws="none",
+            http=Protocol,
+            loop="asyncio",
+            interface="asgi3",
+            limit_concurrency=connections,
+            timeout_graceful_shutdown=2,
+            proxy_headers=False,
+            server_header=False,
+            access_log=False,
+            log_config=None,
         )
+        self._server = Server(config, listener, tls, connections, name)
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     def start(self) -> None:
@@ -88,7 +80,7 @@ class AsgiHttpServer:
         self._thread.start()
 
     def _run(self) -> None:
-        asyncio.run(self._server.serve(sockets=[self._listener]))
+        asyncio.run(self._server.serve())
 
     def close(self) -> None:
         """Let the requests at work finish, for some seconds, and end the thread."""

@@ -67,10 +67,16 @@ class Listening:
         started: HttpServer | AsgiHttpServer
         if isinstance(server, AsgiServer):
             started = AsgiHttpServer(
-                server.name, server.app, listener, server.tls, server.connections, server.stopping
+                server.name,
+                server.app,
+                listener,
+                server.tls,
+                server.body,
+                server.connections,
+                server.stopping,
             )
         elif server.tls:
-            started = AsgiHttpServer(server.name, over_wsgi(server.app), listener, server.tls)
+            started = AsgiHttpServer(server.name, over_wsgi(server.app), listener, server.tls, server.body)
         else:
             started = HttpServer(server.name, server.app, listener, server.body, server.at_once)
         started.start()

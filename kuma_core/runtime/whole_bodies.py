@@ -7,11 +7,11 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from kuma_core.api.errors import JSON, error_body
+from kuma_core.plugin.contract import Body
 
 MIB = 1024 * 1024
-MAX_BYTES = 64 * MIB
-"""How much of a body we wait for; every app behind this refuses less than that. A client that still sends when
-it is refused would not see the answer."""
+DISCARDED_BYTES = 64 * MIB
+"""How much of a body we wait for. A client that still sends when it is refused would not see the answer."""
 
 Message = dict[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -19,18 +19,30 @@ Send = Callable[[Message], Awaitable[None]]
 
 
 class WholeBodies:
-    """An ASGI app around another one. It answers 408 to a body that is not complete within ``seconds`` for each MiB."""
+    """An ASGI app around another one.
 
-    def __init__(self, app: Callable[[Any, Any, Any], Awaitable[None]], seconds: float) -> None:
+    It answers 408 to a body that is not complete within ``seconds`` for each MiB, and 413 to one that is larger than
+    ``body`` says, of which it keeps nothing.
+    """
+
+    def __init__(self, app: Callable[[Any, Any, Any], Awaitable[None]], seconds: float, body: Body) -> None:
         self._app = app
         self._seconds = seconds
+        self._body = body
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         """Serve one request."""
         try:
-            messages = await _gather(receive, self._seconds)
+            messages = await _gather(receive, self._seconds, self._body.most_bytes)
         except TimeoutError:
-            await self._give_up(send)
+            await _refuse(
+                send, 408, "Invalid request", f"The body was not complete within {self._seconds:g} s"
+            )
+            return
+        if messages is None:
+            named = f" ({self._body.setting})" if self._body.setting else ""
+            details = f"The body has more than {self._body.most_bytes} bytes{named}"
+            await _refuse(send, 413, "Invalid request", details)
             return
 
         async def replay() -> Message:
@@ -38,26 +50,30 @@ class WholeBodies:
 
         await self._app(scope, replay, send)
 
-    async def _give_up(self, send: Send) -> None:
-        body = error_body("Invalid request", f"The body was not complete within {self._seconds:g} s")
-        headers = [(b"content-type", JSON.encode()), (b"content-length", b"%d" % len(body))]
-        headers.append((b"connection", b"close"))
-        await send({"type": "http.response.start", "status": 408, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
+
+async def _refuse(send: Send, status: int, title: str, details: str) -> None:
+    body = error_body(title, details)
+    headers = [(b"content-type", JSON.encode()), (b"content-length", b"%d" % len(body))]
+    headers.append((b"connection", b"close"))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
 
 
-async def _gather(receive: Receive, seconds: float) -> list[Message]:
-    """The messages of a request until its body is complete, or larger than anybody takes; ``seconds`` for each MiB.
+async def _gather(receive: Receive, seconds: float, most_bytes: int) -> list[Message] | None:
+    """The messages of a request until its body is complete, ``seconds`` for each MiB; ``None`` if it is too large.
 
     Raises ``TimeoutError``.
     """
-    messages, size, more = [], 0, True
-    while more and size <= MAX_BYTES:
+    messages: list[Message] = []
+    size, more = 0, True
+    while more and size <= DISCARDED_BYTES:
         async with asyncio.timeout(seconds):
             end = size + MIB
             while more and size < end:
                 message = await receive()
-                messages.append(message)
                 size += len(message.get("body", b""))
+                messages.append(message)
+                if size > most_bytes:
+                    messages.clear()
                 more = message.get("more_body", False)
-    return messages
+    return messages if size <= most_bytes else None

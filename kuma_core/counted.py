@@ -16,14 +16,12 @@ MOST_KINDS = 100
 class CountedLine:
     """A line of the log that is written at most once in ``SECONDS`` for each kind of it.
 
-    ``write`` is a method of a logger. The line that goes out is the first one, whole; how many there were like it
-    since, ``like_it``, comes with the next one, or when the time is over if there is an event loop. For any thread.
+    ``level`` is the name of a method of ``log``. The line that goes out is the first one, whole; how many there were like
+    it since, ``like_it``, comes with the next one, or when the time is over if there is an event loop. For any thread.
     """
 
-    def __init__(
-        self, write: Callable[..., object], event: str, clock: Callable[[], float] = time.monotonic
-    ) -> None:
-        self._write, self._event, self._clock = write, event, clock
+    def __init__(self, log: Any, level: str, event: str, clock: Callable[[], float] = time.monotonic) -> None:
+        self._log, self._level, self._event, self._clock = log, level, event, clock
         self._lock = threading.Lock()
         self._kinds: dict[str, _Kind] = {}
 
@@ -42,9 +40,14 @@ class CountedLine:
             else:
                 is_first, told = False, state.take(now)
         if told is not None:
-            self._write(self._event, **said, **told)
+            self._write({**said, **told})
         elif is_first:
             self._flush_later(state)
+
+    def _write(self, said: dict[str, Any]) -> None:
+        getattr(self._log, self._level)(
+            self._event, **said
+        )  # a logger that is made now: logs may be set up later
 
     def _flush_later(self, state: _Kind) -> None:
         try:
@@ -57,7 +60,7 @@ class CountedLine:
         with self._lock:
             said, told = state.last, state.take(self._clock())
         if told:
-            self._write(self._event, **said, **told)
+            self._write({**said, **told})
 
 
 class _Kind:

@@ -18,12 +18,12 @@ class Log:
         self.lines: list[dict[str, Any]] = []
         self.now = 0.0
 
-    def write(self, event: str, **said: Any) -> None:
+    def info(self, event: str, **said: Any) -> None:
         assert event == "oops"
         self.lines.append(said)
 
     def line(self) -> CountedLine:
-        return CountedLine(self.write, "oops", lambda: self.now)
+        return CountedLine(self, "info", "oops", lambda: self.now)
 
 
 def test_one_a_minute_and_how_many_there_were() -> None:
@@ -52,8 +52,8 @@ def test_in_an_event_loop_the_count_comes_by_itself(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(counted, "SECONDS", 0.05)
 
     async def run() -> None:
-        lines: list[dict[str, Any]] = []
-        line = CountedLine(lambda event, **said: lines.append(said), "oops")
+        log = Log()
+        lines, line = log.lines, CountedLine(log, "info", "oops")
         for number in range(5):
             line("a", number=number)
         async with asyncio.timeout(10):

@@ -12,6 +12,7 @@ from typing import Any, TextIO
 
 import structlog
 
+from kuma_core.runtime.open_files import is_no_lack_of_files
 from kuma_core.visible import escaped, one_line
 
 GRPC = "grpc._cython.cygrpc"
@@ -51,6 +52,8 @@ def configure(level: str, stream: TextIO | None = None) -> None:
     handler.setFormatter(_OfLibraries("%(asctime)s\t%(levelname)s\t%(name)s\t%(message)s"))
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(is_no_lack_of_files)
     logging.getLogger(GRPC).addFilter(_is_news)
 
 

@@ -25,6 +25,7 @@ from kuma_core.plugin.catalog import Catalog
 from kuma_core.plugin.contract import NOTHING, Access, ChangeListener, GrpcServer, KeyPair, Port
 from kuma_core.resources.contract import Change, Resources, Secrets
 from kuma_core.resources.secrets import SECRET
+from kuma_core.runtime.open_files import most_connections
 from kuma_core.xds.bootstrap import BootstrapParams, bootstrap_params, grpc_target
 from kuma_core.xds.contract import SecretServer
 from kuma_core.xds.identities import ProxySecrets
@@ -100,6 +101,7 @@ class ProxyServers:
     def servers(self) -> Iterator[GrpcServer]:
         """ADS and SDS."""
         encrypted = self._config.flag("xdsServer.tlsEnabled")
+        bound = ("grpc.max_allowed_incoming_connections", most_connections(2))
         for name, setting, handler, tls, options, strangers in (
             ("xds-server", "xdsServer.grpcPort", self._ads, encrypted, ads.SERVER_OPTIONS, NOTHING),
             ("sds-server", "sdsServer.grpcPort", self._sds, True, sds.SERVER_OPTIONS, ROOTS),
@@ -110,7 +112,7 @@ class ProxyServers:
                 Port(setting),
                 handler,
                 pair,
-                options,
+                [*options, bound],
                 self._guard.close,
                 self._asks_for,
                 Access(strangers, NOTHING),

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import subprocess
 from collections.abc import AsyncIterator, Callable
+from concurrent.futures import Future
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TypeVar
 
 import grpc
 import pytest
@@ -16,8 +18,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from kuma_core.auth.contract import Proof
 from kuma_core.ca.contract import IDENTITY_CERT, MESH_CA
+from kuma_core.plugin.threads import Threads
 from kuma_core.testing.ports import free_port
 from kuma_core.xds.identities import _identity, _trust
 from kuma_core.xds.proxy import Node
@@ -26,6 +28,8 @@ from kuma_core.xds.server.sds import SdsService
 from kuma_core.xds.server.sds_hub import MadeSecret, SdsHub
 
 from .support import BIN
+
+T = TypeVar("T")
 
 JUNK = "-----BEGIN CERTIFICATE-----\nbm90aGluZw==\n-----END CERTIFICATE-----\n"
 
@@ -53,9 +57,19 @@ class Maker:
 
     def __init__(self, bundle: str, differs: bool) -> None:
         self.bundle, self.differs = bundle, differs
+        self._threads = Threads("secrets", 2)
 
-    def identify(self, node: Node, resource: str, credentials: tuple[str, ...]) -> tuple[str, Proof | None]:
-        return node.id, None
+    def recognise(self, credentials: tuple[str, ...]) -> None:
+        return None
+
+    def identify(self, node: Node, resource: str) -> str:
+        return node.id
+
+    def is_for_everybody(self, resource: str) -> bool:
+        return False
+
+    def submit(self, key: str, work: Callable[[], T]) -> Future[T]:
+        return self._threads.submit(work)
 
     def fingerprint(self, key: str, resource: str) -> str:
         return "the same"

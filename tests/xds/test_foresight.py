@@ -13,7 +13,7 @@ from kuma_core.testing.builders import dataplane, inbound, outbound
 from kuma_core.testing.platform import RunningPlatform, running_platform
 from kuma_core.xds import foresight, preview
 from kuma_core.xds.differences import Differences
-from kuma_core.xds.server.wire import Fields
+from kuma_core.xds.fields import Fields
 
 from .simulation import cluster
 

@@ -54,7 +54,7 @@ class Doors(Generic[Key]):
         self.strangers = Strangers()
         self.undecided = Crowds(UNDECIDED, "this credential")
         self.streams = Crowds(STREAMS, "this dataplane")
-        self._refused = CountedLine(structlog.get_logger(name).info, "a stream is refused")
+        self._refused = CountedLine(structlog.get_logger(name), "info", "a stream is refused")
 
     async def meet(self, context: Any, end: Callable[[KumaError], None]) -> Visitor[Key]:
         """Look at what a client shows. ``end`` is called if it takes too long from here on, or has to go."""

@@ -13,6 +13,7 @@ import structlog
 
 from kuma_core.auth.contract import Proof, Unauthenticated
 from kuma_core.errors import KumaError
+from kuma_core.plugin.threads import Threads
 
 _log = structlog.get_logger("xds-server")
 
@@ -54,7 +55,7 @@ class Guard:
         self._looking: asyncio.Task[None] | None = None
         self._closed = False
         self._thread = ThreadPoolExecutor(1, "stream-guard")
-        self._doors = ThreadPoolExecutor(DOORS, "proxy-authentication")
+        self._doors = Threads("proxy-authentication", DOORS)
 
     def __len__(self) -> int:
         return len(self._open)
@@ -77,7 +78,7 @@ class Guard:
         """Call something that decides about a credential, in a thread. Raises what it raises, and ``Stopping``."""
         if self._closed:
             raise Stopping
-        return await asyncio.get_running_loop().run_in_executor(self._doors, question)
+        return await asyncio.wrap_future(self._doors.submit(question))
 
     async def admit(
         self, identify: Callable[[], tuple[T, Proof | None]], end: Callable[[Unauthenticated], None]
@@ -114,7 +115,6 @@ class Guard:
         """End all streams, and let no more in. Cut off by the library instead, each would leave a traceback."""
         self._closed = True
         self._thread.shutdown(wait=False, cancel_futures=True)
-        self._doors.shutdown(wait=False)
         for end in list(self._ends):
             end(Stopping())
 

@@ -28,8 +28,8 @@ from kuma_core.xds.server.stream import ProtocolError
 from kuma_core.xds.server.wire import MalformedRequest, SotwRequest, parse_sotw, sotw_response
 
 _log = structlog.get_logger("sds-server")
-_stays = CountedLine(_log.info, "a secret stays as it is")
-_not_renewed = CountedLine(_log.warning, "a secret cannot be renewed yet")
+_stays = CountedLine(_log, "info", "a secret stays as it is")
+_not_renewed = CountedLine(_log, "warning", "a secret cannot be renewed yet")
 
 SERVER_OPTIONS = [
     *((name, value) for name, value in ads.SERVER_OPTIONS if name != "grpc.max_receive_message_length"),

@@ -16,8 +16,9 @@ MOST_KINDS = 100
 class CountedLine:
     """A line of the log that is written at most once in ``SECONDS`` for each kind of it.
 
-    ``level`` is the name of a method of ``log``. The line that goes out is the first one, whole; how many there were like
-    it since, ``like_it``, comes with the next one, or when the time is over if there is an event loop. For any thread.
+    ``level`` is the name of a method of ``log``. The line that goes out is the first one, whole; how many there were
+    like it since, ``like_it``, comes with the next one, or when the time is over if there is an event loop. For any
+    thread.
     """
 
     def __init__(self, log: Any, level: str, event: str, clock: Callable[[], float] = time.monotonic) -> None:

@@ -50,10 +50,9 @@ def configure(level: str, stream: TextIO | None = None) -> None:
     )
     handler = logging.StreamHandler(target)
     handler.setFormatter(_OfLibraries("%(asctime)s\t%(levelname)s\t%(name)s\t%(message)s"))
+    handler.addFilter(is_no_lack_of_files)
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)
-    for handler in logging.getLogger().handlers:
-        handler.addFilter(is_no_lack_of_files)
     logging.getLogger(GRPC).addFilter(_is_news)
 
 

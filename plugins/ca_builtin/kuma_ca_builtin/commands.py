@@ -5,7 +5,17 @@ from __future__ import annotations
 import click
 
 from kuma_ca_builtin.progress import HEADER, follow, read, roots
-from kuma_core.sdk.kumactl import Group, Session, admin_client, item_path, json_object, layout, pass_session
+from kuma_core.sdk import KumaError
+from kuma_core.sdk.kumactl import (
+    ApiError,
+    Group,
+    Session,
+    admin_client,
+    item_path,
+    json_object,
+    layout,
+    pass_session,
+)
 
 
 @click.group("builtin", cls=Group)
@@ -37,7 +47,15 @@ def rotate(session: Session, wait: bool) -> None:
 @pass_session
 def status(session: Session) -> None:
     """Show the roots of a mesh, and how far a rotation is; keys are never shown."""
-    found = roots(admin_client(session), _path(session.mesh))
+    try:
+        found = roots(admin_client(session), _path(session.mesh))
+    except ApiError as error:
+        if error.status != 404:
+            raise
+        raise KumaError(
+            f'the mesh "{session.mesh}" has no roots of the builtin CA: there is no such mesh, or it has another CA; '
+            "`kumactl get meshes` lists them"
+        ) from error
     click.echo(layout(HEADER, found.rows))
     click.echo(found.progress)
 

@@ -59,7 +59,7 @@ def test_every_flag_and_command_of_kuma_dp_is_named() -> None:
 def test_every_flag_of_kuma_tcp_echo_has_a_row() -> None:
     text = page("kuma-tcp-echo")
     flags = [action.option_strings[0] for action in _Parser()._actions if action.option_strings]
-    assert len(flags) == 5
+    assert len(flags) == 6
     for flag in flags:
         assert row(text, f"`{flag}")[-1]
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from kuma_core.api import long_answers
 from kuma_core.builtin.configuration.settings import SETTINGS
 from kuma_core.config import DURATION, FLAG, NUMBER, TEXTS, Config, Setting
-from kuma_core.plugin.contract import GrpcServer, Server
+from kuma_core.plugin.contract import GrpcServer, Server, UnixSocket
 from kuma_core.runtime import descriptors, http, http_deadlines, http_doors
 from kuma_core.testing.listeners import registered
 
@@ -161,12 +161,18 @@ def listeners() -> str:
 
 
 def _listener(config: Config, server: Server) -> str:
+    if isinstance(server.port, UnixSocket):
+        return _row_of(server, f"`{server.port.setting}`", "a Unix socket")
     port = f"`{server.port.setting}`, {config.number(server.port.setting)}"
     interface = server.port.setting.rpartition(".")[0] + ".interface"
     if interface in (setting.path for setting in config.settings):
         addresses = f"`{interface}`"
     else:
         addresses = f"`{server.port.interface}`" if server.port.interface else "all"
+    return _row_of(server, port, addresses)
+
+
+def _row_of(server: Server, port: str, addresses: str) -> str:
     body = "" if isinstance(server, GrpcServer) else str(server.body.most_bytes)
     tls = "yes" if server.tls else "no"
     cells = [server.name, port, addresses, tls, server.asks_for()]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import http.client
 import re
+import socket
 import ssl
 import threading
 import time
@@ -92,7 +93,8 @@ class Rules:
 
     ``timeout`` (seconds) bounds the whole and ``limit`` (bytes) the body of the answer. ``tls`` takes the place of
     the system's rules for https. ``proxies`` lets the usual environment variables hold (``http_proxy``,
-    ``https_proxy``, ``no_proxy``); loopback addresses are always asked directly.
+    ``https_proxy``, ``no_proxy``); loopback addresses are always asked directly. ``unix_socket`` is the path to ask
+    in place of the host of an http URL.
     """
 
     timeout: float
@@ -100,6 +102,7 @@ class Rules:
     follow_redirects: bool = False
     tls: ssl.SSLContext | None = None
     proxies: bool = True
+    unix_socket: str = ""
 
 
 def exchange(method: str, url: str, headers: Mapping[str, str], body: bytes | None, rules: Rules) -> Answer:
@@ -228,8 +231,30 @@ class _ConnectingSafely(_Connecting, http.client.HTTPSConnection):
     """The same over TLS."""
 
 
+class _OverSocket(http.client.HTTPConnection):
+    """The same over a Unix socket."""
+
+    def __init__(self, host: str, unix_socket: str, timeout: float) -> None:
+        super().__init__(host, timeout=timeout)
+        self._path = unix_socket
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        try:
+            self.sock.connect(self._path)
+        except OSError as error:
+            raise NotConnected(_said(error)) from None
+
+
 class _Http(urllib.request.HTTPHandler):
+    def __init__(self, unix_socket: str) -> None:
+        super().__init__()
+        self._unix_socket = unix_socket
+
     def http_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
+        if self._unix_socket:
+            return self.do_open(_OverSocket, req, unix_socket=self._unix_socket)
         return self.do_open(_Connecting, req)
 
 
@@ -245,9 +270,9 @@ class _Https(urllib.request.HTTPSHandler):
 def _opener(url: str, rules: Rules) -> urllib.request.OpenerDirector:
     """An opener that knows http and https only: no redirect may lead to ``file:`` or ``ftp:``."""
     opener = urllib.request.OpenerDirector()
-    direct = not rules.proxies or _is_loopback(url)
+    direct = not rules.proxies or bool(rules.unix_socket) or _is_loopback(url)
     handlers: list[Any] = [urllib.request.ProxyHandler({} if direct else None)]
-    handlers += [_Http(), _Https(rules.tls), urllib.request.UnknownHandler()]
+    handlers += [_Http(rules.unix_socket), _Https(rules.tls), urllib.request.UnknownHandler()]
     if rules.follow_redirects:
         handlers += [urllib.request.HTTPErrorProcessor(), urllib.request.HTTPRedirectHandler()]
         handlers += [urllib.request.HTTPDefaultErrorHandler()]

@@ -11,6 +11,7 @@ import falcon
 from kuma_core import __version__
 from kuma_core.api.errors import JSON
 from kuma_core.api.exchange import answer_json
+from kuma_core.builtin.configuration.contract import NO_SOCKET
 from kuma_core.builtin.inventory.contract import MissingKind
 from kuma_core.config import Config
 from kuma_core.hosts import in_url
@@ -45,6 +46,8 @@ def catalog(config: Config, issues_tokens: bool) -> dict[str, Any]:
     bootstrap = f"http://{host}:{config.number('bootstrapServer.port')}"
     admin = _admin_urls(config)
     tokens = admin if issues_tokens else {"localUrl": "", "publicUrl": ""}
+    path = config.text("adminServer.socket.path")
+    admin = {**admin, "localSocket": "" if path == NO_SOCKET else path}
     events = f"http://{host}:{config.number('eventsServer.port')}"
     return {
         "apis": {

@@ -12,10 +12,17 @@ from urllib.parse import urlsplit
 
 import falcon
 
+from kuma_core.config import Config
+
 TITLE = "Could not process the request"
 ALLOWED_HOSTS = "apiServer.allowedHosts (KUMA_API_SERVER_ALLOWED_HOSTS)"
 _MARKS = ("ORIGIN", "REFERER")
 _MARK = "SEC-FETCH-"
+
+
+def known_hosts(config: Config) -> list[str]:
+    """The names by which web pages may call a server of ours, beside those that every machine has."""
+    return [config.text("general.advertisedHostname"), *config.texts("apiServer.allowedHosts")]
 
 
 class KnownHosts:
@@ -29,16 +36,20 @@ class KnownHosts:
 
     def process_request(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Let programs through, and pages that call us by one of our names."""
-        if not is_of_a_page(req):
-            return
-        host = host_of(req.get_header("Host") or "")
+        if problem := self.problem(req.headers, req.get_header("Host") or ""):
+            raise falcon.HTTPForbidden(title=TITLE, description=problem)
+
+    def problem(self, names: Iterable[str], host: str) -> str:
+        """Why a request with headers of these ``names`` and this ``Host`` is refused; empty if it is not."""
+        if not _tell_of_a_page(names):
+            return ""
+        host = host_of(host)
         if host in self._names or host == "localhost" or _is_address(host):
-            return
-        raise falcon.HTTPForbidden(
-            title=TITLE,
-            description=f"A web page calls this server {host!r:.100}, which is no name of it: it is neither an IP "
-            "address nor localhost, nor general.advertisedHostname (KUMA_GENERAL_ADVERTISED_HOSTNAME), nor one of "
-            f"{ALLOWED_HOSTS}",
+            return ""
+        return (
+            f"A web page calls this server {host!r:.100}, which is no name of it: it is neither an IP address nor "
+            "localhost, nor general.advertisedHostname (KUMA_GENERAL_ADVERTISED_HOSTNAME), nor one of "
+            f"{ALLOWED_HOSTS}"
         )
 
 
@@ -54,9 +65,9 @@ class NoPages(KnownHosts):
             )
 
 
-def is_of_a_page(req: falcon.Request) -> bool:
-    """Whether a browser sent it, by what browsers alone send; also where somebody typed the address."""
-    return any(name in _MARKS or name.startswith(_MARK) for name in req.headers)
+def _tell_of_a_page(names: Iterable[str]) -> bool:
+    """Whether a browser sent these headers, since it alone sends them; also where somebody typed the address."""
+    return any((name := each.upper()) in _MARKS or name.startswith(_MARK) for each in names)
 
 
 def came_from_a_page(req: falcon.Request) -> str:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from kuma_core.errors import KumaError
+from kuma_core.kumactl import unix_socket
 from kuma_core.kumactl.client import ApiError, Client
 from kuma_core.kumactl.session import Session, warn
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 TIMEOUT = 10.0
 """Seconds for the catalog, and for each request to the admin server."""
+
+_BY_SOCKET = "http://localhost"
 
 _REMEDIES = """
 Do one of these:
@@ -33,10 +36,12 @@ plane with its address at localhost"""
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
-    """What a catalog says of one API: the URL on its own machine and the public one; ``""`` for none."""
+    """What a catalog says of one API: the URL on its own machine and the public one, and its Unix socket; ``""`` for
+    none."""
 
     local: str
     public: str
+    socket: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +61,8 @@ def catalog(session: Session) -> Apis:
 
 def _addresses(value: Any) -> Addresses:
     urls = _object(value)
-    local, public = urls.get("localUrl"), urls.get("publicUrl")
-    return Addresses(local if isinstance(local, str) else "", public if isinstance(public, str) else "")
+    found = (urls.get(name) for name in ("localUrl", "publicUrl", "localSocket"))
+    return Addresses(*(value if isinstance(value, str) else "" for value in found))
 
 
 def _object(value: Any) -> dict[str, Any]:
@@ -72,18 +77,27 @@ def admin_client(session: Session) -> Client:
     return connect(session, catalog(session).admin)
 
 
-def connect(session: Session, addresses: Addresses, timeout: float = TIMEOUT) -> Client:
+def connect(
+    session: Session, addresses: Addresses, timeout: float = TIMEOUT, *, secrets: bool = False
+) -> Client:
     """A client of the admin server of the current context; ``timeout`` is in seconds, for each request.
 
-    Raises KumaError if it cannot be told how to reach it; the message says what to do.
+    With ``secrets`` it is one that secrets may leave by: on this machine the Unix socket, or HTTPS if the context has
+    a certificate. Raises KumaError if it cannot be told how to reach it; the message says what to do.
     """
     api_url = session.configuration.current_control_plane.url
+    context = session.configuration.current
+    has_certificate = bool(context and context.client_cert and context.client_key)
     if _is_this_machine(api_url):
+        if unix_socket.may_use(addresses.socket):
+            return Client(_BY_SOCKET, warn, session.log, timeout, "admin server", None, addresses.socket)
+        if secrets and addresses.public and has_certificate:
+            return _client(session, addresses.public, timeout)
+        if secrets:
+            unix_socket.refuse_closed(addresses.socket)
         if not addresses.local:
             raise KumaError(f"the control plane at {api_url} runs no admin server; look at its adminServer")
         return _client(session, addresses.local, timeout)
-    context = session.configuration.current
-    has_certificate = bool(context and context.client_cert and context.client_key)
     if not addresses.public:
         raise KumaError(
             f"the admin server of {api_url} is not open to other machines: it has no TLS.{_REMEDIES}"

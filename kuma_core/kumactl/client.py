@@ -6,6 +6,7 @@ wander.
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -61,7 +62,8 @@ class Client:
     """Talks to the API server at ``url``, whose path is kept before every path.
 
     ``warn`` is given each text of a ``Warning`` header, ``log`` a line about each request. The admin server
-    speaks alike: ``server`` is what messages call it, ``tls`` how https is spoken with it.
+    speaks alike: ``server`` is what messages call it, ``tls`` how https is spoken with it, ``unix_socket`` where it is
+    asked in place of the host of ``url``.
     """
 
     def __init__(
@@ -72,14 +74,18 @@ class Client:
         timeout: float = TIMEOUT,
         server: str = "API server",
         tls: SSLContext | None = None,
+        unix_socket: str = "",
     ) -> None:
         self.url = url.rstrip("/")
+        self._unix_socket = unix_socket
         self._warn, self._log, self._timeout = warn, log, timeout
         self._server, self._tls = server, tls
 
     def without_warnings(self) -> Client:
         """The same client, which tells nobody of ``Warning`` headers."""
-        return Client(self.url, lambda _text: None, self._log, self._timeout, self._server, self._tls)
+        quiet = copy.copy(self)
+        quiet._warn = lambda _text: None
+        return quiet
 
     def get(self, path: str, query: Sequence[tuple[str, str]] = ()) -> dict[str, Any]:
         """The JSON object at ``path``. Raises ApiError for a refusal, Unreachable for anything else."""
@@ -114,10 +120,12 @@ class Client:
     def _send(self, method: str, path: str, body: bytes | None = None) -> Answer:
         url = self.url + path
         headers = {"Accept": ACCEPTED} | ({"Content-Type": "application/json"} if body else {})
+        rules = Rules(self._timeout, MAX_ANSWER, tls=self._tls, unix_socket=self._unix_socket)
         try:
-            answer = exchange(method, url, headers, body, Rules(self._timeout, MAX_ANSWER, tls=self._tls))
+            answer = exchange(method, url, headers, body, rules)
         except HttpFailure as error:
-            said = f"cannot reach the {self._server}: {method} {url}: {error.phrase}. {_NEXT_STEP}"
+            place = f"{url} over the Unix socket {self._unix_socket}" if self._unix_socket else url
+            said = f"cannot reach the {self._server}: {method} {place}: {error.phrase}. {_NEXT_STEP}"
             raise Unreachable(said) from None
         self._log(f"{method} {url}: {answer.status}")
         for text in answer.warnings():

@@ -61,7 +61,7 @@ def _ask(session: Session, path: str, request: dict[str, Any]) -> dict[str, Any]
 def _client(session: Session) -> Client:
     from kuma_core.kumactl import admin
 
-    client = admin.connect(session, admin.catalog(session).admin, TIMEOUT)
+    client = admin.connect(session, admin.catalog(session).admin, TIMEOUT, secrets=True)
     context = session.configuration.current
     if client.url.startswith("https:") and not (context and context.ca_cert):
         warn(

@@ -181,6 +181,22 @@ class Port:
     interface: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class UnixSocket:
+    """A Unix socket to listen on, for those whom ``mode`` and ``group`` (a name or a number; empty: none) let in.
+
+    ``setting`` and ``env`` are what messages name. One that is ``spare`` is left out if it cannot be
+    had, with a warning.
+    """
+
+    setting: str
+    env: str
+    path: str
+    mode: int = 0o600
+    group: str = ""
+    spare: bool = False
+
+
 def _nothing() -> str:
     return "nothing"
 
@@ -217,7 +233,7 @@ class WsgiServer:
     """
 
     name: str
-    port: Port
+    port: Port | UnixSocket
     app: Callable[..., Any]
     tls: ssl.SSLContext | None = None
     asks_for: Callable[[], str] = _nothing

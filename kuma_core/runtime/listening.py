@@ -11,10 +11,12 @@ import grpc
 import structlog
 
 from kuma_core.config import Config
+from kuma_core.errors import ConfigError
 from kuma_core.hosts import in_url
-from kuma_core.plugin.contract import AsgiServer, GrpcServer, Server, WsgiServer
+from kuma_core.plugin.contract import AsgiServer, GrpcServer, Server, UnixSocket, WsgiServer
 from kuma_core.runtime.http import HttpServer, bind, port_error
 from kuma_core.runtime.https import AsgiHttpServer, over_wsgi
+from kuma_core.runtime.unix_socket import listening
 
 _log = structlog.get_logger("kuma-cp.run")
 
@@ -30,7 +32,8 @@ class Listening:
     def __init__(self, stack: AsyncExitStack, config: Config, servers: Iterable[Server]) -> None:
         self._stack, self._config = stack, config
         self._env = {setting.path: setting.env for setting in config.settings}
-        self.bound = [(server, self._take(server)) for server in servers]
+        self._sockets: dict[str, socket.socket] = {}
+        self.bound = [(server, self._take(server)) for server in servers if self._is_to_be_had(server)]
 
     async def serve(self) -> None:
         """Start every server, until the stack is left."""
@@ -45,16 +48,34 @@ class Listening:
     def _tell(self, server: Server) -> None:
         """Say where to find it: an operator who looks for a port finds all of them in the log of the start."""
         protocol = "grpc" if isinstance(server, GrpcServer) else "http"
-        number = self._config.number(server.port.setting)
         _log.info(
             "listening",
             server=server.name,
-            address=f"{in_url(server.port.interface or 'all addresses')}:{number}",
+            address=self._address(server),
             protocol=f"{protocol} over TLS" if server.tls else protocol,
             asks_for=server.asks_for(),
         )
 
+    def _address(self, server: Server) -> str:
+        if isinstance(server.port, UnixSocket):
+            return f"unix:{server.port.path}"
+        number = self._config.number(server.port.setting)
+        return f"{in_url(server.port.interface or 'all addresses')}:{number}"
+
+    def _is_to_be_had(self, server: Server) -> bool:
+        """Whether to serve it: not on a Unix socket that nobody asked for and that this machine has no place for."""
+        place = server.port
+        if not isinstance(place, UnixSocket) or not place.spare:
+            return True
+        try:
+            self._sockets[place.path] = self._stack.enter_context(listening(place))
+        except ConfigError as error:
+            _log.warning("a server is left out", server=server.name, problem=str(error))
+        return place.path in self._sockets
+
     def _take(self, server: Server) -> socket.socket | None:
+        if isinstance(server.port, UnixSocket):
+            return self._sockets.get(server.port.path) or self._stack.enter_context(listening(server.port))
         setting = server.port.setting
         number = self._config.number(setting)
         listener = bind(setting, self._env[setting], number, server.port.interface)

@@ -7,7 +7,7 @@ import json
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import ModuleType
 from typing import Any
 
@@ -55,6 +55,11 @@ class RunningPlatform:
         self.sds_port, self.events = others
 
     @property
+    def admin_socket(self) -> str:
+        """The path of the admin server's Unix socket, over which secrets leave."""
+        return self.platform.config.text("adminServer.socket.path")
+
+    @property
     def api_url(self) -> str:
         """Where the REST API is."""
         return f"http://127.0.0.1:{self.api}"
@@ -71,16 +76,19 @@ class RunningPlatform:
         """DELETE a path of the REST API."""
         return self.request("DELETE", path)
 
-    def request(self, method: str, path: str, body: Any = None, port: int = 0, **headers: str) -> JsonAnswer:
-        """Any request to the REST API, or to the HTTP server on another port.
+    def request(
+        self, method: str, path: str, body: Any = None, port: int | str = 0, **headers: str
+    ) -> JsonAnswer:
+        """Any request to the REST API, or to the HTTP server on another port, or on the Unix socket of a path.
 
         Raises ConnectionError where no whole answer comes.
         """
         data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
-        url = f"http://127.0.0.1:{port or self.api}{path}"
+        rules = replace(RULES, unix_socket=port) if isinstance(port, str) else RULES
+        url = f"http://localhost{path}" if rules.unix_socket else f"http://127.0.0.1:{port or self.api}{path}"
         sent = {"Content-Type": "application/json", **headers}
         try:
-            return _answer(exchange(method, url, sent, data, RULES))
+            return _answer(exchange(method, url, sent, data, rules))
         except HttpFailure as error:
             raise ConnectionError(f"{method} {url}: {error}") from error
 

@@ -265,6 +265,7 @@ def test_certificate_and_key_may_begin_with_the_mark_of_an_editor(tmp_path: Path
 def test_the_catalog_tells_where_it_is(cp: RunningPlatform) -> None:
     urls = {"localUrl": f"http://localhost:{cp.admin}", "publicUrl": ""}
     apis = cp.get("/catalog").body["apis"]
+    assert apis["admin"].pop("localSocket").endswith(f"/admin-{cp.admin}.sock")
     assert (apis["admin"], apis["dataplaneToken"]) == (urls, urls)
 
 

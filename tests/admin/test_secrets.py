@@ -27,7 +27,7 @@ def cp() -> Iterator[RunningPlatform]:
 
 
 def post(cp: RunningPlatform, verb: str, **body: Any) -> JsonAnswer:
-    return cp.request("POST", f"/secrets/{verb}", {"passphrase": PASSPHRASE, **body}, cp.admin)
+    return cp.request("POST", f"/secrets/{verb}", {"passphrase": PASSPHRASE, **body}, cp.admin_socket)
 
 
 def stored(cp: RunningPlatform) -> dict[tuple[str, str], bytes]:

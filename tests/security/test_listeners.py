@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import socket
 import ssl
 from collections.abc import Iterator
@@ -57,10 +58,12 @@ class Wanted:
 BEHIND = {
     "api-server": Wanted("PUT", "/meshes/made-by-a-stranger", HIDDEN_MESH),
     "admin-server": Wanted("POST", "/tokens", {"name": "web-1", "mesh": "default"}),
+    "admin-socket": Wanted("POST", "/secrets/export", {"passphrase": "correct horse battery"}),
     "public-admin-server": Wanted("POST", "/tokens", {"name": "web-1", "mesh": "default"}),
     "bootstrap-server": Wanted("POST", "/bootstrap", {"name": "web-1", "mesh": "default"}),
     "diagnostics-server": Wanted("GET", "/metrics"),
 }
+SOCKETS = ["admin-socket"]
 STREAMS = {"xds-server": (SOTW, ask_sotw), "sds-server": (SDS, ask_mesh_ca)}
 
 
@@ -76,6 +79,8 @@ class Everything:
 
     def ask(self, name: str, wanted: Wanted, shown: bool = False, **headers: str) -> http.client.HTTPResponse:
         """The answer to a request; a certificate is shown where that is asked for."""
+        if name in SOCKETS:
+            return _answer(_OverSocket(self.cp.admin_socket), wanted, headers)
         place = ("127.0.0.1", self.port(name))
         tls = trusting(self.alice if shown else None) if ROWS[name][TLS] == "yes" else None
         connection = (
@@ -83,16 +88,31 @@ class Everything:
             if tls
             else http.client.HTTPConnection(*place, timeout=10)
         )
-        body = None if wanted.body is None else json.dumps(wanted.body)
-        try:
-            connection.request(
-                wanted.method, wanted.path, body, {"Content-Type": "application/json"} | headers
-            )
-            answer = connection.getresponse()
-            answer.read()
-        finally:
-            connection.close()
-        return answer
+        return _answer(connection, wanted, headers)
+
+
+class _OverSocket(http.client.HTTPConnection):
+    def __init__(self, path: str) -> None:
+        super().__init__("localhost", timeout=10)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(10)
+        self.sock.connect(self._path)
+
+
+def _answer(
+    connection: http.client.HTTPConnection, wanted: Wanted, headers: dict[str, str]
+) -> http.client.HTTPResponse:
+    body = None if wanted.body is None else json.dumps(wanted.body)
+    try:
+        connection.request(wanted.method, wanted.path, body, {"Content-Type": "application/json"} | headers)
+        answer = connection.getresponse()
+        answer.read()
+    finally:
+        connection.close()
+    return answer
 
 
 @pytest.fixture(scope="module")
@@ -143,6 +163,8 @@ def _bound(cp: RunningPlatform) -> list[tuple[Server, socket.socket | None]]:
 def test_what_strangers_get_over_http(everything: Everything, name: str) -> None:
     try:
         served = everything.ask(name, BEHIND[name]).status in (200, 201)
+        if name in SOCKETS:  # we are its user, and others are whom its mode lets in: test_admin_socket.py
+            served = bool(os.stat(everything.cp.admin_socket).st_mode & 0o077)
     except (ssl.SSLError, ConnectionError):
         served = False
     assert (EVERYTHING if served else NOTHING) == ROWS[name][STRANGERS].split(",")[0]
@@ -169,7 +191,11 @@ def test_what_strangers_get_over_grpc(everything: Everything, name: str) -> None
 
 @pytest.mark.parametrize("name", BEHIND)
 def test_everything_is_behind_what_is_asked_for(everything: Everything, name: str) -> None:
-    assert ROWS[name][ASKS_FOR].split(",")[0] in ("nothing", "a client certificate")
+    assert ROWS[name][ASKS_FOR].split(",")[0] in (
+        "nothing",
+        "a client certificate",
+        "access to the socket (0600)",
+    )
     assert everything.ask(name, BEHIND[name], shown=True).status in (200, 201)
 
 

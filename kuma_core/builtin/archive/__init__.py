@@ -18,5 +18,5 @@ def kuma_register_admin_routes(context: Context) -> Iterable[Route]:
     from kuma_core.api.contract import Route
     from kuma_core.builtin.archive.routes import ExportSecrets, ImportSecrets
 
-    yield Route("/secrets/export", ExportSecrets(context.secrets))
-    yield Route("/secrets/import", ImportSecrets(context.secrets))
+    yield Route("/secrets/export", ExportSecrets(context.secrets), confidential=True)
+    yield Route("/secrets/import", ImportSecrets(context.secrets), confidential=True)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
+from kuma_core.builtin.configuration.contract import AUTOCONFIGURATION as SOURCE
+from kuma_core.builtin.configuration.socket_path import default_path
 from kuma_core.config import Config
 from kuma_core.hosts import in_url
-
-SOURCE = "autoconfiguration"
-"""The source of a value that we computed."""
 
 DEPRECATED = "dataplaneTokenServer"
 _TOKENS = "adminServer.apis.dataplaneToken.enabled"
@@ -77,6 +77,9 @@ def _empty_ones(config: Config) -> dict[str, Any]:
     derived = {
         "guiServer.apiServerUrl": f"http://localhost:{config.number('apiServer.port')}",
         "bootstrapServer.params.xdsHost": in_url(config.text("general.advertisedHostname")),
+        "adminServer.socket.path": default_path(
+            config.number("adminServer.local.port"), os.environ, os.geteuid()
+        ),
         "bootstrapServer.params.xdsPort": config.number("xdsServer.grpcPort"),
     }
     return {path: value for path, value in derived.items() if not config.value(path)}

@@ -137,6 +137,13 @@ def ip_address(value: str) -> str | None:
     return None
 
 
+def socket_mode(value: str) -> str | None:
+    """The permissions of a socket over which secrets leave: never for everybody."""
+    if value in ("0600", "0660", "600", "660"):
+        return None
+    return f'Mode "{value:.20}" must be 0600, for its user alone, or 0660, for its group too'
+
+
 def tls_mode(value: str) -> str | None:
     """How PostgreSQL is spoken with over TLS."""
     known = ("disable", "verifyNone", "verifyCa", "verifyFull")

@@ -23,6 +23,7 @@ from kuma_core.builtin.configuration.checks import (
     origins,
     port,
     present,
+    socket_mode,
     tls_mode,
 )
 from kuma_core.config import DURATION, FLAG, NUMBER, TEXT, TEXTS, Check, Setting, ValueType
@@ -245,6 +246,36 @@ _TABLE: tuple[Setting, ...] = (
         aliases=("KUMA_ADMIN_SERVER_DATAPLANE_TOKEN_WS_ENABLED",),
     ),
     *_admin("Admin Server", "adminServer", "KUMA_ADMIN_SERVER"),
+    _one(
+        "Admin Server validation failed: Local",
+        "adminServer.local.anyUser",
+        "KUMA_ADMIN_SERVER_LOCAL_ANY_USER",
+        FLAG,
+        True,
+        "Issue tokens and manage authorities on loopback for every user of the machine; secrets never leave there.",
+    ),
+    *_keys(
+        "Admin Server validation failed: Socket",
+        "adminServer.socket",
+        "KUMA_ADMIN_SERVER_SOCKET",
+        (
+            "path",
+            "PATH",
+            TEXT,
+            "",
+            "Unix socket of the admin API, which also hands out secrets; none: there is no socket. Empty: "
+            "admin-PORT.sock in the folder of systemd, in /run/kuma-cp, or in the user's own folder.",
+        ),
+        ("group", "GROUP", TEXT, "", "Group of the socket, a name or a number; empty: that of kuma-cp."),
+        (
+            "mode",
+            "MODE",
+            TEXT,
+            "0600",
+            "Who may connect to the socket: 0600 its user, 0660 its group too.",
+            socket_mode,
+        ),
+    ),
     _text(
         "Environment",
         "environment",

@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl
 
 from kuma_core.api.cors import Cors
 from kuma_core.api.errors import JSON, error_body
+from kuma_core.api.pages import KnownHosts
 from kuma_core.builtin.events.clients import Bell, Clients
 from kuma_core.builtin.events.ring import Filter
 from kuma_core.documents import shown
@@ -45,16 +46,19 @@ class Refused(Exception):
 
 
 class EventsApp:
-    """The app. ``kinds`` are those that a client may name, ``cors`` says which web pages may read answers."""
+    """The app. ``kinds`` are those that a client may name, ``cors`` says which web pages may read answers, ``hosts`` by
+    which names they may ask."""
 
-    def __init__(self, clients: Clients, kinds: Collection[str], cors: Cors) -> None:
-        self._clients, self._kinds, self._cors = clients, frozenset(kinds), cors
+    def __init__(self, clients: Clients, kinds: Collection[str], cors: Cors, hosts: KnownHosts) -> None:
+        self._clients, self._kinds, self._cors, self._hosts = clients, frozenset(kinds), cors, hosts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         headers = _headers(scope)
         allowed = self._allowed(headers)
         try:
+            if problem := self._hosts.problem(headers, headers.get("host", "")):
+                raise Refused(403, problem)
             wanted = self._wanted(scope)
         except Refused as error:
             await _answer(send, error.status, allowed, error_body("Could not follow events", str(error)))

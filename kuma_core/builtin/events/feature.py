@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Iterable, Iterator
 
 from kuma_core.api.cors import Cors
+from kuma_core.api.pages import KnownHosts, known_hosts
 from kuma_core.builtin.events.app import EventsApp
 from kuma_core.builtin.events.clients import Clients
 from kuma_core.builtin.events.contract import Event
@@ -47,7 +48,8 @@ class EventsFeature:
         """The server of ``GET /events``; it stands where the REST API does, and web pages get from both the same."""
         config = self._context.config
         cors = Cors(config.texts("apiServer.corsAllowedDomains"))
-        app = EventsApp(self._clients, told_kinds(self._context.registered.kinds), cors)
+        hosts = KnownHosts(known_hosts(config))
+        app = EventsApp(self._clients, told_kinds(self._context.registered.kinds), cors, hosts)
         port = Port("eventsServer.port", config.text("apiServer.interface"))
         return [AsgiServer("events-server", port, app, connections=CONNECTIONS, stopping=self._clients.close)]
 

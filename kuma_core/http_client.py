@@ -234,8 +234,8 @@ class _ConnectingSafely(_Connecting, http.client.HTTPSConnection):
 class _OverSocket(http.client.HTTPConnection):
     """The same over a Unix socket."""
 
-    def __init__(self, host: str, unix_socket: str, timeout: float) -> None:
-        super().__init__(host, timeout=timeout)
+    def __init__(self, host: str, *, unix_socket: str = "", **options: Any) -> None:
+        super().__init__(host, **options)
         self._path = unix_socket
 
     def connect(self) -> None:

@@ -10,8 +10,8 @@ from urllib.parse import urlencode
 
 from kuma_core.commandline import tell
 from kuma_core.errors import KumaError
-from kuma_core.http_client import printable
 from kuma_core.kumactl.client import ApiError, Client, json_object, known_shape
+from kuma_core.visible import printable
 
 LOOK_SECONDS = 0.25
 MOST_LINES = 20

@@ -62,6 +62,7 @@ BEHIND = {
     "public-admin-server": Wanted("POST", "/tokens", {"name": "web-1", "mesh": "default"}),
     "bootstrap-server": Wanted("POST", "/bootstrap", {"name": "web-1", "mesh": "default"}),
     "diagnostics-server": Wanted("GET", "/metrics"),
+    "events-server": Wanted("GET", "/events"),
 }
 SOCKETS = ["admin-socket"]
 STREAMS = {"xds-server": (SOTW, ask_sotw), "sds-server": (SDS, ask_mesh_ca)}
@@ -109,7 +110,8 @@ def _answer(
     try:
         connection.request(wanted.method, wanted.path, body, {"Content-Type": "application/json"} | headers)
         answer = connection.getresponse()
-        answer.read()
+        if "event-stream" not in answer.headers.get("Content-Type", ""):  # which has no end
+            answer.read()
     finally:
         connection.close()
     return answer

@@ -11,8 +11,9 @@ import structlog
 
 from kuma_core.counted import CountedLine
 
-KEPT_FILES = 1_024
-"""Open files that are left for HTTP servers, the store and everything else; of few half of them."""
+KEPT_FILES = 8_192
+"""Open files that are left for HTTP servers, which have bounds of their own, the store and everything else; of few two
+thirds of them."""
 MOST_CONNECTIONS = 20_000
 """On each port of proxies, however many files may be open. A connection over TLS costs some 50 kB."""
 
@@ -22,7 +23,7 @@ def most_connections(ports: int) -> int:
     limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if limit == resource.RLIM_INFINITY:
         return MOST_CONNECTIONS
-    return min(MOST_CONNECTIONS, max(1, (limit - min(KEPT_FILES, limit // 2)) // ports))
+    return min(MOST_CONNECTIONS, max(1, (limit - min(KEPT_FILES, limit * 2 // 3)) // ports))
 
 
 _none_left = CountedLine(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import random
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from typing import Any
 
 import grpc
 import pytest
@@ -25,8 +26,6 @@ from .test_attacks import Victim
 
 METHODS = {"sds": SDS, "sotw": SOTW, "delta": DELTA}
 AT_ONCE = 25
-PATIENCE_SECONDS = 0.25
-"""How long a stream that is neither answered nor ended is looked at."""
 PACKED = (grpc.Compression.NoCompression,) * 8 + (grpc.Compression.Gzip, grpc.Compression.Deflate)
 
 
@@ -92,39 +91,35 @@ class Fuzzer:
         self._victim = victim
         self._metadata = (("authorization", victim.token("web-1")),)
 
-    async def run(self, method: str, count: int) -> None:
-        """Send so many messages, each on a stream of its own; every second one after a sound one."""
+    def run(self, method: str, count: int) -> None:
+        """Send so many messages, each on a stream of its own; every second one after a sound one.
+
+        Not with ``grpc.aio``: its client has an ``INTERNAL`` of its own for a stream that ends while it writes.
+        """
         port = self._victim.cp.ports["SDS_SERVER_GRPC_PORT" if method == SDS else "XDS_SERVER_GRPC_PORT"]
         trusted = grpc.ssl_channel_credentials(self._victim.root.read_bytes())
-        async with grpc.aio.secure_channel(f"127.0.0.1:{port}", trusted) as channel:
-            todo = iter(range(count))
+        cases = [
+            ([sound(method)] * (number % 2) + [mutated(sound(method), self.dice)], self.dice.choice(PACKED))
+            for number in range(count)
+        ]
+        with (
+            grpc.secure_channel(f"127.0.0.1:{port}", trusted) as channel,
+            ThreadPoolExecutor(AT_ONCE) as pool,
+        ):
+            open_one = channel.stream_stream(method)
+            self.ends.update(pool.map(lambda case: self._send(open_one, *case), cases))
 
-            async def work() -> None:
-                for number in todo:
-                    await self._send(channel, method, number)
-
-            await asyncio.gather(*(work() for _ in range(AT_ONCE)))
-
-    async def _send(self, channel: grpc.aio.Channel, method: str, number: int) -> None:
-        messages = [sound(method)] * (number % 2) + [mutated(sound(method), self.dice)]
-        call = channel.stream_stream(method)(
-            metadata=self._metadata, compression=self.dice.choice(PACKED), timeout=60
-        )
+    def _send(
+        self, open_one: Any, messages: Sequence[bytes], compression: grpc.Compression
+    ) -> tuple[str, str]:
+        """How the stream ends when nothing comes after these messages."""
+        call = open_one(iter(messages), metadata=self._metadata, compression=compression, timeout=60)
         try:
-            for message in messages:
-                await call.write(message)
-            async with asyncio.timeout(PATIENCE_SECONDS):
-                while await call.read() is not grpc.aio.EOF:
-                    pass
-            self.ends["OK", ""] += 1
-        except TimeoutError:
-            self.ends["OK", ""] += 1
-        except grpc.aio.AioRpcError as error:
-            self.ends[error.code().name, error.details() or ""] += 1
-        except asyncio.InvalidStateError:  # it ended while it was being written to
-            self.ends[(await call.code()).name, await call.details() or ""] += 1
-        finally:
-            call.cancel()
+            for _ in call:
+                pass
+        except grpc.RpcError:
+            pass
+        return call.code().name, call.details()
 
 
 EXPECTED = {
@@ -135,12 +130,13 @@ EXPECTED = {
 
 def check(victim: Victim, method: str, count: int, seed: int) -> None:
     fuzzer = Fuzzer(victim, seed)
-    asyncio.run(fuzzer.run(METHODS[method], count))
-    print(method, seed, Counter({code: count for (code, _), count in fuzzer.ends.items()}))
+    fuzzer.run(METHODS[method], count)
+    codes = Counter(code for code, _ in fuzzer.ends.elements())
+    print(method, seed, codes)
     assert sum(fuzzer.ends.values()) == count
-    assert {code for code, _ in fuzzer.ends} <= EXPECTED, fuzzer.ends
+    assert codes.keys() <= EXPECTED, fuzzer.ends
     assert [code for code, text in fuzzer.ends if code != "OK" and not text] == []
-    assert fuzzer.ends["OK", ""] < count, "every message was sound"
+    assert 0 < codes["OK"] < count
     assert fetch(victim.cp.ports["XDS_SERVER_DIAGNOSTICS_PORT"], "/ready") == ""
     assert "Traceback" not in victim.cp.log.read_text()
 

@@ -108,7 +108,7 @@ def test_a_connection_without_a_stream_ends(tmp_path: Path, stack: ExitStack) ->
 
 
 @pytest.mark.parametrize(
-    ("limit", "each"), [(1_048_576, 20_000), (-1, 20_000), (4096, 1536), (1024, 256), (2, 1)]
+    ("limit", "each"), [(1_048_576, 20_000), (-1, 20_000), (20_000, 5904), (1024, 171), (2, 1)]
 )
 def test_connections_leave_files_for_the_rest(monkeypatch: pytest.MonkeyPatch, limit: int, each: int) -> None:
     monkeypatch.setattr(open_files.resource, "getrlimit", lambda _: (limit, limit))

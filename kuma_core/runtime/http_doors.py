@@ -95,7 +95,7 @@ class _Doors:
 
     def handle_accept(self) -> None:
         """Take what waits, some dozens at once: who comes behind many others waits for no loop over all of them."""
-        for taken in range(_ACCEPTED_AT_ONCE):
+        for taken in range(min(_ACCEPTED_AT_ONCE, self._most // 4)):
             try:
                 accepted = self._accept()
             except OSError as error:

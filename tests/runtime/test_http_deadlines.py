@@ -8,7 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
 import psutil
@@ -34,9 +34,11 @@ class App:
 
     def __init__(self) -> None:
         self.goes_on = threading.Event()
+        self.waits = threading.Event()
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         if environ["PATH_INFO"] == "/wait":
+            self.waits.set()
             self.goes_on.wait(20)
         body = LONG if environ["PATH_INFO"] == "/long" else environ["wsgi.input"].read()
         start_response("200 OK", [("Content-Length", str(len(body)))])

@@ -67,12 +67,14 @@ from kuma_core.xds.proxy import Proxy
 
 if TYPE_CHECKING:
     from kuma_core.builtin.cluster.contract import Cluster
+    from kuma_core.builtin.events.contract import Event, Events
     from kuma_core.builtin.rotation.contract import (
         RotatableCaProvider,
         Rotation,
         RotationStage,
         SettledStages,
     )
+    from kuma_core.builtin.status.contract import ProxyStatuses, Transition
     from kuma_core.ca.contract import (
         Authorities,
         Authority,
@@ -138,7 +140,9 @@ else:
         __name__,
         {
             "kuma_core.builtin.cluster.contract": "Cluster",
+            "kuma_core.builtin.events.contract": "Event Events",
             "kuma_core.builtin.rotation.contract": "RotatableCaProvider Rotation RotationStage SettledStages",
+            "kuma_core.builtin.status.contract": "ProxyStatuses Transition",
             "kuma_core.ca.contract": (
                 "Authorities Authority CaProvider CaProviderFactory SigningCaProvider WatchedCaProvider"
             ),
@@ -204,6 +208,8 @@ __all__ = [
     "Duration",
     "Edit",
     "Ends",
+    "Event",
+    "Events",
     "Generator",
     "GrpcServer",
     "Identities",
@@ -228,6 +234,7 @@ __all__ = [
     "Proof",
     "Proxy",
     "ProxyAuthenticator",
+    "ProxyStatuses",
     "ProxyView",
     "Publish",
     "QuietStore",
@@ -268,6 +275,7 @@ __all__ = [
     "Tags",
     "TellingStore",
     "Timestamp",
+    "Transition",
     "UInt32",
     "UInt64",
     "Unauthenticated",

@@ -68,10 +68,12 @@ class ControlPlane:
         environ = {**os.environ, **{f"KUMA_{name}": value for name, value in given.items()}}
         self.process = start(stack, [str(BIN / "kuma-cp"), "--log-level", "off", "run"], environ)
         self.xds, self.sds = ports["XDS_SERVER_GRPC_PORT"], ports["SDS_SERVER_GRPC_PORT"]
+        self.events = ports["EVENTS_SERVER_PORT"]
         self._api, self._admin = (
             f"http://127.0.0.1:{ports[name]}" for name in ("API_SERVER_PORT", "ADMIN_SERVER_LOCAL_PORT")
         )
-        ready = f"http://127.0.0.1:{ports['XDS_SERVER_DIAGNOSTICS_PORT']}/ready"
+        self._diagnostics = f"http://127.0.0.1:{ports['XDS_SERVER_DIAGNOSTICS_PORT']}"
+        ready = f"{self._diagnostics}/ready"
         eventually(lambda: urllib.request.urlopen(ready, timeout=5).status == 200, 30)
 
     def put(self, collection: str, document: Mapping[str, Any]) -> None:
@@ -106,6 +108,13 @@ class ControlPlane:
                 return response.status, json.load(response)
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode()
+
+    def metric(self, name: str) -> float:
+        """A number without labels of ``/metrics``."""
+        with urllib.request.urlopen(f"{self._diagnostics}/metrics", timeout=30) as response:
+            text = response.read().decode()
+        (value,) = [line.split()[1] for line in text.splitlines() if line.startswith(f"{name} ")]
+        return float(value)
 
     def cpu(self) -> float:
         """The seconds of processor time that were used so far."""

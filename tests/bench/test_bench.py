@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from . import fair, push, sds, store
+from . import events, fair, push, sds, store
 
 
 def test_the_benchmark_of_changes_runs(capsys: pytest.CaptureFixture[str]) -> None:
@@ -14,6 +14,13 @@ def test_the_benchmark_of_changes_runs(capsys: pytest.CaptureFixture[str]) -> No
     told = capsys.readouterr().out
     assert "accepted PUT to the last ACK" in told
     assert "ratio to the floor" in told
+
+
+def test_the_benchmark_of_events_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    asyncio.run(events.main(count=5, followers=5, changes=1, turns=1))
+    told = capsys.readouterr().out
+    assert "while all of them follow" in told
+    assert "ratio (medians)" in told
 
 
 def test_the_benchmark_of_identities_runs_and_serves_everybody(capsys: pytest.CaptureFixture[str]) -> None:

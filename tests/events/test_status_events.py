@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import pytest
 
 import kuma_store_memory
+from kuma_core.builtin.insights.writer import NO_TROUBLE, UNWANTED, merged
 from kuma_core.builtin.status.watch import StatusWatch
-from kuma_core.sdk import Config
+from kuma_core.sdk import LISTENER, Config
+from kuma_core.specs.insight import CertificateStatus, InsightSpec, Subscription
+from kuma_core.specs.proxy_status import status_of
 from kuma_core.testing.builders import dataplane, inbound
 from kuma_core.testing.events_client import following
 from kuma_core.testing.fake_envoy import fleet
@@ -16,9 +20,11 @@ from kuma_core.testing.platform import RunningPlatform, running_platform
 from kuma_core.testing.several import SharedStore
 from kuma_core.testing.waiting import eventually
 from kuma_core.testing.xds_client import DeltaClient
+from kuma_core.xds.contract import CertificateTrouble
 
 OVERVIEW = "/meshes/default/dataplanes+insights/web-1"
 WEB = dataplane("web-1", inbound("10.0.0.5:80:80", "web"))
+OPEN = Subscription(id="1", connect_time=datetime(2020, 1, 1, tzinfo=UTC))
 WITHIN = 3.0
 """Seconds in which a transition is told; what the issue of this feature promises."""
 
@@ -35,6 +41,12 @@ def pair() -> Iterator[tuple[RunningPlatform, RunningPlatform]]:
 def state(cp: RunningPlatform) -> str:
     found: str = cp.get(OVERVIEW).body["status"]["state"]
     return found
+
+
+def rested(pair: tuple[RunningPlatform, RunningPlatform]) -> tuple[RunningPlatform, RunningPlatform]:
+    """The two, once the end of what was connected before is told: who is back within a second was not away."""
+    eventually(lambda: state(pair[1]) in ("Never connected", "Offline"))
+    return pair
 
 
 def test_a_proxy_comes_and_goes_on_one_and_both_tell(pair: tuple[RunningPlatform, RunningPlatform]) -> None:
@@ -56,11 +68,46 @@ def test_a_proxy_comes_and_goes_on_one_and_both_tell(pair: tuple[RunningPlatform
     assert one.get(OVERVIEW).body["status"] == two.get(OVERVIEW).body["status"]
 
 
+def test_what_a_proxy_rejects_degrades_it_until_it_takes_it(
+    pair: tuple[RunningPlatform, RunningPlatform],
+) -> None:
+    one, two = pair
+    one.apply(WEB)
+    rested(pair)
+    with fleet(one) as envoys, following(two, "mesh=default") as client:
+        envoy = DeltaClient("default.web-1")
+        envoys.connect(envoy)
+        client.wait_for("status", state="Online")
+        envoy.reject[LISTENER] = "cannot bind"
+        one.apply(dataplane("web-1", inbound("10.0.0.5:82:80", "web")))
+        told = client.wait_for("status", WITHIN, state="Degraded")
+        assert told.data["reason"] == "a configuration was rejected: lds: cannot bind"
+        assert client.wait_for("rejection", name="web-1").data["reason"] == "lds: cannot bind"
+        status = two.get(OVERVIEW).body["status"]
+        assert (status["state"], status["since"]) == ("Degraded", told.data["since"])
+        del envoy.reject[LISTENER]
+        one.apply(dataplane("web-1", inbound("10.0.0.5:83:80", "web")))
+        eventually(lambda: len(client.of("status", state="Online")) == 2, WITHIN)
+
+
+def test_a_certificate_that_cannot_be_issued_degrades_until_one_is_or_none_is_wanted() -> None:
+    refused = merged(InsightSpec(), [OPEN], trouble=CertificateTrouble(2, "the CA is away"))
+    status = status_of(refused)
+    assert (status.state, status.reason) == ("Degraded", "a certificate cannot be issued: the CA is away")
+    assert status.since is not None
+    assert merged(refused, [OPEN], trouble=NO_TROUBLE).degraded_since == refused.degraded_since
+    issued = merged(refused, [OPEN], trouble=UNWANTED)
+    assert status_of(issued).state == "Online"
+    assert issued.certificates == CertificateStatus(refused=2)
+    assert issued.degraded_since is None
+
+
 def test_counters_are_told_to_nobody(
     pair: tuple[RunningPlatform, RunningPlatform], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one, two = pair
     one.apply(WEB)
+    rested(pair)
     with fleet(one) as envoys, following(two, "kind=Dataplane") as client:
         envoy = envoys.connect(DeltaClient("default.web-1"))
         client.wait_for("status", name="web-1", state="Online")
@@ -87,8 +134,12 @@ def test_counters_are_told_to_nobody(
 
 def test_the_leader_says_so_to_all(pair: tuple[RunningPlatform, RunningPlatform]) -> None:
     """The last test of the file: it ends one of the two."""
-    one, two = pair
-    with following(two) as client:
+    one, two = rested(pair)
+    with following(two) as client, fleet(one) as envoys:
+        envoys.connect(DeltaClient("default.web-1"))
+        online = client.wait_for("status", name="web-1", state="Online")
         one.platform.stop()
+        offline = client.wait_for("status", name="web-1", state="Offline")
+        assert offline.at > online.at
         told = client.wait_for("leadership", instance=two.platform.instance_id)
         assert told.data == {"instance": two.platform.instance_id}

@@ -37,6 +37,8 @@ from kuma_core.xds.contract import (
 _log = structlog.get_logger("dataplane-insights")
 
 NO_TROUBLE = CertificateTrouble()
+UNWANTED = CertificateTrouble(issued=True)
+"""As if one had been issued."""
 
 HISTORY = 10
 """How many streams an insight remembers; the oldest closed ones go first."""
@@ -59,7 +61,7 @@ class InsightWriter:
     def __init__(self, context: Context) -> None:
         self._streams = context.ask("streams", Streams)
         self._resources = context.resources
-        self._instance_id = context.instance_id
+        self._views, self._instance_id = context.views, context.instance_id
         self._interval = context.config.seconds("xdsServer.dataplaneStatusFlushInterval")
 
     def run(self, stop: Stop) -> None:
@@ -91,8 +93,13 @@ class InsightWriter:
             return
         news = [subscription(report, self._instance_id) for report in reports]
         key, problem = ResourceKey(INSIGHT, mesh, name), self._streams.problem(mesh, name)
-        trouble = self._streams.refusals(mesh, name)
+        trouble = self._streams.refusals(mesh, name) if self._wants_certificates(mesh) else UNWANTED
         self._resources.amend(key, lambda spec: merged(spec or InsightSpec(), news, problem, trouble))
+
+    def _wants_certificates(self, mesh: str) -> bool:
+        """Whether proxies ask for any: what could not be issued before the encryption ended is no trouble now."""
+        spec = self._views.mesh_spec(mesh)
+        return spec is None or spec.is_encrypted()
 
 
 def merged(

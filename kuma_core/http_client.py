@@ -60,6 +60,10 @@ class NotHttp(HttpFailure):
         self.kind = kind
 
 
+class NoAnswer(HttpFailure):
+    """The time for the exchange was over before the answer was there."""
+
+
 class CutOff(HttpFailure):
     """The connection ended before the answer did."""
 
@@ -166,7 +170,7 @@ class _Call(threading.Thread):
         if failure is not None:
             raise failure
         if self._answer is None:
-            raise HttpFailure(f"no answer within {seconds:g} s")
+            raise NoAnswer(f"no answer within {seconds:g} s")
         return self._answer
 
 
@@ -321,7 +325,7 @@ def _read_some(response: Any) -> bytes:
 def _failure(error: BaseException, timeout: float) -> HttpFailure:
     cause = error.reason if isinstance(error, urllib.error.URLError) else error
     if isinstance(cause, TimeoutError):
-        return HttpFailure(f"no answer within {timeout:g} s")
+        return NoAnswer(f"no answer within {timeout:g} s")
     if isinstance(cause, http.client.RemoteDisconnected):
         return NotHttp("the server closed the connection without an answer", type(cause).__name__)
     if isinstance(cause, http.client.HTTPException) and not isinstance(cause, http.client.InvalidURL):

@@ -6,6 +6,7 @@ It asks directly, whatever proxies the environment names. Only the preparing pro
 from __future__ import annotations
 
 import json
+import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,13 +18,26 @@ from kuma_core.clocks import difference, http_date
 from kuma_core.dataplane.log import Log
 from kuma_core.dataplane.settings import is_absolute_url
 from kuma_core.errors import KumaError
-from kuma_core.http_client import Answer, CutOff, HttpFailure, NotConnected, NotHttp, Rules, exchange
+from kuma_core.http_client import (
+    Answer,
+    CutOff,
+    HttpFailure,
+    NoAnswer,
+    NotConnected,
+    NotHttp,
+    Rules,
+    exchange,
+)
 
 if TYPE_CHECKING:
     from ssl import SSLContext
 
 TIMEOUT_SECONDS = 10.0
 RETRY_AFTER_SECONDS = (0.2, 0.4, 0.8)
+WAIT_SECONDS = 2.0
+"""How often the bootstrap is asked for while the control plane is there and its store does not answer."""
+TOLD_AGAIN_SECONDS = 60.0
+UNAVAILABLE = 503
 LARGEST_ANSWER = 4 * 1024 * 1024
 DEEPEST = 100
 
@@ -90,12 +104,13 @@ def fetch_bootstrap(
     """Ask the bootstrap server for Envoy's configuration: YAML, given as it came; it is one mapping.
 
     ``request`` holds ``mesh`` and ``name``, and if there are any ``adminPort``, ``adminPorts`` (others that will do),
-    ``dataplaneTokenPath``, ``accessLogPipe`` and ``accessLogFiles``. The path of ``url`` is replaced. Raises
-    ``KumaError`` if the server cannot be reached or refuses, with its reason.
+    ``dataplaneTokenPath``, ``accessLogPipe`` and ``accessLogFiles``. The path of ``url`` is replaced. While the server
+    is there but cannot answer yet (503, or not in time), it is asked again without end. Raises ``KumaError`` if the
+    server cannot be reached or refuses, with its reason.
     """
     url = urlsplit(url)._replace(path="/bootstrap", query="", fragment="").geturl()
     try:
-        answer = _ask("POST", url, json.dumps(request).encode(), log, tls)
+        answer = _ask_until_able("POST", url, json.dumps(request).encode(), log, tls)
     except HttpFailure as error:
         raise _bootstrap_error(
             f"request to bootstrap server failed: {url}: {_reason(error)}. kuma-cp announces this URL; if it cannot "
@@ -190,6 +205,23 @@ def _causes(body: bytes) -> str:
         for cause in (causes if isinstance(causes, list) else [])
     ]
     return ". ".join(filter(None, texts))
+
+
+def _ask_until_able(method: str, url: str, body: bytes, log: Log, tls: SSLContext | None) -> Answer:
+    """One request, repeated while the control plane cannot answer because its store does not: that passes."""
+    told_at = -TOLD_AGAIN_SECONDS
+    while True:
+        try:
+            answer = _ask(method, url, body, log, tls)
+            if answer.status != UNAVAILABLE:
+                return answer
+            reason = _explained(answer.body).strip() or f"status {UNAVAILABLE}"
+        except NoAnswer as error:
+            reason = str(error)
+        if time.monotonic() - told_at >= TOLD_AGAIN_SECONDS:
+            told_at = time.monotonic()
+            print(f"Warning: waiting for the control plane: {url}: {reason}", file=sys.stderr, flush=True)
+        time.sleep(WAIT_SECONDS)
 
 
 def _ask(method: str, url: str, body: bytes | None, log: Log, tls: SSLContext | None) -> Answer:

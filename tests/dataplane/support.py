@@ -52,6 +52,7 @@ class FakeControlPlane:
         self.catalog: tuple[int, bytes] | None = None
         self.bootstrap = (200, b"node:\n  id: default.web-1\n")
         self.token_url = ""
+        self.delays: list[float] = []
         self._server = ThreadingHTTPServer(("127.0.0.1", port), self._handler())
         if tls:
             self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
@@ -70,6 +71,7 @@ class FakeControlPlane:
             def _answer(self, status: int, body: bytes) -> None:
                 content = self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 outer.requests.append((self.command, self.path, content))
+                time.sleep(outer.delays.pop(0) if outer.delays else 0)
                 self.send_response(status)
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()

@@ -13,6 +13,7 @@ import pytest
 from kuma_core.dataplane import control_plane as subject
 from kuma_core.dataplane.log import Log
 from kuma_core.errors import KumaError
+from kuma_core.testing.waiting import eventually
 
 from .support import FakeControlPlane, free_port
 
@@ -88,6 +89,28 @@ def test_a_failing_bootstrap_server_is_told_with_its_details(control_plane: Fake
         "unexpected status code: 500 from URL/bootstrap. Could not process a resource. No store. "
         "name: is odd. The log of kuma-cp may say more."
     )
+
+
+def test_a_bootstrap_server_that_is_there_but_cannot_answer_is_waited_for(
+    control_plane: FakeControlPlane, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """So it is while the store of the control plane hangs: 503, or no answer in time."""
+    monkeypatch.setattr(subject, "WAIT_SECONDS", 0.01)
+    monkeypatch.setattr(subject, "TIMEOUT_SECONDS", 0.3)
+    control_plane.bootstrap = (503, b'{"title": "Not now", "details": "The store cannot be reached"}')
+    control_plane.delays = [0.0, 0.0, 1.0, 0.0]
+
+    def mend() -> None:
+        eventually(lambda: len(control_plane.requests) >= 4)
+        control_plane.bootstrap = (200, b"a: b\n")
+
+    thread = threading.Thread(target=mend)
+    thread.start()
+    assert subject.fetch_bootstrap(control_plane.url, REQUEST, LOG) == b"a: b\n"
+    thread.join(10)
+    warning = f"Warning: waiting for the control plane: {control_plane.url}/bootstrap: Not now. The store"
+    told = capsys.readouterr().err.splitlines()
+    assert [line for line in told if line.startswith("Warning")] == [f"{warning} cannot be reached."]
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>", b"null", b'{"causes": 1}', b'{"causes": ["x"]}'])

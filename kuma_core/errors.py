@@ -99,3 +99,15 @@ class StoreTakesNoWrites(StoreUnavailable):
     def __init__(self, message: str, reason: str = "") -> None:
         super().__init__(message)
         self.reason = reason or "its log has the reason"
+
+
+class StoreFailed(StoreUnavailable):
+    """The plugin of the store raised what no store should; ``plugin`` is the name of its entry point."""
+
+    def __init__(self, message: str, plugin: str = "") -> None:
+        super().__init__(message)
+        self.plugin = plugin
+
+
+class LeaseLost(KumaError):
+    """A part of the leader wanted to write, and this control plane leads no more, or never did with that term."""

@@ -81,6 +81,10 @@ class Catalog:
             f"or choose one that is loaded: {', '.join(sorted(self.stores))}"
         )
 
+    def store_plugin(self, name: str) -> str:
+        """The plugin that brings a store."""
+        return next((plugin for plugin, items in self.provides.items() if f"store {name}" in items), KERNEL)
+
 
 def _where_to_get(store: str) -> str:
     """What to install for a store that no loaded plugin brings."""

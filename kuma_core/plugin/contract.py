@@ -116,10 +116,14 @@ class Context:
 class Component(Protocol):
     """A long-running part of the control plane.
 
-    The kernel calls ``run`` in a thread of its own; ``run`` returns when ``stop`` is set. If it raises,
-    the control plane ends with the component's name. A ``leader_only`` part runs on one control plane at a time: the
-    kernel may start it again after it stopped, and it must return within a second or so, since another control plane
-    then takes over.
+    The kernel calls ``run`` in a thread of its own; ``run`` returns when ``stop`` is set. If it raises, or returns
+    before, the log tells the reason, and the kernel calls it again after a second, then two, at last sixty. One that
+    must not be called twice says so by an attribute ``restartable`` that is false; then the control plane ends with the
+    component's name.
+
+    A ``leader_only`` part runs on one control plane at a time: the kernel starts it again after it stopped, and it is
+    to return within a second or so, since another control plane then takes over. From then on its writes are refused
+    with ``LeaseLost``. What it stores carries the term of the leader.
     """
 
     @property
@@ -230,6 +234,8 @@ class WsgiServer:
 
     ``asks_for`` says in a few words, for the log, by what a client has to prove who it is. ``at_once`` are paths that
     are answered whatever the workers are at, and even without a free descriptor: their responders wait for nothing.
+    A server that ends by itself is made anew on the same port, with the same ``app``; unless it is ``restartable``, the
+    control plane ends.
     """
 
     name: str
@@ -240,6 +246,7 @@ class WsgiServer:
     body: Body = Body()
     at_once: tuple[str, ...] = ()
     access: Access = Access()
+    restartable: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,6 +266,7 @@ class AsgiServer:
     access: Access = Access()
     connections: int = 200
     stopping: Callable[[], None] = lambda: None
+    restartable: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,8 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextvars import copy_context
+from functools import partial
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -27,8 +29,12 @@ class Threads:
         self._threads = self._waiting = 0
 
     def submit(self, work: Callable[[], T]) -> Future[T]:
-        """Have ``work`` called as soon as a thread is free; its answer holds what it returns or raises."""
+        """Have ``work`` called as soon as a thread is free; its answer holds what it returns or raises.
+
+        It acts for whom the caller acts: what it writes for a leader is written for the same term.
+        """
         answer: Future[T] = Future()
+        work = partial(copy_context().run, work)
         with self._ready:
             self._todo.append((work, answer))
             if self._waiting < len(self._todo) and self._threads < self._most:

@@ -7,6 +7,7 @@ import time
 
 import structlog
 
+from kuma_core.errors import KumaError
 from kuma_core.lifecycle import Stop
 from kuma_core.resources.contract import Change, CountedStore, Op, Publish, Store
 
@@ -46,7 +47,7 @@ class ChangeFeed:
         while not stop.is_set():
             try:
                 self._store.watch(self._take, stop)
-            except Exception as error:  # noqa: BLE001 - a store plugin may raise anything when its backend is lost
+            except KumaError as error:
                 _log.warning(
                     "the store's watch broke; attaching it again", error=str(error), seconds=self._delay
                 )
@@ -92,7 +93,7 @@ class ChangeFeed:
                 time.sleep(BETWEEN_LOOKS_SECONDS)
             try:
                 word = store.counter()
-            except Exception:  # noqa: BLE001 - an outage; the watch tells of it
+            except KumaError:  # an outage; the watch tells of it
                 return ""
             if word:
                 return word

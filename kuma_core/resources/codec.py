@@ -12,6 +12,7 @@ from kuma_core.documents import WrittenNumber, shown
 from kuma_core.errors import MalformedResource, UnreadableResource, Violation
 from kuma_core.model import META, Resource, ResourceType, Scope
 from kuma_core.resources.contract import Record
+from kuma_core.resources.fencing import unmarked
 from kuma_core.specs.base import to_document
 
 MAX_DEPTH = 64
@@ -38,7 +39,7 @@ def decode(kind: ResourceType, record: Record) -> Resource:
     Raises ``UnreadableResource``, which names the record, if this version of the kind cannot read it.
     """
     try:
-        spec = kind.spec.from_stored(json.loads(record.document))
+        spec = kind.spec.from_stored(unmarked(json.loads(record.document)))
     except Exception as error:  # a kind's own code may be asked
         raise UnreadableResource(f"the stored resource {record.key} cannot be read: {error}") from error
     return Resource(record.key, spec, record.version)

@@ -11,7 +11,8 @@ from kuma_core.config import Config
 from kuma_core.plugin.catalog import Catalog
 from kuma_core.plugin.contract import Context
 from kuma_core.plugin.features import Collector, Features
-from kuma_core.resources.contract import QuietStore, Store
+from kuma_core.resources.boundary import opened_store
+from kuma_core.resources.contract import Store
 from kuma_core.resources.key_file import configured_keyring
 from kuma_core.resources.manager import ResourceManager
 from kuma_core.runtime.leadership import Leader
@@ -41,9 +42,9 @@ class Core:
         self.leader = Leader()
         keyring = configured_keyring(config)
         factory = catalog.store(config.text("store.type"))
-        self.store: Store = stack.enter_context(factory.open(config))
-        if isinstance(self.store, QuietStore):
-            self.store.leave_untold([kind.name for kind in catalog.kinds if not kind.watched])
+        untold = [kind.name for kind in catalog.kinds if not kind.watched]
+        opened = opened_store(factory, catalog.store_plugin(factory.name), config, untold)
+        self.store: Store = stack.enter_context(opened)
         self.secrets = open_secrets(self.store, keyring, catalog.own_secrets)
         self.authorities = open_authorities(
             catalog.ca_providers, config, self.secrets, catalog.boundary, catalog.asking

@@ -17,7 +17,9 @@ from kuma_core.runtime.http_answers import with_long_answers
 from kuma_core.runtime.http_channels import parser_for
 from kuma_core.runtime.http_doors import open_server
 
-WORKERS = 8
+WORKERS = 12
+WAITING_WORKERS = 8
+"""So many of them may be inside the store at once; the others go on to answer what needs none when it hangs."""
 
 CONNECTIONS = 1000
 """How many clients may be connected at once, most of them idle; each costs a file descriptor, of which a server gets at
@@ -101,7 +103,7 @@ class HttpServer:
             max_request_body_size=max(DISCARDED_BYTES, body.most_bytes + MIB),
             clear_untrusted_proxy_headers=True,
         )
-        self._thread = threading.Thread(target=self._server.serve, name=name, daemon=True)
+        self._thread = threading.Thread(target=self.serve, name=name, daemon=True)
 
     def start(self) -> None:
         """Serve in a thread."""
@@ -109,9 +111,21 @@ class HttpServer:
 
     def close(self) -> None:
         """Let the requests at work finish, for some seconds, and end the thread."""
+        self.end()
+        self._thread.join(timeout=10)
+
+    def serve(self) -> None:
+        """Serve, in this thread, until ``end`` is called. Whatever it raises, nothing of it stays open."""
+        try:
+            self._server.serve()
+        except BaseException:
+            self._close_channels()
+            raise
+
+    def end(self) -> None:
+        """Have ``serve`` let the requests at work finish, for some seconds, and return; from any thread."""
         with suppress(OSError):  # something else woke the loop meanwhile, and it has ended
             self._server.trigger.pull_trigger(self._close_channels)
-        self._thread.join(timeout=10)
 
     def _close_channels(self) -> None:
         """In the loop's own thread: without an open channel the loop ends."""

@@ -20,12 +20,11 @@ from a2wsgi import WSGIMiddleware
 from kuma_core.errors import ConfigError
 from kuma_core.plugin.contract import Body
 from kuma_core.runtime.asgi_connections import Protocol, Server
-from kuma_core.runtime.http import DEFAULT_BODY
+from kuma_core.runtime.http import DEFAULT_BODY, WORKERS
 from kuma_core.runtime.whole_bodies import WholeBodies
 
 _log = structlog.get_logger("https")
 
-WORKERS = 8
 CONNECTIONS = 200
 """How many clients may be connected at once; a 503 is the answer where the requests of all are at work."""
 
@@ -73,20 +72,25 @@ class AsgiHttpServer:
             log_config=None,
         )
         self._server = Server(config, listener, tls, connections, name)
-        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._thread = threading.Thread(target=self.serve, name=name, daemon=True)
 
     def start(self) -> None:
         """Serve in a thread."""
         self._thread.start()
 
-    def _run(self) -> None:
+    def serve(self) -> None:
+        """Serve, in this thread, until ``end`` is called."""
         asyncio.run(self._server.serve())
 
     def close(self) -> None:
         """Let the requests at work finish, for some seconds, and end the thread."""
+        self.end()
+        self._thread.join(timeout=10)
+
+    def end(self) -> None:
+        """Have ``serve`` let the requests at work finish, for some seconds, and return; from any thread."""
         self._server.should_exit = True
         self._stopping()
-        self._thread.join(timeout=10)
 
 
 def server_context(cert_file: str, key_file: str, clients: str, section: str) -> ssl.SSLContext:

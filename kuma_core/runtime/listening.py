@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -11,11 +13,14 @@ import grpc
 import structlog
 
 from kuma_core.config import Config
-from kuma_core.errors import ConfigError
+from kuma_core.errors import ConfigError, KumaError
 from kuma_core.hosts import in_url
 from kuma_core.plugin.contract import AsgiServer, GrpcServer, Server, UnixSocket, WsgiServer
-from kuma_core.runtime.http import HttpServer, bind, port_error
+from kuma_core.resources.calls import PLACES, Places
+from kuma_core.runtime.components import Components
+from kuma_core.runtime.http import WAITING_WORKERS, HttpServer, bind, port_error
 from kuma_core.runtime.https import AsgiHttpServer, over_wsgi
+from kuma_core.runtime.kept_up import KeptUp, Loop
 from kuma_core.runtime.unix_socket import listening
 
 _log = structlog.get_logger("kuma-cp.run")
@@ -27,10 +32,19 @@ class Listening:
     """The constructor takes the ports; raises ``ConfigError`` that names the setting of one that cannot be had.
 
     What stands later in ``servers`` starts earlier and stops later. ``bound`` are the servers and their sockets.
+    ``failed`` is called for one that ended by itself and cannot be started again; ``ends`` counts those that ended.
     """
 
-    def __init__(self, stack: AsyncExitStack, config: Config, servers: Iterable[Server]) -> None:
+    def __init__(
+        self,
+        stack: AsyncExitStack,
+        config: Config,
+        servers: Iterable[Server],
+        failed: Callable[[KumaError], None],
+        ends: Counter[str],
+    ) -> None:
         self._stack, self._config = stack, config
+        self._failed, self._ends = failed, ends
         self._env = {setting.path: setting.env for setting in config.settings}
         self._sockets: dict[str, socket.socket] = {}
         self.bound = [(server, self._take(server)) for server in servers if self._is_to_be_had(server)]
@@ -85,23 +99,9 @@ class Listening:
         return self._stack.enter_context(listener)
 
     def _serve_http(self, server: WsgiServer | AsgiServer, listener: socket.socket) -> None:
-        started: HttpServer | AsgiHttpServer
-        if isinstance(server, AsgiServer):
-            started = AsgiHttpServer(
-                server.name,
-                server.app,
-                listener,
-                server.tls,
-                server.body,
-                server.connections,
-                server.stopping,
-            )
-        elif server.tls:
-            started = AsgiHttpServer(server.name, over_wsgi(server.app), listener, server.tls, server.body)
-        else:
-            started = HttpServer(server.name, server.app, listener, server.body, server.at_once)
-        started.start()
-        self._stack.callback(started.close)
+        keeping = Components(self._failed, self._ends)
+        keeping.start([KeptUp(server.name, server.restartable, listener, lambda own: _loop(server, own))])
+        self._stack.callback(keeping.stop)
 
     async def _serve_grpc(self, server: GrpcServer) -> None:
         setting, number = server.port.setting, self._config.number(server.port.setting)
@@ -115,7 +115,48 @@ class Listening:
         if not bound:
             raise port_error(setting, self._env[setting], number, "the address is in use or not permitted")
         await serving.start()
-        self._stack.push_async_callback(_stop, serving, server)
+        self._ends[server.name] += 0
+        stopping = asyncio.Event()
+        watching = asyncio.create_task(self._tell_of_the_end(serving, server, stopping))
+        self._stack.push_async_callback(_stop, serving, server, stopping, watching)
+
+    async def _tell_of_the_end(
+        self, serving: grpc.aio.Server, server: GrpcServer, stopping: asyncio.Event
+    ) -> None:
+        """All streams ended with it: the control plane does, too, and is started anew as a whole."""
+        await serving.wait_for_termination()
+        if not stopping.is_set():
+            self._ends[server.name] += 1
+            self._failed(KumaError(f'server "{server.name}" ended although nobody had stopped it'))
+
+
+def _loop(server: WsgiServer | AsgiServer, listener: socket.socket) -> Loop:
+    if isinstance(server, AsgiServer):
+        return AsgiHttpServer(
+            server.name,
+            server.app,
+            listener,
+            server.tls,
+            server.body,
+            server.connections,
+            server.stopping,
+        )
+    app = _NeverAllWait(server.app)
+    if server.tls:
+        return AsgiHttpServer(server.name, over_wsgi(app), listener, server.tls, server.body)
+    return HttpServer(server.name, app, listener, server.body, server.at_once)
+
+
+class _NeverAllWait:
+    """A WSGI app of whose workers never all wait for the store."""
+
+    def __init__(self, app: Callable[..., Any]) -> None:
+        self._app, self._places = app, Places(WAITING_WORKERS)
+
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
+        """Serve one request."""
+        PLACES.set(self._places)
+        return self._app(environ, start_response)
 
 
 def _add_port(serving: grpc.aio.Server, address: str, server: GrpcServer) -> int:
@@ -125,10 +166,14 @@ def _add_port(serving: grpc.aio.Server, address: str, server: GrpcServer) -> int
     return int(serving.add_secure_port(address, grpc.ssl_server_credentials([(pair.key, pair.chain)])))
 
 
-async def _stop(serving: grpc.aio.Server, server: GrpcServer) -> None:
+async def _stop(
+    serving: grpc.aio.Server, server: GrpcServer, stopping: asyncio.Event, watching: asyncio.Task[None]
+) -> None:
     """End the streams in an orderly way, then the server, which so has nothing to cut off."""
+    stopping.set()
     server.stopping()
     await serving.stop(GRACE_SECONDS)
+    await watching  # not cancelled: the library would take that for the end of its own work
 
 
 def _grpc_host(interface: str) -> str:

@@ -40,13 +40,15 @@ OUTCOMES = {"sent": "sent to", "acknowledged": "accepted by", "rejected": "rejec
 class OwnMetrics:
     """Reads the counters where they are kept, and what plugins count.
 
-    ``secrets`` counts what SDS sent, by resource and outcome. Nothing here asks the store.
+    ``secrets`` counts what SDS sent, by resource and outcome; ``ends`` what ended by itself, by name. Nothing here asks
+    the store.
     """
 
     views: MeshViews
     reconciler: Reconciler
     streams: StreamBook
     secrets: Mapping[tuple[str, str], int]
+    ends: Mapping[str, int]
     others: Sequence[Contributed[PluginMetric]] = ()
     asking: Asking = field(default_factory=lambda: Asking(Boundary()))
 
@@ -60,6 +62,7 @@ class OwnMetrics:
             "kuma_xds_responses", "Responses {} proxies, by type.", "type", self.streams.totals
         )
         yield from _responses("kuma_sds_responses", "Secrets {} proxies, by name.", "resource", self.secrets)
+        yield self._ends()
         for other in self.others:
             yield from _of_a_plugin(other, self.asking)
 
@@ -69,6 +72,13 @@ class OwnMetrics:
         if self.reconciler.ready.is_set():
             for kind, count in sorted(self.views.counts().items()):
                 family.add_metric([kind], count)
+        return family
+
+    def _ends(self) -> Metric:
+        words = "How often a component or server ended although nobody had stopped it."
+        family = CounterMetricFamily("kuma_component_ends", words, labels=["component"])
+        for name, count in sorted(dict(self.ends).items()):
+            family.add_metric([name], count)
         return family
 
     def _work(self) -> Iterator[Metric]:

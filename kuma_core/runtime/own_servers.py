@@ -25,8 +25,6 @@ SOCKET = "adminServer.socket"
 LOOPBACK = "127.0.0.1"
 ARCHIVES = Body(48 * 1024 * 1024)
 """An import of secrets may be as large."""
-READABLE = Access(web_pages="to read")
-"""Where nobody names an origin outright: the pattern that is the default covers reading alone."""
 UNREADABLE = Access(web_pages=NOTHING)
 """Browsers keep answers from pages that no CORS header allows, and requests change nothing here."""
 READABLE = Access(web_pages="to read")

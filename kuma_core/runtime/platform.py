@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from collections import Counter
 from contextlib import AsyncExitStack
 
 import structlog
@@ -13,7 +14,7 @@ from kuma_core.auth.authenticators import one_authenticator
 from kuma_core.builtin.cluster.contract import Cluster
 from kuma_core.ca.authorities import AuthorityWatch
 from kuma_core.config import Config
-from kuma_core.errors import KumaError
+from kuma_core.errors import KumaError, StoreUnavailable
 from kuma_core.model import ResourceKey
 from kuma_core.plugin.catalog import Catalog
 from kuma_core.plugin.contract import Component, Server
@@ -28,8 +29,8 @@ from kuma_core.runtime.metrics import OwnMetrics, renderer
 from kuma_core.runtime.own_servers import admin_servers, api_server, bootstrap_server, diagnostics_server
 from kuma_core.runtime.proxy_servers import AuthenticatorWatch
 from kuma_core.runtime.readiness import Missing
-from kuma_core.specs.dataplane import DATAPLANE
-from kuma_core.specs.mesh import MESH
+from kuma_core.specs.dataplane import DATAPLANE, DataplaneSpec
+from kuma_core.specs.mesh import MESH, MeshSpec
 from kuma_core.xds.admin_port import choose_admin_port
 from kuma_core.xds.bootstrap import bootstrap_yaml
 from kuma_core.xds.proxy import Proxy
@@ -49,6 +50,7 @@ class Platform:
         self.instance_id = str(uuid.uuid1())  # time-based, as in Kuma 0.3.1
         self._ended: asyncio.Future[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._ends: Counter[str] = Counter()
         self.listens = False
         self.started = asyncio.Event()
 
@@ -98,8 +100,10 @@ class Platform:
         self.core = core = Core(stack, self.config, self.catalog, self.instance_id)
         self.features = features = core.open_features()
         feed = ChangeFeed(core.store)
-        components = Components(self._failed)
-        self.listening = listening = Listening(stack, self.config, self._servers(features))
+        components = Components(self._failed, self._ends)
+        self.listening = listening = Listening(
+            stack, self.config, self._servers(features), self._failed, self._ends
+        )
         features.prepare()
         authenticator = one_authenticator(features.authenticators)
         core.proxies.prepare(authenticator)
@@ -129,6 +133,7 @@ class Platform:
             proxies.reconciler,
             proxies.streams,
             proxies.secrets_hub.counts,
+            self._ends,
             features.metrics,
             self.catalog.asking,
         )
@@ -150,20 +155,32 @@ class Platform:
     def _leadership(self, features: Features) -> Leadership:
         lease = self.core.offer("builtin.cluster", Cluster).lease
         parts = [part for part in features.components if part.leader_only]
-        return Leadership(self.core.leader, lease, parts, self._failed)
+        return Leadership(self.core.leader, lease, parts, self._failed, self._ends)
 
     def _bootstrap(self, request: BootstrapRequest, features: Features) -> str:
         """The bootstrap configuration of a Dataplane; raises ``NotFound`` if there is none."""
-        resources, params = self.core.resources, self.core.proxies.bootstrap
-        dataplane = resources.get(ResourceKey(DATAPLANE, request.mesh, request.name)).spec
-        mesh = resources.find(ResourceKey(MESH, request.mesh, request.mesh))
+        params = self.core.proxies.bootstrap
+        dataplane, mesh = self._configured(request.mesh, request.name)
         return bootstrap_yaml(
             Proxy(request.mesh, request.name),
             dataplane,
             params,
-            choose_admin_port(request.admin_ports, params, dataplane, mesh.spec if mesh else None),
+            choose_admin_port(request.admin_ports, params, dataplane, mesh),
             request.token_path,
             request.log_pipe,
             request.log_files,
             features.bootstrap,
         )
+
+    def _configured(self, mesh: str, name: str) -> tuple[DataplaneSpec, MeshSpec | None]:
+        """A Dataplane and its Mesh, as they are stored; as the views know them while the store cannot be reached."""
+        resources, views = self.core.resources, self.core.proxies.views
+        try:
+            dataplane = resources.get(ResourceKey(DATAPLANE, mesh, name)).spec
+            found = resources.find(ResourceKey(MESH, mesh, mesh))
+        except StoreUnavailable:
+            known = views.dataplane_spec(mesh, name)
+            if known is None:
+                raise
+            return known, views.mesh_spec(mesh)
+        return dataplane, found.spec if found else None

@@ -121,6 +121,7 @@ def _how(id: str) -> str:
 @contextmanager
 def _opened(config_file: str | None, plugins: str | None) -> Iterator[tuple[str, SecretManager, Keyring]]:
     """The store that the configuration chooses, by name, its secrets, and the keys that are configured."""
+    from kuma_core.resources.boundary import opened_store
     from kuma_core.resources.key_file import configured_keyring
     from kuma_core.resources.secrets import SecretManager
     from kuma_core.runtime.configuration import read_config
@@ -129,5 +130,5 @@ def _opened(config_file: str | None, plugins: str | None) -> Iterator[tuple[str,
     config = read_config(catalog, config_file, os.environ)
     keyring = configured_keyring(config)
     factory = catalog.store(config.text("store.type"))
-    with factory.open(config) as store:
+    with opened_store(factory, catalog.store_plugin(factory.name), config) as store:
         yield factory.name, SecretManager(store, keyring), keyring

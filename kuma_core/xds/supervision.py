@@ -62,6 +62,7 @@ class Supervised:
 
     name = "xds-reconciler"
     leader_only = False
+    restartable = False  # what its own code raises is a mistake of ours, and what it was at is lost
 
     def __init__(self, reconciler: Reconciler, quarantine: Quarantine) -> None:
         self._reconciler, self._quarantine = reconciler, quarantine

@@ -8,6 +8,7 @@ from typing import Any, cast
 import pytest
 from structlog.testing import capture_logs
 
+from kuma_core.errors import StoreUnavailable
 from kuma_core.lifecycle import Stop
 from kuma_core.model import ResourceKey
 from kuma_core.resources import changes
@@ -30,7 +31,7 @@ class Watched:
         self.attached += 1
         publish(RESYNC)
         if self.attached <= self.breaks:
-            raise ConnectionError("the line is dead")
+            raise StoreUnavailable("the line is dead")
         publish(PUT)
         stop.wait(20)
 
@@ -69,7 +70,7 @@ class Away:
         if self.attempts == 4:
             publish(RESYNC)
         if self.attempts < 6:
-            raise ConnectionError("nobody there")
+            raise StoreUnavailable("nobody there")
         stop.wait(20)
 
 
@@ -106,7 +107,7 @@ class Counted(Watched):
     def counter(self) -> str:
         self.asked += 1
         if self.word is None:
-            raise ConnectionError("nobody there")
+            raise StoreUnavailable("nobody there")
         return self.word
 
 

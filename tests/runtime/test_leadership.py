@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
 import pytest
@@ -13,11 +13,13 @@ import kuma_store_memory
 from kuma_core.builtin.cluster.kinds import LEASE
 from kuma_core.builtin.cluster.leases import Lease
 from kuma_core.config import Config
-from kuma_core.errors import KumaError, StoreUnavailable
+from kuma_core.errors import KumaError, LeaseLost, StoreUnavailable
 from kuma_core.lifecycle import Stop
+from kuma_core.resources.boundary import guarded
 from kuma_core.resources.contract import Store
 from kuma_core.runtime import leadership
 from kuma_core.runtime.leadership import Leader, Leadership
+from kuma_core.testing.stores import key
 from kuma_core.testing.waiting import eventually
 
 LENGTH = 1.2
@@ -77,7 +79,8 @@ class Ill:
 def candidate(store: Any, holder: str, *parts: Part) -> Iterator[tuple[Leadership, list[KumaError]]]:
     """A control plane's leadership that runs; its failures are listed."""
     failures: list[KumaError] = []
-    found = Leadership(Leader(), Lease(store, LEASE, "leader", holder, LENGTH), parts, failures.append)
+    lease = Lease(guarded(store, "acme", "ill"), LEASE, "leader", holder, LENGTH)
+    found = Leadership(Leader(), lease, parts, failures.append)
     stop = Stop()
     thread = threading.Thread(target=found.run, args=(stop,))
     thread.start()
@@ -142,26 +145,81 @@ def test_a_store_that_breaks_in_its_own_way_is_survived(store: Store) -> None:
         eventually(lambda: part.running)
 
 
-def test_a_part_that_does_not_stop_ends_the_control_plane(store: Store) -> None:
-    ill, release = Ill(store), threading.Event()
-    part = Part("stubborn", release)
-    with candidate(ill, "one", part) as (_, failures):
-        eventually(lambda: part.running)
+def test_a_part_that_does_not_stop_is_left_alone_and_writes_nothing_more(store: Store) -> None:
+    """As one does that is inside the store while it hangs; it is started again when it has come out."""
+    ill, release, refused = Ill(store), threading.Event(), threading.Event()
+    shared = guarded(store, "acme", "well")
+
+    class Stubborn(Part):
+        def run(self, stop: Stop) -> None:
+            super().run(stop)
+            try:
+                shared.create(key("late"), "{}")
+            except LeaseLost:
+                refused.set()
+
+    part, other = Stubborn("stubborn", release), Part("other")
+    with candidate(ill, "one", part, other) as (found, failures):
+        eventually(lambda: part.running and other.running)
 
         def away() -> None:
             raise StoreUnavailable("the disk is on fire")
 
         ill.illness = away
-        eventually(lambda: failures)
-        assert "stubborn: still at work although another control plane may lead" in str(failures[0])
+        eventually(lambda: not found.leads and not other.running)
+        ill.illness = lambda: None
+        eventually(
+            lambda: found.leads and other.running, what="a leader again, with the part that had stopped"
+        )
+        assert (part.runs, other.runs) == (1, 2)
         release.set()
+        eventually(lambda: part.runs == 2, what="the part that has come out, started again")
+        assert refused.is_set()
+        assert failures == []
+    assert store.list("Thing") == []
 
 
-def test_a_part_that_fails_ends_the_control_plane_by_name(store: Store) -> None:
+def test_what_a_part_writes_carries_the_term(store: Store) -> None:
+    shared = guarded(store, "acme", "well")
+
+    class Writing(Part):
+        def run(self, stop: Stop) -> None:
+            shared.create(key(self.name), '{"n":1}')
+            super().run(stop)
+
+    first, second = Writing("first"), Writing("second")
+    with candidate(store, "one", first):
+        eventually(lambda: first.running)
+    with candidate(store, "two", second):
+        eventually(lambda: second.running)
+    documents = [record.document for record in store.list("Thing")]
+    assert documents == ['{"n":1,"leaderTerm":1}', '{"n":1,"leaderTerm":2}']
+
+
+def test_what_another_wrote_for_a_later_term_has_a_leader_take_a_term_above_it(store: Store) -> None:
+    """The record of the lease was restored from a backup, or lost, and what leaders wrote was not."""
+    store.create(key("theirs"), '{"leaderTerm":7}')
+    shared = guarded(store, "acme", "well")
+
+    class Reading(Part):
+        def run(self, stop: Stop) -> None:
+            with suppress(LeaseLost):
+                shared.get(key("theirs"))
+                shared.create(key("ours"), "{}")
+            super().run(stop)
+
+    with candidate(store, "one", Reading()):
+        eventually(lambda: store.list("Thing")[0].key == key("ours"))
+    assert store.list("Thing")[0].document == '{"leaderTerm":8}'
+
+
+def test_a_part_that_cannot_be_started_again_ends_the_control_plane_by_name(store: Store) -> None:
     class Bad(Part):
+        restartable = False
+
         def run(self, stop: Stop) -> None:
             raise ValueError("no")
 
     with candidate(store, "one", Bad("bad")) as (_, failures):
         eventually(lambda: failures)
-        assert str(failures[0]) == 'component "bad" failed: ValueError: no'
+        assert str(failures[0]) == 'component "bad" ended: ValueError: no'

@@ -10,7 +10,7 @@ import structlog
 from kuma_core.builtin.cluster.deletions import MeshDeletions
 from kuma_core.builtin.cluster.instances import Instances
 from kuma_core.builtin.cluster.leases import Stillness
-from kuma_core.errors import NotFound, UnreadableResource
+from kuma_core.errors import KumaError, NotFound, UnreadableResource
 from kuma_core.lifecycle import Stop
 from kuma_core.model import Resource
 from kuma_core.resources.contract import Resources
@@ -50,11 +50,11 @@ class Heartbeat:
                 if not self._instances.beat():
                     _log.warning("this control plane was taken for dead and is back")
                     self._streams.tell_again()
-            except Exception as error:  # noqa: BLE001 - a store plugin may raise anything
+            except KumaError as error:
                 _log.warning("this control plane cannot say that it lives", problem=str(error))
         try:
             self._instances.leave()
-        except Exception as error:  # noqa: BLE001 - a store plugin may raise anything
+        except KumaError as error:
             _log.info("the record of this control plane runs out by itself", problem=str(error))
 
 
@@ -75,7 +75,7 @@ class InstanceWatch:
         while not stop.is_set():
             try:
                 self.look()
-            except Exception as error:  # noqa: BLE001 - a store plugin may raise anything
+            except KumaError as error:
                 _log.warning("dead control planes cannot be looked for", problem=str(error))
             stop.wait(LOOK_SECONDS)
 
@@ -159,6 +159,6 @@ class DeletionFinisher:
             try:
                 for mesh in self._deletions.pending():
                     self._deletions.finish(mesh, stop.wait)
-            except Exception as error:  # noqa: BLE001 - a store plugin may raise anything
+            except KumaError as error:
                 _log.warning("the deletion of a mesh cannot be finished yet", problem=str(error))
             stop.wait(FINISH_SECONDS)

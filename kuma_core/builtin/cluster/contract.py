@@ -20,6 +20,19 @@ class LeaderLease(Protocol):
         """Seconds until somebody else may take it; negative if we do not hold it."""
         ...
 
+    @property
+    def term(self) -> int:
+        """For which term we held it last: it grows whenever another one takes it."""
+        ...
+
+    def newest_term(self) -> int:
+        """The term that its record has now; from any thread. Raises ``StoreUnavailable``."""
+        ...
+
+    def outgrow(self, term: int) -> None:
+        """Hold it for a later term than this one from the next time on."""
+        ...
+
     def give_back(self) -> None:
         """Let others have it at once, if we hold it."""
         ...

@@ -11,7 +11,7 @@ from typing import Any
 from kuma_core import __version__
 from kuma_core.builtin.cluster.kinds import INSTANCE
 from kuma_core.builtin.cluster.specs import InstanceSpec
-from kuma_core.errors import NotFound
+from kuma_core.errors import KumaError, NotFound
 from kuma_core.resources.contract import Resources, Result
 
 LONGEST_SILENCE_SECONDS = 15.0
@@ -40,7 +40,7 @@ class Instances:
 
         try:
             written = self._resources.amend(self._key, beaten)
-        except Exception as error:  # a store plugin may raise anything
+        except KumaError as error:
             self._problem = str(error)
             raise
         self._problem, self._answered = "", time.monotonic()

@@ -35,10 +35,10 @@ class Stillness:
 
 
 class Lease:
-    """One lease, as one that may hold it sees it. For one thread, but for ``left``.
+    """One lease, as one that may hold it sees it. For one thread, but for ``left`` and ``newest_term``.
 
     ``holder`` is unique among all who want it; ``seconds`` is its length, the same for all of them. ``inherited``
-    tells whether a record of it was there before.
+    tells whether a record of it was there before, ``term`` for which term we held it last.
     """
 
     def __init__(
@@ -58,11 +58,25 @@ class Lease:
         self._clock = clock
         self._stillness = Stillness(clock)
         self._ends = float("-inf")
+        self._outgrown = 0
+        self.term = 0
         self.inherited = False
 
     def left(self) -> float:
         """Seconds until somebody else may take it; negative if we do not hold it."""
         return self._ends - self._clock()
+
+    def newest_term(self) -> int:
+        """The term that its record has now; 0 without one. Raises ``StoreUnavailable``."""
+        record = self._find()
+        return self._read(record).term if record else 0
+
+    def outgrow(self, term: int) -> None:
+        """Hold it for a later term than this from the next time on: somebody wrote for that one.
+
+        So it is where the record was lost or restored from a backup, and what leaders wrote was not.
+        """
+        self._outgrown = max(self._outgrown, term)
 
     def exists(self) -> bool:
         """Whether there is a record of it, whoever holds it."""
@@ -106,17 +120,22 @@ class Lease:
 
     def _create(self) -> bool:
         try:
-            self._store.create(self._key, self._document(self._holder, 1))
+            return self._written(self._store.create, LeaseSpec(), self._holder)
         except AlreadyExists:
             return False
-        return True
 
     def _update(self, record: Record, holder: str) -> bool:
-        document = self._document(holder, self._read(record).beats + 1)
         try:
-            self._store.update(self._key, document, record.version)
+            return self._written(self._store.update, self._read(record), holder, record.version)
         except Conflict:
             return False
+
+    def _written(self, write: Callable[..., Record], before: LeaseSpec, holder: str, *version: str) -> bool:
+        term = before.term + (holder not in ("", before.holder))
+        term = max(term, self.term, self._outgrown + 1 if self._outgrown else 1)
+        spec = LeaseSpec(holder=holder, beats=before.beats + 1, term=term)
+        write(self._key, codec.encode(Resource(self._key, spec)), *version)
+        self.term = term
         return True
 
     def _find(self) -> Record | None:
@@ -124,9 +143,6 @@ class Lease:
             return self._store.get(self._key)
         except NotFound:
             return None
-
-    def _document(self, holder: str, beats: int) -> str:
-        return codec.encode(Resource(self._key, LeaseSpec(holder=holder, beats=beats)))
 
     def _read(self, record: Record) -> LeaseSpec:
         """Take a record that cannot be read for a stranger's, so that somebody takes it over when it stands still."""

@@ -11,11 +11,13 @@ class LeaseSpec(Spec):
     """Who may do what only one may do at a time; empty after its holder gave it back.
 
     The holder is alive while ``beats`` grows: who wants its place measures with a clock of its own how long the
-    record stood still. Nobody compares clocks.
+    record stood still. Nobody compares clocks. ``term`` grows whenever somebody else takes it, also after it was given
+    back, so that what was written for an earlier holder can be told apart.
     """
 
     holder: str = ""
     beats: UInt64 = 0
+    term: UInt64 = 0
 
 
 class InstanceSpec(Spec):

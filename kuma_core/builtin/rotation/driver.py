@@ -13,6 +13,7 @@ from kuma_core.builtin.rotation.settled import Settled
 from kuma_core.config import Config
 from kuma_core.errors import KumaError
 from kuma_core.lifecycle import Stop
+from kuma_core.resources import fencing
 
 _log = structlog.get_logger("ca-rotations")
 
@@ -78,6 +79,7 @@ class RotationDriver:
             return
         told = {"mesh": mesh, "authority": going_on.authority.name, "stage": going_on.rotation.stage.value}
         try:
+            fencing.confirm()  # here, for the authority may work in a thread of its own
             if going_on.advance(mesh, stage.id):
                 missing = sorted(stage.missing)
                 if missing:

@@ -1,0 +1,150 @@
+"""The one door between the kernel and the plugin of its store.
+
+What a store raises beside a ``KumaError`` becomes a ``StoreFailed`` that names its plugin; whoever handles an outage so
+handles a broken store, too. Calls wait for a store that hangs only as ``calls`` allows. What a part of the leader
+writes is fenced and marked here, so that no part can forget it; see ``fencing``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import TypeVar
+
+import structlog
+
+from kuma_core.config import Config
+from kuma_core.errors import KumaError, StoreFailed, StoreTakesNoWrites, StoreUnavailable
+from kuma_core.lifecycle import Stop
+from kuma_core.model import ResourceKey
+from kuma_core.resources.calls import Calls
+from kuma_core.resources.contract import CountedStore, Publish, QuietStore, Record, Store, StoreFactory
+from kuma_core.resources.fencing import ACTING, marked, require_not_newer
+
+_log = structlog.get_logger("store")
+
+T = TypeVar("T")
+
+
+@contextmanager
+def opened_store(
+    factory: StoreFactory, plugin: str, config: Config, untold: Collection[str] = ()
+) -> Iterator[Store]:
+    """The store of a plugin, as the kernel uses it, until the end of the block; nobody watches types ``untold``.
+
+    Raises ``KumaError``.
+    """
+    with ExitStack() as stack:
+        with explained(plugin, factory.name, "open"):
+            store = stack.enter_context(factory.open(config))
+            if isinstance(store, QuietStore):
+                store.leave_untold(untold)
+        try:
+            yield guarded(store, plugin, factory.name)
+        finally:
+            with explained(plugin, factory.name, "close"):
+                stack.close()
+
+
+@contextmanager
+def explained(plugin: str, store: str, verb: str) -> Iterator[None]:
+    """Let errors of ours through, and have every other one name the plugin, the store and the verb."""
+    try:
+        yield
+    except BaseException as error:
+        known = _known(error, plugin, store, verb)
+        if known is error:
+            raise
+        raise known from error
+
+
+def _known(error: BaseException, plugin: str, store: str, verb: str) -> BaseException:
+    """The error as the kernel handles it; the traceback of what no store should raise is for who debugs it."""
+    if isinstance(error, KumaError | KeyboardInterrupt):
+        return error
+    _log.debug("the plugin of the store failed", plugin=plugin, verb=verb, exc_info=error)
+    what = f"{type(error).__name__}: {error}"
+    return StoreFailed(f'plugin "{plugin}": {verb} of the store "{store}" failed: {what}', plugin)
+
+
+def guarded(store: Store, plugin: str, name: str) -> Store:
+    """The store behind the boundary; ``name`` is what ``store.type`` calls it."""
+    kind = _CountedGuarded if isinstance(store, CountedStore) else GuardedStore
+    return kind(store, plugin, name)
+
+
+class GuardedStore:
+    """A store behind the boundary; see ``Store`` for what each verb does."""
+
+    def __init__(self, store: Store, plugin: str, name: str) -> None:
+        self._store, self._plugin, self._name = store, plugin, name
+        self._calls = Calls()
+
+    def get(self, key: ResourceKey) -> Record:
+        """The record of that key."""
+        record = self._call("get", self._store.get, key)
+        require_not_newer(record)
+        return record
+
+    def list(self, type: str, mesh: str | None = None) -> list[Record]:
+        """All records of a type, sorted by mesh and name."""
+        records = self._call("list", self._store.list, type, mesh)
+        require_not_newer(*records)
+        return records
+
+    def create(self, key: ResourceKey, document: str) -> Record:
+        """Store a new record."""
+        return self._call("create", self._store.create, key, _fenced(document))
+
+    def update(self, key: ResourceKey, document: str, version: str) -> Record:
+        """Replace a record of a known version."""
+        return self._call("update", self._store.update, key, _fenced(document), version)
+
+    def delete(self, key: ResourceKey) -> None:
+        """Remove a record."""
+        _fenced("")
+        self._call("delete", self._store.delete, key)
+
+    def watch(self, publish: Publish, stop: Stop) -> None:
+        """Publish changes until ``stop`` is set. It waits for as long as nothing changes, and so is no call."""
+        with explained(self._plugin, self._name, "watch"):
+            self._store.watch(publish, stop)
+
+    def _call(self, verb: str, ask: Callable[..., T], *arguments: object) -> T:
+        number = self._calls.begin()
+        try:
+            answer = ask(*arguments)
+        except BaseException as error:
+            known = _known(error, self._plugin, self._name, verb)
+            self._note(number, known)
+            if known is error:
+                raise
+            raise known from error
+        self._calls.answered(number)
+        return answer
+
+    def _note(self, number: int, error: BaseException) -> None:
+        """A store that refuses has answered; one that cannot be reached, or breaks, has not."""
+        if not isinstance(error, StoreUnavailable) or isinstance(error, StoreTakesNoWrites):
+            self._calls.answered(number)
+        elif self._calls.failed(number):
+            _log.warning("the store hangs; nobody waits for it until it answers", problem=str(error))
+
+
+class _CountedGuarded(GuardedStore):
+    """One that tells whether anything was written."""
+
+    def counter(self) -> str:
+        """A word that changes with every write that watchers hear of."""
+        store = self._store
+        assert isinstance(store, CountedStore)
+        return self._call("counter", store.counter)
+
+
+def _fenced(document: str) -> str:
+    """The document as it may be written: as it is, or marked with the term if a part of the leader writes it."""
+    mandate = ACTING.get()
+    if mandate is None:
+        return document
+    mandate.confirm()
+    return marked(document, mandate.term)

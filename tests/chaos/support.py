@@ -46,7 +46,15 @@ class Reply:
 class ControlPlane:
     """A kuma-cp process over a database, with the same ports after each start."""
 
-    def __init__(self, folder: Path, stack: ExitStack, database: Mapping[str, str], **settings: str) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        stack: ExitStack,
+        database: Mapping[str, str],
+        program: str = str(BIN / "kuma-cp"),
+        **settings: str,
+    ) -> None:
+        self._program = program
         self.ports = {name: free_port() for name in PORTS}
         self.log = folder / f"kuma-cp-{next(_numbers)}.log"
         self._stack = stack
@@ -62,7 +70,7 @@ class ControlPlane:
 
     def start(self, wait: bool = True, before: str = "") -> None:
         """Start the program, after another line of the shell; by default wait until it says that it is ready."""
-        line = f"{before or 'true'} && exec {BIN / 'kuma-cp'} run"
+        line = f"{before or 'true'} && exec {self._program} run"
         self.process = start(["bash", "-c", line], self.log, self._stack, env=self._environ)
         if wait:
             eventually(self.is_ready, READY_SECONDS, f"a ready control plane; its log: {self.log}")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -18,6 +20,7 @@ from kuma_core.sdk import (
     Op,
     Record,
     ResourceKey,
+    Stop,
     Store,
     StoreTakesNoWrites,
     StoreUnavailable,
@@ -300,6 +303,40 @@ def test_a_server_that_hangs_does_not_hang_us(mortal_server: OwnServer, mortal_d
         finally:
             mortal_server.pause(signal.SIGCONT)
         assert eventually(lambda: _tried(store), 30) == record
+
+
+def test_every_way_into_a_server_that_hangs_has_an_end(
+    mortal_server: OwnServer, mortal_database: str
+) -> None:
+    """More callers than the pool has connections, and a watch that is attached anew."""
+    where = replace(
+        Database.of(config_of(mortal_server.environ(mortal_database))),
+        statement_seconds=0.2,
+        connection_seconds=1,
+        connections=2,
+    )
+    with opened(where) as store:
+        store.create(key("a"), "{}")
+        mortal_server.pause(signal.SIGSTOP)
+        try:
+            begun = time.monotonic()
+            assert at_once(lambda _: _tried(store)) == [None] * WRITERS_AT_ONCE
+            with pytest.raises(StoreUnavailable):
+                store.watch(lambda change: None, Stop())
+            assert time.monotonic() - begun < 12
+        finally:
+            mortal_server.pause(signal.SIGCONT)
+        assert eventually(lambda: _tried(store), 30)
+
+
+def test_connections_have_the_time_outs_of_the_system(where: Database) -> None:
+    """For a machine that is gone: nobody is left there to say that a statement took too long."""
+    with where.connect() as connection, socket.socket(fileno=os.dup(connection.fileno())) as wire:
+        assert wire.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+        names = ("TCP_KEEPIDLE", "TCP_KEEPINTVL", "TCP_KEEPCNT", "TCP_USER_TIMEOUT")
+        found = [wire.getsockopt(socket.IPPROTO_TCP, getattr(socket, name)) for name in names]
+        assert found == [10, 5, 3, 20_000]
+        assert connection.execute("SHOW statement_timeout").fetchone() == ("10s",)
 
 
 def _tried(store: Store) -> Record | None:

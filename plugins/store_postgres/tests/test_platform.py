@@ -108,6 +108,7 @@ def test_a_database_that_hangs_starves_no_stream(mortal_server: OwnServer, morta
             assert envoy.code is late.code is None
         finally:
             mortal_server.pause(signal.SIGCONT)
+        eventually(lambda: ready(cp) == 200, 30, "a control plane that is ready again")
         cp.apply(dataplane("orders-1", inbound("10.0.0.9:80:80", "orders")))
         for client in (envoy.client, late.client):
             eventually(partial(_sees, client, "10.0.0.9"))

@@ -67,7 +67,11 @@ class MalformedResource(InvalidResource):
 
 
 class UnreadableResource(ResourceError):
-    """A stored resource cannot be read by this version of its kind."""
+    """A stored resource cannot be read by this version of its kind; ``key`` is its ``ResourceKey``, if it has one."""
+
+    def __init__(self, message: str, key: object = None) -> None:
+        super().__init__(message)
+        self.key = key
 
 
 class NotFound(ResourceError):

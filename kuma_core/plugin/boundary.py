@@ -12,7 +12,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
 import structlog
@@ -54,18 +54,30 @@ class Calls(list["Call"]):
     """The calls into plugins that one thread is in now, the outermost first.
 
     Another thread may read it. Once that one sets ``abandoned``, the end of each call raises ``Abandoned``.
+    ``makes`` says that the thread makes what proxies get, and nothing that is only imagined.
     """
 
-    abandoned = False
+    def __init__(self, *, makes: bool = False) -> None:
+        super().__init__()
+        self.abandoned, self.makes = False, makes
+
+    def give_up(self, call: Call) -> bool:
+        """Leave the thread to a call that holds it; not if that has just ended by itself, and ``False`` then."""
+        self.abandoned = True
+        if call in tuple(self):
+            return True
+        self.abandoned = False
+        return False
 
 
 class Call:
-    """One call, as long as it lasts; two are never equal."""
+    """One call, as long as it lasts; two are never equal. ``began`` is of the monotonic clock."""
 
-    __slots__ = ("_of",)
+    __slots__ = ("_of", "began")
 
     def __init__(self, of: Guarded) -> None:
         self._of = of
+        self.began = _wall()
 
     @property
     def plugin(self) -> str:
@@ -92,9 +104,10 @@ def watched(calls: Calls) -> Iterator[None]:
         _thread.calls = None
 
 
-def is_watched() -> bool:
-    """Whether this thread's calls are noted: it makes what proxies get, and nothing that is only imagined."""
-    return getattr(_thread, "calls", None) is not None
+def makes() -> bool:
+    """Whether this thread makes what proxies get."""
+    calls: Calls | None = getattr(_thread, "calls", None)
+    return calls is not None and calls.makes
 
 
 def told(error: BaseException) -> str:
@@ -159,7 +172,8 @@ class Boundary:
         if isinstance(error, Endless):
             said = str(error)
             quarantine.offend(plugin, f"{what}: {said}")
-        _log.debug("a call into a plugin failed", plugin=plugin, what=what, problem=said, exc_info=error)
+        with suppress(BaseException):  # to show a traceback asks the plugin's exception for its text
+            _log.debug("a call into a plugin failed", plugin=plugin, what=what, problem=said, exc_info=error)
         return PluginFailed(plugin, what, said)
 
 

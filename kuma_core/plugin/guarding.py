@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
-from kuma_core.plugin.boundary import Boundary, Endless, PluginBarred, bounded, is_watched
+from kuma_core.plugin.boundary import Boundary, Endless, PluginBarred, bounded, makes
 from kuma_core.plugin.registration import is_builtin
 from kuma_core.policy.contract import Ends, Policy, Scope
 from kuma_core.xds.contract import Draft, Generator, ProxyView
@@ -73,7 +73,7 @@ class _Remembering:
         except PluginBarred as error:
             view.warn(f"{error.what} adds nothing new: {error}")
             return self._last.get(view.proxy, [])
-        if is_watched():  # what a dry run imagines counts for nobody
+        if makes():  # what a dry run imagines counts for nobody
             self._remember(view.proxy, drafts)
         return drafts
 

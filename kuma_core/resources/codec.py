@@ -41,7 +41,9 @@ def decode(kind: ResourceType, record: Record) -> Resource:
     try:
         spec = kind.spec.from_stored(unmarked(json.loads(record.document)))
     except Exception as error:  # a kind's own code may be asked
-        raise UnreadableResource(f"the stored resource {record.key} cannot be read: {error}") from error
+        raise UnreadableResource(
+            f"the stored resource {record.key} cannot be read: {error}", record.key
+        ) from error
     return Resource(record.key, spec, record.version)
 
 

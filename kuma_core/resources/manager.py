@@ -22,8 +22,10 @@ from kuma_core.errors import (
 )
 from kuma_core.kinds import Kinds
 from kuma_core.model import Resource, ResourceKey, Scope
+from kuma_core.plugin.boundary import Boundary
 from kuma_core.resources import codec
 from kuma_core.resources.contract import Deletions, Record, Resources, Result, Store, TellingStore, Written
+from kuma_core.resources.kinds_code import completed, through, violations
 from kuma_core.resources.listed import ListedRecords
 from kuma_core.resources.reader import Reader
 from kuma_core.specs.mesh import MESH
@@ -62,6 +64,7 @@ class ResourceManager:
         admit: Admit = _admit_all,
         prepare: Prepare = lambda resource: None,
         keep: Keep = lambda key: False,
+        boundary: Boundary | None = None,
     ) -> None:
         self._store = store
         self._telling = store if isinstance(store, TellingStore) else None
@@ -70,7 +73,8 @@ class ResourceManager:
         self._admit = admit
         self._prepare = prepare
         self._keep = keep
-        self._reader = Reader()
+        self._through = through(kinds, boundary)
+        self._reader = Reader(through=self._through)
 
     @cached_property
     def _deletions(self) -> Deletions:
@@ -121,8 +125,8 @@ class ResourceManager:
 
         Raises ``InvalidResource`` with every rule that it breaks, ``Conflict`` if others keep writing it.
         """
-        resource = Resource(resource.key, resource.spec.with_defaults())
-        warnings = _accept(resource.spec.violations())
+        resource = completed(resource, self._through)
+        warnings = _accept(violations(resource, self._through))
         self._finish_deletion(resource.key)
         for _ in range(_ATTEMPTS):
             try:
@@ -139,8 +143,8 @@ class ResourceManager:
         Raises as ``put`` does for a resource that breaks a rule. With ``mesh_may_come`` its mesh need not be
         there yet.
         """
-        resource = Resource(resource.key, resource.spec.with_defaults())
-        warnings = _accept(resource.spec.violations())
+        resource = completed(resource, self._through)
+        warnings = _accept(violations(resource, self._through))
         current = self.find(resource.key)
         warnings += _accept(self._admit(resource, current, self))
         if current is None and not mesh_may_come:
@@ -160,7 +164,7 @@ class ResourceManager:
             resource = Resource(
                 key, change(current.spec if current else None), current.version if current else ""
             )
-            warnings = _accept(resource.spec.violations())
+            warnings = _accept(violations(resource, self._through))
             warnings += self._ask(resource, current)
             try:
                 written = self._write(resource, codec.encode(resource))
@@ -172,14 +176,14 @@ class ResourceManager:
 
     def ensure(self, resource: Resource) -> Resource:
         """Create the resource unless it is there already, and return what is there."""
-        resource = Resource(resource.key, resource.spec.with_defaults())
+        resource = completed(resource, self._through)
         self._finish_deletion(resource.key)
         for _ in range(_ATTEMPTS):
             found = self.find(resource.key)
             if found:
                 return found
             try:
-                _accept(resource.spec.violations())
+                _accept(violations(resource, self._through))
                 self._ask(resource, None)
                 return self._write(resource, codec.encode(resource))[1]
             except AlreadyExists:

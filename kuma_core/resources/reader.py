@@ -14,8 +14,10 @@ from dataclasses import dataclass
 
 from kuma_core.errors import UnreadableResource
 from kuma_core.model import Resource, ResourceKey, ResourceType
+from kuma_core.plugin.boundary import PluginFailed
 from kuma_core.resources import codec
 from kuma_core.resources.contract import Record
+from kuma_core.resources.kinds_code import Through, directly
 from kuma_core.specs.base import Spec
 from kuma_core.specs.comparison import first_difference
 
@@ -26,7 +28,9 @@ MOST_BYTES = 64 * 2**20
 class Reader:
     """Reads records of every kind. Safe for use from several threads at once."""
 
-    def __init__(self, most_bytes: int = MOST_BYTES) -> None:
+    def __init__(self, most_bytes: int = MOST_BYTES, through: Through = directly) -> None:
+        """``through`` calls the code of a kind."""
+        self._through = through
         self._shelves: dict[str, _Shelf] = defaultdict(lambda: _Shelf(most_bytes))
 
     def read(self, kind: ResourceType, record: Record) -> Resource:
@@ -34,7 +38,7 @@ class Reader:
         shelf = self._shelves[kind.name]
         spec = shelf.find(record.key, record.document)
         if spec is None:
-            spec = codec.decode(kind, record).spec
+            spec = self._decode(kind, record).spec
             shelf.keep(record.key, record.document, spec)
         return Resource(record.key, spec, record.version)
 
@@ -44,12 +48,20 @@ class Reader:
         Raises ``UnreadableResource`` unless that is the very same resource.
         """
         try:
-            found = codec.decode(kind, Record(resource.key, document, ""))
+            found = self._decode(kind, Record(resource.key, document, ""))
         except UnreadableResource as error:
             raise _not_kept(kind, resource, str(error.__cause__)) from error
         if found.spec != resource.spec and (path := first_difference(resource.spec, found.spec)):
             raise _not_kept(kind, resource, f"{path} would come back with another value")
         return found
+
+    def _decode(self, kind: ResourceType, record: Record) -> Resource:
+        try:
+            return self._through(kind.name, "reading", lambda: codec.decode(kind, record))
+        except PluginFailed as error:
+            raise UnreadableResource(
+                f"the stored resource {record.key} cannot be read: {error}", record.key
+            ) from error
 
     def remember(self, resource: Resource, document: str) -> None:
         """Remember what a document that was just stored reads as."""

@@ -56,6 +56,7 @@ class Core:
             catalog.admission(self.authorities),
             self.authorities.prepare,
             self.secrets.outlives_its_mesh,
+            catalog.boundary,
         )
         self.proxies = ProxyServers(config, catalog, self.resources, self.secrets, self.authorities)
         self._collector = Collector(catalog.manager, self._offers(), self._context)

@@ -80,7 +80,7 @@ class ProxyServers:
             self._looked,
         )
         self.supervised = Supervised(self.reconciler, catalog.boundary.quarantine)
-        self.preview = Preview(self.reconciler, self.streams)
+        self.preview = Preview(self.reconciler, self.streams, self.supervised.held_elsewhere)
         self._hub: Hub[Proxy] = Hub(self.reconciler)
         lifetime = timedelta(seconds=config.seconds("caDefaults.leafLifetime"))
         self._maker = ProxySecrets(

@@ -325,7 +325,30 @@ class MeshViews:
 
     def _read(self, type: str) -> list[Resource]:
         """All readable resources of a kind: one that is broken costs the others nothing."""
-        return self._resources.list(type, unreadable=_note_unreadable)
+        broken: list[object] = []
+
+        def note(error: UnreadableResource) -> None:
+            _note_unreadable(error)
+            broken.append(error.key)
+
+        found = self._resources.list(type, unreadable=note)
+        return [*found, *(item for item in map(self._known, broken) if item)]
+
+    def _known(self, key: object) -> Resource | None:
+        """A resource as the views show it: one that cannot be read any more stays what it was."""
+        if not isinstance(key, ResourceKey):
+            return None
+        spec: Any = None
+        if key.type == MESH:
+            spec = self.mesh(key.name).mesh
+        elif key.type == DATAPLANE:
+            spec = self.mesh(key.mesh).dataplanes.get(key.name)
+        elif key.type in self._by_kind:
+            entry = self.policies(key.mesh).index(key.type).entries.get(key.name)
+            spec = entry.spec if entry else None
+        else:
+            spec = self._specs.get((key.type, self._place(key.type, key.mesh)), _NOTHING).get(key.name)
+        return None if spec is None else Resource(key, spec)
 
     def _compare(self, before: MeshContext, after: MeshContext, effects: Effects) -> None:
         if before.mesh != after.mesh:

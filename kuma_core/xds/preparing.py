@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections import deque
 from collections.abc import Callable, Hashable
 
 import structlog
 
 from kuma_core.errors import PluginError
 from kuma_core.plugin.boundary import told
+from kuma_core.plugin.threads import Pools
 
 _log = structlog.get_logger("xds-preparer")
 
@@ -25,44 +25,31 @@ class NotPrepared(PluginError):
 
 
 class Preparer:
-    """Does each piece of work once, one after the other, and then calls ``done`` with its key.
+    """Does each piece of work once, one of each plugin's after the other, and then calls ``done`` with its key.
 
-    Its thread is there only while there is work. Safe to use from any thread.
+    Its threads are there only while there is work: a piece that hangs holds up its own plugin alone. Safe to use from
+    any thread.
     """
 
     def __init__(self, done: Callable[[Hashable], object]) -> None:
         self._done = done
         self._lock = threading.Lock()
-        self._waiting: deque[tuple[Hashable, Work]] = deque()
         self._keys: set[Hashable] = set()
-        self._runs = False
+        self._pools = Pools("xds-preparer", 1)
 
-    def submit(self, key: Hashable, work: Work) -> None:
+    def submit(self, key: Hashable, work: Work, plugin: str = "") -> None:
         """Have work done, unless equal work is on its way."""
         with self._lock:
             if key in self._keys:
                 return
             self._keys.add(key)
-            self._waiting.append((key, work))
-            if self._runs:
-                return
-            self._runs = True
-        threading.Thread(target=self._run, name="xds-preparer", daemon=True).start()
+        self._pools.submit(plugin, lambda: self._do(key, work))
 
-    def _run(self) -> None:
-        while item := self._next():
-            key, work = item
-            try:
-                work()
-            except BaseException as error:  # noqa: BLE001 - a plugin's; who needs the result meets it again
-                _log.warning("something could not be prepared", problem=told(error))
-            with self._lock:
-                self._keys.discard(key)
-            self._done(key)
-
-    def _next(self) -> tuple[Hashable, Work] | None:
+    def _do(self, key: Hashable, work: Work) -> None:
+        try:
+            work()
+        except BaseException as error:  # noqa: BLE001 - a plugin's; who needs the result meets it again
+            _log.warning("something could not be prepared", problem=told(error))
         with self._lock:
-            if self._waiting:
-                return self._waiting.popleft()
-            self._runs = False
-            return None
+            self._keys.discard(key)
+        self._done(key)

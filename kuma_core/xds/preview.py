@@ -6,11 +6,12 @@ It works on frozen views, stores nothing and sends nothing; the answer is data t
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from kuma_core.errors import NotFound
 from kuma_core.model import Resource, ResourceKey
+from kuma_core.plugin.boundary import Call
 from kuma_core.xds.contract import SHORT_NAMES, Foreseen, StreamReport
 from kuma_core.xds.differences import Differences, readable
 from kuma_core.xds.foresight import Foresight
@@ -30,10 +31,13 @@ GRACE_SECONDS = 2.0
 class Preview:
     """Answers questions about what proxies have and would have. See ``kuma_core.xds.contract.Previewer``."""
 
-    def __init__(self, reconciler: Reconciler, streams: StreamBook) -> None:
+    def __init__(
+        self, reconciler: Reconciler, streams: StreamBook, held: Callable[[Call], object] = lambda call: None
+    ) -> None:
+        """``held`` is called with the call into a plugin that never ended."""
         self._reconciler = reconciler
         self._streams = streams
-        self._bench = Workbench()
+        self._bench = Workbench(held=held)
         self._differences = Differences()
 
     def inspect(self, mesh: str, name: str) -> dict[str, Any]:

@@ -499,7 +499,7 @@ class Reconciler:
             snapshot = self._snapshot_of(proxy, generated, item.views)
         except NotPrepared as missing:
             self._unprepared.setdefault(missing.key, set()).add(proxy)
-            self._preparer.submit(missing.key, missing.work)
+            self._preparer.submit(missing.key, missing.work, missing.plugin)
             return
         finally:
             self._prepared.discard(proxy)

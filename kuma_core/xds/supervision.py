@@ -33,7 +33,7 @@ STOP_SECONDS = 5.0
 class _Shift:
     """One thread's time as the reconciler."""
 
-    calls: Calls = field(default_factory=Calls)
+    calls: Calls = field(default_factory=lambda: Calls(makes=True))
     over: threading.Event = field(default_factory=threading.Event)
     failure: BaseException | None = None
 
@@ -114,12 +114,8 @@ class Supervised:
 
     def _give_up(self, shift: _Shift, call: Call) -> bool:
         """Leave the thread to the call that holds it; not if the call has just ended by itself."""
-        shift.calls.abandoned = True
-        if call not in tuple(shift.calls):
-            shift.calls.abandoned = (
-                False  # and if it saw the mark, its shift is over, and the next one begins
-            )
-            return False
+        if not shift.calls.give_up(call):
+            return False  # and if the thread saw the mark, its shift is over, and the next one begins
         self.abandoned += 1
         _log.error(
             "the thread that configures proxies is held by a plugin; a fresh one goes on without it",
@@ -128,6 +124,10 @@ class Supervised:
         )
         self._quarantine.bar(call.plugin, f"{call.what} did not come back")
         return True
+
+    def held_elsewhere(self, call: Call) -> None:
+        """A thread beside the reconciler's was given up for a call into a plugin."""
+        self._quarantine.bar(call.plugin, f"{call.what} did not come back")
 
     def problem(self) -> str:
         """Why the reconciler makes no progress, for ``/ready``; empty if all is well."""

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from types import ModuleType
-from typing import Any
+from typing import Any, Self
 
 from kuma_core.plugin.hookspecs import hookimpl
 from kuma_core.sdk import CLUSTER, Draft, Ends, Generator, Policy, PolicyScope, ResourceType, Spec
@@ -16,10 +16,21 @@ from kuma_core.sdk.envoy import Cluster, ProxyView
 EVERY = Ends(sources=((("service", "*"),),), destinations=((("service", "*"),),))
 
 
+reads: list[Callable[[], object]] = []
+"""What is called whenever a Mood is read from the store."""
+
+
 class MoodSpec(Spec):
     """A policy; ``round`` makes each writing of it another one."""
 
     round: int = 0
+
+    @classmethod
+    def from_stored(cls, document: Any) -> Self:
+        """As every spec, once the hostile plugin had its say."""
+        for read in reads:
+            read()
+        return super().from_stored(document)
 
 
 class Spite(BaseException):
@@ -101,6 +112,7 @@ class Hostile:
     def module(self, **hooks: Callable[..., Any]) -> ModuleType:
         """The plugin, called ``hostile``, with further hooks."""
         made: Any = ModuleType("hostile")
+        reads[:] = [lambda: self.act("read", lambda: None, None)]
         policy = Policy("Mood", 5000, PolicyScope.DESTINATION, self.ends, self.resolve, self.apply)
         brings: dict[str, Callable[..., Any]] = {
             "kuma_register_resource_types": lambda: [ResourceType("Mood", "moods", MoodSpec, "mood")],

@@ -11,6 +11,7 @@ from click.testing import CliRunner
 
 import kuma_store_memory
 from kuma_core.plugin import boundary
+from kuma_core.resources.contract import Change, Op
 from kuma_core.runtime.kuma_cp import root
 from kuma_core.sdk.envoy import Cluster
 from kuma_core.testing.builders import dataplane, inbound, mesh, outbound
@@ -18,7 +19,7 @@ from kuma_core.testing.fake_envoy import fleet
 from kuma_core.testing.platform import JsonAnswer, RunningPlatform, running_platform
 from kuma_core.testing.waiting import eventually
 from kuma_core.testing.xds_client import DeltaClient
-from kuma_core.xds import supervision
+from kuma_core.xds import preview, supervision, workbench
 from kuma_core.xds.contract import CLUSTER
 
 from .hostile import Hostile
@@ -187,3 +188,35 @@ def test_an_operator_sees_a_quarantine_and_ends_it(world: World, monkeypatch: py
     world.settle()
     gone = world.cp.request("DELETE", "/plugins/quarantine/hostile", port=world.cp.admin)
     assert (gone.status, gone.body["details"]) == (404, 'the plugin "hostile" is not in quarantine')
+
+
+def test_a_dry_run_that_hangs_holds_up_no_other(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workbench, "HELD_SECONDS", 0.5)
+    monkeypatch.setattr(preview, "DEADLINE_SECONDS", 1.0)
+    monkeypatch.setattr(preview, "GRACE_SECONDS", 0.0)
+    mood = {"type": "Mood", "mesh": "default", "name": "m", "round": 99_999}
+    path = "/meshes/default/moods/m?dry-run=xds"
+    assert world.cp.put(path, mood).status == 200
+    world.hostile.behave("resolve", "hangs")
+    assert world.cp.put(path, mood).status == 503
+    assert world.barred() == ["hostile"]
+    world.hostile.behave()
+    world.cp.platform.catalog.boundary.quarantine.release("hostile")
+    assert world.cp.put(path, mood).status == 200
+
+
+@pytest.mark.parametrize("how", [*RAISES, "hangs"])
+def test_a_stored_record_that_its_kind_cannot_read_any_more_stays_what_it_was(
+    world: World, how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after an upgrade of the plugin: no start, no look at everything, ends for it, and nothing is taken away."""
+    monkeypatch.setattr(supervision, "TICK_SECONDS", 0.1)
+    kept = world.has()
+    world.hostile.behave("read", how)
+    reader = world.cp.platform.core.resources._reader
+    reader.forget_mesh("default")
+    world.cp.platform.core.proxies.reconciler.changed(Change(Op.RESYNC))
+    eventually(lambda: world.hostile.calls)
+    world.push_to_calm()
+    world.push_to_calm()
+    assert world.has() == kept

@@ -99,7 +99,7 @@ def _classes() -> tuple[Any, Any]:
         ]
     )
     pool = DescriptorPool()  # of our own: the whole API may be in the default one
-    pool.Add(file)  # type: ignore[no-untyped-call,unused-ignore]
+    pool.Add(file)
     found = (
         pool.FindMessageTypeByName(f"{_PACKAGE}.{name}")
         for name in ("DiscoveryRequest", "DeltaDiscoveryRequest")

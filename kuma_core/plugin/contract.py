@@ -205,7 +205,7 @@ def _nothing() -> str:
     return "nothing"
 
 
-EVERYTHING, NOTHING = "everything", "nothing"
+EVERYTHING, TO_READ, NOTHING = "everything", "to read", "nothing"
 
 
 @dataclass(frozen=True, slots=True)

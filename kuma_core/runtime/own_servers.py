@@ -16,7 +16,16 @@ from kuma_core.api.pages import KnownHosts, NoPages, known_hosts
 from kuma_core.api.unknown_paths import Hints
 from kuma_core.builtin.configuration.contract import AUTOCONFIGURATION, NO_SOCKET
 from kuma_core.config import Config
-from kuma_core.plugin.contract import EVERYTHING, NOTHING, Access, Body, Port, UnixSocket, WsgiServer
+from kuma_core.plugin.contract import (
+    EVERYTHING,
+    NOTHING,
+    TO_READ,
+    Access,
+    Body,
+    Port,
+    UnixSocket,
+    WsgiServer,
+)
 from kuma_core.runtime.https import server_context
 
 API_HINT = "GET /kinds lists the collections that there are"
@@ -27,7 +36,7 @@ ARCHIVES = Body(48 * 1024 * 1024)
 """An import of secrets may be as large."""
 UNREADABLE = Access(web_pages=NOTHING)
 """Browsers keep answers from pages that no CORS header allows, and requests change nothing here."""
-READABLE = Access(web_pages="to read")
+READABLE = Access(web_pages=TO_READ)
 """Of another origin; one that is named outright gets everything."""
 SMALL = Body(64 * 1024)
 PROBES = HEALTHY, READY = "/healthy", "/ready"

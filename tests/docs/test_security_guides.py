@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import socket
+import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -14,6 +16,7 @@ import yaml
 from kuma_core.builtin.configuration.settings import SETTINGS
 from kuma_core.testing.waiting import eventually
 
+from .. import needs
 from ..conformance.support import Shell
 from ..namespaces import network_namespace, two_machines
 from ..security.test_tls_versions import ENCRYPTED, PLAIN
@@ -39,6 +42,39 @@ def test_the_table_names_every_listener_with_its_port_and_whether_it_speaks_tls(
     for key, (port, who) in rows.items():
         assert port == str(defaults[key] or "none")
         assert who.startswith("TLS: ") is (key in ENCRYPTED)
+
+
+def test_the_kernel_takes_the_rules_for_addresses(tmp_path: Path) -> None:
+    """They name ports that there are, and the diagnostics and events by themselves."""
+    needs.program("nft", "nftables")
+    (rules,) = blocks(SECURE, "nft")
+    (tmp_path / "kuma-cp.nft").write_text(rules)
+    with network_namespace() as inside:
+        command = [*inside, "nft", "-f", str(tmp_path / "kuma-cp.nft")]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    named = {
+        int(port) for ports in re.findall(r"dport (\{.*?\}|\d+)", rules) for port in re.findall(r"\d+", ports)
+    }
+    known = {int(port) for port, _, _ in ROW.findall(SECURE) if port != "none"}
+    assert named == known - {5679}
+
+
+def test_the_bounds_of_the_service_are_those_of_its_unit() -> None:
+    (bounds,) = blocks(SECURE, "ini")
+    (files,) = re.findall(r"^LimitNOFILE=.*$", bounds, re.MULTILINE)
+    assert files in (ROOT / "packaging/systemd/kuma-cp.service").read_text()
+
+
+def test_the_command_that_tells_who_is_connected() -> None:
+    needs.program("ss", "iproute2")
+    (command,) = blocks(SECURE, "bash")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        with socket.create_connection(("127.0.0.1", port)) as client, server.accept()[0]:
+            asked = ["bash", "-c", command.replace("5678", str(port))]
+            said = subprocess.run(asked, capture_output=True, text=True, timeout=30, check=True).stdout
+            assert said.strip() == f"127.0.0.1:{client.getsockname()[1]}"
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from pydantic_core import PydanticUndefined
 from kuma_core import __version__
 from kuma_core.api.paging import DEFAULT_SIZE, MAX_SIZE
 from kuma_core.api.resources import MAX_NAME, RESULT_HEADER, collection_paths
+from kuma_core.api.searching import MOST_CHARACTERS
 from kuma_core.model import ResourceType, Scope
 from kuma_core.resources.contract import Result
 from kuma_core.specs.base import Member, Spec, members_of
@@ -123,8 +124,11 @@ def _collection(kind: ResourceType, filters: list[Json]) -> Json:
         "required": ["items"],
         "properties": {
             "items": {"type": "array", "items": _ref(kind.name)},
-            "total": {"type": "integer", "description": "With size or offset: how many there are."},
-            "next": {"type": ["string", "null"], "description": "With size or offset: the next page."},
+            "total": {"type": "integer", "description": "With size, offset, q or sort: how many there are."},
+            "next": {
+                "type": ["string", "null"],
+                "description": "With any of them: the next page, if there is one.",
+            },
         },
     }
     get = _get(f"All resources of the kind {kind.name}.", answer, "400", "406")
@@ -188,6 +192,22 @@ _PAGING: list[Json] = [
         "in": "query",
         "description": "Leave out so many items.",
         "schema": {"type": "integer", "minimum": 0, "maximum": 10**18 - 1},
+    },
+    {
+        "name": "q",
+        "in": "query",
+        "description": (
+            "Words with a space in between, all of which have to fit: part of the name, name:part, and for dataplanes "
+            "service:orders, version:2 and tag:zone=east, of one inbound; * at the end of a value is anything."
+        ),
+        "schema": {"type": "string", "maxLength": MOST_CHARACTERS},
+    },
+    {
+        "name": "sort",
+        "in": "query",
+        "description": "Up to three fields with a comma in between: name, and for dataplanes service and version; "
+        "-name for the other way round.",
+        "schema": {"type": "string", "pattern": "^-?[a-z]+(,-?[a-z]+){0,2}$"},
     },
 ]
 

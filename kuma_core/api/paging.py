@@ -1,4 +1,4 @@
-"""Lists in pages, for clients that ask for them with ``size`` and ``offset``."""
+"""Lists in pages, for clients that ask for them with ``size`` and ``offset``, of what a search found."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import falcon
 
 from kuma_core.api.exchange import answer_list
 from kuma_core.api.long_answers import Turns
+from kuma_core.api.searching import Search
 from kuma_core.errors import InvalidResource, Violation
 from kuma_core.model import Resource
 from kuma_core.resources.contract import Listed
@@ -55,11 +56,16 @@ def answer_page(
     page: Page | None,
     found: Listed,
     item: Callable[[Resource], object],
+    search: Search | None = None,
 ) -> None:
-    """Answer with the items of a page, ``total`` and ``next``; without a page the plain list of 0.3.1.
+    """Answer with the items of a page of what is searched for, ``total`` and ``next``.
 
+    Without a page and a search it is the plain list of 0.3.1; without a page alone, all that was found.
     Raises ``Busy`` if too many long lists are being made, or on their way to clients that read slowly.
     """
+    if search:
+        found = search.of(found)
+        page = page or Page(max(1, len(found)), 0)
     if page is None:
         with _turns.turn(len(found)):
             answer_list(resp, map(item, found))

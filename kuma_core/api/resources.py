@@ -13,6 +13,8 @@ import falcon
 from kuma_core.api.contract import Route
 from kuma_core.api.exchange import answer_json, begin, read_body
 from kuma_core.api.paging import answer_page, read_page
+from kuma_core.api.searching import Searchable, read_search
+from kuma_core.api.tag_search import DATAPLANES
 from kuma_core.api.warning_headers import add_warnings, tell_if_refused, warning_texts
 from kuma_core.api.xds import VALIDATE, answer_dry_run, dry_run_of
 from kuma_core.errors import InvalidResource, Severity, Violation
@@ -20,6 +22,7 @@ from kuma_core.model import Resource, ResourceKey, ResourceType, Scope
 from kuma_core.resources import codec
 from kuma_core.resources.contract import Resources, Result
 from kuma_core.specs.base import Spec, parse_spec
+from kuma_core.specs.dataplane import DATAPLANE
 from kuma_core.xds.contract import Previewer
 
 _NAME = re.compile(r"[0-9a-z_-]*", re.ASCII)
@@ -61,13 +64,14 @@ class Collection:
     def __init__(self, kind: ResourceType, resources: Resources) -> None:
         self._kind = kind
         self._resources = resources
+        self._searchable = DATAPLANES if kind.name == DATAPLANE else Searchable()
 
     def on_get(self, req: falcon.Request, resp: falcon.Response, mesh: str | None = None) -> None:
         """``{"items": [...]}``, sorted by name; a mesh that does not exist has none."""
         begin(req, "Could not retrieve resources")
-        page = read_page(req)
+        page, search = read_page(req), read_search(req, self._searchable)
         found = self._resources.listed(self._kind.name, mesh)
-        answer_page(req, resp, page, found, partial(codec.to_item, self._kind))
+        answer_page(req, resp, page, found, partial(codec.to_item, self._kind), search)
 
 
 class Item:

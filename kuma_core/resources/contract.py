@@ -262,6 +262,17 @@ class Listed(Protocol):
         """Those that are wanted."""
         ...
 
+    def only_named(self, wanted: Callable[[str], bool]) -> Listed:
+        """Those whose names are wanted; none is read for it."""
+        ...
+
+    def ordered(self, orders: Sequence[tuple[Callable[[Resource], Any], bool]]) -> Listed:
+        """The same by other orders, each with whether it goes backwards, the first one counts most.
+
+        Equal ones stay in the order that they have.
+        """
+        ...
+
 
 class Deletions(Protocol):
     """Deletes a mesh, in many steps: the control plane that begins may die in the middle of them."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
-from typing import overload
+from typing import Any, overload
 
 from kuma_core.model import Resource
 from kuma_core.resources.contract import Record
@@ -47,3 +47,17 @@ class ListedRecords(Sequence[Resource]):
     def only(self, wanted: Callable[[Resource], bool]) -> ListedRecords:
         """Those that are wanted."""
         return ListedRecords([record for record in self._records if wanted(self._read(record))], self._read)
+
+    def only_named(self, wanted: Callable[[str], bool]) -> ListedRecords:
+        """Those whose names are wanted; none is read for it."""
+        return ListedRecords([record for record in self._records if wanted(record.key.name)], self._read)
+
+    def ordered(self, orders: Sequence[tuple[Callable[[Resource], Any], bool]]) -> ListedRecords:
+        """The same by other orders, each with whether it goes backwards, the first one counts most.
+
+        Equal ones stay in the order that they have. Each is read once.
+        """
+        placed = [(record, self._read(record)) for record in self._records]
+        for key, backwards in reversed(orders):
+            placed.sort(key=lambda item, key=key: key(item[1]), reverse=backwards)  # type: ignore[misc]
+        return ListedRecords([record for record, _ in placed], self._read)

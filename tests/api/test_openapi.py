@@ -103,7 +103,8 @@ def test_what_an_operation_says(document: Any) -> None:
     assert {"200", "201", "400", "409", "413", "415"} <= set(item["put"]["responses"])
     assert set(item["put"]["responses"]["201"]["headers"]) == {"Kuma-Result", "Warning"}
     collection = document["paths"]["/meshes/{mesh}/dataplanes+insights"]["get"]
-    assert [parameter["name"] for parameter in collection["parameters"]] == ["tag", "size", "offset"]
+    names = [parameter["name"] for parameter in collection["parameters"]]
+    assert names == ["tag", "size", "offset", "q", "sort"]
     error = document["components"]["schemas"]["Error"]
     assert error["required"] == ["title", "details"]
 

@@ -96,7 +96,7 @@ class ProxyServers:
         hosts = [host for host, _ in bootstrap_params(self._config).hosts]
         hosts.append(self._config.text("general.advertisedHostname"))
         self._tls = configured_tls(*files) if files[0] else own_tls(self._secrets, hosts)
-        self.reconciler.secret_server = self._secret_server()
+        self.reconciler.maker.secret_server = self._secret_server()
 
     def servers(self) -> Iterator[GrpcServer]:
         """ADS and SDS."""

@@ -12,9 +12,10 @@ from typing import Any
 from kuma_core.model import Resource, ResourceKey
 from kuma_core.xds.assembly import Drafts, GenerationError, Owners, sealed_draft
 from kuma_core.xds.contract import SHORT_NAMES, Foreseen
+from kuma_core.xds.maker import touched_by
 from kuma_core.xds.mesh_views import MeshViews
 from kuma_core.xds.proxy import Proxy
-from kuma_core.xds.reconciler import Reconciler, touched_by
+from kuma_core.xds.reconciler import Reconciler
 from kuma_core.xds.seal import Sealed
 from kuma_core.xds.snapshot import TYPES
 from kuma_core.xds.workbench import Steps
@@ -60,10 +61,10 @@ class Foresight:
         return Foreseen(self._found, examined, there_are, self._detailed)
 
     def _look_at(self, proxy: Proxy) -> Steps[None]:
-        known, before, owners = self._reconciler.draft(proxy, self._before)
+        known, before, owners = self._reconciler.maker.draft(proxy, self._before)
         if not touched_by(self._effects, proxy, known):
             return
-        after, wanted, makers = self._reconciler.draft(proxy, self._after)
+        after, wanted, makers = self._reconciler.maker.draft(proxy, self._after)
         entry: dict[str, Any] = {"mesh": proxy.mesh, "name": proxy.name}
         problem = after.problem
         if not problem:
@@ -98,7 +99,7 @@ class Foresight:
         draft = drafts.get(place)
         if draft is None:
             return None
-        sealed = sealed_draft(owners.get(place, ""), draft, self._reconciler.memo, lambda warning: None)
+        sealed = sealed_draft(owners.get(place, ""), draft, self._reconciler.maker.memo, lambda warning: None)
         if sealed:
             self._kept.append(sealed)
         return sealed

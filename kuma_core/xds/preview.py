@@ -16,9 +16,10 @@ from kuma_core.xds.contract import SHORT_NAMES, Foreseen, StreamReport
 from kuma_core.xds.differences import Differences, readable
 from kuma_core.xds.foresight import Foresight
 from kuma_core.xds.hints import hint
+from kuma_core.xds.maker import Generated
 from kuma_core.xds.mesh_views import MeshViews
 from kuma_core.xds.proxy import Proxy
-from kuma_core.xds.reconciler import Generated, Reconciler
+from kuma_core.xds.reconciler import Reconciler
 from kuma_core.xds.snapshot import EMPTY, TYPES, Snapshot
 from kuma_core.xds.status import StreamBook
 from kuma_core.xds.workbench import Steps, Workbench
@@ -54,7 +55,7 @@ class Preview:
     def _inspect(self, views: MeshViews, mesh: str, name: str) -> Steps[list[dict[str, Any]]]:
         found, reports = [], self._streams.reports(mesh, name)
         for proxy in self._reconciler.connected(mesh, name) or [Proxy(mesh, name)]:
-            generated = self._reconciler.generate(proxy, views)
+            generated = self._reconciler.maker.generate(proxy, views)
             found.append((yield from _proxy(proxy, generated, reports)))
         return found
 

@@ -22,19 +22,15 @@ import structlog
 from kuma_core.errors import Busy, KumaError
 from kuma_core.lifecycle import Stop
 from kuma_core.policy.contract import Policy
-from kuma_core.policy.matching import touches
 from kuma_core.resources.contract import Change, Op
-from kuma_core.specs.mesh import MESH
-from kuma_core.specs.tags import TagPairs
 from kuma_core.xds.agenda import Agenda
-from kuma_core.xds.assembly import Drafts, GenerationError, Owners, assemble, draft_all
-from kuma_core.xds.contract import Generator, SecretServer
+from kuma_core.xds.contract import Generator
 from kuma_core.xds.heartbeat import Heartbeat
-from kuma_core.xds.memo import Memo
+from kuma_core.xds.inbox import Closed, Fence, Item, Opened, Prepared, Question, Renewed, mesh_of
+from kuma_core.xds.maker import Generated, Maker, touched_by
 from kuma_core.xds.mesh_views import Effects, MeshViews
 from kuma_core.xds.preparing import NotPrepared, Preparer
 from kuma_core.xds.proxy import Proxy
-from kuma_core.xds.proxy_view import TrackedView
 from kuma_core.xds.rounds import Round, Rounds
 from kuma_core.xds.snapshot import EMPTY, Snapshot
 
@@ -44,54 +40,6 @@ T = TypeVar("T")
 
 RETRY_SECONDS = 1.0
 """How long we wait before we read again after the store failed."""
-
-
-@dataclass(frozen=True, slots=True)
-class Opened:
-    """A proxy opened its first stream."""
-
-    proxy: Proxy
-
-
-@dataclass(frozen=True, slots=True)
-class Closed:
-    """A proxy closed its last stream."""
-
-    proxy: Proxy
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """Something to look up between two passes, when the views are whole."""
-
-    look: Callable[[MeshViews], Any]
-    answer: Future[Any]
-
-
-@dataclass(slots=True)
-class Fence:
-    """Answered when all that came before it is handed to the streams: after so many more rounds of these meshes.
-
-    ``left`` is ``None`` until the views show what came before it.
-    """
-
-    answer: Future[None]
-    left: dict[str, int] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """Something is ready that proxies waited for."""
-
-    key: Hashable
-
-
-@dataclass(frozen=True, slots=True)
-class Renewed:
-    """What every proxy gets may be another now, although nothing in the store changed."""
-
-
-Item = Change | Opened | Closed | Question | Fence | Prepared | Renewed
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,35 +55,6 @@ class Delivery:
 
 
 @dataclass(slots=True)
-class Generated:
-    """What a proxy got last, what that depends on, and why it got nothing newer.
-
-    ``warnings`` say what it does not get although somebody wants it to.
-    """
-
-    snapshot: Snapshot | None = None
-    services: frozenset[str] = frozenset()
-    kinds: frozenset[str] = frozenset()
-    tag_sets: tuple[TagPairs, ...] = ()
-    problem: str = ""
-    warnings: tuple[str, ...] = ()
-
-
-def touched_by(effects: Effects, proxy: Proxy, generated: Generated) -> bool:
-    """Whether anything that changed can matter to a proxy."""
-    if proxy.mesh in effects.meshes or proxy.id in effects.proxies:
-        return True
-    if not generated.services.isdisjoint(effects.services.get(proxy.mesh, ())):
-        return True
-    if any(kind in generated.kinds and mesh in (proxy.mesh, "") for kind, mesh in effects.kinds):
-        return True
-    return any(
-        mesh == proxy.mesh and touches(policy, entry, generated.tag_sets, generated.services)
-        for mesh, policy, entry in effects.policies
-    )
-
-
-@dataclass(slots=True)
 class Work:
     """What the reconciler did so far, for the metrics."""
 
@@ -143,18 +62,6 @@ class Work:
     seconds: float = 0.0
     generated: int = 0
     failures: int = 0
-
-
-def _generated(view: TrackedView, snapshot: Snapshot | None, problem: str) -> Generated:
-    services, kinds = frozenset(view.services), frozenset(view.kinds)
-    return Generated(snapshot, services, kinds, view.tag_sets, problem, tuple(view.warnings))
-
-
-def _mesh_of(change: Change) -> str:
-    """In whose burst a change is gathered; ``""`` for one that may concern several meshes."""
-    if change.key is None:
-        return ""
-    return change.key.name if change.key.type == MESH else change.key.mesh
 
 
 def _waited(answer: Future[T], seconds: float) -> T:
@@ -186,8 +93,7 @@ class Reconciler:
         looked: Callable[[Effects], None] = lambda effects: None,
     ) -> None:
         self._views = views
-        self._policies = tuple(policies)
-        self._generators = tuple(generators)
+        self.maker = Maker(generators, policies)
         self._deliver = deliver
         self._report = report
         self._looked = looked
@@ -206,8 +112,6 @@ class Reconciler:
         self._unprepared: dict[Hashable, set[Proxy]] = {}  # by what they wait for
         self._prepared: set[Proxy] = set()  # waited already, and do not wait twice for one change
         self._tried_at = 0.0
-        self.memo = Memo()
-        self.secret_server: SecretServer | None = None
         self.work = Work()
         self.ready = Stop()
         self.beat = Heartbeat()
@@ -317,7 +221,7 @@ class Reconciler:
     def _note(self, item: Item) -> None:
         if isinstance(item, Change):
             self._changes.append(item)
-            self._agenda.note(_mesh_of(item), time.monotonic())
+            self._agenda.note(mesh_of(item), time.monotonic())
         elif isinstance(item, Opened):
             self._connected[item.proxy] = Generated()
             self._want(item.proxy)
@@ -514,7 +418,7 @@ class Reconciler:
         context = views.mesh(proxy.mesh)
         if proxy.name not in context.dataplanes:
             return EMPTY if known.snapshot or views.was_deleted(*proxy.id) else None
-        found = self.generate(proxy, views, waits=proxy not in self._prepared)
+        found = self.maker.generate(proxy, views, waits=proxy not in self._prepared)
         known.tag_sets = found.tag_sets
         known.services = found.services | known.services if found.problem else found.services
         known.kinds = found.kinds | known.kinds if found.problem else found.kinds
@@ -527,55 +431,6 @@ class Reconciler:
                 known.problem = ""
                 self._report(proxy, "")
         return found.snapshot
-
-    def generate(self, proxy: Proxy, views: MeshViews, waits: bool = False) -> Generated:
-        """What a proxy should have by these views; no snapshot if there is nothing for it, or it failed.
-
-        Raises ``NotPrepared`` if a policy has long work to do first, and the caller ``waits`` for it. Other threads
-        give frozen views.
-        """
-        view = self._view(proxy, views, waits)
-        if view is None:
-            return Generated()
-        try:
-            snapshot: Snapshot | None = assemble(view, self._generators, self.memo)
-            problem = ""
-        except GenerationError as error:
-            snapshot, problem = None, str(error)
-        return _generated(view, snapshot, problem)
-
-    def draft(self, proxy: Proxy, views: MeshViews) -> tuple[Generated, Drafts, Owners]:
-        """As ``generate``, with drafts in the place of a snapshot. For any thread, and frozen views."""
-        view = self._view(proxy, views, waits=False)
-        if view is None:
-            return Generated(), {}, {}
-        try:
-            drafts, owners = draft_all(view, self._generators)
-            problem = ""
-        except GenerationError as error:
-            drafts, owners, problem = {}, {}, str(error)
-        return _generated(view, None, problem), drafts, owners
-
-    def _view(self, proxy: Proxy, views: MeshViews, waits: bool) -> TrackedView | None:
-        """What generators see of a proxy; ``None`` if its Dataplane or its Mesh is not there.
-
-        The deletion of a mesh that goes on takes its dataplanes along.
-        """
-        context = views.mesh(proxy.mesh)
-        dataplane = context.dataplanes.get(proxy.name)
-        if dataplane is None or context.mesh is None:
-            return None
-        return TrackedView(
-            proxy,
-            dataplane,
-            context.mesh,
-            context,
-            views.policies(proxy.mesh),
-            self._policies,
-            self.secret_server,
-            lambda kind: views.resources(kind, proxy.mesh),
-            waits,
-        )
 
     def _note_warnings(self, proxy: Proxy, known: Generated, warnings: tuple[str, ...]) -> None:
         for text in warnings:

@@ -76,7 +76,7 @@ class Judge:
         rest = [document for document in good if document["type"] != "Dataplane"]
         if not any(document["type"] == "Mesh" for document in rest):
             rest.append({"type": "Mesh", "name": "default"})
-        secrets = self._cp.platform.core.proxies.reconciler.secret_server
+        secrets = self._cp.platform.core.proxies.reconciler.maker.secret_server
         refused = self._current().offer(snapshot_of(self._catalog, dataplanes, rest, secrets=secrets))
         if refused:
             self._running.close()  # the next world begins with an Envoy that refused nothing

@@ -42,7 +42,7 @@ def tried(cp: RunningPlatform, document: dict[str, Any]) -> Any:
 
 def test_it_builds_only_what_differs(cp: RunningPlatform) -> None:
     cp.catch_up()
-    memo = cp.platform.core.proxies.reconciler.memo
+    memo = cp.platform.core.proxies.reconciler.maker.memo
     before = memo.misses
     found = tried(cp, echo("echo-2", 9100))
     own = found["proxies"][0]

@@ -14,7 +14,7 @@ from kuma_core.ca.authorities import OpenedAuthorities, OpenedAuthority
 from kuma_core.documents import shown
 from kuma_core.errors import KumaError
 from kuma_core.specs.mesh import MeshSpec
-from kuma_core.specs.spiffe import id_problem, spiffe_id
+from kuma_core.specs.spiffe import id_problem, provable
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class IdentityIssuer:
         left, or the mesh has nothing to sign with.
         """
         problems = {service: id_problem(mesh, service) for service in sorted(services)}
-        uris = [spiffe_id(mesh, service) for service, problem in problems.items() if not problem]
+        uris = provable(mesh, problems)
         told = "; ".join(
             f"the service {shown(name)} {problem}" for name, problem in problems.items() if problem
         )

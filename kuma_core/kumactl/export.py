@@ -143,7 +143,7 @@ def _collection(client: Client, kind: Kind, mesh: str) -> list[dict[str, Any]]:
 
 def _pages(client: Client, kind: Kind, mesh: str) -> tuple[list[dict[str, Any]], set[Any]]:
     """The items of all pages, and every total that was told; None by a server without pages."""
-    from kuma_core.kumactl.get import fetch_items
+    from kuma_core.kumactl.lists import fetch_items
 
     items: list[dict[str, Any]] = []
     totals: set[Any] = set()

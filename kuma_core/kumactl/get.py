@@ -9,6 +9,7 @@ import click
 
 from kuma_core.commandline import Command
 from kuma_core.errors import KumaError
+from kuma_core.kumactl.lists import check_mesh, fetch_items, items_of
 from kuma_core.kumactl.output import dump, output_option
 from kuma_core.kumactl.parameters import watch_option
 from kuma_core.kumactl.session import Session, pass_session
@@ -29,13 +30,21 @@ def get(session: Session, type_: str | None, name: str | None, output: str, watc
     """Show all resources of a TYPE, or the one with a NAME.
 
     TYPE is a kind that the control plane has, such as meshes, dataplanes or traffic-permissions; the
-    singular and the short names work too. With --watch it shows each again that changes, until it is ended.
+    singular and the short names work too. With --watch it shows each again that changes, until it is ended. TYPE may
+    also be services, which the control plane derives from the tags of dataplanes.
     """
     if type_ is None:
         click.echo(click.get_current_context().get_help())
         return
-    from kuma_core.kumactl import kinds
+    from kuma_core.kumactl import kinds, services
 
+    if type_.lower() in services.WORDS:
+        if watch:
+            raise KumaError(
+                "services are derived from dataplanes; watch these: `kumactl get dataplanes --watch`"
+            )
+        services.show_services(session, name, output)
+        return
     client = session.client()
     kind = kinds.fetch(client).find(type_)
     if watch:
@@ -72,40 +81,6 @@ def _items(client: Client, kind: Kind, mesh: str) -> dict[str, Any]:
     if kind.scope is Scope.MESH and not value["items"]:
         check_mesh(client, mesh)
     return value
-
-
-def check_mesh(client: Client, mesh: str) -> None:
-    """Raise KumaError if there is no such mesh: what is in it is listed as nothing, not refused."""
-    from kuma_core.kumactl.client import ApiError, item_path
-
-    try:
-        client.get(item_path(None, "meshes", mesh))
-    except ApiError as error:
-        if error.status == 404:
-            raise KumaError(f'there is no Mesh with name "{mesh}"; `kumactl get meshes` lists them') from None
-        raise error.behind("failed to look for the mesh") from None
-
-
-def fetch_items(
-    client: Client, path: str, failure: str, query: Sequence[tuple[str, str]] = ()
-) -> dict[str, Any]:
-    """A collection as the server has it; ``failure`` stands before a refusal that is not explained."""
-    from kuma_core.kumactl.client import ApiError, Unreachable
-
-    try:
-        value = client.get(path, query)
-    except ApiError as error:
-        raise error.behind(failure) from None
-    items = value.get("items")
-    if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
-        raise Unreachable(f"{client.url}{path} did not answer with a list of items as kumactl knows it")
-    return value
-
-
-def items_of(value: dict[str, Any]) -> list[dict[str, Any]]:
-    """The items of a collection."""
-    items: list[dict[str, Any]] = value["items"]
-    return items
 
 
 def _item(client: Client, kind: Kind, mesh: str, name: str) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from kuma_core.commandline import Group, tell
 from kuma_core.errors import KumaError
 from kuma_core.kumactl.output import dump, output_option
 from kuma_core.kumactl.parameters import key_values, watch_option
+from kuma_core.kumactl.services import inspect_service
 from kuma_core.kumactl.session import Session, pass_session
 
 if TYPE_CHECKING:
@@ -34,6 +35,9 @@ HEADER = (
 @click.group("inspect", cls=Group, short_help="Look at the state of the mesh.")
 def inspect() -> None:
     """Look at the state of the mesh."""
+
+
+inspect.add_command(inspect_service)
 
 
 @inspect.command("dataplanes", short_help="Show dataplanes and their connections.")
@@ -71,7 +75,7 @@ def dataplanes(session: Session, tags: dict[str, str], output: str, watch: bool)
 
 def _overviews(session: Session, client: Client, tags: Mapping[str, str]) -> dict[str, Any]:
     from kuma_core.kumactl.client import item_path
-    from kuma_core.kumactl.get import check_mesh, fetch_items, items_of
+    from kuma_core.kumactl.lists import check_mesh, fetch_items, items_of
 
     path = item_path(session.mesh, "dataplanes+insights")
     query = [("tag", f"{key}:{value}") for key, value in tags.items()]

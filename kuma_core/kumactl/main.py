@@ -15,6 +15,7 @@ from kuma_core.commandline import Group, add_help_command, run
 from kuma_core.kumactl.session import add_global_flags
 
 COMMANDS: tuple[tuple[str, str], ...] = (
+    ("analyze", "kuma_core.kumactl.services:analyze"),
     ("apply", "kuma_core.kumactl.apply:apply"),
     ("completion", "kuma_core.kumactl.completion:completion"),
     ("config", "kuma_core.kumactl.config_commands:config"),

@@ -111,6 +111,10 @@ class Policy:
     prepare: Callable[[Any], Callable[[], object] | None] | None = None
     plugin: str = field(default="", compare=False)
     """Who brought it; the kernel notes that when it registers the policy."""
+    admits: Callable[[Any, tuple[str, ...]], tuple[str, ...]] | None = None
+    """For scope INBOUND, if the policy lets clients of an encrypted mesh in: the names of those resources in what
+    ``resolve`` returned that let in a client which proves to have these SPIFFE ids. Maps of services ask it, so that
+    what they show is what ``apply`` writes."""
 
 
 @dataclass(frozen=True, slots=True)

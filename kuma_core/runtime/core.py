@@ -71,6 +71,7 @@ class Core:
             "proxy_servers": self.proxies,
             "quarantine": self._catalog.boundary.quarantine,
             "streams": self.proxies.streams,
+            "views": self.proxies.views,
         }
 
     def _context(self, plugin: str) -> Context:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from urllib.parse import quote
 
 LONGEST = 2048
@@ -19,6 +20,11 @@ def trust_domain_id(mesh: str) -> str:
 def spiffe_id(mesh: str, service: str) -> str:
     """The id of a service, with everything percent-encoded that a URI cannot hold; no two services share one."""
     return f"{trust_domain_id(mesh)}/{quote(service, safe=_PLAIN, errors='surrogatepass')}"
+
+
+def provable(mesh: str, services: Iterable[str]) -> tuple[str, ...]:
+    """The ids that a certificate for these services holds: those that one can hold."""
+    return tuple(spiffe_id(mesh, service) for service in services if not id_problem(mesh, service))
 
 
 def id_problem(mesh: str, service: str) -> str:

@@ -60,6 +60,7 @@ def _note_unreadable(error: UnreadableResource) -> None:
 
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
+_NO_POLICIES = MeshPolicies()
 
 
 class MeshViews:
@@ -95,7 +96,7 @@ class MeshViews:
 
     def policies(self, mesh: str) -> MeshPolicies:
         """The policies of a mesh."""
-        return self._policies.get(mesh) or MeshPolicies()
+        return self._policies.get(mesh) or _NO_POLICIES
 
     def mesh_spec(self, mesh: str) -> MeshSpec | None:
         """The spec of a Mesh; ``None`` if there is no such mesh."""

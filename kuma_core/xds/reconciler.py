@@ -170,10 +170,9 @@ class Reconciler:
 
     def take_over(self) -> None:
         """Begin as a fresh thread where another one was given up: nothing that it left half-done counts."""
-        for item in (*self._answering, *self._questions, *self._fences):
-            with suppress(InvalidStateError):
-                item.answer.set_exception(Busy("the control plane gave up a plugin that did not come back"))
-        self._answering, self._questions, self._fences = [], [], []
+        self._questions = [*self._answering, *self._questions]
+        self._refuse(Busy("the control plane gave up a plugin that did not come back"))
+        self._answering = []
         self._rounds = Rounds(self._generate, self._finish)
         for proxy in list(self._connected):
             self._want(proxy)
@@ -367,7 +366,9 @@ class Reconciler:
             }
 
     def _refuse(self, error: KumaError) -> None:
-        asked, self._questions, self._fences = [*self._questions, *self._fences], [], []
+        questions, fences = self._questions, self._fences
+        self._questions, self._fences = [], []
+        asked: list[Question | Fence] = [*questions, *fences]
         for item in asked:
             self._tell(item.answer.set_exception, error)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -25,4 +25,8 @@ class ProxyStatuses(Protocol):
 
     def listen(self, listener: Callable[[Transition], None]) -> None:
         """Call ``listener`` at each transition, from a thread of the feature, which waits for it."""
+        ...
+
+    def states(self, mesh: str) -> Mapping[str, str]:
+        """The states of a mesh's Dataplanes by name, from memory; one that is not there never connected."""
         ...

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from kuma_core.builtin.status.contract import Transition
 from kuma_core.builtin.status.watch import WATCHED, StatusWatch
@@ -21,6 +21,10 @@ class StatusFeature:
     def listen(self, listener: Callable[[Transition], None]) -> None:
         """Call ``listener`` at each transition."""
         self._watch.listeners.append(listener)
+
+    def states(self, mesh: str) -> Mapping[str, str]:
+        """The states of a mesh's Dataplanes, from memory."""
+        return self._watch.states(mesh)
 
     @hookimpl
     def kuma_register_change_listeners(self) -> Iterable[ChangeListener]:

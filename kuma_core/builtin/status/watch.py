@@ -59,6 +59,10 @@ class StatusWatch:
         """How many Dataplanes are in each state, of those that were ever connected."""
         return Counter(known.state for known in list(self._known.values()))
 
+    def states(self, mesh: str) -> dict[str, str]:
+        """The states of a mesh's Dataplanes, of those that were ever connected."""
+        return {name: known.state for (one, name), known in list(self._known.items()) if one == mesh}
+
     def run(self, stop: Stop) -> None:
         """Look at what hints point to, until ``stop`` is set."""
         stop.on_set(lambda: self._hints.put(None))

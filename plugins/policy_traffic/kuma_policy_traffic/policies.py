@@ -35,6 +35,7 @@ POLICIES = (
         connection_ends,
         traffic_permission.resolve,
         traffic_permission.apply,
+        admits=traffic_permission.admits,
     ),
     Policy(
         "HealthCheck", 300, PolicyScope.DESTINATION, connection_ends, health_check.resolve, health_check.apply

@@ -26,6 +26,11 @@ def _principals(match: Match, mesh: str) -> tuple[str, ...]:
     return tuple(ANY if service == ANY else spiffe_id(mesh, service) for service in services if service)
 
 
+def admits(conf: Permissions, ids: tuple[str, ...]) -> tuple[str, ...]:
+    """The permissions that let in a client with these SPIFFE ids: Envoy compares the same principals with them."""
+    return tuple(name for name, principals in conf if any(item in (ANY, *ids) for item in principals))
+
+
 def apply(draft: Any, conf: Permissions) -> None:
     """Add a rule for each permission to the filter that the kernel put in front."""
     from kuma_core.sdk.envoy import Permission, RbacPolicy

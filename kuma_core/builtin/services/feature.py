@@ -1,0 +1,46 @@
+"""The feature: one set of maps, which all its routes answer from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from kuma_core.api.contract import Route
+from kuma_core.builtin.services.findings import SEARCHES, Finding, Sight, in_order
+from kuma_core.builtin.services.mesh_map import FrozenViews, Maps, MeshMap
+from kuma_core.builtin.services.picture import Statuses
+from kuma_core.builtin.services.platform_findings import ending_certificates, memory_store
+from kuma_core.builtin.services.routes import Findings, Service, ServiceMap, Services
+from kuma_core.builtin.status.contract import ProxyStatuses
+from kuma_core.ca.contract import Authorities
+from kuma_core.plugin.contract import Context
+from kuma_core.plugin.hookspecs import hookimpl
+
+
+class ServicesFeature:
+    """What is open of the maps of services."""
+
+    def __init__(self, context: Context) -> None:
+        self._config = context.config
+        self._policies = context.registered.policies
+        self._authorities = context.ask("authorities", Authorities)
+        self._maps = Maps(context.ask("views", FrozenViews), self._policies)
+        self._statuses = context.ask("builtin.status", ProxyStatuses)
+
+    @hookimpl
+    def kuma_register_routes(self) -> Iterable[Route]:
+        """The map, the services and the findings of a mesh."""
+        maps, statuses = self._maps, self._statuses.states
+        yield Route("/meshes/{mesh}/service-map", ServiceMap(maps, statuses))
+        yield Route("/meshes/{mesh}/services", Services(maps, statuses))
+        yield Route("/meshes/{mesh}/services/{name}", Service(maps, statuses))
+        yield Route("/meshes/{mesh}/findings", Findings(maps, statuses, self._found))
+
+    def _found(self, mesh: MeshMap, statuses: Statuses) -> list[Finding]:
+        sight = Sight(mesh, self._policies, statuses)
+        found = [finding for search in SEARCHES for finding in search(sight)]
+        return in_order([*found, *self._around(sight)])
+
+    def _around(self, sight: Sight) -> Iterator[Finding]:
+        yield from memory_store(self._config, sight.mesh)
+        if sight.map.context.mesh:
+            yield from ending_certificates(self._authorities, sight.mesh, sight.map.context.mesh)

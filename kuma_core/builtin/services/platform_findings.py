@@ -1,0 +1,51 @@
+"""Findings that do not follow from a mesh's map: where things are stored, and which certificates end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+from kuma_core.builtin.services.findings import ERROR, INFO, WARNING, Finding
+from kuma_core.ca.contract import Authorities
+from kuma_core.ca.ends import ends
+from kuma_core.config import Config
+from kuma_core.specs.mesh import MeshSpec
+
+SOON = timedelta(days=30)
+"""How long before its end a certificate of an authority is told of: it takes time to bring a new one everywhere."""
+
+
+def memory_store(config: Config, mesh: str) -> Iterator[Finding]:
+    """What is stored in memory is gone when the control plane ends."""
+    if config.text("store.type") == "memory":
+        yield Finding(
+            "memory-store",
+            INFO,
+            "Mesh",
+            mesh,
+            "the control plane keeps everything in memory, and forgets it when it ends",
+            "choose a store that lasts by store.type, such as postgres; `kumactl export` saves what is there",
+        )
+
+
+def ending_certificates(
+    authorities: Authorities, mesh: str, spec: MeshSpec, now: datetime | None = None
+) -> Iterator[Finding]:
+    """A certificate of the mesh's authority that ends within 30 days, or has ended, or an authority without one."""
+    authority = authorities.of(spec) if spec.is_encrypted() else None
+    if authority is None:
+        return
+    now = now or datetime.now(UTC)
+    found = ends(authority.trust_anchors(mesh))
+    if not found:
+        text = "mTLS is on, and the authority has no certificate: no proxy gets an identity"
+        yield _certificate(ERROR, mesh, text, f"see `kumactl manage ca {authority.name} --help`")
+    elif max(found) < now + SOON:
+        gone = max(found) < now
+        text = f"the last certificate of its authority {'ended' if gone else 'ends'} on {max(found):%Y-%m-%d %H:%M} UTC"
+        advice = f"bring a new one: see `kumactl manage ca {authority.name} --help`"
+        yield _certificate(ERROR if gone else WARNING, mesh, text, advice)
+
+
+def _certificate(level: str, mesh: str, text: str, advice: str) -> Finding:
+    return Finding("certificate-ends-soon", level, "Mesh", mesh, text, advice)

@@ -1,0 +1,103 @@
+"""``/meshes/{mesh}/services[/{name}]``, ``/service-map`` and ``/findings``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import falcon
+
+from kuma_core.api.exchange import answer_json, begin
+from kuma_core.builtin.services import picture
+from kuma_core.builtin.services.findings import Finding, as_document
+from kuma_core.builtin.services.mesh_map import Maps, MeshMap
+from kuma_core.builtin.services.picture import Statuses
+
+StatusesOf = Callable[[str], Statuses]
+"""The statuses of the proxies of a mesh, by dataplane."""
+
+
+class _Mapped:
+    """What the routes share: the map of the mesh that is asked for, and the statuses of its proxies."""
+
+    def __init__(self, maps: Maps, statuses: StatusesOf) -> None:
+        self._maps, self._statuses = maps, statuses
+
+    def _look(self, req: falcon.Request, mesh: str, title: str) -> tuple[MeshMap, Statuses]:
+        begin(req, title)
+        found = self._maps.of(mesh)
+        if found is None:
+            raise falcon.HTTPNotFound(title=title, description=f'There is no Mesh "{mesh}"')
+        return found, self._statuses(mesh)
+
+
+class ServiceMap(_Mapped):
+    """``/meshes/{mesh}/service-map``."""
+
+    def on_get(self, req: falcon.Request, resp: falcon.Response, mesh: str) -> None:
+        """All nodes and edges. ``current`` is false while something changed that the next answer will show."""
+        found, statuses = self._look(req, mesh, "Could not draw the service map")
+        answer = {
+            "mesh": mesh,
+            "current": self._maps.is_current(found),
+            "nodes": picture.nodes(found.traits, found.edges, statuses),
+            "edges": [picture.edge(item, statuses) for item in found.edges],
+        }
+        answer_json(resp, answer)
+
+
+class Services(_Mapped):
+    """``/meshes/{mesh}/services``."""
+
+    def on_get(self, req: falcon.Request, resp: falcon.Response, mesh: str) -> None:
+        """Every service that somebody offers or calls."""
+        found, statuses = self._look(req, mesh, "Could not retrieve services")
+        nodes = picture.nodes(found.traits, found.edges, statuses)
+        answer_json(resp, {"total": len(nodes), "items": nodes, "next": None})
+
+
+class Service(_Mapped):
+    """``/meshes/{mesh}/services/{name}``."""
+
+    def on_get(self, req: falcon.Request, resp: falcon.Response, mesh: str, name: str) -> None:
+        """One service: its instances, whom it calls and who calls it."""
+        title = "Could not retrieve a service"
+        found, statuses = self._look(req, mesh, title)
+        near = [item for item in found.edges if name in (item.source, item.destination)]
+        node = next(
+            (item for item in picture.nodes(found.traits, near, statuses) if item["name"] == name), None
+        )
+        if node is None:
+            missing = f'Nobody offers or calls a service "{name}" in mesh "{mesh}"'
+            raise falcon.HTTPNotFound(title=title, description=missing)
+        answer_json(resp, {**node, "mesh": mesh, **_around(name, found, statuses)})
+
+
+def _around(name: str, found: MeshMap, statuses: Statuses) -> dict[str, Any]:
+    instances = [
+        {"dataplane": one, "status": statuses.get(one, picture.NEVER), "tags": tags}
+        for one, traits in found.traits.items()
+        if name in traits.services
+        for tags in [[dict(item) for item in traits.tag_sets if ("service", name) in item]]
+    ]
+    return {
+        "dataplanes": instances,
+        "calls": [picture.edge(item, statuses) for item in found.edges if item.source == name],
+        "calledBy": [picture.edge(item, statuses) for item in found.edges if item.destination == name],
+    }
+
+
+class Findings(_Mapped):
+    """``/meshes/{mesh}/findings``."""
+
+    def __init__(
+        self, maps: Maps, statuses: StatusesOf, search: Callable[[MeshMap, Statuses], Iterable[Finding]]
+    ) -> None:
+        super().__init__(maps, statuses)
+        self._search = search
+
+    def on_get(self, req: falcon.Request, resp: falcon.Response, mesh: str) -> None:
+        """What an operator should look at, the worst first."""
+        found, statuses = self._look(req, mesh, "Could not look for findings")
+        items = [as_document(item) for item in self._search(found, statuses)]
+        answer_json(resp, {"mesh": mesh, "total": len(items), "items": items})

@@ -27,7 +27,12 @@ class _App(falcon.App[Any, Any]):
                 headers = [header for header in headers if header[0] != "content-type"]
             return start_response(status, headers, *rest)
 
-        return super().__call__(env, start)
+        try:
+            return super().__call__(env, start)
+        except BaseException as error:  # noqa: BLE001 - of a plugin's route; falcon takes no more than Exception
+            status, headers, body = errors.beyond(env, error)
+            start(status, headers)
+            return [body]
 
 
 class _Paths:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import falcon
@@ -97,6 +97,15 @@ _DEFAULTS = {
 def _unexpected(req: falcon.Request, resp: falcon.Response, error: Exception, params: object) -> None:
     _log.error("a request failed unexpectedly", method=req.method, path=req.path, exc_info=error)
     _answer(resp, 500, error_body(_title(req), "Internal Server Error"))
+
+
+def beyond(environ: Mapping[str, Any], error: BaseException) -> tuple[str, list[tuple[str, str]], bytes]:
+    """The answer to what no handler takes, such as the ``SystemExit`` of a plugin: status, headers and body."""
+    method, path = environ.get("REQUEST_METHOD"), environ.get("PATH_INFO")
+    _log.error("a request failed unexpectedly", method=method, path=path, exc_info=error)
+    body = error_body("Could not process the request", "Internal Server Error")
+    headers = [("Content-Type", JSON), ("Content-Length", str(len(body)))]
+    return "500 Internal Server Error", headers, body
 
 
 def _title(req: falcon.Request) -> str:

@@ -18,6 +18,7 @@ from kuma_core.auth.contract import (
 )
 from kuma_core.errors import KumaError, NotFound, PluginError, StoreUnavailable
 from kuma_core.lifecycle import Stop
+from kuma_core.plugin.boundary import told
 from kuma_core.plugin.collecting import Contributed
 from kuma_core.plugin.registration import is_builtin
 from kuma_core.xds.proxy import Proxy
@@ -49,8 +50,10 @@ class Attributed:
             if isinstance(self._authenticator, WatchedProxyAuthenticator):
                 try:
                     self._authenticator.watch(changed, stop)
-                except Exception as error:  # noqa: BLE001 - a plugin may raise anything when its backend is lost
-                    _log.warning("a watch broke; attaching it again", plugin=self._plugin, problem=str(error))
+                except BaseException as error:  # noqa: BLE001 - a plugin may raise anything when its backend is lost
+                    _log.warning(
+                        "a watch broke; attaching it again", plugin=self._plugin, problem=told(error)
+                    )
                 stop.wait(RETRY_SECONDS)
             else:
                 stop.wait()
@@ -66,8 +69,8 @@ class Attributed:
             yield
         except (StoreUnavailable, PluginError, NotFound, Unauthenticated):
             raise
-        except Exception as error:
-            said = str(error) if isinstance(error, KumaError) else f"{type(error).__name__}: {error}"
+        except BaseException as error:  # a plugin may raise anything
+            said = str(error) if isinstance(error, KumaError) else told(error)
             raise PluginError(
                 f'plugin "{self._plugin}": the authenticator "{self.name}" failed: {said}', self._plugin
             ) from error

@@ -10,15 +10,12 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 import pluggy
-import structlog
 
 from kuma_core.errors import ConfigError, PluginError, StoreUnavailable, UnreadableResource
 from kuma_core.plugin.boundary import bounded, told
 from kuma_core.plugin.registration import foreign_one, is_builtin, owner, way_out
 
 T = TypeVar("T")
-
-_log = structlog.get_logger("plugin-boundary")
 
 MOST_VALUES = 10_000
 """How many values a hook may return."""
@@ -77,7 +74,6 @@ def call(implementation: Any, hook: str, arguments: Mapping[str, Any], take: Cal
     except BaseException as error:  # a start ends with a sentence, whatever a plugin raises
         if is_builtin(name):
             raise  # whatever the kernel's own features raise needs no other name
-        _log.debug("a hook failed", plugin=name, hook=hook, exc_info=error)
         raise PluginError(
             f'plugin "{name}": {hook} failed: {told(error)}. Repair it, or {way_out(name)}',
             name,

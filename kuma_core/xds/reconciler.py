@@ -366,9 +366,8 @@ class Reconciler:
             }
 
     def _refuse(self, error: KumaError) -> None:
-        questions, fences = self._questions, self._fences
+        asked: list[Question | Fence] = [*self._questions, *self._fences]
         self._questions, self._fences = [], []
-        asked: list[Question | Fence] = [*questions, *fences]
         for item in asked:
             self._tell(item.answer.set_exception, error)
 

@@ -13,8 +13,10 @@ from pathlib import Path
 
 import pytest
 
+import kuma_store_memory
 from kuma_core import __version__
 from kuma_core.builtin.configuration.settings import SETTINGS
+from kuma_core.testing.platform import running_platform
 from kuma_core.testing.ports import free_port
 from kuma_core.testing.waiting import eventually
 
@@ -299,3 +301,23 @@ def test_a_distribution_that_pip_installed_serves_its_kind(installed_hello: Site
     finally:
         process.kill()
         process.wait(timeout=10)
+
+
+def test_a_plugin_in_quarantine_is_shown_and_released(site: Site) -> None:
+    """By the control plane that runs on this machine, which its admin port tells; without one, nothing is said."""
+    site.add("card", GOOD)
+    with running_platform([kuma_store_memory]) as cp:
+        quarantine = cp.platform.catalog.boundary.quarantine
+        quarantine.bar("card", "resolve of Card did not come back")
+        where = {"KUMA_ADMIN_SERVER_LOCAL_PORT": str(cp.admin)}
+        row = site.plugins(**where)["card"]
+        assert (row["state"], row["problem"]) == ("quarantined", "resolve of Card did not come back")
+        done = site.run("plugins", "release", "card", **where)
+        assert (done.returncode, done.stdout, done.stderr) == (0, "called again: card\n", "")
+        assert quarantine.barred() == []
+        assert site.plugins(**where)["card"]["state"] == "loaded"
+        again = sentence(site.run("plugins", "release", "card", **where))
+        assert again == 'the plugin "card" is not in quarantine'
+    alone = {"KUMA_ADMIN_SERVER_LOCAL_PORT": str(free_port())}
+    assert site.plugins(**alone)["card"]["state"] == "loaded"
+    assert "no control plane answers at" in sentence(site.run("plugins", "release", "card", **alone))

@@ -20,7 +20,7 @@ import kuma_store_memory
 from kuma_core.errors import Violation
 from kuma_core.plugin import asking, boundary
 from kuma_core.plugin.hookspecs import hookimpl
-from kuma_core.sdk import CaProviderFactory, ChangeListener, Metric
+from kuma_core.sdk import CaProviderFactory, ChangeListener, Metric, Route
 from kuma_core.testing.builders import dataplane, inbound, mesh
 from kuma_core.testing.platform import JsonAnswer, RunningPlatform, running_platform
 from kuma_core.testing.waiting import eventually
@@ -73,6 +73,17 @@ def plugin(name: str, **hooks: Callable[..., Any]) -> ModuleType:
     return made
 
 
+class Page:
+    """A page of the REST API."""
+
+    def __init__(self, mischief: Mischief) -> None:
+        self._mischief = mischief
+
+    def on_get(self, req: Any, resp: Any) -> None:
+        """Answer."""
+        resp.media = self._mischief.act({"well": True})
+
+
 @dataclass
 class World:
     """A control plane with hostile plugins: what each of their parts does is decided by the test."""
@@ -82,6 +93,7 @@ class World:
     counts: Mischief
     hears: Mischief
     signs: Mischief
+    routes: Mischief
     heard: list[Any]
 
     def barred(self) -> list[str]:
@@ -104,7 +116,7 @@ def no_tracebacks() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def module_world(no_tracebacks: None) -> Iterator[World]:
-    admits, counts, hears, signs = (Mischief() for _ in range(4))
+    admits, counts, hears, signs, routes = (Mischief() for _ in range(5))
     heard: list[Any] = []
 
     def admit(resource: Any) -> Any:
@@ -117,16 +129,17 @@ def module_world(no_tracebacks: None) -> Iterator[World]:
         plugin("admits", kuma_admit=admit),
         plugin("counts", kuma_register_metrics=lambda context: [metric]),
         plugin("hears", kuma_register_change_listeners=lambda context: [ChangeListener(hears.act)]),
+        plugin("routes", kuma_register_routes=lambda context: [Route("/hostile", Page(routes))]),
         plugin("listens", kuma_register_change_listeners=lambda context: [ChangeListener(heard.append)]),
     ]
     with running_platform(plugins) as cp:
-        yield World(cp, admits, counts, hears, signs, heard)
+        yield World(cp, admits, counts, hears, signs, routes, heard)
 
 
 @pytest.fixture
 def world(module_world: World) -> Iterator[World]:
     yield module_world
-    for part in ("admits", "counts", "hears", "signs"):
+    for part in ("admits", "counts", "hears", "signs", "routes"):
         getattr(module_world, part).behave()
         module_world.cp.platform.catalog.boundary.quarantine.release(part)
     module_world.cp.delete("/meshes/odd")
@@ -214,6 +227,15 @@ def test_a_change_listener_that_fails_keeps_changes_from_nobody(world: World, ho
     assert world.write(name).status == 201
     eventually(lambda: name in [change.key.name for change in world.heard if change.key])
     eventually(lambda: world.hears.asked > before)
+
+
+@pytest.mark.parametrize("how", ["raises", "raises an exit", "raises spite"])
+def test_a_route_that_fails_is_answered(world: World, how: str) -> None:
+    assert world.cp.get("/hostile").body == {"well": True}
+    world.routes.behave(how)
+    failed = world.cp.get("/hostile")
+    assert (failed.status, failed.body["details"]) == (500, "Internal Server Error")
+    assert world.cp.get("/meshes").status == 200
 
 
 # -- certificate authorities

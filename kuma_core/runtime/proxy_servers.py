@@ -157,10 +157,17 @@ class ProxyServers:
         """The one crossing from the reconciler's thread into the event loop."""
         self._in_loop(self._hub.publish, delivery.at_once, delivery.afterwards)
 
-    def behind_snapshots(self) -> list[Proxy]:
-        """Who does not run yet with all that was handed over. Raises ``Busy``, not for the event loop's own thread."""
+    def behind_snapshots(self, meshes: Collection[str]) -> list[Proxy]:
+        """Who of some meshes (``""``: of all) does not run yet with all that was handed over.
+
+        Raises ``Busy``. Not for the event loop's own thread.
+        """
         answer: Future[list[Proxy]] = Future()
-        self._in_loop(lambda: answer.set_result(self._hub.behind()))
+
+        def wanted(proxy: Proxy) -> bool:
+            return "" in meshes or proxy.mesh in meshes
+
+        self._in_loop(lambda: answer.set_result(self._hub.behind(wanted)))
         try:
             return answer.result(timeout=DEADLINE_SECONDS)
         except TimeoutError:
@@ -220,7 +227,7 @@ class Enforced:
     def __init__(self, proxies: ProxyServers) -> None:
         self._proxies = proxies
 
-    def behind_newest(self, mesh: str) -> dict[tuple[str, str], str]:
+    def behind_newest(self, meshes: Collection[str]) -> dict[tuple[str, str], str]:
         """Wait until what was told so far is generated and handed to the streams, and then ask them.
 
         What the reconciler handed over is in the loop before our question is.
@@ -228,11 +235,11 @@ class Enforced:
         proxies = self._proxies
         proxies.reconciler.settle(DEADLINE_SECONDS)
         waiting = dict.fromkeys(
-            (proxy.id for proxy in proxies.behind_snapshots()),
+            (proxy.id for proxy in proxies.behind_snapshots(meshes)),
             "it has not acknowledged its newest configuration yet",
         )
         found = waiting | proxies.streams.troubles()
-        return {place: why for place, why in found.items() if mesh in ("", place[0])}
+        return {place: why for place, why in found.items() if "" in meshes or place[0] in meshes}
 
 
 class AuthenticatorWatch:

@@ -5,7 +5,7 @@ This module imports nothing heavy: plugins may import it at start.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol, runtime_checkable
@@ -270,8 +270,8 @@ class Streams(Protocol):
 class Enforcement(Protocol):
     """Whether the proxies connected to this control plane run with the newest configuration. For any thread."""
 
-    def behind_newest(self, mesh: str) -> Mapping[tuple[str, str], str]:
-        """Who of a mesh (``""``: of all) does not yet run with what the changes told so far ask for, and why.
+    def behind_newest(self, meshes: Collection[str]) -> Mapping[tuple[str, str], str]:
+        """Who of some meshes (``""``: of all) does not yet run with what the changes told so far ask for, and why.
 
         By mesh and name of the Dataplane. Raises ``Busy`` if there is no answer in time.
         """

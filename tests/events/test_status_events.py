@@ -8,8 +8,12 @@ from datetime import UTC, datetime
 import pytest
 
 import kuma_store_memory
+from kuma_core.builtin.cluster import components as cluster
+from kuma_core.builtin.cluster.kinds import INSTANCE
+from kuma_core.builtin.cluster.specs import InstanceSpec
 from kuma_core.builtin.insights.writer import NO_TROUBLE, UNWANTED, merged
 from kuma_core.builtin.status.watch import StatusWatch
+from kuma_core.model import Resource, ResourceKey
 from kuma_core.sdk import LISTENER, Config
 from kuma_core.specs.insight import CertificateStatus, InsightSpec, Subscription
 from kuma_core.specs.proxy_status import status_of
@@ -100,6 +104,24 @@ def test_a_certificate_that_cannot_be_issued_degrades_until_one_is_or_none_is_wa
     assert status_of(issued).state == "Online"
     assert issued.certificates == CertificateStatus(refused=2)
     assert issued.degraded_since is None
+
+
+def test_what_a_dead_control_plane_left_open_is_told_once_it_is_taken_for_dead(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A killed one says nothing: its record stands still, and the leader closes its streams."""
+    for name, seconds in (("DEAD_SECONDS", 0.5), ("LOOK_SECONDS", 0.1)):
+        monkeypatch.setattr(cluster, name, seconds)
+    with running_platform([kuma_store_memory]) as cp, following(cp, "kind=Dataplane") as client:
+        resources = cp.platform.core.resources
+        resources.ensure(Resource(INSTANCE.key("", "dead"), InstanceSpec(beats=1)))
+        cp.apply(WEB)
+        left_open = Subscription(id="1", control_plane_instance_id="dead", connect_time=OPEN.connect_time)
+        insight = ResourceKey("DataplaneInsight", "default", "web-1")
+        resources.put(Resource(insight, InsightSpec(subscriptions=(left_open,))))
+        client.wait_for("status", name="web-1", state="Online")
+        client.wait_for("status", name="web-1", state="Offline")
+        assert cp.get(OVERVIEW).body["status"]["reason"] == "the last stream to a control plane ended"
 
 
 def test_counters_are_told_to_nobody(

@@ -29,6 +29,8 @@ _log = structlog.get_logger("in-force")
 TOPIC = FENCE = "Fence"
 LOOK_SECONDS = 0.25
 """How often the streams are looked at while somebody waits."""
+LOOK_SHARE = 10
+"""With very many streams looks are rarer: they take a tenth of the time at most."""
 CALM_LOOKS = 2
 """After how many looks in a row without anybody behind a fence is settled: between the answer to clusters and the
 question for their endpoints a stream has nothing to do for a moment."""
@@ -77,6 +79,7 @@ class Fences:
         self._hints: queue.SimpleQueue[ResourceKey | None] = queue.SimpleQueue()
         self._open: dict[str, Fence] = {}
         self._set: dict[str, Fence] = {}
+        self._pause = LOOK_SECONDS
 
     # -- what requests call
 
@@ -137,37 +140,41 @@ class Fences:
         stop.on_set(lambda: self._hints.put(None))
         while not stop.is_set():
             self._take_hints()
-            for id, fence in list(self._open.items()):
-                if stop.is_set():
-                    return
-                self._look(id, fence)
+            if not stop.is_set():
+                self.look()
 
     def _take_hints(self) -> None:
-        """Wait for a fence; while one is open, for no longer than until the next look."""
+        """Wait for a fence; while one is open, for no longer than until the next look. Then take all that are there."""
         try:
-            key = self._hints.get(timeout=LOOK_SECONDS if self._open else None)
+            key = self._hints.get(timeout=self._pause if self._open else None)
+            while True:
+                if key and (key.name in self._open or len(self._open) < 2 * MOST_REMEMBERED):
+                    self._open.setdefault(key.name, Fence(set())).meshes.add(key.mesh)
+                key = self._hints.get_nowait()
         except queue.Empty:
             return
-        if key and (key.name in self._open or len(self._open) < 2 * MOST_REMEMBERED):
-            self._open.setdefault(key.name, Fence(set())).meshes.add(key.mesh)
 
-    def _look(self, id: str, fence: Fence) -> None:
+    def look(self) -> None:
+        """Look at the streams once for all fences, forget those that are over, and note what is new."""
+        began = time.monotonic()
         try:
-            if fence.is_over():
+            for id in [id for id, fence in self._open.items() if fence.is_over()]:
                 del self._open[id]
                 self._cluster.note(TOPIC, id, "")
-            elif not fence.is_settled:
-                self._note(id, fence, self._behind(fence))
+            waited_for = {id: fence for id, fence in self._open.items() if not fence.is_settled}
+            if waited_for:
+                meshes = {mesh for fence in waited_for.values() for mesh in fence.meshes}
+                behind = self._proxies.behind_newest(meshes)
+                for id, fence in waited_for.items():
+                    self._note(id, fence, behind)
         except KumaError as error:
             _log.info("who runs with the newest configuration cannot be told now", problem=str(error))
+        self._pause = max(LOOK_SECONDS, LOOK_SHARE * (time.monotonic() - began))
 
-    def _behind(self, fence: Fence) -> Mapping[tuple[str, str], str]:
-        found: dict[tuple[str, str], str] = {}
-        for mesh in set(fence.meshes):
-            found |= self._proxies.behind_newest(mesh)
-        return found
-
-    def _note(self, id: str, fence: Fence, behind: Mapping[tuple[str, str], str]) -> None:
+    def _note(self, id: str, fence: Fence, everybody: Mapping[tuple[str, str], str]) -> None:
+        behind = {
+            place: why for place, why in everybody.items() if "" in fence.meshes or place[0] in fence.meshes
+        }
         fence.calm = 0 if behind else fence.calm + 1
         if not behind and not fence.is_settled:
             return

@@ -114,12 +114,12 @@ class Hub(Generic[Key]):
         if self._deferred and _is_settled(session):
             self._no_longer_waiting(session)
 
-    def behind(self) -> list[Key]:
-        """Those with a stream that does not run yet with all of its snapshot, or whose snapshot still has to wait."""
+    def behind(self, wanted: Callable[[Key], bool]) -> list[Key]:
+        """Those wanted with a stream that does not run yet with all of its snapshot, or whose snapshot has to wait."""
         return [
             key
             for key, sessions in self._sessions.items()
-            if key in self._deferred or not all(map(_runs_with_all, sessions))
+            if wanted(key) and (key in self._deferred or not all(map(_runs_with_all, sessions)))
         ]
 
     def sessions(self) -> Iterable[Session]:

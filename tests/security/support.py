@@ -75,6 +75,19 @@ class RawStream:
             raise AssertionError("the stream ended without an error") from None
         raise AssertionError(f"the stream was answered with {len(answer)} bytes")
 
+    def is_open(self) -> bool:
+        """Whether neither side has ended it."""
+        return bool(self._call.is_active())
+
+    def ended(self) -> tuple[grpc.StatusCode, str]:
+        """The code and the text with which the server ends the stream, after whatever it sends."""
+        try:
+            for _ in self._call:
+                pass
+        except grpc.RpcError:
+            pass
+        return self._call.code(), self._call.details()
+
     def close(self) -> None:
         """End the stream."""
         self._requests.put(None)

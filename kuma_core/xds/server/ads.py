@@ -27,7 +27,7 @@ MAX_WAITING = 20_000
 """How many streams may wait to be accepted. The library's own 1 000 would turn proxies away at random when all of
 them come back at once. Each costs some 12 kB."""
 
-MOST_STREAMS = 4_096
+MOST_STREAMS = 1_024
 """Of one connection. An Envoy has one on 5678, and a few on 5677."""
 
 SERVER_OPTIONS = [
@@ -115,6 +115,7 @@ class AdsService(Generic[Key]):
             if reader:
                 reader.cancel()
             connection.close()
+            connection.failure = None  # whose traceback leads back to here
             if visitor:
                 visitor.leave()
 
@@ -132,7 +133,9 @@ class AdsService(Generic[Key]):
                 self._hub.answered(session)
                 session.bell.set()
         except FAILURES as error:
-            connection.fail(error)
+            connection.fail(
+                error.with_traceback(None)
+            )  # else it would hold the request until garbage is collected
         finally:
             connection.finished = True
             session.bell.set()

@@ -8,7 +8,7 @@ from kuma_core.xds.seal import Sealed
 from kuma_core.xds.server.holdings import MISSING, Doubt, after_refusal, is_held, was_never_held
 from kuma_core.xds.server.refusals import Clock
 from kuma_core.xds.server.subscription import WILDCARD, Flight, Subscription
-from kuma_core.xds.server.wire import DeltaRequest
+from kuma_core.xds.server.wire import DeltaRequest, check_names
 
 
 class DeltaSubscription(Subscription):
@@ -21,6 +21,7 @@ class DeltaSubscription(Subscription):
         """The first request of the type; no names at all mean everything, for the types where that is allowed."""
         super().__init__(clock)
         self.names = set()
+        self._size = 0
         self.forced: set[str] = set()
         self.held = {name: version or Doubt(lost=True) for name, version in request.held.items()}
         silent = not request.subscribe and not request.unsubscribe
@@ -30,19 +31,21 @@ class DeltaSubscription(Subscription):
         self._drop_what_is_of_no_interest()
 
     def take(self, request: DeltaRequest) -> None:
-        """Account for the names that a later request adds and drops."""
+        """Account for the names that a later request adds and drops; raises ``ExcessiveRequest``."""
         self._subscribe(request.subscribe, first=False)
         self._unsubscribe(request.unsubscribe)
 
     def _subscribe(self, names: Iterable[str], first: bool) -> None:
         """A name that is asked for again is told again: the client may have forgotten it."""
-        for name in names:
+        for name in dict.fromkeys(names):
             if name == WILDCARD:
                 self.wildcard = self.owed = True
-            else:
+            elif name not in self.names:
                 self.names.add(name)
+                self._size += len(name)
             if not first:
                 self.forced |= self.held.keys() if name == WILDCARD else {name}
+        check_names(len(self.names), self._size)
         self.refusals.forget(self.forced)
 
     def _unsubscribe(self, names: Iterable[str]) -> None:
@@ -50,11 +53,16 @@ class DeltaSubscription(Subscription):
         for name in names:
             if name == WILDCARD:
                 self.wildcard = False
-            elif self.wildcard and name in self.names:
-                self.forced.add(name)
-            self.names.discard(name)
+            elif name in self.names:
+                if self.wildcard:
+                    self.forced.add(name)
+                self.names.discard(name)
+                self._size -= len(name)
         if names:
             self._drop_what_is_of_no_interest()
+        check_names(
+            len(self.forced - self.held.keys()), 0
+        )  # a client that answers nothing could add to it for ever
 
     def _drop_what_is_of_no_interest(self) -> None:
         """So does the client."""

@@ -91,7 +91,7 @@ class Visitor(Generic[Key]):
         except Stopping:
             raise
         except KumaError as error:
-            self.refusal = error
+            self.refusal = error.with_traceback(None)
         else:
             owner = self._recognised.proof.id if self._recognised else self.address
             self._place.enter_context(self._doors.undecided.one_more(owner, self._end))
@@ -141,6 +141,7 @@ class Visitor(Generic[Key]):
 
     def leave(self) -> None:
         """The stream ended."""
+        self.refusal = None  # whose traceback would lead back to here
         self._stop_timer()
         self._let_go_of_the_credential()
         self._place.close()

@@ -20,7 +20,7 @@ from kuma_core.errors import KumaError
 from kuma_core.xds.proxy import Node
 from kuma_core.xds.server import ads
 from kuma_core.xds.server.bounds import MOST_UNPROVED, TooMany
-from kuma_core.xds.server.codes import FAILURES, code_of
+from kuma_core.xds.server.codes import FAILURES, Failure, code_of
 from kuma_core.xds.server.doors import Doors, Recognised, Visitor
 from kuma_core.xds.server.guard import Guard
 from kuma_core.xds.server.sds_hub import Key, MadeSecret, SdsHub, Session
@@ -120,15 +120,18 @@ class SdsService(Generic[Key]):
         except _Ended:
             return
         except FAILURES as error:
-            found = session.over or error
-            self._doors.tell(found, visitor)
-            await context.abort(code_of(found), str(found))
+            await self._abort(session.over or error, visitor, context)
         finally:
+            session.over = session.over and session.over.with_traceback(None)
             if reader:
                 reader.cancel()
             if visitor:
                 visitor.leave()
             self._hub.discard(session)
+
+    async def _abort(self, error: Failure, visitor: Visitor[Key] | None, context: Any) -> None:
+        self._doors.tell(error, visitor)
+        await context.abort(code_of(error), str(error))
 
     async def _step(self, session: Session[Key], visitor: Visitor[Key], context: Any) -> None:
         """Wait for a request, a nudge or the time to renew, and do what it asks for."""
@@ -262,7 +265,7 @@ async def _read(requests: AsyncIterator[bytes], session: Session[Any], visitor: 
             await session.inbox.put(parse_sotw(data))
         await session.inbox.put(_Ended())
     except (KumaError, MalformedRequest) as error:
-        await session.inbox.put(error)
+        await session.inbox.put(error.with_traceback(None))  # else it would hold the request
 
 
 def _is_older(nonce: str, last: int) -> bool:

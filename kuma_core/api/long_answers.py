@@ -100,9 +100,9 @@ class Packed:
         self._ready = self._ready[size:]
         self._length -= size
 
-    def read(self, size: int = -1) -> bytes:
+    def read(self, size: int | None = -1, /) -> bytes:
         """Take the next bytes, up to ``size`` of them; all that are left if it is negative."""
-        if size < 0:
+        if size is None or size < 0:
             return b"".join(iter(lambda: self.read(_STEP), b""))
         found = self.peek(size)
         self.skip(len(found))

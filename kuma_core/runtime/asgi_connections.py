@@ -56,7 +56,8 @@ class Protocol(H11Protocol):
 
     def _expect_head(self) -> None:
         if not self.waits:
-            self._head = _cancelled(self._head)
+            _cancel(self._head)
+            self._head = None
         elif self._head is None:
             self._head = self.loop.call_later(HEAD_SECONDS, self.end)
 
@@ -74,13 +75,13 @@ class Protocol(H11Protocol):
     def pause_writing(self) -> None:
         """The client has to take what waits for it."""
         super().pause_writing()
-        self._answer = _cancelled(self._answer)
+        _cancel(self._answer)
         self._answer = self.loop.call_later(ANSWER_SECONDS, self.end)
 
     def resume_writing(self) -> None:
         """It did."""
         super().resume_writing()
-        self._answer = _cancelled(self._answer)
+        _cancel(self._answer)
 
     def end(self) -> None:
         """Close the connection, whether its client likes it or not."""
@@ -89,11 +90,12 @@ class Protocol(H11Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the deadlines."""
-        self._head, self._answer = _cancelled(self._head), _cancelled(self._answer)
+        _cancel(self._head)
+        _cancel(self._answer)
         super().connection_lost(exc)
 
 
-def _cancelled(timer: asyncio.TimerHandle | None) -> None:
+def _cancel(timer: asyncio.TimerHandle | None) -> None:
     if timer is not None:
         timer.cancel()
 

@@ -52,7 +52,8 @@ def with_long_answers(app: App) -> App:
         if not isinstance(body, list) or sum(map(len, body)) <= WHOLE_BYTES:
             return body
         try:
-            return _PackedBuffer(Packed(body))
+            packed: Iterable[bytes] = _PackedBuffer(Packed(body))  # type: ignore[assignment]  # a file to waitress
+            return packed
         except Busy as error:
             return _refusal(error, start_response)
 

@@ -78,7 +78,7 @@ def parser_for(limit: int, setting: str) -> Callable[[Any], HTTPRequestParser]:
         def received(self, data: bytes) -> int:
             """Take some bytes; returns how many."""
             taken = int(super().received(data))
-            body = self.body_rcv
+            body: Any = self.body_rcv
             if body is None or self.error:
                 return taken
             if self.completed and body.getbuf().too_large:
@@ -124,7 +124,8 @@ class Channel(HTTPChannel):
         taken = bool(super().received(data))
         if self._body_began is None and self.request is not None and self.request.headers_finished:
             self._body_began = now
-        self.server.took(len(data))
+        server: Any = self.server
+        server.took(len(data))
         return taken
 
     def send(self, data: bytes, do_close: bool = True) -> int:
@@ -164,7 +165,7 @@ class Channel(HTTPChannel):
 
     def give_up(self, missing: str) -> None:
         """Close the connection of a client that is too slow; it is told if it had begun a request."""
-        if missing in ("head", "body"):
+        if missing in ("head", "body") and self.socket is not None:
             with suppress(OSError):
                 self.socket.send(_timeout(missing))
         self.handle_close()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Callable, Collection
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from typing import Any
 
 import structlog
@@ -27,7 +27,7 @@ _log = structlog.get_logger("http")
 HELD_BYTES = 32 * 1024 * 1024
 """How much of requests that are not answered yet may be in memory, all connections together."""
 
-_ACCEPTED_AT_ONCE = 64
+_MANY, _ACCEPTED_AT_ONCE = 50, 64
 _COUNTED_BYTES = 1024 * 1024
 _CROWD, _BREATH = 200, 0.005
 """With so many connections each look at them takes a millisecond; pauses bound what a byte a second of each costs."""
@@ -94,8 +94,10 @@ class _Doors:
     # -- connections
 
     def handle_accept(self) -> None:
-        """Take what waits, some dozens at once: who comes behind many others waits for no loop over all of them."""
-        for taken in range(min(_ACCEPTED_AT_ONCE, self._most // 4)):
+        """Take one that waits, or dozens where many are connected: each look at all of these takes its time."""
+        self_: Any = self
+        crowded = len(self_.active_channels) > _MANY
+        for taken in range(min(_ACCEPTED_AT_ONCE, self._most // 4) if crowded else 1):
             try:
                 accepted = self._accept()
             except OSError as error:
@@ -114,11 +116,11 @@ class _Doors:
 
     def _accept_without_descriptors(self) -> Accepted | None:
         """Use one that is kept back, or that of the connection that waits the longest; else pause."""
-        ways = [descriptors.reserve] if self._at_once_paths else []
-        for way in (*ways, nullcontext):
-            if way is nullcontext and not self._end_one():
-                break
-            with suppress(OSError), way():
+        if self._at_once_paths:
+            with suppress(OSError), descriptors.reserve():
+                return self._accept()
+        if self._end_one():
+            with suppress(OSError):
                 return self._accept()
         self._without_descriptors()
         return None
@@ -175,11 +177,11 @@ class _Doors:
                 return
 
 
-class _TcpServer(_Doors, TcpWSGIServer):
+class _TcpServer(_Doors, TcpWSGIServer):  # type: ignore[misc]  # its types know no channels but its own
     pass
 
 
-class _UnixServer(_Doors, UnixWSGIServer):
+class _UnixServer(_Doors, UnixWSGIServer):  # type: ignore[misc]
     pass
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 from kuma_core.errors import (
@@ -118,7 +118,7 @@ class ResourceManager:
         kind, records = self.kinds[type], self._store.list(type, mesh)
         if mesh is None:
             self._reader.forget_others(type, records)
-        return ListedRecords(records, lambda record: self._reader.read(kind, record))
+        return ListedRecords(records, partial(self._reader.read, kind))
 
     def put(self, resource: Resource) -> Written:
         """Create the resource or replace its spec as a whole.

@@ -22,7 +22,7 @@ T = TypeVar("T")
 ANSWER_SECONDS = 2.0
 """How long a plugin may take to answer."""
 MOST_ASKED = 4
-"""How many questions one plugin may be at at once: of the eight workers of a server it never holds more."""
+"""How many questions one plugin may be at at once: of the workers of a server it never holds more."""
 TURN_SECONDS = 0.25
 """How long a question waits for its turn."""
 PASSES = (StoreUnavailable, PluginError)

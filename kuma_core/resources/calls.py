@@ -42,7 +42,8 @@ class Calls:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
         self._numbers = itertools.count()
         self._began: dict[int, float] = {}
         self._answered = self._failed = clock()
@@ -53,7 +54,7 @@ class Calls:
     def begin(self) -> int:
         """Go in; the number of the call. Raises ``StoreUnavailable`` instead of waiting for a store that hangs."""
         places = PLACES.get()
-        with self._changed:
+        with self._lock:
             self._refuse_if_silent()
             if places is not None:
                 self._take_place(places)
@@ -65,14 +66,14 @@ class Calls:
 
     def answered(self, number: int) -> None:
         """Go out: the store answered, whatever it was."""
-        with self._changed:
+        with self._lock:
             self._answered = self._clock()
             self._silent_since = self._trying = None
             self._leave(number)
 
     def failed(self, number: int) -> bool:
         """Go out: the store could not be reached; whether it is known to hang since now."""
-        with self._changed:
+        with self._lock:
             began, self._failed = self._began[number], self._clock()
             if self._trying == number:
                 self._trying = None

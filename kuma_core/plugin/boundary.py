@@ -159,9 +159,14 @@ class Boundary:
         what: str,
         function: Callable[[], T],
         passes: tuple[type[Exception], ...] = (PluginError,),
+        *,
+        budget: bool = True,
     ) -> T:
-        """What ``function`` returns, as a call into a plugin; for calls that are rare."""
-        found: T = Guarded(self, plugin, what, function, None, passes, True)()
+        """What ``function`` returns, as a call into a plugin; for calls that are rare.
+
+        Without a ``budget`` it may take its time: where that is decided by the size of what somebody wrote.
+        """
+        found: T = Guarded(self, plugin, what, function, None, passes, True, budget)()
         return found
 
     def failed(self, plugin: str, what: str, error: BaseException) -> PluginFailed:
@@ -180,7 +185,17 @@ class Boundary:
 class Guarded:
     """A function of a plugin behind the boundary; see ``Boundary.guard``. Equal to itself alone, as functions are."""
 
-    __slots__ = ("_boundary", "_exact", "_function", "_passes", "_standing", "_take", "plugin", "what")
+    __slots__ = (
+        "_boundary",
+        "_budget",
+        "_exact",
+        "_function",
+        "_passes",
+        "_standing",
+        "_take",
+        "plugin",
+        "what",
+    )
 
     def __init__(
         self,
@@ -191,10 +206,11 @@ class Guarded:
         take: Callable[[Any], Any] | None,
         passes: tuple[type[Exception], ...],
         exact: bool,
+        budget: bool = True,
     ) -> None:
         self.plugin, self.what = plugin, what
         self._boundary, self._function, self._take = boundary, function, take
-        self._passes, self._exact = passes, exact
+        self._passes, self._exact, self._budget = passes, exact and budget, budget
         self._standing: Standing = boundary.quarantine.standing(plugin)
 
     def __call__(self, *arguments: Any) -> Any:
@@ -228,7 +244,7 @@ class Guarded:
             calls.pop()
             if calls.abandoned:
                 raise Abandoned
-        if spent > BUDGET_SECONDS:
+        if spent > BUDGET_SECONDS and self._budget:
             self._overrun(spent, exact)
 
     def _overrun(self, spent: float, exact: bool) -> None:

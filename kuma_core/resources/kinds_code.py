@@ -40,7 +40,7 @@ def through(kinds: Kinds, boundary: Boundary | None) -> Through:
     def call(kind: str, what: str, function: Callable[[], T]) -> T:
         if kind not in foreign:
             return function()
-        return boundary.call(foreign[kind], f"{what} of {kind}", function, (KumaError,))
+        return boundary.call(foreign[kind], f"{what} of {kind}", function, (KumaError,), budget=False)
 
     return call
 

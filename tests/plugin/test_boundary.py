@@ -200,3 +200,13 @@ def test_a_heart_beats_only_at_work() -> None:
     assert 99 < beat.silent(time.monotonic() + 100) < 101
     beat.rest()
     assert beat.silent(time.monotonic() + 100) == 0.0
+
+
+def test_what_a_writer_decides_has_no_budget(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else whoever writes large documents of a kind would put its plugin into quarantine."""
+    monkeypatch.setattr(budgets, "BUDGET_SECONDS", 0.01)
+    made = Boundary()
+    for _ in range(5):
+        made.call("acme", "violations of Card", lambda: burn(0.02), budget=False)
+    assert made.quarantine.barred() == []
+    assert not made.quarantine.standing("acme").measured

@@ -169,6 +169,7 @@ def test_an_admission_past_its_budget_stores_nothing_and_is_asked_no_more(
     monkeypatch.setattr(boundary, "BUDGET_SECONDS", 0.1)
     world.admits.behave(how)
     for _ in range(3):
+        assert world.barred() == []
         late = world.write("odd")
         assert late.status == 503
         assert 'plugin "admits": kuma_admit' in late.body["details"]

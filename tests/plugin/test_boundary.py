@@ -208,5 +208,12 @@ def test_what_a_writer_decides_has_no_budget(monkeypatch: pytest.MonkeyPatch) ->
     made = Boundary()
     for _ in range(5):
         made.call("acme", "violations of Card", lambda: burn(0.02), budget=False)
+    with watched(Calls()):  # a dry run's thread
+        for _ in range(5):
+            made.guard("acme", "apply of Card", burn, exact=True)(0.02)
     assert made.quarantine.barred() == []
     assert not made.quarantine.standing("acme").measured
+    with watched(Calls(makes=True)):
+        for _ in range(quarantines.OFFENCES):
+            made.guard("acme", "apply of Card", burn, exact=True)(0.02)
+    assert [item.plugin for item in made.quarantine.barred()] == ["acme"]

@@ -32,10 +32,11 @@ def listening(place: UnixSocket) -> Iterator[socket.socket]:
     with ExitStack() as stack:
         try:
             stack.enter_context(_locked(place))
-            yield stack.enter_context(_bound(place))
+            listener = stack.enter_context(_bound(place))
         except OSError as error:
             reason = error.strerror or str(error)
             raise _unusable(place, f"{reason} ({error.filename or place.path})") from None
+        yield listener
 
 
 def _unusable(place: UnixSocket, problem: str) -> ConfigError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 
 import kuma_store_memory
+from kuma_core.builtin.configuration.socket_path import default_path
 from kuma_core.config import Config
 from kuma_core.errors import ConfigError
 from kuma_core.runtime.configuration import read_config
@@ -231,7 +233,8 @@ def test_the_deprecated_section_replaces_the_other_one_entirely() -> None:
     admin: Any = config.as_document()["adminServer"]
     assert admin == {
         "apis": {"dataplaneToken": {"enabled": True}},
-        "local": {"port": 5679},
+        "local": {"port": 5679, "anyUser": True},
+        "socket": {"path": default_path(5679, os.environ, os.geteuid()), "group": "", "mode": "0600"},
         "public": {
             "enabled": True,
             "tlsCertFile": "c",

@@ -199,6 +199,12 @@ def test_it_is_made_for_its_user_and_removed_at_the_end(folder: Path) -> None:
     assert list((folder / "made").iterdir()) == []
 
 
+def test_what_fails_while_it_listens_is_told_as_it_is(folder: Path) -> None:
+    with pytest.raises(OSError, match="of another part"), listening(place(folder / "other.sock")):
+        raise OSError("of another part")
+    assert not (folder / "other.sock").exists()
+
+
 def test_it_may_be_its_groups_too(folder: Path) -> None:
     group = os.getegid()
     with listening(place(folder / "grouped" / "x.sock", mode=0o660, group=str(group))):

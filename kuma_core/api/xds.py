@@ -5,11 +5,9 @@ What is asked here is computed elsewhere: the previewer is handed in.
 
 from __future__ import annotations
 
-from typing import Any
-
 import falcon
 
-from kuma_core.api.exchange import answer_json, begin
+from kuma_core.api.exchange import answer_json, answer_list, begin
 from kuma_core.errors import InvalidResource, Violation
 from kuma_core.model import Resource, ResourceKey
 from kuma_core.xds.contract import Previewer
@@ -55,5 +53,4 @@ def answer_dry_run(
     """
     found = previewer.dry_run(key, resource)
     told = {"dataplanes": found.examined, "of": found.there_are, "detailed": found.detailed}
-    answer: dict[str, Any] = {"proxies": found.proxies, "warnings": warnings, "examined": told}
-    answer_json(resp, answer)
+    answer_list(resp, found.proxies, [("warnings", warnings), ("examined", told)], "proxies")

@@ -198,15 +198,16 @@ _PAGING: list[Json] = [
         "in": "query",
         "description": (
             "Words with a space in between, all of which have to fit: part of the name, name:part, and for dataplanes "
-            "service:orders, version:2 and tag:zone=east, of one inbound; * at the end of a value is anything."
+            "service:orders, version:2 and tag:zone=east, of one inbound; for overviews status:offline,degraded; "
+            "* at the end of the value of a tag is anything."
         ),
         "schema": {"type": "string", "maxLength": MOST_CHARACTERS},
     },
     {
         "name": "sort",
         "in": "query",
-        "description": "Up to three fields with a comma in between: name, and for dataplanes service and version; "
-        "-name for the other way round.",
+        "description": "Up to three fields with a comma in between: name, for dataplanes service and version, "
+        "for overviews status; -name for the other way round.",
         "schema": {"type": "string", "pattern": "^-?[a-z]+(,-?[a-z]+){0,2}$"},
     },
 ]

@@ -10,7 +10,7 @@ import falcon
 from kuma_core.api.exchange import answer_json, begin
 from kuma_core.api.paging import answer_page, read_page
 from kuma_core.api.searching import read_search
-from kuma_core.api.tag_search import DATAPLANES
+from kuma_core.api.status_search import overviews
 from kuma_core.model import Resource, ResourceKey
 from kuma_core.resources.contract import Resources
 from kuma_core.specs.base import to_document
@@ -38,9 +38,10 @@ class OverviewCollection:
     def on_get(self, req: falcon.Request, resp: falcon.Response, mesh: str) -> None:
         """All dataplanes of a mesh; ``?tag=key:value`` keeps those with one inbound that has all the tags."""
         begin(req, "Could not retrieve dataplane overviews")
-        page, search = read_page(req), read_search(req, DATAPLANES)
+        page = read_page(req)
         wanted = read_tags(req.get_param_as_list("tag") or [])
         insights = self._resources.listed(INSIGHT, mesh)
+        search = read_search(req, overviews(insights))
         found = self._resources.listed(DATAPLANE, mesh)
         if wanted:
             found = found.only(lambda dataplane: has_tags(dataplane.spec, wanted))

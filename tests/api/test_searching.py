@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime
 from urllib.parse import quote, urlsplit
 
 import pytest
 
+from kuma_core.model import Resource, ResourceKey
+from kuma_core.specs.insight import INSIGHT, InsightSpec, Subscription, SubscriptionStatus
 from kuma_core.testing.builders import dataplane, inbound
 from kuma_core.testing.platform import RunningPlatform, running_platform
 
@@ -91,6 +94,47 @@ def test_orders(cp: RunningPlatform, four: str, collection: str, sort: str, name
     assert found(cp, f"{four}/{collection}?sort={sort}") == list(names)
 
 
+@pytest.fixture
+def states(cp: RunningPlatform, four: str) -> str:
+    """The four dataplanes are online, offline, degraded, and never came."""
+    mesh, began = four.rpartition("/")[2], datetime(2026, 1, 1, tzinfo=UTC)
+    streams = {
+        "a-web": Subscription(id="1", connect_time=began),
+        "b-web": Subscription(id="2", connect_time=began, disconnect_time=began),
+        "c-both": Subscription(
+            id="3", connect_time=began, status=SubscriptionStatus(last_rejection="no such cluster")
+        ),
+    }
+    for name, stream in streams.items():
+        key = ResourceKey(INSIGHT, mesh, name)
+        cp.platform.core.resources.put(Resource(key, InsightSpec(subscriptions=(stream,))))
+    return four
+
+
+@pytest.mark.parametrize(
+    ("query", "names"),
+    [
+        ("q=status:online", "a"),
+        ("q=status:Offline", "b"),
+        ("q=status:degraded", "c"),
+        ("q=status:never-connected", "d"),
+        ("q=status:offline,degraded", "bc"),
+        ("q=status:offline+service:web", "b"),
+        ("q=status:offline+status:online", ""),
+        ("sort=status", "cbda"),
+        ("sort=-status", "adbc"),
+    ],
+)
+def test_overviews_know_their_status(cp: RunningPlatform, states: str, query: str, names: str) -> None:
+    assert found(cp, f"{states}/dataplanes+insights?{query}") == list(names)
+
+
+def test_a_status_that_nobody_has(cp: RunningPlatform, four: str) -> None:
+    (cause,) = cp.get(f"{four}/dataplanes+insights?q=status:ill").body["causes"]
+    said = 'expected "status:" with online, degraded, offline, never-connected, got "ill"'
+    assert cause == {"field": "q", "message": said}
+
+
 def test_every_kind_is_searched_and_sorted_by_its_name(cp: RunningPlatform, four: str) -> None:
     mesh = four.rpartition("/")[2]
     body = cp.get(f"/meshes?q={mesh}&sort=-name&size=1").body
@@ -112,14 +156,14 @@ def test_pages_of_what_was_found_keep_the_search(cp: RunningPlatform, four: str)
 @pytest.mark.parametrize(
     ("query", "field", "said"),
     [
-        ("q=colour:red", "q", 'does not know "colour:"; it knows name:, service:, tag:, version:'),
+        ("q=colour:red", "q", 'does not know "colour:"; it knows name:, service:, '),
         ("q=name:", "q", 'expected a value behind "name:"'),
         ("q=service:", "q", 'expected a value behind "service:"'),
         ("q=tag:zone", "q", 'expected "tag:key=value", got "tag:zone"'),
         ("q=tag:zone%3D", "q", 'expected "tag:key=value"'),
         ("q=" + "x" * 1001, "q", "expected at most 1000 characters and 20 words"),
         ("q=" + "x+" * 21, "q", "expected at most 1000 characters and 20 words"),
-        ("sort=colour", "sort", "expected up to 3 of name, service, version"),
+        ("sort=colour", "sort", "expected up to 3 of name, service, "),
         ("sort=", "sort", "expected up to 3 of name"),
         ("sort=--name", "sort", "expected up to 3 of name"),
         ("sort=name,name,name,name", "sort", "expected up to 3 of name"),

@@ -1,0 +1,44 @@
+"""How overviews are searched and sorted beside their tags: by the status of their proxies."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from kuma_core.api.searching import Matches, Searchable, Words
+from kuma_core.api.tag_search import DATAPLANES
+from kuma_core.model import Resource
+from kuma_core.resources.contract import Listed
+from kuma_core.specs.proxy_status import ProxyState, status_of
+
+STATUS = "status"
+WORDS = {state.value.lower().replace(" ", "-"): state.value for state in ProxyState}
+"""The states as one word each, as ``q`` has them."""
+
+_TROUBLE = (ProxyState.DEGRADED, ProxyState.OFFLINE, ProxyState.NEVER_CONNECTED, ProxyState.ONLINE)
+_RANKS = {state.value: rank for rank, state in enumerate(_TROUBLE)}
+
+
+def overviews(insights: Listed) -> Searchable:
+    """What overviews can be searched and sorted by; the status comes from the insights of the same mesh.
+
+    Sorted by status, those with the most trouble come first.
+    """
+
+    def state(dataplane: Resource) -> str:
+        insight = insights.named(dataplane.name)
+        return status_of(insight.spec if insight else None).state
+
+    words = (*DATAPLANES.words, Words((STATUS,), lambda asked: _matcher(asked, state)))
+    return Searchable(words, {**DATAPLANES.orders, STATUS: lambda dataplane: _RANKS[state(dataplane)]})
+
+
+def _matcher(asked: Sequence[tuple[str, str]], state: Callable[[Resource], str]) -> Matches:
+    wanted = [_states(value) for _, value in asked]
+    return lambda dataplane: all(state(dataplane) in one for one in wanted)
+
+
+def _states(value: str) -> frozenset[str]:
+    words = value.lower().split(",")
+    if not set(words) <= WORDS.keys():
+        raise ValueError(f'expected "status:" with {", ".join(WORDS)}, got "{value:.40}"')
+    return frozenset(WORDS[word] for word in words)

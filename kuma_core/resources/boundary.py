@@ -18,7 +18,15 @@ from kuma_core.errors import KumaError, StoreFailed, StoreTakesNoWrites, StoreUn
 from kuma_core.lifecycle import Stop
 from kuma_core.model import ResourceKey
 from kuma_core.resources.calls import Calls
-from kuma_core.resources.contract import CountedStore, Publish, QuietStore, Record, Store, StoreFactory
+from kuma_core.resources.contract import (
+    CountedStore,
+    Publish,
+    QuietStore,
+    Record,
+    Store,
+    StoreFactory,
+    TellingStore,
+)
 from kuma_core.resources.fencing import ACTING, marked, require_not_newer
 
 _log = structlog.get_logger("store")
@@ -69,7 +77,7 @@ def _known(error: BaseException, plugin: str, store: str, verb: str) -> BaseExce
 
 def guarded(store: Store, plugin: str, name: str) -> Store:
     """The store behind the boundary; ``name`` is what ``store.type`` calls it."""
-    kind = _CountedGuarded if isinstance(store, CountedStore) else GuardedStore
+    kind = _KINDS[isinstance(store, CountedStore), isinstance(store, TellingStore)]
     return kind(store, plugin, name)
 
 
@@ -139,6 +147,29 @@ class _CountedGuarded(GuardedStore):
         store = self._store
         assert isinstance(store, CountedStore)
         return self._call("counter", store.counter)
+
+
+class _TellingGuarded(GuardedStore):
+    """One that tells of a few writes which it is silent about as a rule."""
+
+    def tell(self, key: ResourceKey) -> None:
+        """Publish a ``PUT`` of that key; nothing is written, so there is nothing to be fenced."""
+        store = self._store
+        assert isinstance(store, TellingStore)
+        self._call("tell", store.tell, key)
+
+
+class _CountedTellingGuarded(_CountedGuarded, _TellingGuarded):
+    """One that does both."""
+
+
+_KINDS = {
+    (False, False): GuardedStore,
+    (True, False): _CountedGuarded,
+    (False, True): _TellingGuarded,
+    (True, True): _CountedTellingGuarded,
+}
+"""What guards a store, by whether it counts and whether it tells: what it cannot do, nobody may take it to do."""
 
 
 def _fenced(document: str) -> str:

@@ -10,13 +10,15 @@ from typing import Any
 
 import pytest
 
+import kuma_store_memory
 from kuma_core.config import Config
 from kuma_core.errors import LeaseLost, NotFound, StoreFailed, StoreTakesNoWrites, StoreUnavailable
 from kuma_core.lifecycle import Stop
+from kuma_core.model import ResourceKey
 from kuma_core.resources import calls
 from kuma_core.resources.boundary import guarded, opened_store
 from kuma_core.resources.calls import PLACES, Places
-from kuma_core.resources.contract import CountedStore, Store, StoreFactory
+from kuma_core.resources.contract import CountedStore, Store, StoreFactory, TellingStore
 from kuma_core.resources.fencing import Mandate, marked, term_of
 from kuma_core.testing.stores import key
 from kuma_core.testing.waiting import eventually
@@ -240,3 +242,35 @@ def test_one_that_reads_what_a_later_leader_wrote_stops(store: Store) -> None:
 def test_a_document_is_marked_once(document: str, expected: str) -> None:
     assert marked(document, 3) == expected
     assert term_of(expected) == (3 if expected.startswith("{") else 0)
+
+
+class Teller:
+    """Tells, and does not count."""
+
+    def __init__(self) -> None:
+        self.told: list[ResourceKey] = []
+
+    def tell(self, key: ResourceKey) -> None:
+        if key.name == "fails":
+            raise RuntimeError("no wire")
+        self.told.append(key)
+
+
+def test_what_a_store_can_tell_goes_through_the_boundary() -> None:
+    store = Teller()
+    found: Any = guarded(store, "acme", "shelf")  # type: ignore[arg-type]
+    assert isinstance(found, TellingStore)
+    assert not isinstance(found, CountedStore)
+    found.tell(ResourceKey("Quiet", "m", "a"))
+    assert store.told == [ResourceKey("Quiet", "m", "a")]
+    with pytest.raises(
+        StoreFailed, match='plugin "acme": tell of the store "shelf" failed: RuntimeError: no wire'
+    ):
+        found.tell(ResourceKey("Quiet", "m", "fails"))
+
+
+def test_the_store_in_memory_counts_and_tells_behind_the_boundary() -> None:
+    (factory,) = kuma_store_memory.kuma_register_stores()
+    with opened_store(factory, "store_memory", Config([], {}, {})) as store:
+        assert isinstance(store, CountedStore)
+        assert isinstance(store, TellingStore)

@@ -190,7 +190,7 @@ def test_many_secrets_go_over_https_with_a_client_certificate(
 def test_an_unverified_server_is_warned_of(
     home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    far: Any = lambda *_: Client("https://far:5679", print)  # noqa: E731
+    far: Any = lambda *_, **__: Client("https://far:5679", print)  # noqa: E731
     monkeypatch.setattr(admin_module, "connect", far)
     monkeypatch.setattr(
         admin_module, "catalog", lambda _session: admin_module.Apis(*[admin_module.Addresses("", "")] * 2)

@@ -226,6 +226,7 @@ def served(cp: RunningPlatform) -> list[tuple[int, str, str]]:
         (cp.bootstrap, "POST", "/bootstrap"),
         (cp.diagnostics, "GET", "/metrics"),
         (cp.diagnostics, "GET", "/ready"),
+        (cp.platform.config.number("eventsServer.port"), "GET", "/events"),
     ]
 
 

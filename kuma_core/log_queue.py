@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 
@@ -28,6 +29,8 @@ class LogQueue(io.TextIOBase):
 
     def __init__(self, descriptor: int, most_bytes: int = MOST_BYTES) -> None:
         self._descriptor, self._most_bytes = descriptor, most_bytes
+        self.notice: Callable[[str], str] = _notice
+        """Makes a line of the sentence that tells of lost ones."""
         self._changed = threading.Condition()
         self._waiting: deque[bytes] = deque()
         self._size = self._lost = 0
@@ -94,7 +97,7 @@ class LogQueue(io.TextIOBase):
         try:
             self._write_whole(data)
             if lost:
-                self._write_whole(_notice(lost, reason))
+                self._write_whole(f"{self.notice(_words(lost, reason))}\n".encode())
         except OSError as error:
             with self._changed:
                 self._lose(data, error.strerror or str(error))
@@ -109,9 +112,13 @@ class LogQueue(io.TextIOBase):
                 time.sleep(0.05)
 
 
-def _notice(lost: int, reason: str) -> bytes:
+def _words(lost: int, reason: str) -> str:
+    return f"{lost} lines were lost here: {reason}"
+
+
+def _notice(words: str) -> str:
     moment = datetime.now(UTC).isoformat(timespec="milliseconds")
-    return f"{moment}\tWARNING\tlog\t{lost} lines were lost here: {reason}\n".encode()
+    return f"{moment}\tWARNING\tlog\t{words}"
 
 
 def queue_stderr() -> LogQueue | None:

@@ -31,6 +31,8 @@ ROWS: dict[str, int] = {
     "hosts": 0,
     "log_pipe": 0,
     "log_queue": 0,
+    "log_levels": 0,
+    "log_formats": 0,
     "lazily": 0,
     "packages": 0,
     "built": 0,

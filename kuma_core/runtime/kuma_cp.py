@@ -9,10 +9,11 @@ from typing import NoReturn
 
 import click
 
-from kuma_core.commandline import Group, add_standard_commands, log_level_option
+from kuma_core.commandline import Group, add_standard_commands
 from kuma_core.commandline import run as run_program
 from kuma_core.runtime.config_commands import config, file_option
 from kuma_core.runtime.configuration import read_config
+from kuma_core.runtime.log_options import log_options
 from kuma_core.runtime.migrate_commands import migrate
 from kuma_core.runtime.plugin_choice import chosen, chosen_catalog, libraries, plugins_option
 from kuma_core.runtime.plugin_commands import plugins
@@ -20,11 +21,11 @@ from kuma_core.runtime.secrets_commands import secrets
 
 
 @click.group("kuma-cp", cls=Group, help="The control plane of a service mesh.")
-@log_level_option("info")
+@log_options
 @plugins_option
 @click.pass_context
-def root(ctx: click.Context, log_level: str, plugins: str | None) -> None:
-    ctx.obj = log_level
+def root(ctx: click.Context, log_level: str | None, log_format: str | None, plugins: str | None) -> None:
+    ctx.obj = log_level, log_format
 
 
 def _of_plugins(ctx: click.Context) -> Mapping[str, click.Command]:
@@ -47,14 +48,14 @@ root.add_command(secrets)
 @file_option
 @plugins_option
 @click.pass_obj
-def run(log_level: str, config_file: str | None, plugins: str | None) -> None:
+def run(log: tuple[str | None, str | None], config_file: str | None, plugins: str | None) -> None:
     catalog = chosen_catalog(plugins)
     effective = read_config(catalog, config_file, os.environ)
     catalog.store(effective.text("store.type"))  # told before anything is logged or opened
     with libraries():
         from kuma_core.runtime.process import serve
 
-    serve(effective, catalog, log_level)
+    serve(effective, catalog, *log)
 
 
 def main() -> NoReturn:

@@ -18,10 +18,16 @@ from kuma_core.runtime import descriptors, logs
 from kuma_core.runtime.platform import Platform
 
 
-def serve(config: Config, catalog: Catalog, log_level: str) -> None:
-    """Run a control plane in this process until SIGINT or SIGTERM; a second signal ends it at once."""
+def serve(config: Config, catalog: Catalog, level: str | None = None, format: str | None = None) -> None:
+    """Run a control plane in this process until SIGINT or SIGTERM; a second signal ends it at once.
+
+    ``level`` and ``format`` of the log take the place of what the configuration says.
+    """
     stderr = queue_stderr()
-    logs.configure(log_level)
+    format = format or config.text("logging.format")
+    logs.configure(level or config.text("logging.level"), format=format)
+    if stderr:
+        stderr.notice = logs.notice(format)
     log = structlog.get_logger("kuma-cp.run")
     for warning in config.warnings:
         log.warning(warning)

@@ -13,6 +13,7 @@ from typing import Any
 from kuma_core.config import Check, Config, Rule
 from kuma_core.durations import format_duration
 from kuma_core.hosts import host_problem, parse_hosts
+from kuma_core.log_levels import parse_levels
 
 
 def in_range(message: str) -> Check:
@@ -74,6 +75,15 @@ def present(message: str) -> Check:
 def one_of(message: str, *choices: str) -> Check:
     """One of a few words."""
     return lambda value: None if value in choices else message
+
+
+def log_levels(value: str) -> str | None:
+    """Levels of the log."""
+    try:
+        parse_levels(value)
+    except ValueError as error:
+        return f"Level: {error}"
+    return None
 
 
 def host(name: str) -> Check:

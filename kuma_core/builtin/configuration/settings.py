@@ -18,6 +18,7 @@ from kuma_core.builtin.configuration.checks import (
     hosts,
     interface,
     ip_address,
+    log_levels,
     not_negative,
     one_of,
     origins,
@@ -28,6 +29,7 @@ from kuma_core.builtin.configuration.checks import (
 )
 from kuma_core.config import DURATION, FLAG, NUMBER, TEXT, TEXTS, Check, Setting, ValueType
 from kuma_core.durations import HOUR, MILLISECOND, MINUTE, SECOND
+from kuma_core.log_formats import FORMATS
 
 DEFAULT_MESH = "type: Mesh\nname: default\nmtls:\n  ca: {}\n  enabled: false\n"
 MIB = 1024 * 1024
@@ -467,6 +469,28 @@ _TABLE: tuple[Setting, ...] = (
         "eventsServer",
         "KUMA_EVENTS_SERVER",
         ("port", "PORT", NUMBER, 5685, "Port of GET /events, on the interface of apiServer.", port()),
+    ),
+    *_keys(
+        "Logging",
+        "logging",
+        "KUMA_LOGGING",
+        (
+            "level",
+            "LEVEL",
+            TEXT,
+            "info",
+            "Which lines are logged: off, error, warning, info or debug; and of components, as in info,xds=debug. "
+            "--log-level wins.",
+            log_levels,
+        ),
+        (
+            "format",
+            "FORMAT",
+            TEXT,
+            "console",
+            "How a line is written: console, logfmt or json. --log-format wins.",
+            one_of("Format should be console, logfmt or json", *FORMATS),
+        ),
     ),
 )
 

@@ -162,7 +162,8 @@ def test_the_extra_cp_of_a_plugin_is_what_it_needs_in_a_control_plane(site: Site
     beside = {"kuma-ca-provided": {"cryptography"}}.get(name, set())
     assert needs(site.wheels[name], "") == {"kuma-core"} | beside, "a laptop needs no more"
     own = needs(site.wheels[name], "cp") - needs(site.wheels["kuma-core"], "cp") - {"kuma-core"}
-    assert not own or name == "kuma-store-postgres", "docs/how-to/run-it-for-real.md installs the others bare"
+    installed_with_it = {"kuma-store-postgres", "kuma-policy-traffic"}
+    assert not own or name in installed_with_it, "docs/how-to/run-it-for-real.md installs the others bare"
 
 
 def test_the_kernel_brings_its_programs_and_its_extras(site: Site) -> None:

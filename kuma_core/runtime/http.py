@@ -96,7 +96,6 @@ class HttpServer:
             WORKERS,
             parser_for(body.most_bytes, body.setting),
             most=connections(),
-            held_bytes=body.most_bytes + MIB,
             at_once=at_once,
             ident=None,
             max_request_header_size=HEAD_BYTES,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
 from typing import Any
 
@@ -25,7 +25,8 @@ from kuma_core.runtime.http_channels import Channel
 _log = structlog.get_logger("http")
 
 HELD_BYTES = 32 * 1024 * 1024
-"""How much of requests that are not answered yet may be in memory, all connections together."""
+"""How much of requests that are not answered yet may be in memory, all connections together; a single one may hold
+more, if its server takes bodies that large."""
 
 _MANY, _ACCEPTED_AT_ONCE = 50, 64
 _COUNTED_BYTES = 1024 * 1024
@@ -48,11 +49,10 @@ class _Doors:
         name: str,
         parser: Callable[[Any], HTTPRequestParser],
         most: int,
-        held_bytes: int,
         at_once: Collection[str],
     ) -> None:
         """Call it before ``serve``."""
-        self.name, self.parser, self._most, self._held_bytes = name, parser, most, held_bytes
+        self.name, self.parser, self._most = name, parser, most
         self._at_once_paths = frozenset(at_once)
         self._at_once: list[Channel] = []
         self._uncounted = 0
@@ -146,12 +146,10 @@ class _Doors:
             descriptors.tell_exhausted(_log, self.name, self._exhausted)
             self._told, self._exhausted = now, 0
 
-    def _end_one(self, holding: bool = False) -> bool:
-        """End the connection that waits for its client the longest, or the longest that holds a part of a request."""
+    def _end_one(self, among: Iterable[Channel] | None = None) -> bool:
+        """End the connection that waits for its client the longest, among some or all; ``False`` if none waits."""
         self_: Any = self
-        waiting = [
-            item for item in self_.active_channels.values() if item.waits and (not holding or item.held)
-        ]
+        waiting = [item for item in among or self_.active_channels.values() if item.waits]
         if not waiting:
             return False
         min(waiting, key=lambda channel: float(channel.since)).handle_close()
@@ -172,8 +170,11 @@ class _Doors:
             return
         self._uncounted = 0
         self_: Any = self
-        while sum(channel.held for channel in self_.active_channels.values()) > self._held_bytes:
-            if not self._end_one(holding=True):
+        while True:
+            holding = [channel for channel in self_.active_channels.values() if channel.held]
+            if len(holding) < 2 or sum(channel.held for channel in holding) <= HELD_BYTES:
+                return
+            if not self._end_one(holding):
                 return
 
 
@@ -192,7 +193,6 @@ def open_server(
     workers: int,
     parser: Callable[[Any], HTTPRequestParser],
     most: int,
-    held_bytes: int,
     at_once: Collection[str],
     **adjustments: Any,
 ) -> Any:
@@ -205,5 +205,5 @@ def open_server(
     server = made(
         app, map={}, _sock=listener, dispatcher=dispatcher, adj=adj, bind_socket=False, sockinfo=sockinfo
     )
-    server.watch_over(name, parser, most, max(held_bytes, HELD_BYTES), at_once)
+    server.watch_over(name, parser, most, at_once)
     return server

@@ -82,7 +82,9 @@ def dripped(port: int, first: bytes, drip: bytes) -> bytes:
         while time.monotonic() < end:
             with suppress(TimeoutError):
                 try:
-                    return client.recv(65536)
+                    said = client.recv(65536)
+                    client.settimeout(5)
+                    return said + b"".join(iter(lambda: client.recv(65536), b""))
                 except ConnectionError:
                     return b""
             with suppress(OSError):

@@ -114,7 +114,9 @@ def test_a_whole_head_has_its_time(kind: str, first: bytes, drip: bytes) -> None
 @pytest.mark.parametrize("length", [b"Content-Length: 5000", b"Transfer-Encoding: chunked"])
 def test_a_whole_body_has_its_time(kind: str, length: bytes) -> None:
     with serving(kind, App()) as port:
-        said = dripped(port, b"PUT / HTTP/1.1\r\nHost: x\r\n" + length + b"\r\n\r\n", b"1\r\na\r\n")
+        head = b"PUT / HTTP/1.1\r\nHost: x\r\n" + length + b"\r\n\r\n"
+        # a byte that crosses the refusal resets the connection, and the refusal is lost: then once more
+        said = next(filter(None, (dripped(port, head, b"1\r\na\r\n") for _ in range(5))))
     assert said.startswith(b"HTTP/1.1 408 ")
     assert json.loads(said.partition(b"\r\n\r\n")[2])["details"]
 

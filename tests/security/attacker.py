@@ -123,7 +123,7 @@ async def silent(target: Target) -> None:
         streams = [
             forever(one_stream, channel, method, [], token)
             for channel, method, token in ((ads, DELTA, ""), (sds, SDS, ""), (ads, DELTA, target.token))
-            for _ in range(1_500)
+            for _ in range(1_000)
         ]
         await asyncio.gather(*streams)
 

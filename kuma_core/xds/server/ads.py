@@ -27,7 +27,7 @@ MAX_WAITING = 20_000
 """How many streams may wait to be accepted. The library's own 1 000 would turn proxies away at random when all of
 them come back at once. Each costs some 12 kB."""
 
-MOST_STREAMS = 1_024
+MOST_STREAMS = 2_048
 """Of one connection. An Envoy has one on 5678, and a few on 5677."""
 
 SERVER_OPTIONS = [

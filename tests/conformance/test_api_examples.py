@@ -96,6 +96,10 @@ def test_overview_with_and_without_insight(cp: RunningPlatform, collection: str)
         "mesh": "orchard",
         "name": "till-7",
         "type": "DataplaneOverview",
+        "status": {  # beside what the original tells
+            "state": "Never connected",
+            "reason": "no Envoy of it has opened a stream to a control plane yet; is kuma-dp running?",
+        },
     }
     assert cp.get(f"{path}/till-7").body == {**overview, "dataplaneInsight": {}}
     assert overview in cp.get(path).body["items"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import threading
 import time
@@ -227,9 +228,7 @@ def test_an_impossible_host_is_a_sentence_and_no_traceback(url: str) -> None:
         subject.fetch_catalog(url, LOG)
 
 
-@pytest.mark.parametrize(
-    ("seconds", "said"), [(-7200, "2h0m0s ahead"), (7200, "2h0m0s behind"), (30, ""), (-30, "")]
-)
+@pytest.mark.parametrize(("seconds", "said"), [(-7200, "ahead"), (7200, "behind"), (30, ""), (-30, "")])
 def test_a_control_plane_with_another_time_is_warned_of(
     control_plane: FakeControlPlane,
     monkeypatch: pytest.MonkeyPatch,
@@ -237,11 +236,10 @@ def test_a_control_plane_with_another_time_is_warned_of(
     seconds: float,
     said: str,
 ) -> None:
-    """The control plane's clock is right, ours is not."""
+    """The control plane's clock is right, ours is not; HTTP tells whole seconds."""
     now = time.time() + seconds
     monkeypatch.setattr(subject, "time", SimpleNamespace(time=lambda: now, monotonic=time.monotonic))
     subject.fetch_bootstrap(control_plane.url, REQUEST, Log("info"))
     lines = capsys.readouterr().err.splitlines()
-    assert [f"the clock of the control plane is {said} of this machine's" in line for line in lines] == [
-        True
-    ] * bool(said)
+    told = re.compile(rf"the clock of the control plane is (2h0m[01]s|1h59m59s) {said} of this machine's")
+    assert [bool(told.search(line)) for line in lines] == [True] * bool(said)

@@ -204,7 +204,7 @@ def test_inspect(at: Call) -> None:
     assert header.startswith("MESH       NAME         TAGS")
     assert line.split() == [
         *("payments", "checkout-1", "service=checkout", "version=1.0"),
-        *("Offline", "never", "never", "0", "0"),
+        *("Never", "connected", "never", "never", "0", "0"),
     ]
     for tag, count in (("service=checkout", 1), ("service=*,version=1.0", 1), ("service=other", 0)):
         printed = at("inspect", "dataplanes", "--mesh", "payments", "--tag", tag, "-o", "json").out

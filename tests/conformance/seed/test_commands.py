@@ -107,7 +107,7 @@ def test_a_dataplane_is_registered_with_kumactl(shell: Shell, name: str) -> None
     rows = [line.split() for line in shell.good("kumactl get dataplanes").splitlines()]
     assert rows == [["MESH", "NAME", "TAGS"], ["default", name, f"service={tags['service']}"]]
     (row,) = shell.good("kumactl inspect dataplanes").splitlines()[1:]
-    assert row.split()[:4] == ["default", name, f"service={tags['service']}", "Offline"]
+    assert row.split()[:5] == ["default", name, f"service={tags['service']}", "Never", "connected"]
 
 
 # -- HTTP API

@@ -189,7 +189,7 @@ def test_an_insight_shows_its_counters_as_text(cp: RunningPlatform, shop: str) -
     stored = cp.get(f"/meshes/{shop}/dataplane-insights/web-1").body["subscriptions"]
     assert stored == [{**subscription, "status": expected}]
     item = cp.get(f"/meshes/{shop}/dataplanes+insights/web-1").body
-    assert list(item) == ["dataplane", "dataplaneInsight", "mesh", "name", "type"]
+    assert list(item) == ["dataplane", "dataplaneInsight", "mesh", "name", "status", "type"]
     assert item["dataplaneInsight"] == {"subscriptions": stored}
     assert cp.get(f"/meshes/{shop}/dataplanes+insights").body["items"] == [item]
 

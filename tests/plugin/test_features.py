@@ -259,7 +259,8 @@ def test_hook_kuma_register_metrics() -> None:
     with started(named("acme", bringing("metrics", *brought))) as cp:
         text = cp.request("GET", "/metrics", port=cp.diagnostics).body
     assert 'acme_sold_total{colour="red"} 3.0' in text
-    assert "acme_broken" not in text
+    assert "# HELP acme_broken" not in text
+    assert 'kuma_plugin_failures_total{call="the metric acme_broken",plugin="acme"} 1.0' in text
     assert "kuma_xds_streams" in text
 
 

@@ -58,10 +58,10 @@ def test_a_store_that_fails_makes_it_unready_with_the_reason(
     with plugin.broken(failure):
         eventually(lambda: send(cp.diagnostics, "GET", "/ready").status == 503)
         reply = send(cp.diagnostics, "GET", "/ready")
-        assert reply.error() == {
-            "title": "Not ready",
-            "details": "the store cannot be read: the disk is on fire",
-        }
+        error = reply.error()
+        assert error["title"] == "Not ready"
+        assert error["details"].startswith("the store cannot be read: ")
+        assert error["details"].endswith("the disk is on fire")
         assert send(cp.diagnostics, "HEAD", "/ready").status == 503
         assert send(cp.diagnostics, "GET", "/healthy").status == 200
         metrics = send(cp.diagnostics, "GET", "/metrics")

@@ -82,6 +82,11 @@ def test_every_command_prints_whole_lines(at: Call, cp: RunningPlatform, tmp_pat
     for command in ("config control-planes list", "config view", "version", "help", "export"):
         note(command)
     note("inspect dataplanes")
+    note("inspect service", "a")
+    note("wait dataplane", "nobody", "--for=gone")
+    findings = at("analyze")
+    assert (findings.code, findings.out.endswith("\n")) == (3, True)
+    done |= {"analyze"}
     for arguments in (("dataplanes",), ("dataplanes", "-o", "yaml"), ("dataplane", "dp", "-o", "json")):
         note("get", *arguments)
     note("explain", "service:a", "service:a")

@@ -40,32 +40,38 @@ class BootstrapRequest:
 
 
 class Bootstrap:
-    """``/bootstrap``, by any method. ``make`` returns YAML text and raises ``NotFound``."""
+    """``/bootstrap``, by any method. ``make`` returns YAML text and raises ``NotFound``; ``clock`` hears how far the
+    clock of each proxy's machine is from ours, ``""`` if that does not matter."""
 
-    def __init__(self, make: Callable[[BootstrapRequest], str]) -> None:
-        self._make = make
+    def __init__(
+        self,
+        make: Callable[[BootstrapRequest], str],
+        clock: Callable[[BootstrapRequest, str], None] = lambda request, difference: None,
+    ) -> None:
+        self._make, self._clock = make, clock
 
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
         """The bootstrap configuration; 400 for a bad request, 404 for a Dataplane that does not exist."""
         req.context.title = "Could not generate a bootstrap configuration"
         request = parse_request(read_json(read_body(req, MAX_BODY_BYTES)))
-        _look_at_clock(req, request)
         try:
             resp.text = self._make(request)
         except NotFound:
             missing = f'There is no Dataplane "{request.name}" in mesh "{request.mesh}"; apply it first'
             raise falcon.HTTPNotFound(title=req.context.title, description=missing) from None
         resp.content_type = YAML
+        self._clock(request, _look_at_clock(req, request))
 
     on_get = on_head = on_put = on_patch = on_delete = on_options = on_post
 
 
-def _look_at_clock(req: falcon.Request, request: BootstrapRequest) -> None:
+def _look_at_clock(req: falcon.Request, request: BootstrapRequest) -> str:
     """Warn of a machine that will not believe our certificates, or whose tokens we shall not believe."""
     clock = difference(req.get_header("Date"), time.time())
     if clock:
         proxy = f"{request.mesh}.{request.name}"
         _log.warning("the clock of a proxy's machine differs from ours", proxy=proxy, clock=clock)
+    return clock
 
 
 def parse_request(body: Any) -> BootstrapRequest:

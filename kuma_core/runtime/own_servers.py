@@ -123,9 +123,11 @@ def admin_socket(config: Config) -> UnixSocket | None:
     )
 
 
-def bootstrap_server(config: Config, make: Callable[[Any], str]) -> WsgiServer:
-    """Tells a starting Envoy where its control plane is."""
-    app = build_app([Route("/bootstrap", Bootstrap(make))], NoPages(known_hosts(config)))
+def bootstrap_server(
+    config: Config, make: Callable[[Any], str], clock: Callable[[Any, str], None]
+) -> WsgiServer:
+    """Tells a starting Envoy where its control plane is; ``clock`` hears how far its machine's is from ours."""
+    app = build_app([Route("/bootstrap", Bootstrap(make, clock))], NoPages(known_hosts(config)))
     return WsgiServer("bootstrap-server", Port("bootstrapServer.port"), app, body=SMALL, access=UNREADABLE)
 
 

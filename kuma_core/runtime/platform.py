@@ -11,6 +11,7 @@ import structlog
 
 from kuma_core.api.bootstrap import BootstrapRequest
 from kuma_core.auth.authenticators import one_authenticator
+from kuma_core.builtin.cluster.clocks import ClockNotes
 from kuma_core.builtin.cluster.contract import Cluster
 from kuma_core.ca.authorities import AuthorityWatch
 from kuma_core.config import Config
@@ -144,10 +145,15 @@ class Platform:
             proxies.supervised.problem,
             self.catalog.boundary.quarantine.barred,
         )
+        clocks = ClockNotes(cluster)
         return [
             api_server(self.config, features.routes),
             *admin_servers(self.config, features.admin_routes),
-            bootstrap_server(self.config, lambda request: self._bootstrap(request, features)),
+            bootstrap_server(
+                self.config,
+                lambda request: self._bootstrap(request, features),
+                lambda request, apart: clocks.note(request.mesh, request.name, apart),
+            ),
             diagnostics_server(self.config, missing, renderer(counted), proxies.supervised.illness),
             *features.servers,
         ]

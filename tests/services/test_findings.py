@@ -14,7 +14,7 @@ from kuma_core.builtin.services import findings, platform_findings
 from kuma_core.builtin.services.findings import SEARCHES, Sight, in_order
 from kuma_core.builtin.services.mesh_map import Maps
 from kuma_core.builtin.services.picture import NEVER, OFFLINE
-from kuma_core.builtin.services.platform_findings import ending_certificates, memory_store
+from kuma_core.builtin.services.platform_findings import clocks_apart, ending_certificates, memory_store
 from kuma_core.ca.ends import ends
 from kuma_core.testing.builders import dataplane, inbound, outbound
 
@@ -177,3 +177,22 @@ def test_every_finding_has_a_line_that_says_what_to_do():
     }
     told |= set(re.findall(r'Finding\("([a-z-]+)"', sources[1]))
     assert told == set(re.findall(r"^\| `([a-z-]+)` \|", page, re.MULTILINE))
+
+
+class Noted:
+    """What control planes noted of clocks."""
+
+    def __init__(self, **noted: str) -> None:
+        self._noted = noted
+
+    def notes(self, topic):
+        assert topic == "clocks"
+        return {"one": {key.replace("__", "/"): text for key, text in self._noted.items()}, "two": {}}
+
+
+def test_a_clock_that_is_apart_is_told_of_a_dataplane_that_is_there():
+    context = Frozen([PLAIN, dataplane("web", inbound("127.0.0.1:1:1", "web"))]).context
+    noted = Noted(default__web="2h0m0s ahead", default__gone="1h behind", other__web="1h behind")
+    (found,) = clocks_apart(noted, context)
+    assert (found.id, found.name, "2h0m0s ahead" in found.text) == ("clocks-apart", "web", True)
+    assert list(clocks_apart(Noted(), context)) == []

@@ -8,6 +8,9 @@ from typing import Protocol, runtime_checkable
 from kuma_core.plugin.contract import Leadership
 from kuma_core.resources.contract import Deletions
 
+CLOCKS = "clocks"
+"""The topic of notes on machines whose clocks are apart: by ``<mesh>/<dataplane>``, how far, in words."""
+
 
 class LeaderLease(Protocol):
     """What one control plane alone may hold."""

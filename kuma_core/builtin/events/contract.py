@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
 RESOURCE, STATUS, REJECTION, LEADERSHIP = "resource", "status", "rejection", "leadership"
+FINDINGS = "findings"
 RESET = "reset"
 """The types of events that the kernel tells; ``docs/reference/events.md`` has what each carries."""
 
@@ -31,4 +32,8 @@ class Events(Protocol):
 
     def publish(self, event: Event) -> None:
         """Tell an event to whoever listens, now or within the ring's memory."""
+        ...
+
+    def is_followed(self) -> bool:
+        """Whether anybody listens now: what is dear to find out need not be found out for nobody."""
         ...

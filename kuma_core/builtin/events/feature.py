@@ -43,6 +43,10 @@ class EventsFeature:
         """Tell an event."""
         self._ring.add(event)
 
+    def is_followed(self) -> bool:
+        """Whether anybody follows events now."""
+        return len(self._clients) > 0
+
     @hookimpl
     def kuma_register_servers(self) -> Iterable[Server]:
         """The server of ``GET /events``; it stands where the REST API does, and web pages get from both the same."""

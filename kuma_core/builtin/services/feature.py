@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from kuma_core.api.contract import Route
+from kuma_core.builtin.cluster.contract import Cluster
+from kuma_core.builtin.events.contract import Events
 from kuma_core.builtin.services.findings import SEARCHES, Finding, Sight, in_order
 from kuma_core.builtin.services.mesh_map import FrozenViews, Maps, MeshMap
 from kuma_core.builtin.services.picture import Statuses
-from kuma_core.builtin.services.platform_findings import ending_certificates, memory_store
+from kuma_core.builtin.services.platform_findings import clocks_apart, ending_certificates, memory_store
 from kuma_core.builtin.services.routes import Findings, Service, ServiceMap, Services
+from kuma_core.builtin.services.watch import FindingsWatch
 from kuma_core.builtin.status.contract import ProxyStatuses
 from kuma_core.ca.contract import Authorities
-from kuma_core.plugin.contract import Context
+from kuma_core.plugin.contract import ChangeListener, Component, Context
 from kuma_core.plugin.hookspecs import hookimpl
+from kuma_core.specs.mesh import MESH
 
 
 class ServicesFeature:
@@ -25,6 +29,10 @@ class ServicesFeature:
         self._authorities = context.ask("authorities", Authorities)
         self._maps = Maps(context.ask("views", FrozenViews), self._policies)
         self._statuses = context.ask("builtin.status", ProxyStatuses)
+        self._cluster = context.ask("builtin.cluster", Cluster)
+        events = context.ask("builtin.events", Events)
+        self._watch = FindingsWatch(events, self._look, lambda: context.views.resources(MESH, ""))
+        self._statuses.listen(lambda transition: self._watch.note(transition.mesh))
 
     @hookimpl
     def kuma_register_routes(self) -> Iterable[Route]:
@@ -35,6 +43,22 @@ class ServicesFeature:
         yield Route("/meshes/{mesh}/services/{name}", Service(maps, statuses))
         yield Route("/meshes/{mesh}/findings", Findings(maps, statuses, self._found))
 
+    @hookimpl
+    def kuma_register_change_listeners(self) -> Iterable[ChangeListener]:
+        """Whatever is written may make a finding, or end it."""
+        return [ChangeListener(self._watch.changed)]
+
+    @hookimpl
+    def kuma_register_components(self) -> Iterable[Component]:
+        """The one that tells of other findings."""
+        return [self._watch]
+
+    def _look(self, mesh: str) -> tuple[list[Finding], bool] | None:
+        found = self._maps.of(mesh)
+        if found is None:
+            return None
+        return self._found(found, self._statuses.states(mesh)), self._maps.is_current(found)
+
     def _found(self, mesh: MeshMap, statuses: Statuses) -> list[Finding]:
         sight = Sight(mesh, self._policies, statuses)
         found = [finding for search in SEARCHES for finding in search(sight)]
@@ -42,5 +66,6 @@ class ServicesFeature:
 
     def _around(self, sight: Sight) -> Iterator[Finding]:
         yield from memory_store(self._config, sight.mesh)
+        yield from clocks_apart(self._cluster, sight.map.context)
         if sight.map.context.mesh:
             yield from ending_certificates(self._authorities, sight.mesh, sight.map.context.mesh)

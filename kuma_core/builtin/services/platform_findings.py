@@ -1,14 +1,16 @@
-"""Findings that do not follow from a mesh's map: where things are stored, and which certificates end."""
+"""Findings that do not follow from a mesh's map: where things are stored, which certificates end, what time it is."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
+from kuma_core.builtin.cluster.contract import CLOCKS, Cluster
 from kuma_core.builtin.services.findings import ERROR, INFO, WARNING, Finding
 from kuma_core.ca.contract import Authorities
 from kuma_core.ca.ends import ends
 from kuma_core.config import Config
+from kuma_core.mesh.context import MeshContext
 from kuma_core.specs.mesh import MeshSpec
 
 SOON = timedelta(days=30)
@@ -26,6 +28,29 @@ def memory_store(config: Config, mesh: str) -> Iterator[Finding]:
             "the control plane keeps everything in memory, and forgets it when it ends",
             "choose a store that lasts by store.type, such as postgres; `kumactl export` saves what is there",
         )
+
+
+def clocks_apart(cluster: Cluster, mesh: MeshContext) -> Iterator[Finding]:
+    """The clock of a proxy's machine differed from the control plane's by more than a minute when it started."""
+    for name, difference in _noted(cluster, mesh.name):
+        if name in mesh.dataplanes:
+            yield Finding(
+                "clocks-apart",
+                WARNING,
+                "Dataplane",
+                name,
+                f"the clock of its machine was {difference} of the control plane's when it started",
+                "have both follow a time server, and start kuma-dp again: certificates and tokens hold only for times",
+            )
+
+
+def _noted(cluster: Cluster, mesh: str) -> Iterator[tuple[str, str]]:
+    """The Dataplanes of a mesh whose machines' clocks are apart, with how far."""
+    found = {key: text for noted in cluster.notes(CLOCKS).values() for key, text in noted.items()}
+    for key in sorted(found):
+        one, _, name = key.partition("/")
+        if one == mesh:
+            yield name, found[key]
 
 
 def ending_certificates(

@@ -8,10 +8,15 @@ from typing import Any
 import falcon
 
 from kuma_core.api.exchange import answer_json, begin
+from kuma_core.api.paging import answer_page, read_page
+from kuma_core.api.searching import Searchable, read_search
 from kuma_core.builtin.services import picture
 from kuma_core.builtin.services.findings import Finding, as_document
 from kuma_core.builtin.services.mesh_map import Maps, MeshMap
 from kuma_core.builtin.services.picture import Statuses
+from kuma_core.model import Resource, ResourceKey
+from kuma_core.resources.contract import Listed, Record
+from kuma_core.resources.listed import ListedRecords
 
 StatusesOf = Callable[[str], Statuses]
 """The statuses of the proxies of a mesh, by dataplane."""
@@ -50,10 +55,21 @@ class Services(_Mapped):
     """``/meshes/{mesh}/services``."""
 
     def on_get(self, req: falcon.Request, resp: falcon.Response, mesh: str) -> None:
-        """Every service that somebody offers or calls."""
+        """Every service that somebody offers or calls, in pages, searched and sorted as any list is."""
         found, statuses = self._look(req, mesh, "Could not retrieve services")
-        nodes = picture.nodes(found.traits, found.edges, statuses)
-        answer_json(resp, {"total": len(nodes), "items": nodes, "next": None})
+        page, search = read_page(req), read_search(req, SEARCHABLE)
+        listed = _listed(mesh, picture.nodes(found.traits, found.edges, statuses))
+        answer_page(req, resp, page, listed, lambda item: item.spec, search)
+
+
+SEARCHABLE = Searchable(orders={"instances": lambda item: item.spec["instances"]["total"]})
+
+
+def _listed(mesh: str, nodes: list[dict[str, Any]]) -> Listed:
+    """Nodes as a list of resources, though nobody stores them: it can be cut, searched and sorted as such."""
+    by_name = {node["name"]: node for node in nodes}
+    records = [Record(ResourceKey("Service", mesh, name), "", "") for name in by_name]
+    return ListedRecords(records, lambda record: Resource(record.key, by_name[record.key.name]))
 
 
 class Service(_Mapped):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
@@ -21,18 +22,26 @@ class CountedLine:
     thread.
     """
 
-    def __init__(self, log: Any, level: str, event: str, clock: Callable[[], float] = time.monotonic) -> None:
-        self._log, self._level, self._event, self._clock = log, level, event, clock
+    def __init__(
+        self,
+        log: Any,
+        level: str,
+        event: str,
+        clock: Callable[[], float] = time.monotonic,
+        most: int = MOST_KINDS,
+    ) -> None:
+        self._log, self._level, self._event, self._clock, self._most = log, level, event, clock, most
         self._lock = threading.Lock()
-        self._kinds: dict[str, _Kind] = {}
+        self._kinds: OrderedDict[str, _Kind] = OrderedDict()  # whose time is over first stands first
 
-    def __call__(self, kind: str, **said: Any) -> None:
+    def __call__(self, kind: str, /, **said: Any) -> None:
         """Write the line, or count it."""
         with self._lock:
-            if kind not in self._kinds and len(self._kinds) >= MOST_KINDS:
+            now = self._clock()
+            late = self._forget(kind, now)
+            if kind not in self._kinds and len(self._kinds) >= self._most:
                 kind = ""
             state = self._kinds.setdefault(kind, _Kind())
-            now = self._clock()
             if now < state.again_at:
                 state.count += 1
                 state.last = said
@@ -40,26 +49,49 @@ class CountedLine:
                 told = None
             else:
                 is_first, told = False, state.take(now)
+                self._kinds.move_to_end(kind)
+        for words in late:
+            self._write(words)
         if told is not None:
             self._write({**said, **told})
         elif is_first:
-            self._flush_later(state)
+            self._flush_later(kind, state)
+
+    def forget(self) -> None:
+        """Begin as if nothing had been told."""
+        with self._lock:
+            self._kinds.clear()
+
+    def _forget(self, kept: str, now: float) -> list[dict[str, Any]]:
+        """Let go of kinds whose time is over, and give what was held back of them."""
+        late = []
+        while self._kinds:
+            kind, state = next(iter(self._kinds.items()))
+            if kind == kept or now < state.again_at:
+                break
+            del self._kinds[kind]
+            if state.count:
+                said = state.last
+                late.append({**said, **state.take(now)})
+        return late
 
     def _write(self, said: dict[str, Any]) -> None:
         getattr(self._log, self._level)(
             self._event, **said
         )  # a logger that is made now: logs may be set up later
 
-    def _flush_later(self, state: _Kind) -> None:
+    def _flush_later(self, kind: str, state: _Kind) -> None:
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:
             return  # in a thread: it comes along with the next one
-        loop.call_later(max(0.0, state.again_at - self._clock()), self._flush, state)
+        loop.call_later(max(0.0, state.again_at - self._clock()), self._flush, kind, state)
 
-    def _flush(self, state: _Kind) -> None:
+    def _flush(self, kind: str, state: _Kind) -> None:
         with self._lock:
             said, told = state.last, state.take(self._clock())
+            if kind in self._kinds:
+                self._kinds.move_to_end(kind)
         if told:
             self._write({**said, **told})
 

@@ -48,6 +48,19 @@ def test_kinds_are_told_apart_as_far_as_there_are_few() -> None:
     assert len(log.lines) == counted.MOST_KINDS + 1
 
 
+def test_kinds_whose_time_is_over_make_room_and_what_was_held_back_is_told() -> None:
+    log = Log()
+    line = log.line()
+    for number in range(counted.MOST_KINDS):
+        line(str(number), number=number)
+    line("7", number="again")
+    log.lines.clear()
+    log.now = 61
+    line("another", number="another")
+    line("one more", number="one more")
+    assert log.lines == [{"number": "again", "like_it": 1}, {"number": "another"}, {"number": "one more"}]
+
+
 def test_in_an_event_loop_the_count_comes_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(counted, "SECONDS", 0.05)
 

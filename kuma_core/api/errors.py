@@ -9,6 +9,7 @@ from typing import Any
 import falcon
 import structlog
 
+from kuma_core.api.audit import discreet_path, failed
 from kuma_core.api.warning_headers import add_warnings, told_if_refused
 from kuma_core.errors import (
     AlreadyExists,
@@ -27,6 +28,9 @@ from kuma_core.errors import (
 _log = structlog.get_logger("api-server")
 
 JSON = "application/json"
+
+MOST_CAUSES = 5
+"""How many the log has of one request."""
 
 RETRY_SECONDS = 5
 """After how long a client may try again what was refused because of too much to do."""
@@ -59,6 +63,7 @@ def register(app: falcon.App[Any, Any], hint: Callable[[str], str] | None = None
         details = error.description or _DEFAULTS.get(error.status_code, str(error.status))
         if error.status_code == 404 and not error.description and hint:
             details = f"{details}; {hint(req.path)}"
+        failed(req, details)
         _answer(resp, error.status_code, error_body(error.title or str(error.status), details))
         if error.headers:
             resp.set_headers(error.headers)
@@ -73,6 +78,12 @@ def _known(req: falcon.Request, resp: falcon.Response, error: KumaError, params:
     add_warnings(resp, told_if_refused(req))
     if isinstance(error, InvalidResource):
         causes = [cause for cause in error.violations if cause.field]
+        failed(
+            req,
+            "; ".join(
+                [error.details, *(f"{cause.field}: {cause.message}" for cause in causes[:MOST_CAUSES])]
+            ),
+        )
         _answer(resp, 400, error_body(title, error.details, causes))
         return
     status, details = next((code, text) for known, code, text in STATUS if isinstance(error, known))
@@ -83,8 +94,9 @@ def _known(req: falcon.Request, resp: falcon.Response, error: KumaError, params:
         details = f"{details}: {error.reason}; try again later"
     if isinstance(error, (UnreadableResource, PluginError)):
         details = f"Internal Server Error: {error}"
+    failed(req, details)
     if status >= 500:
-        _log.error("a request failed", method=req.method, path=req.path, problem=str(error))
+        _log.error("a request failed", method=req.method, path=discreet_path(req), problem=str(error))
     _answer(resp, status, error_body(title, details))
 
 
@@ -95,7 +107,8 @@ _DEFAULTS = {
 
 
 def _unexpected(req: falcon.Request, resp: falcon.Response, error: Exception, params: object) -> None:
-    _log.error("a request failed unexpectedly", method=req.method, path=req.path, exc_info=error)
+    failed(req, f"{type(error).__name__}; the line of api-server has the rest")
+    _log.error("a request failed unexpectedly", method=req.method, path=discreet_path(req), exc_info=error)
     _answer(resp, 500, error_body(_title(req), "Internal Server Error"))
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import falcon
 
+from kuma_core.api import audit
 from kuma_core.api.contract import Route
 from kuma_core.api.exchange import answer_json, begin, read_body
 from kuma_core.api.paging import answer_page, read_page
@@ -94,13 +95,13 @@ class Item:
     def on_put(self, req: falcon.Request, resp: falcon.Response, mesh: str, name: str = "") -> None:
         """Create the resource (201) or replace it (200); the body of the answer is empty."""
         begin(req, "Could not process a resource")
-        self._require_writable()
-        key = self._kind.key(mesh, name or mesh)
+        key = self._begin_write(req, mesh, name)
         spec, told = self._read(req, key)
         req.context.title = "Could not find a resource"
         current = self._resources.find(key)
         req.context.title = f"Could not {'update' if current else 'create'} a resource"
         if dry_run := dry_run_of(req):
+            audit.asked(req)
             alone = dry_run == VALIDATE
             resource, warnings = self._resources.examine(Resource(key, spec), alone)
             told += warning_texts((), warnings)
@@ -111,15 +112,16 @@ class Item:
             return
         written = self._resources.put(Resource(key, spec))
         resp.status = 201 if written.result is Result.CREATED else 200
+        audit.wrote(req, written.result.value)
         resp.set_header(RESULT_HEADER, written.result.value)
         add_warnings(resp, [*told, *warning_texts((), written.warnings)])
 
     def on_delete(self, req: falcon.Request, resp: falcon.Response, mesh: str, name: str = "") -> None:
         """Delete the resource (200, empty), or 404."""
         begin(req, "Could not delete a resource")
-        self._require_writable()
-        key = self._kind.key(mesh, name or mesh)
+        key = self._begin_write(req, mesh, name)
         if dry_run := dry_run_of(req):
+            audit.asked(req)
             told = warning_texts([], self._resources.examine_deletion(key))
             if dry_run == VALIDATE:
                 answer_json(resp, {"result": "deleted", "warnings": told})
@@ -127,6 +129,14 @@ class Item:
                 answer_dry_run(resp, self._previewer, key, None, told)
             return
         add_warnings(resp, warning_texts([], self._resources.delete(key)))
+        audit.wrote(req, "deleted")
+
+    def _begin_write(self, req: falcon.Request, mesh: str, name: str) -> ResourceKey:
+        """The key of what would be written; refuses where nothing may be."""
+        is_global = self._kind.scope is Scope.GLOBAL
+        audit.about(req, self._kind.name, "" if is_global else mesh, name or mesh)
+        self._require_writable()
+        return self._kind.key(mesh, name or mesh)
 
     def _require_writable(self) -> None:
         if self._limits.read_only or self._kind.read_only:

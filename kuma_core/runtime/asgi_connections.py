@@ -47,6 +47,8 @@ class Protocol(H11Protocol):
         """The first request has to come."""
         self.make_room()
         super().connection_made(transport)
+        if certificate := _certificate(transport):
+            self.app_state = {**self.app_state, "certificate": certificate}
         self._expect_head()
 
     def data_received(self, data: bytes) -> None:
@@ -93,6 +95,14 @@ class Protocol(H11Protocol):
         _cancel(self._head)
         _cancel(self._answer)
         super().connection_lost(exc)
+
+
+def _certificate(transport: asyncio.Transport) -> str:
+    """Whom the client's certificate names, and its number, which ``openssl x509 -serial`` shows; empty without one."""
+    tls = transport.get_extra_info("ssl_object")
+    found = (tls and tls.getpeercert()) or {}
+    names = [f"{key}={value}" for part in found.get("subject", ()) for key, value in part]
+    return ", ".join([*names, f"serial={found['serialNumber']}"]) if found else ""
 
 
 def _cancel(timer: asyncio.TimerHandle | None) -> None:

@@ -7,6 +7,7 @@ never one whose request is at work.
 from __future__ import annotations
 
 import socket
+import struct
 import time
 from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
@@ -183,7 +184,26 @@ class _TcpServer(_Doors, TcpWSGIServer):  # type: ignore[misc]  # its types know
 
 
 class _UnixServer(_Doors, UnixWSGIServer):  # type: ignore[misc]
-    pass
+    def _accept(self) -> Accepted | None:
+        """Whoever connects has no address, but a user: ``REMOTE_ADDR`` tells the number of that."""
+        accepted = super()._accept()
+        return accepted and (accepted[0], _user_of(accepted[0]))
+
+    def fix_addr(self, addr: str) -> tuple[str, None]:
+        """What waitress makes of an address."""
+        return addr, None
+
+
+_UCRED = struct.Struct("3i")
+"""Process, user and group of the other end."""
+
+
+def _user_of(connection: socket.socket) -> str:
+    try:
+        told = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
+    except OSError:  # it has left already
+        return "unix"
+    return f"unix:uid={_UCRED.unpack(told)[1]}"
 
 
 def open_server(

@@ -7,6 +7,7 @@ from typing import Any
 
 from kuma_core.api import diagnostics
 from kuma_core.api.app import build_app
+from kuma_core.api.audit import Audit
 from kuma_core.api.bootstrap import Bootstrap
 from kuma_core.api.closed import Closed
 from kuma_core.api.confidential import without_any, without_secrets
@@ -48,7 +49,7 @@ def api_server(config: Config, routes: Iterable[Route]) -> WsgiServer:
     hints = Hints((route.template for route in routes), API_HINT)
     cors = Cors(config.texts("apiServer.corsAllowedDomains"))
     port = Port("apiServer.port", config.text("apiServer.interface"))
-    app = build_app(routes, KnownHosts(known_hosts(config)), cors, hint=hints)
+    app = build_app(routes, Audit(), KnownHosts(known_hosts(config)), cors, hint=hints)
     body = Body(max(config.number("apiServer.maxBodyBytes"), Body().most_bytes), "apiServer.maxBodyBytes")
     return WsgiServer("api-server", port, app, body=body, access=READABLE)
 
@@ -61,7 +62,7 @@ def admin_servers(config: Config, routes: Iterable[Route]) -> Iterator[WsgiServe
     routes = list(routes)
     yield _on_loopback(config, routes)
     if place := admin_socket(config):
-        app = build_app(routes, Closed(None))
+        app = build_app(routes, Audit(), Closed(None))
         asked = f"access to the socket ({place.mode:04o})"
         access = Access(NOTHING, NOTHING)
         yield WsgiServer("admin-socket", place, app, asks_for=lambda: asked, body=ARCHIVES, access=access)
@@ -69,7 +70,7 @@ def admin_servers(config: Config, routes: Iterable[Route]) -> Iterator[WsgiServe
         cert, key = config.text(f"{PUBLIC}.tlsCertFile"), config.text(f"{PUBLIC}.tlsKeyFile")
         tls = server_context(cert, key, config.text(f"{PUBLIC}.clientCertsDir"), PUBLIC)
         port = Port(f"{PUBLIC}.port", config.text(f"{PUBLIC}.interface"))
-        app = build_app(routes, Closed(None))
+        app = build_app(routes, Audit(), Closed(None))
         asks = "a client certificate"
         access = Access(NOTHING, NOTHING)
         yield WsgiServer("public-admin-server", port, app, tls, lambda: asks, ARCHIVES, access=access)
@@ -87,7 +88,7 @@ def _on_loopback(config: Config, routes: list[Route]) -> WsgiServer:
         served = without_any(
             routes, f"adminServer.local.anyUser is false, so nothing is done over loopback: {ways}"
         )
-    app = build_app(served, Closed([config.text("general.advertisedHostname")]))
+    app = build_app(served, Audit(), Closed([config.text("general.advertisedHostname")]))
     asks_for = "nothing, but no web page gets in, and no secret out" if open_to_all else "what nobody has"
     access = Access(
         f"{EVERYTHING}, to programs of this machine, but secrets" if open_to_all else NOTHING, NOTHING
@@ -143,5 +144,5 @@ def diagnostics_server(
         Route(READY, diagnostics.Ready(missing)),
         Route("/metrics", diagnostics.Metrics(metrics)),
     ]
-    app, port = build_app(routes, KnownHosts(known_hosts(config))), Port("xdsServer.diagnosticsPort")
+    app, port = build_app(routes, Audit(), KnownHosts(known_hosts(config))), Port("xdsServer.diagnosticsPort")
     return WsgiServer("diagnostics-server", port, app, body=SMALL, at_once=PROBES, access=UNREADABLE)

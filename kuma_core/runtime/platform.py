@@ -86,7 +86,7 @@ class Platform:
             self.started.set()
             _log.info("the control plane is up", instance=self.instance_id)
             await self._ended
-            _log.info("the control plane is stopping")
+            _log.info("the control plane is stopping", streams=self.core.proxies.streams.connected())
 
     async def registered(self, stack: AsyncExitStack) -> list[Server]:
         """Every server of this configuration, with what it asks for, and none of them started."""

@@ -79,6 +79,7 @@ class ProxyServers:
             self.streams.set_problem,
             self._looked,
         )
+        self.streams.culprits = self.reconciler.culprits
         self.supervised = Supervised(self.reconciler, catalog.boundary.quarantine)
         self.preview = Preview(self.reconciler, self.streams, self.supervised.held_elsewhere)
         self._hub: Hub[Proxy] = Hub(self.reconciler)

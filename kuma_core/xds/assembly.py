@@ -23,7 +23,7 @@ class GenerationError(KumaError):
 
 
 Owners = dict[tuple[str, str], str]
-"""By type URL and name: the generator that drafted it; a policy may have drafted what is not in it."""
+"""By type URL and name: the generator, or the policy, that drafted it, as messages name it."""
 
 
 def assemble(view: TrackedView, generators: Iterable[Generator], memo: Memo) -> Snapshot:
@@ -47,9 +47,9 @@ def draft_all(view: TrackedView, generators: Iterable[Generator]) -> tuple[Draft
     owners: Owners = {}
     for generator in generators:
         found = _drafts_of(generator, view)
-        owners |= dict.fromkeys(found, generator.name)
+        owners |= dict.fromkeys(found, f'generator "{generator.name}"')
         drafts |= found
-    _edit(drafts, view)
+    _edit(drafts, owners, view)
     return drafts, owners
 
 
@@ -67,17 +67,19 @@ def _drafts_of(generator: Generator, view: TrackedView) -> Drafts:
     return drafts
 
 
-def _edit(drafts: Drafts, view: TrackedView) -> None:
-    """Let the policies of scope PROXY edit the whole map."""
+def _edit(drafts: Drafts, owners: Owners, view: TrackedView) -> None:
+    """Let the policies of scope PROXY edit the whole map; what they put into it is theirs."""
     try:
         edits = view.proxy_edits()
     except PolicyError as error:
         raise GenerationError(str(error)) from error
     for edit in edits:
+        before = dict(drafts)
         try:
             edit.apply(drafts, edit.conf)
         except Exception as error:
             raise GenerationError(edit_failure(edit, error)) from error
+        owners |= {key: named(edit) for key, draft in drafts.items() if before.get(key) is not draft}
 
 
 def sealed_draft(owner: str, draft: Draft, memo: Memo, warn: Callable[[str], object]) -> Sealed | None:
@@ -86,12 +88,12 @@ def sealed_draft(owner: str, draft: Draft, memo: Memo, warn: Callable[[str], obj
     Raises ``GenerationError``.
     """
     kind = draft.type_url.rpartition(".")[2]
-    who = plugin_of(draft.build) + (f'generator "{owner}"' if owner else "a policy")
+    who = owner if owner.startswith("plugin ") else plugin_of(draft.build) + (owner or "a policy")
     if draft.type_url not in TYPES:
         warn(f'{who}: {kind} "{draft.name}" is left out: resources of this type are not sent to proxies')
         return None
     try:
-        return memo.seal(draft)
+        return memo.seal(draft, owner)
     except ReservedName as error:
         warn(f'{who}: {kind} "{draft.name}" is left out: {error}')
         return None

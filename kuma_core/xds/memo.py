@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from weakref import WeakValueDictionary
 
 from kuma_core.errors import KumaError
@@ -64,13 +65,17 @@ class Memo:
         self._sealed: WeakValueDictionary[Draft, Sealed] = WeakValueDictionary()
         self.misses = 0
 
-    def seal(self, draft: Draft) -> Sealed:
+    def seal(self, draft: Draft, owner: str = "") -> Sealed:
         """The sealed resource of a draft; built only if none of equal inputs is in use."""
         found = self._sealed.get(draft)
         if found is None:
             self.misses += 1
-            found = _sealed(draft)
+            found = replace(_sealed(draft), owner=owner, draft=draft)
             self._sealed[draft] = found
+        if (
+            found.owner != owner
+        ):  # equal drafts of two policies: one set of bytes, and the right name for each
+            return replace(found, owner=owner)
         return found
 
     def __len__(self) -> int:

@@ -25,6 +25,7 @@ from kuma_core.policy.contract import Policy
 from kuma_core.resources.contract import Change, Op
 from kuma_core.xds.agenda import Agenda
 from kuma_core.xds.contract import Generator
+from kuma_core.xds.culprits import culprits
 from kuma_core.xds.heartbeat import Heartbeat
 from kuma_core.xds.inbox import Closed, Fence, Item, Opened, Prepared, Question, Renewed, mesh_of
 from kuma_core.xds.maker import Generated, Maker, touched_by
@@ -165,6 +166,11 @@ class Reconciler:
     def connected(self, mesh: str, name: str) -> list[Proxy]:
         """The connected proxies of a Dataplane."""
         return [proxy for proxy in list(self._connected) if proxy.id == (mesh, name)]
+
+    def culprits(self, proxy: Proxy, type_url: str, words: str) -> list[str]:
+        """Where that comes from what a proxy refuses with these words, of what was handed over for it last."""
+        generated = self._connected.get(proxy)
+        return culprits(generated.snapshot, type_url, words) if generated and generated.snapshot else []
 
     # -- the thread
 

@@ -11,6 +11,7 @@ from envoy_data_plane.envoy.config.listener.v3 import Filter, FilterChain
 from envoy_data_plane.google.protobuf import Any
 from envoy_data_plane.message_pool import default_message_pool
 
+from kuma_core.xds.contract import Draft
 from kuma_core.xds.drafts import FilterDraft, ListenerDraft, Live
 from kuma_core.xds.encoding import encode, tagged, validate
 from kuma_core.xds.reserved import check_names
@@ -30,6 +31,10 @@ class Sealed:
     name: str
     version: str
     packed: bytes = field(repr=False)
+    owner: str = ""
+    """Who drafted it, for messages; empty for a policy of which nobody knows."""
+    draft: Draft | None = field(default=None, repr=False)
+    """What it was made from; the memo keeps that as long as the resource anyway."""
 
     @property
     def sotw(self) -> bytes:

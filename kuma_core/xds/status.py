@@ -8,21 +8,28 @@ from __future__ import annotations
 import threading
 import uuid
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 import structlog
 
+from kuma_core.counted import CountedLine
+from kuma_core.log_levels import IN_FORCE
 from kuma_core.xds.certificates import CertificateTroubles
 from kuma_core.xds.contract import SHORT_NAMES, CertificateTrouble, Counts, StreamReport
+from kuma_core.xds.hints import hint
 from kuma_core.xds.proxy import Proxy
 from kuma_core.xds.server.stream import Acknowledgement
 
-_log = structlog.get_logger("xds-status")
+COMPONENT = "xds-status"
+_log = structlog.get_logger(COMPONENT)
 
 LONGEST_REJECTION = 2000
 """How much of Envoy's text is kept."""
+MOST_PROXIES = 10_000
+"""Of how many the coming and going is told one by one; each has a line a minute, and a count."""
 MOST_LINES = 200
 """About how many lines of Envoy's texts the log gets for one type of a stream, until all of the type is accepted."""
 
@@ -38,12 +45,17 @@ class StreamBook:
         self._problems: dict[Proxy, str] = {}
         self.certificates = CertificateTroubles(self._count_as_changed)
         self.totals: Counter[tuple[str, str]] = Counter()
+        self.culprits: Callable[[Proxy, str, str], Sequence[str]] = lambda proxy, type_url, words: ()
+        """Tells where that comes from what a proxy refuses, by the type and its words."""
+        self._came = CountedLine(_log, "info", "a proxy is connected", most=MOST_PROXIES)
+        self._gone = CountedLine(_log, "info", "a proxy is gone", most=MOST_PROXIES)
 
-    def begin(self, proxy: Proxy) -> StreamEntry:
-        """A stream of the proxy opened."""
+    def begin(self, proxy: Proxy, address: str = "") -> StreamEntry:
+        """A stream of the proxy opened, from this address."""
         # Time-based ids, as in Kuma 0.3.1.
         report = StreamReport(id=str(uuid.uuid1()), proxy=proxy, connected=_now())
         self._put(report)
+        self._came(str(proxy), proxy=str(proxy), address=address)
         return StreamEntry(self, report)
 
     def wait_changed(self) -> None:
@@ -122,6 +134,12 @@ class StreamBook:
         with self._lock:
             return len(self._open)
 
+    def told_gone(self, report: StreamReport, reason: str) -> None:
+        """Log that a stream ended; without a reason it is the control plane that stops, and no news."""
+        if reason:
+            seconds = round((_now() - report.connected).total_seconds())
+            self._gone(str(report.proxy), proxy=str(report.proxy), reason=reason[:500], seconds=seconds)
+
     def _put(self, report: StreamReport, outcome: tuple[str, str] | None = None) -> None:
         with self._lock:
             self._open[report.id] = report
@@ -143,6 +161,8 @@ class StreamEntry:
 
     def sent(self, type_url: str) -> None:
         """A response went out."""
+        if IN_FORCE.is_debugging(COMPONENT):
+            _log.debug("a response is sent", **self._words(type_url))
         counts = self._counts(type_url)
         self._update(type_url, "sent", replace(counts, sent=counts.sent + 1))
 
@@ -150,6 +170,8 @@ class StreamEntry:
         """A response was accepted or rejected. What Envoy refuses again and again is in the log once, and once more,
         with a count, when it is over."""
         counts, report = self._counts(type_url), self._report
+        if IN_FORCE.is_debugging(COMPONENT):
+            _log.debug("a response is answered", **self._words(type_url), refused=answer.error is not None)
         rejections = {url: text for url, text in report.rejections.items() if url != type_url}
         if answer.refused:
             rejections[type_url] = answer.refused[:LONGEST_REJECTION]
@@ -173,14 +195,19 @@ class StreamEntry:
             self._book._put(self._report)
 
     def _log(self, type_url: str, answer: Acknowledgement) -> None:
-        words = {"proxy": str(self._report.proxy), "type": SHORT_NAMES.get(type_url, type_url)}
+        words = self._words(type_url)
         told = self._told.get(type_url)
         if answer.error is not None:
             told = told or self._told.setdefault(type_url, _Told())
             told.times += 1
             reason = answer.error[:LONGEST_REJECTION]
             if told.is_news(reason) and not answer.repeated:
-                _log.warning("a proxy rejected its configuration", **words, reason=reason)
+                said = {
+                    "culprits": self._book.culprits(self._report.proxy, type_url, reason),
+                    "advice": hint(reason),
+                }
+                said = {name: value for name, value in said.items() if value}
+                _log.warning("a proxy rejected its configuration", **words, reason=reason, **said)
         elif told and not answer.refused:
             _log.info(
                 "a proxy took what it had rejected, or what came in its place", **words, times=told.times
@@ -189,12 +216,18 @@ class StreamEntry:
 
     def known(self) -> None:
         """The proxy's Dataplane exists now, so that its insight can take what we know about the stream."""
+        if IN_FORCE.is_debugging(COMPONENT):
+            _log.debug("a proxy gets its first configuration", proxy=str(self._report.proxy))
         self._book._put(self._report)
 
-    def close(self) -> None:
-        """The stream ended."""
+    def close(self, reason: str = "") -> None:
+        """The stream ended; without a reason because the control plane stops."""
         self._report = replace(self._report, disconnected=_now())
         self._book._put(self._report)
+        self._book.told_gone(self._report, reason)
+
+    def _words(self, type_url: str) -> dict[str, Any]:
+        return {"proxy": str(self._report.proxy), "type": SHORT_NAMES.get(type_url, type_url)}
 
     def _counts(self, type_url: str) -> Counts:
         return self._report.counts.get(type_url, Counts())

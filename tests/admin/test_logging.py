@@ -11,18 +11,14 @@ import pytest
 import structlog
 
 import kuma_store_memory
-from kuma_core.log_levels import IN_FORCE, Levels
-from kuma_core.runtime import logs
+from kuma_core.testing.logged import logged
 from kuma_core.testing.platform import RunningPlatform, running_platform
 
 
 @pytest.fixture
 def log() -> Iterator[io.StringIO]:
-    written = io.StringIO()
-    logs.configure("info", written, "json")
-    yield written
-    structlog.reset_defaults()
-    IN_FORCE.change(Levels())
+    with logged() as written:
+        yield written
 
 
 @pytest.fixture

@@ -18,6 +18,8 @@ import psutil
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509 import load_pem_x509_certificate
+from structlog.testing import capture_logs
 
 import kuma_store_memory
 from kuma_ca_builtin.root import new_root
@@ -110,6 +112,22 @@ def test_a_client_with_a_known_certificate_is_served(cp: RunningPlatform, files:
     status, token = ask(cp, client(files, "alice"))
     assert status == 200
     assert token.count(".") == 2
+
+
+def test_the_log_names_the_certificate_of_whoever_writes(cp: RunningPlatform, files: Path) -> None:
+    number = load_pem_x509_certificate((files / "alice.pem").read_bytes()).serial_number
+    with capture_logs() as logs:
+        assert ask(cp, client(files, "alice"))[0] == 200
+    (line,) = [line for line in logs if line["event"] == "a write is accepted"]
+    assert (line["result"], line["mesh"], line["name"], line["address"]) == (
+        "issued",
+        "shop",
+        "web-1",
+        "127.0.0.1",
+    )
+    names, _, serial = line["by"].rpartition(", serial=")
+    assert names.startswith("commonName=")
+    assert int(serial, 16) == number
 
 
 def test_errors_are_json_there_too(cp: RunningPlatform, files: Path) -> None:

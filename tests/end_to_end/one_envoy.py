@@ -94,7 +94,7 @@ def _within(loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, T]) -> T:
 
 async def _serve(hub: Hub[Proxy], refused: list[str], types: set[str]) -> tuple[grpc.aio.Server, int]:
     server, port = grpc.aio.server(options=SERVER_OPTIONS), free_port()
-    service = AdsService(hub, lambda node: PROXY, lambda key: _Answers(refused, types))
+    service = AdsService(hub, lambda node: PROXY, lambda key, address: _Answers(refused, types))
     server.add_generic_rpc_handlers([service.handler()])
     server.add_insecure_port(f"127.0.0.1:{port}")
     await server.start()

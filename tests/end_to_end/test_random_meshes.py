@@ -168,7 +168,7 @@ class Recorder:
 
     def known(self) -> None: ...
 
-    def close(self) -> None: ...
+    def close(self, reason: str = "") -> None: ...
 
 
 class Audience:
@@ -187,7 +187,7 @@ async def give_all(catalog, folder, stack: ExitStack, variant: str, meshes: int)
     audience = Audience()
     hub: Hub[Proxy] = Hub(audience)
     server, port = grpc.aio.server(options=SERVER_OPTIONS), free_port()
-    service = AdsService(hub, lambda node: Proxy("default", "proxy"), lambda key: Recorder(refused))
+    service = AdsService(hub, lambda node: Proxy("default", "proxy"), lambda key, address: Recorder(refused))
     server.add_generic_rpc_handlers([service.handler()])
     server.add_insecure_port(f"127.0.0.1:{port}")
     await server.start()

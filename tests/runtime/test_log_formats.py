@@ -6,7 +6,6 @@ import io
 import json
 import logging
 import shlex
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,19 +15,11 @@ import structlog
 from kuma_core.log_formats import FORMATS, Entry
 from kuma_core.log_levels import IN_FORCE, Levels
 from kuma_core.runtime import logs
+from kuma_core.testing.logged import logged
 
 MOMENT = datetime(2026, 1, 2, 3, 4, 5, 6000, UTC)
 TIME = "2026-01-02T03:04:05.006+00:00"
 NASTY = "a\n2026\tINFO\x1b[31m\u202e\u2028\u0085z"
-
-
-@pytest.fixture(autouse=True)
-def as_before() -> Iterator[None]:
-    handlers = list(logging.root.handlers)
-    yield
-    structlog.reset_defaults()
-    logging.root.handlers[:] = handlers
-    IN_FORCE.change(Levels())
 
 
 def entry(**values: Any) -> Entry:
@@ -75,14 +66,14 @@ def test_whatever_an_event_holds_it_is_one_line_of_what_can_be_seen(format: str)
 
 
 def test_lines_of_libraries_come_in_the_same_format() -> None:
-    written = io.StringIO()
-    logging.root.handlers.clear()
-    logs.configure("info", written, "json")
-    try:
-        raise ValueError("oops")
-    except ValueError:
-        logging.getLogger("waitress").warning("said %s", NASTY, exc_info=True)
-    logging.getLogger("waitress").info("not told")
+    handlers, logging.root.handlers[:] = logging.root.handlers[:], []
+    with logged() as written:
+        try:
+            raise ValueError("oops")
+        except ValueError:
+            logging.getLogger("waitress").warning("said %s", NASTY, exc_info=True)
+        logging.getLogger("waitress").info("not told")
+    logging.root.handlers[:] = handlers
     (line,) = written.getvalue().splitlines()
     found = json.loads(line)
     assert (found["level"], found["logger"], found["msg"]) == ("warning", "waitress", f"said {NASTY}")
@@ -90,11 +81,9 @@ def test_lines_of_libraries_come_in_the_same_format() -> None:
 
 
 def test_levels_tell_components_apart_and_change_while_loggers_are_there() -> None:
-    written = io.StringIO()
-    logs.configure("warning,xds=debug", written, "json")
     xds, store = structlog.get_logger("xds-views"), structlog.get_logger("store")
 
-    def tell() -> list[str]:
+    def tell(written: io.StringIO) -> list[str]:
         written.seek(written.truncate(0))
         for log in (xds, store):
             log.debug("d")
@@ -102,9 +91,10 @@ def test_levels_tell_components_apart_and_change_while_loggers_are_there() -> No
             log.warning("w")
         return [f"{it['logger']} {it['msg']}" for it in map(json.loads, written.getvalue().splitlines())]
 
-    assert tell() == ["xds-views d", "xds-views i", "xds-views w", "store w"]
-    IN_FORCE.change(Levels("off", {"store": "info"}))
-    assert tell() == ["store i", "store w"]
+    with logged("warning,xds=debug") as written:
+        assert tell(written) == ["xds-views d", "xds-views i", "xds-views w", "store w"]
+        IN_FORCE.change(Levels("off", {"store": "info"}))
+        assert tell(written) == ["store i", "store w"]
 
 
 def test_lost_lines_are_told_in_the_format_of_the_others() -> None:

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import structlog
 
 import kuma_ca_builtin
 import kuma_ca_provided
@@ -22,8 +21,8 @@ import kuma_store_memory
 from kuma_ca_builtin.root import new_root
 from kuma_core.resources.encryption import PLAIN
 from kuma_core.resources.key_file import new_line
-from kuma_core.runtime import logs
 from kuma_core.testing.builders import dataplane, inbound, mesh
+from kuma_core.testing.logged import logged
 from kuma_core.testing.platform import RunningPlatform, running_platform
 from kuma_core.testing.waiting import eventually
 
@@ -89,10 +88,8 @@ def _keys(value: Any) -> Iterator[str]:
 
 @pytest.fixture
 def log() -> Iterator[io.StringIO]:
-    written = io.StringIO()
-    logs.configure("debug", written)
-    yield written
-    structlog.reset_defaults()
+    with logged("debug", "console") as written:
+        yield written
 
 
 @pytest.fixture

@@ -26,8 +26,9 @@ from kuma_core.documents import load_documents
 from kuma_core.kumactl.export_file import compose
 from kuma_core.kumactl.output import dump_json, dump_yaml
 from kuma_core.kumactl.table import layout
-from kuma_core.runtime import annotated, logs
+from kuma_core.runtime import annotated
 from kuma_core.testing.builders import dataplane, inbound, mesh
+from kuma_core.testing.logged import logged as log_of_a_control_plane
 from kuma_core.testing.platform import RunningPlatform, running_platform
 
 from ..api.support import send
@@ -85,13 +86,12 @@ def test_the_configuration_of_a_control_plane_reads_back_equal() -> None:
 @pytest.fixture
 def logged() -> Iterator[io.StringIO]:
     """What the control plane logs, of its own and of libraries."""
-    root, stream = logging.getLogger(), io.StringIO()
+    root = logging.getLogger()
     before = root.handlers[:]
     root.handlers.clear()
-    logs.configure("debug", stream)
-    yield stream
+    with log_of_a_control_plane("debug", "console") as stream:
+        yield stream
     root.handlers[:] = before
-    structlog.reset_defaults()
 
 
 def test_lines_of_the_control_plane_show_all(logged: io.StringIO) -> None:

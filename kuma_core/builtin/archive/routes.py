@@ -12,6 +12,7 @@ from typing import Any
 import falcon
 import structlog
 
+from kuma_core.api.audit import asked, wrote
 from kuma_core.api.exchange import answer_json, read_body
 from kuma_core.builtin.archive.archive import ArchivedSecret, check_passphrase, seal, unseal
 from kuma_core.errors import AlreadyExists, Conflict, InvalidResource, MalformedResource, Violation
@@ -50,6 +51,7 @@ class ExportSecrets:
         _log.warning(
             "secrets were exported, encrypted with a passphrase", count=len(found), mesh=mesh or "all"
         )
+        wrote(req, "exported", kind="secrets", mesh=mesh or "all", count=len(found))
         answer_json(resp, {"archive": archive, "secrets": [{"mesh": s.mesh, "name": s.name} for s in found]})
         resp.cache_control = ["no-store"]
 
@@ -72,8 +74,13 @@ class ImportSecrets:
         planned = [self._planned(secret) for secret in unseal(body.get("archive"), passphrase)]
         if not overwrite:
             self._refuse_others(planned)
-        if not dry_run:
+        if dry_run:
+            asked(req)
+        else:
             self._write(planned)
+            results = [_result(*each).value for each in planned]
+            counts = {each.value: results.count(each.value) for each in Result}
+            wrote(req, "imported", kind="secrets", **counts)
         answer_json(
             resp, {"secrets": [_told(*each) for each in planned], "restart": self._needs_restart(planned)}
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import falcon
 
+from kuma_core.api.audit import asked
 from kuma_core.api.exchange import answer_json, begin
 from kuma_core.builtin.in_force.fences import Fences
 from kuma_core.errors import InvalidResource, Violation
@@ -20,6 +21,7 @@ class SetFence:
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Set one, for the proxies of each ``?mesh=``; without any, for all that there are."""
         begin(req, "Could not wait for a change")
+        asked(req)
         meshes = sorted(set(req.get_param_as_list("mesh") or [""]))
         if len(meshes) > MOST_MESHES:
             violation = Violation("mesh", f"at most {MOST_MESHES} meshes may be named")

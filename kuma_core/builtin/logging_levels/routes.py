@@ -7,6 +7,7 @@ from typing import Any
 import falcon
 import structlog
 
+from kuma_core.api.audit import wrote
 from kuma_core.api.exchange import answer_json, read_body
 from kuma_core.errors import InvalidResource, MalformedResource, Violation
 from kuma_core.log_levels import IN_FORCE, LEVELS, Levels, means, parse_levels
@@ -36,6 +37,7 @@ class LogLevels:
         IN_FORCE.change(levels)
         if not told:
             _tell(before, levels)
+        wrote(req, "updated", kind="log levels", name=str(levels))
         answer_json(resp, _shown(levels))
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import falcon
 
+from kuma_core.api.audit import wrote
 from kuma_core.api.contract import Route
 from kuma_core.api.exchange import answer_json, answer_list
 from kuma_core.plugin.contract import Context
@@ -52,4 +53,5 @@ class QuarantinedPlugin:
         if not self._quarantine.release(name):
             problem = f'the plugin "{name}" is not in quarantine'
             raise falcon.HTTPNotFound(title="Could not end the quarantine", description=problem)
+        wrote(req, "released", kind="quarantine", name=name)
         answer_json(resp, {"name": name, "result": "released"})

@@ -7,6 +7,7 @@ from typing import Any
 import falcon
 import structlog
 
+from kuma_core.api.audit import wrote
 from kuma_core.api.exchange import answer_json, answer_list
 from kuma_core.builtin.tokens.keys import Key, SigningKeys
 
@@ -28,6 +29,7 @@ class SigningKeyCollection:
         """Make the next key, which signs from now on; tokens of the others stay good."""
         req.context.title = "Could not make a signing key"
         key = self._keys.rotate()
+        wrote(req, "created", kind="signing key", name=key.id)
         _log.info("a new key signs dataplane tokens", key=key.id, serial=key.serial)
         answer_json(resp, _shown(key, signs=True))
 
@@ -42,6 +44,7 @@ class SigningKeyItem:
         """Delete a key, and with it the trust in its tokens; 400 for the one that signs, 404 for none."""
         req.context.title = "Could not retire the signing key"
         key = self._keys.retire(id)
+        wrote(req, "retired", kind="signing key", name=key.id)
         _log.info("a key of dataplane tokens is retired", key=key.id, serial=key.serial)
         answer_json(resp, _shown(key, signs=False))
 

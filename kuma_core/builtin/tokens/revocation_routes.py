@@ -9,6 +9,7 @@ from typing import Any
 import falcon
 import structlog
 
+from kuma_core.api.audit import wrote
 from kuma_core.api.exchange import answer_json, answer_list, read_body
 from kuma_core.builtin.tokens.revocations import Revocation, Revocations
 from kuma_core.builtin.tokens.tokens import MAX_TOKEN, Refused, TokenVerifier
@@ -39,6 +40,7 @@ class RevokedTokens:
         revocation, told = self._by_token(body) if _token_is_given(body) else (_by_id(body), {})
         is_new = self._revocations.revoke(revocation)
         result = "revoked" if is_new else "unchanged"
+        wrote(req, result, kind="dataplane token", id=revocation.id, **told)
         _log.info("a dataplane token is revoked", token=revocation.id, result=result, **told)
         answer_json(resp, {**_shown(revocation), **told, "result": result})
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import falcon
 
+from kuma_core.api.audit import about, wrote
 from kuma_core.api.exchange import read_body
 from kuma_core.builtin.tokens.tokens import TokenIssuer
 from kuma_core.durations import parse_duration
@@ -25,8 +26,10 @@ class Tokens:
         """The raw token, without a newline; 400 for a bad request."""
         req.context.title = "Invalid request"
         name, mesh, valid_for = parse_request(read_json(read_body(req, MAX_BODY_BYTES)))
+        about(req, "dataplane token", mesh, name)
         req.context.title = "Could not issue a token"
         resp.text = self._issuer.issue(name, mesh, valid_for)
+        wrote(req, "issued")
         resp.content_type = falcon.MEDIA_TEXT
         resp.cache_control = ["no-store"]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Hashable
 from contextlib import AbstractContextManager, ExitStack
+from functools import partial
 from typing import Any, Generic, Protocol
 
 import grpc
@@ -16,7 +17,7 @@ from kuma_core.xds.server.bounds import Descriptions
 from kuma_core.xds.server.codes import FAILURES, Failure, code_of
 from kuma_core.xds.server.delta import DeltaStream
 from kuma_core.xds.server.doors import Doors, Recognise, Visitor, everybody
-from kuma_core.xds.server.guard import Guard
+from kuma_core.xds.server.guard import Guard, Stopping
 from kuma_core.xds.server.hub import Hub, Key, Session
 from kuma_core.xds.server.sotw import SotwStream
 from kuma_core.xds.server.stream import Acknowledgement, ProtocolError, Recorder, Stream
@@ -51,8 +52,8 @@ class StreamRecorder(Recorder, Protocol):
         """The stream got its first snapshot."""
         ...
 
-    def close(self) -> None:
-        """The stream ended."""
+    def close(self, reason: str = "") -> None:
+        """The stream ended; without a reason because the control plane stops."""
         ...
 
 
@@ -60,15 +61,15 @@ class AdsService(Generic[Key]):
     """Serves both variants.
 
     ``identify`` turns a node into a key and raises ``ValueError``; ``record`` makes a recorder for a stream
-    whose owner is known. ``recognise`` decides about credentials, and ``guard`` ends streams later, once their proof
-    is good no longer. ``belongs`` tells the dataplane of a key, of which there may be several descriptions.
+    whose owner and address are known. ``recognise`` decides about credentials, and ``guard`` ends streams later, once
+    their proof is good no longer. ``belongs`` tells the dataplane of a key, of which there may be several descriptions.
     """
 
     def __init__(
         self,
         hub: Hub[Key],
         identify: Callable[[Node], Key],
-        record: Callable[[Key], StreamRecorder],
+        record: Callable[[Key, str], StreamRecorder],
         recognise: Recognise[Key] = everybody,
         guard: Guard | None = None,
         belongs: Callable[[Key], Hashable] = lambda key: key,
@@ -149,7 +150,8 @@ class AdsService(Generic[Key]):
         await visitor.prove(key)
         owner = self._doors.belongs(key)
         await self._descriptions.pace(owner, key)
-        connection.open(key, self._record, self._descriptions.one_more(owner, key, connection.fail))
+        recorder = partial(self._record, key, visitor.address)
+        connection.open(key, recorder, self._descriptions.one_more(owner, key, connection.fail))
 
     async def _write(self, connection: _Connection[Key], context: Any) -> None:
         session = connection.session
@@ -178,7 +180,7 @@ class _Connection(Generic[Key]):
         self._end = ExitStack()
 
     def open(
-        self, key: Key, record: Callable[[Key], StreamRecorder], described: AbstractContextManager[None]
+        self, key: Key, record: Callable[[], StreamRecorder], described: AbstractContextManager[None]
     ) -> None:
         """Its owner is known, and gets what is meant for it unless the stream is to end already.
 
@@ -187,10 +189,15 @@ class _Connection(Generic[Key]):
         self.key = key
         if self.failure is None:
             self._end.enter_context(described)
-            self._recorder.begin(record(key))
-            self._end.callback(self._recorder.close)
+            self._recorder.begin(record())
+            self._end.callback(lambda: self._recorder.close(self._reason()))
             self._hub.open(key, self.session)
             self._end.callback(self._hub.close, key, self.session)
+
+    def _reason(self) -> str:
+        if self.failure is not None:
+            return "" if isinstance(self.failure, Stopping) else str(self.failure)
+        return "it ended the stream" if self.finished else "its connection broke"
 
     def close(self) -> None:
         """From here on nothing is sent, and nobody waits for an answer; once more does nothing."""
@@ -230,7 +237,7 @@ class _LateRecorder:
         if self._recorder:
             self._recorder.up_to_date(type_url, version)
 
-    def close(self) -> None:
+    def close(self, reason: str) -> None:
         if self._recorder:
-            self._recorder.close()
+            self._recorder.close(reason)
         self._recorder = None

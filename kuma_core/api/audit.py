@@ -1,0 +1,136 @@
+"""The audit line: each accepted and each refused write over HTTP, with who asked for it and what became of it.
+
+It holds names and results, never content. Who asked is what the connection proves: an address, the user of a process on
+this machine (the Unix socket), a client certificate (HTTPS). The REST API knows no users.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import Any
+
+import falcon
+import structlog
+
+from kuma_core.counted import CountedLine
+from kuma_core.log_levels import IN_FORCE
+
+READS = frozenset(("GET", "HEAD", "OPTIONS"))
+UNCHANGED = "unchanged"
+
+LONGEST_TEXT = 500
+LONGEST_NAME = 253
+MOST_KINDS = 1000
+
+_LONG_WORD = re.compile(r"[\w+/=.-]{32,}", re.ASCII)
+
+_log = structlog.get_logger("audit")
+_refused = CountedLine(_log, "info", "a write is refused", most=MOST_KINDS)
+_unchanged = CountedLine(_log, "info", "a write changes nothing", most=MOST_KINDS)
+
+SERVER = "api-server"
+_requests = structlog.get_logger(SERVER)
+
+
+def discreet(text: str, longest: int = LONGEST_TEXT) -> str:
+    """A text for the log, which a client may have put a key or a token into, where none belongs."""
+    return _LONG_WORD.sub(lambda found: _shortened(found[0]), text[:longest])
+
+
+def discreet_path(req: falcon.Request) -> str:
+    """The path of a request, each part of it for itself; never its query."""
+    return "/".join(map(discreet, req.path[:LONGEST_TEXT].split("/")))
+
+
+def _shown(name: str, value: object) -> object:
+    return discreet(value, LONGEST_NAME) if isinstance(value, str) and name != "path" else value
+
+
+def _shortened(word: str) -> str:
+    """Names are in lower letters; what is written in base64 has all kinds."""
+    kinds = (str.isupper, str.islower, str.isdigit)
+    return f"{word[:6]}…" if all(any(map(kind, word)) for kind in kinds) else word
+
+
+def about(req: falcon.Request, kind: str, mesh: str, name: str) -> None:
+    """Say what a request would write; ``mesh`` is empty where there is none."""
+    req.context.about = {"kind": kind, **({"mesh": mesh} if mesh else {}), "name": name}
+
+
+def wrote(req: falcon.Request, result: str, **what: object) -> None:
+    """Say what a request did, as ``created``, and to what; ``unchanged`` is no write."""
+    req.context.result = result
+    if what:
+        req.context.about = what
+
+
+def asked(req: falcon.Request) -> None:
+    """Say that a request writes nothing, whatever its method is."""
+    req.context.asks = True
+
+
+def failed(req: falcon.Request, problem: str) -> None:
+    """Say why a request is refused."""
+    req.context.problem = problem
+
+
+class Audit:
+    """Middleware, in front of all other: has a line for every write, and at ``debug`` one for every request."""
+
+    def process_request(self, req: falcon.Request, resp: falcon.Response) -> None:
+        """Note when it came."""
+        req.context.began = time.perf_counter()
+
+    def process_response(
+        self, req: falcon.Request, resp: falcon.Response, resource: object, succeeded: bool
+    ) -> None:
+        """Tell what became of it."""
+        if IN_FORCE.is_debugging(SERVER):
+            _tell_of_a_request(req, resp)
+        if req.method not in READS and not getattr(req.context, "asks", False):
+            _tell_of_a_write(req, resp)
+
+
+def _tell_of_a_request(req: falcon.Request, resp: falcon.Response) -> None:
+    spent = time.perf_counter() - req.context.began
+    _requests.debug(
+        "a request is answered",
+        method=req.method[:20],
+        path=discreet_path(req),
+        status=resp.status_code,
+        ms=round(spent * 1000, 1),
+        **who(req),
+    )
+
+
+def _tell_of_a_write(req: falcon.Request, resp: falcon.Response) -> None:
+    said: dict[str, Any] = getattr(req.context, "about", None) or {
+        "method": req.method[:20],
+        "path": discreet_path(req),
+    }
+    said = {
+        name: discreet(value, LONGEST_NAME) if isinstance(value, str) else value
+        for name, value in said.items()
+    }
+    source = who(req)
+    result = getattr(req.context, "result", "done")
+    if resp.status_code >= 400:
+        problem = discreet(getattr(req.context, "problem", ""))
+        kind = f"{resp.status_code} {said.get('kind', req.path[:LONGEST_NAME])} {source['address']}"
+        _refused(kind, **said, status=resp.status_code, problem=problem, **source)
+    elif result == UNCHANGED:
+        _unchanged(f"{said.get('kind', '')} {source['address']}", **said, **source)
+    else:
+        _log.info("a write is accepted", result=result, **said, **source)
+
+
+def who(req: falcon.Request) -> dict[str, str]:
+    """From where a request came, by whom as far as that is proved, and with what program as it says itself."""
+    scope = req.env.get("asgi.scope") or {}
+    found = {"address": req.remote_addr[:100]}
+    if by := str(scope.get("state", {}).get("certificate", ""))[:LONGEST_NAME]:
+        found["by"] = by
+    if agent := req.user_agent:
+        found["agent"] = agent[:80]
+    return found

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 import structlog
 
+from kuma_core.counted import CountedLine
 from kuma_core.errors import PluginError
 from kuma_core.plugin.quarantine import Quarantine, Standing
 
@@ -134,6 +135,7 @@ class Boundary:
 
     def __init__(self, quarantine: Quarantine | None = None) -> None:
         self.quarantine = quarantine or Quarantine()
+        self._failures = CountedLine(_log, "warning", "a plugin failed")
 
     def guard(
         self,
@@ -170,13 +172,14 @@ class Boundary:
         return found
 
     def failed(self, plugin: str, what: str, error: BaseException) -> PluginFailed:
-        """What the failure of a call becomes; the log has the traceback for who looks for it."""
+        """What the failure of a call becomes. The log has it once a minute, and each traceback for who looks for it."""
         quarantine = self.quarantine
         quarantine.failed(plugin, what)
         said = told(error)
         if isinstance(error, Endless):
             said = str(error)
             quarantine.offend(plugin, f"{what}: {said}")
+        self._failures(f"{plugin} {what}", plugin=plugin, what=what, problem=said)
         with suppress(BaseException):  # to show a traceback asks the plugin's exception for its text
             _log.debug("a call into a plugin failed", plugin=plugin, what=what, problem=said, exc_info=error)
         return PluginFailed(plugin, what, said)

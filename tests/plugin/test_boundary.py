@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from kuma_core.errors import Busy, PluginError, StoreUnavailable
 from kuma_core.plugin import boundary as budgets
@@ -217,3 +218,16 @@ def test_what_a_writer_decides_has_no_budget(monkeypatch: pytest.MonkeyPatch) ->
         for _ in range(quarantines.OFFENCES):
             made.guard("acme", "apply of Card", burn, exact=True)(0.02)
     assert [item.plugin for item in made.quarantine.barred()] == ["acme"]
+
+
+def test_each_failure_of_a_plugin_is_told_once_a_minute_by_what_was_called() -> None:
+    calls = Boundary()
+    with capture_logs() as logs:
+        for what in ("a metric", "a metric", "its sign"):
+            with pytest.raises(PluginFailed):
+                calls.call("acme", what, raising(ValueError("oops")))
+    told = [line for line in logs if line["event"] == "a plugin failed"]
+    assert [(line["plugin"], line["what"], line["problem"]) for line in told] == [
+        ("acme", "a metric", "ValueError: oops"),
+        ("acme", "its sign", "ValueError: oops"),
+    ]

@@ -105,7 +105,7 @@ def test_a_resource_that_is_not_sent_to_proxies_is_left_out_with_a_warning(cp: R
     cp.apply({"type": "ProxyTemplate", "mesh": "default", "name": "s", "selectors": selectors, "conf": conf})
     (proxy,) = cp.get("/meshes/default/dataplanes/echo-1/xds").body["proxies"]
     assert proxy["warnings"] == [
-        'plugin "kuma_policy_traffic": a policy: Secret "own" is left out: '
+        'plugin "kuma_policy_traffic": policy ProxyTemplate "s": Secret "own" is left out: '
         "resources of this type are not sent to proxies"
     ]
     assert proxy["types"]["lds"]["resources"]

@@ -7,6 +7,7 @@ writes is fenced and marked here, so that no part can forget it; see ``fencing``
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -16,6 +17,7 @@ import structlog
 from kuma_core.config import Config
 from kuma_core.errors import KumaError, StoreFailed, StoreTakesNoWrites, StoreUnavailable
 from kuma_core.lifecycle import Stop
+from kuma_core.log_levels import IN_FORCE
 from kuma_core.model import ResourceKey
 from kuma_core.resources.calls import Calls
 from kuma_core.resources.contract import (
@@ -29,7 +31,8 @@ from kuma_core.resources.contract import (
 )
 from kuma_core.resources.fencing import ACTING, marked, require_not_newer
 
-_log = structlog.get_logger("store")
+COMPONENT = "store"
+_log = structlog.get_logger(COMPONENT)
 
 Records = list[Record]
 
@@ -122,6 +125,7 @@ class GuardedStore:
 
     def _call(self, verb: str, *arguments: object) -> Any:
         """What the store answers; to look the verb up is a call into the plugin, too."""
+        began = time.monotonic() if IN_FORCE.is_debugging(COMPONENT) else None
         number = self._calls.begin()
         try:
             answer = getattr(self._store, verb)(*arguments)
@@ -132,6 +136,9 @@ class GuardedStore:
                 raise
             raise known from error
         self._calls.answered(number)
+        if began is not None:
+            ms = round((time.monotonic() - began) * 1000, 1)
+            _log.debug("the store answered", verb=verb, of=str(arguments[0]) if arguments else "", ms=ms)
         return answer
 
     def _note(self, number: int, error: BaseException) -> None:

@@ -9,6 +9,7 @@ import structlog
 
 from kuma_core.errors import KumaError
 from kuma_core.lifecycle import Stop
+from kuma_core.log_levels import IN_FORCE
 from kuma_core.resources.contract import Change, CountedStore, Op, Publish, Store
 
 _log = structlog.get_logger("store-watch")
@@ -68,6 +69,8 @@ class ChangeFeed:
         self._publish(change)
 
     def _publish(self, change: Change) -> None:
+        if IN_FORCE.is_debugging(self.name):
+            _log.debug("the store tells of a change", op=change.op.value, of=str(change.key or "everything"))
         with self._guard:
             for listener, plugin in self._listeners:
                 self._tell(listener, plugin, change)

@@ -189,7 +189,7 @@ class _UnixServer(_Doors, UnixWSGIServer):  # type: ignore[misc]
         accepted = super()._accept()
         return accepted and (accepted[0], _user_of(accepted[0]))
 
-    def fix_addr(self, addr: str) -> tuple[str, None]:
+    def fix_addr(self, addr: str) -> tuple[str, None]:  # type: ignore[override]  # its types know one address
         """What waitress makes of an address."""
         return addr, None
 

@@ -8,10 +8,12 @@ from collections.abc import Callable
 
 import structlog
 
+from kuma_core.log_levels import IN_FORCE
 from kuma_core.xds.contract import CertificateTrouble
 from kuma_core.xds.proxy import Proxy
 
-_log = structlog.get_logger("sds-server")
+COMPONENT = "sds-server"
+_log = structlog.get_logger(COMPONENT)
 
 
 class CertificateTroubles:
@@ -35,6 +37,8 @@ class CertificateTroubles:
 
     def issued(self, proxy: Proxy) -> None:
         """A proxy got a certificate with all its names."""
+        if IN_FORCE.is_debugging(COMPONENT):
+            _log.debug("a proxy gets a certificate", proxy=str(proxy))
         with self._lock:
             before = self.of(*proxy.id)
             if before.problem or not before.issued:

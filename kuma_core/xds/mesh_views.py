@@ -45,6 +45,12 @@ class Effects:
     kinds: set[tuple[str, str]] = field(default_factory=set)
     """Kinds and meshes in which a resource of the kind changed; the mesh of a global kind is ``""``."""
 
+    def counts(self) -> dict[str, int]:
+        """How much of each there is, for the log."""
+        services = sum(map(len, self.services.values()))
+        found = {"meshes": len(self.meshes), "services": services, "proxies": len(self.proxies)}
+        return {**found, "policies": len(self.policies)}
+
     def concern(self, mesh: str) -> bool:
         """Whether any of it can touch a proxy of the mesh."""
         return (

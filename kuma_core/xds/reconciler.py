@@ -21,6 +21,7 @@ import structlog
 
 from kuma_core.errors import Busy, KumaError
 from kuma_core.lifecycle import Stop
+from kuma_core.log_levels import IN_FORCE
 from kuma_core.policy.contract import Policy
 from kuma_core.resources.contract import Change, Op
 from kuma_core.xds.agenda import Agenda
@@ -294,6 +295,8 @@ class Reconciler:
         finally:
             self.beat.reading = False
         self._looked(effects)
+        if IN_FORCE.is_debugging(self.name):
+            _log.debug("changes were looked at", changes=len(changes), **effects.counts())
         self._rounds.changed(effects)
         for proxy in {*self._affected(effects), *self._unknown}:
             self._want(proxy)
@@ -349,6 +352,9 @@ class Reconciler:
         self._agenda.settled(item.mesh, now)
         self.work.passes += 1
         self.work.seconds += now - item.began
+        if IN_FORCE.is_debugging(self.name):
+            sent, ms = len(item.at_once) + len(item.afterwards), round((now - item.began) * 1000, 1)
+            _log.debug("a round of a mesh is over", mesh=item.mesh, handed_over=sent, ms=ms)
 
     def _put_off(self, item: Round) -> None:
         """Empty nobody as long as a client that would turn away from it waits for something."""

@@ -10,6 +10,7 @@ import structlog
 
 from kuma_core.errors import InvalidResource, KumaError
 from kuma_core.lifecycle import Stop
+from kuma_core.log_levels import IN_FORCE
 from kuma_core.model import ResourceKey
 from kuma_core.plugin.contract import Context
 from kuma_core.specs.dataplane import DATAPLANE
@@ -34,7 +35,8 @@ from kuma_core.xds.contract import (
     Streams,
 )
 
-_log = structlog.get_logger("dataplane-insights")
+COMPONENT = "dataplane-insights"
+_log = structlog.get_logger(COMPONENT)
 
 NO_TROUBLE = CertificateTrouble()
 UNWANTED = CertificateTrouble(issued=True)
@@ -95,6 +97,8 @@ class InsightWriter:
         key, problem = ResourceKey(INSIGHT, mesh, name), self._streams.problem(mesh, name)
         trouble = self._streams.refusals(mesh, name) if self._wants_certificates(mesh) else UNWANTED
         self._resources.amend(key, lambda spec: merged(spec or InsightSpec(), news, problem, trouble))
+        if IN_FORCE.is_debugging(COMPONENT):
+            _log.debug("an insight is stored", proxy=f"{mesh}.{name}", streams=len(news))
 
     def _wants_certificates(self, mesh: str) -> bool:
         """Whether proxies ask for any: what could not be issued before the encryption ended is no trouble now."""

@@ -15,6 +15,7 @@ import structlog
 from kuma_core.builtin.status.contract import Transition
 from kuma_core.errors import KumaError, UnreadableResource
 from kuma_core.lifecycle import Stop
+from kuma_core.log_levels import IN_FORCE
 from kuma_core.model import ResourceKey
 from kuma_core.resources.contract import Change, Op, Resources
 from kuma_core.specs.dataplane import DATAPLANE
@@ -135,6 +136,10 @@ class StatusWatch:
         self._tell(mesh, name, status, now.rejection if is_new else "")
 
     def _tell(self, mesh: str, name: str, status: StatusSpec, rejection: str) -> None:
+        if IN_FORCE.is_debugging(self.name):
+            _log.debug(
+                "the status of a proxy", proxy=f"{mesh}.{name}", state=status.state, reason=status.reason
+            )
         for listener in self.listeners if self._begun else ():
             listener(Transition(mesh, name, status, rejection))
 

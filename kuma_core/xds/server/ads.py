@@ -24,6 +24,9 @@ from kuma_core.xds.server.stream import Acknowledgement, ProtocolError, Recorder
 
 SERVICE = "envoy.service.discovery.v3.AggregatedDiscoveryService"
 
+LEFT = "its Envoy ended it, or the connection to it broke"
+"""The library does not tell the two apart."""
+
 MAX_WAITING = 20_000
 """How many streams may wait to be accepted. The library's own 1 000 would turn proxies away at random when all of
 them come back at once. Each costs some 12 kB."""
@@ -195,9 +198,10 @@ class _Connection(Generic[Key]):
             self._end.callback(self._hub.close, key, self.session)
 
     def _reason(self) -> str:
+        """Why it ends; empty because we stop."""
         if self.failure is not None:
             return "" if isinstance(self.failure, Stopping) else str(self.failure)
-        return "it ended the stream" if self.finished else "its connection broke"
+        return LEFT
 
     def close(self) -> None:
         """From here on nothing is sent, and nobody waits for an answer; once more does nothing."""

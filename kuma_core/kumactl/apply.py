@@ -67,7 +67,9 @@ class Document:
 @click.option("--strict", is_flag=True, help="Refuse a template that uses a variable which is not set.")
 @dry_run_option("Render and check only; change nothing")
 @click.option(
-    "--wait", is_flag=True, help="Wait until all connected proxies of the meshes run with what was applied."
+    "--wait",
+    is_flag=True,
+    help="Wait until all connected proxies that this changes run with what was applied.",
 )
 @click.option(
     "--timeout",
@@ -101,8 +103,8 @@ def apply(
     on its own against what is stored now, not against the documents before it. The output format is for these
     answers.
 
-    With --wait it returns once every proxy that is connected, to whichever control plane, has acknowledged a
-    configuration that was made after the last write; after the time-out it fails and says who has not, and why.
+    With --wait it returns once every proxy whose configuration changes, at whichever control plane, has
+    acknowledged the new one; after the time-out it fails and says who has not, and why.
     """
     check_output(output, dry_run)
     documents = _read(given, variables, strict)
@@ -116,12 +118,21 @@ def apply(
     elif dry_run == VALIDATE:
         for resource in planned:
             say(f"would apply {resource}")
+    elif wait:
+        _send_and_wait(planned, client, say, timeout)
     else:
         _send(planned, client, say)
-        if wait:
-            from kuma_core.kumactl import in_force
 
-            say(in_force.wait(client, _meshes(planned), timeout))
+
+def _send_and_wait(
+    planned: Sequence[Planned], client: Client, say: Callable[[str], Any], timeout: float
+) -> None:
+    from kuma_core.kumactl import in_force
+
+    meshes = _meshes(planned)
+    since = in_force.prepare(client, meshes)
+    _send(planned, client, say)
+    say(in_force.wait(client, meshes, timeout, since))
 
 
 def _meshes(planned: Sequence[Planned]) -> list[str]:

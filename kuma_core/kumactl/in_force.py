@@ -1,4 +1,8 @@
-"""Waits until what was written is in force: asks the control plane who is behind, and tells a terminal of it."""
+"""Waits until what was written is in force: asks the control plane who is behind, and tells a terminal of it.
+
+One fence stands before the writes and one behind them: proxies to which nothing between the two gave another
+configuration are not waited for.
+"""
 
 from __future__ import annotations
 
@@ -14,46 +18,74 @@ from kuma_core.kumactl.client import ApiError, Client, json_object, known_shape
 from kuma_core.visible import printable
 
 LOOK_SECONDS = 0.25
+HEAR_SECONDS, HEAR_LOOK_SECONDS = 2.0, 0.05
+"""How long all control planes have to say that they heard of the fence before the writes, and how often we ask."""
 MOST_LINES = 20
 """How many proxies an error names."""
 
 
-def wait(client: Client, meshes: Sequence[str], timeout: float) -> str:
-    """Wait until all connected proxies of these meshes (none: of all) run with what was written; what to say then.
+def prepare(client: Client, meshes: Sequence[str]) -> str:
+    """Set a fence before the writes, and wait until every control plane has heard of it; its id.
 
-    Raises KumaError after so many seconds, with who does not yet, and why.
+    Empty if there is none on which all agree, as while one does not answer: then everybody is waited for.
     """
     began = time.monotonic()
-    id, told = _set(client, meshes), ""
+    try:
+        id = _set(client, meshes, "")
+        while client.get(f"/in-force/{id}").get("silent"):
+            if time.monotonic() - began > HEAR_SECONDS:
+                return ""
+            time.sleep(HEAR_LOOK_SECONDS)
+    except KumaError:
+        return ""  # what is wrong is told when it comes to the waiting, after the writes
+    return id
+
+
+def wait(client: Client, meshes: Sequence[str], timeout: float, since: str = "") -> str:
+    """Wait until connected proxies of these meshes (none: of all) run with what was written; what to say then.
+
+    ``since`` is what ``prepare`` said. Raises KumaError after so many seconds, with who does not yet, and why.
+    """
+    began = time.monotonic()
+    id, told = _fence(client, meshes, since), ""
     while True:
         try:
             state = client.get(f"/in-force/{id}")
         except ApiError as error:
             if error.status != 404 or time.monotonic() - began > timeout:
                 raise
-            id = _set(client, meshes)  # nobody looks at one for longer than two minutes
+            id = _fence(client, meshes, "")  # nobody looks at one for longer than two minutes
             continue
         with known_shape(client.url):
             if state["inForce"]:
-                return f"in force after {time.monotonic() - began:.1f} s"
+                return "\n".join([f"in force after {time.monotonic() - began:.1f} s", *_remark(state)])
             if time.monotonic() - began > timeout:
                 raise KumaError(_late(state, timeout))
             told = _progress(state, told)
         time.sleep(LOOK_SECONDS)
 
 
-def _set(client: Client, meshes: Sequence[str]) -> str:
-    query = urlencode([("mesh", mesh) for mesh in meshes])
-    path = "/in-force" + (f"?{query}" if query else "")
+def _fence(client: Client, meshes: Sequence[str], since: str) -> str:
+    """A fence since another one; if that is over, one that waits for everybody."""
     try:
-        answer = client.send("POST", path)
+        return _set(client, meshes, since)
     except ApiError as error:
-        if error.status in (404, 405):
-            raise KumaError(
-                f"everything is applied, but the control plane at {client.url} cannot say when it is in force: "
-                "it is older than this kumactl"
-            ) from None
-        raise
+        if error.status not in (404, 405):
+            raise
+    try:
+        return _set(client, meshes, "")
+    except ApiError as error:
+        if error.status not in (404, 405):
+            raise
+    raise KumaError(
+        f"everything is applied, but the control plane at {client.url} cannot say when it is in force: "
+        "it is older than this kumactl"
+    )
+
+
+def _set(client: Client, meshes: Sequence[str], since: str) -> str:
+    query = urlencode([("mesh", mesh) for mesh in meshes] + [("since", since)] * bool(since))
+    answer = client.send("POST", "/in-force" + (f"?{query}" if query else ""))
     with known_shape(client.url):
         return str((json_object(answer.body) or {})["id"])
 
@@ -64,10 +96,19 @@ def _progress(state: dict[str, Any], told: str) -> str:
     more = ", …" if state["count"] > 3 else ""
     silent = f"{len(state['silent'])} control planes to answer" if state["silent"] else ""
     proxies = f"{state['count']} proxies: {names}{more}" if state["count"] else ""
-    text = printable("waiting for " + " and ".join(filter(None, (proxies, silent))))
+    waited = " and ".join(filter(None, (proxies, silent)))
+    text = printable(f"waiting for {waited}") if waited else told
     if text != told and sys.stderr.isatty():
         tell(text)
     return text
+
+
+def _remark(state: dict[str, Any]) -> list[str]:
+    """On proxies that nobody waited for; an older control plane has none."""
+    if not (count := state.get("before", 0)):
+        return []
+    were = "other was" if count == 1 else "others were"
+    return [f"{count} {were} behind before, for other reasons: see kumactl inspect dataplanes"]
 
 
 def _late(state: dict[str, Any], timeout: float) -> str:
@@ -79,4 +120,4 @@ def _late(state: dict[str, Any], timeout: float) -> str:
     if (others := state["count"] - len(lines)) > 0:
         lines.append(f"* {others} other proxies")
     lines += [f"* the control plane {instance} has not answered" for instance in state["silent"]]
-    return printable("\n".join([head, *lines]))
+    return printable("\n".join([head, *lines, *_remark(state)]))

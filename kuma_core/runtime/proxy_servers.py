@@ -27,7 +27,7 @@ from kuma_core.resources.contract import Change, Resources, Secrets
 from kuma_core.resources.secrets import SECRET
 from kuma_core.runtime.open_files import most_connections
 from kuma_core.xds.bootstrap import BootstrapParams, bootstrap_params, grpc_target
-from kuma_core.xds.contract import SecretServer
+from kuma_core.xds.contract import Behind, SecretServer
 from kuma_core.xds.identities import ProxySecrets
 from kuma_core.xds.mesh_views import Effects, MeshViews
 from kuma_core.xds.preview import Preview
@@ -228,7 +228,11 @@ class Enforced:
     def __init__(self, proxies: ProxyServers) -> None:
         self._proxies = proxies
 
-    def behind_newest(self, meshes: Collection[str]) -> dict[tuple[str, str], str]:
+    def mark(self) -> int:
+        """The number of the newest round: what is stored from now on is in the view of a later one only."""
+        return self._proxies.reconciler.begun
+
+    def behind_newest(self, meshes: Collection[str]) -> dict[tuple[str, str], Behind]:
         """Wait until what was told so far is generated and handed to the streams, and then ask them.
 
         What the reconciler handed over is in the loop before our question is.
@@ -240,7 +244,12 @@ class Enforced:
             "it has not acknowledged its newest configuration yet",
         )
         found = waiting | proxies.streams.troubles()
-        return {place: why for place, why in found.items() if "" in meshes or place[0] in meshes}
+        made = proxies.reconciler.made() if found else {}
+        return {
+            place: Behind(why, made.get(place, proxies.reconciler.begun + 1))
+            for place, why in found.items()
+            if "" in meshes or place[0] in meshes
+        }
 
 
 class AuthenticatorWatch:

@@ -266,11 +266,26 @@ class Streams(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Behind:
+    """Why a proxy does not run with its newest configuration.
+
+    ``made`` is the mark of when that changed last, or of when it failed to be made.
+    """
+
+    reason: str
+    made: int
+
+
 @runtime_checkable
 class Enforcement(Protocol):
     """Whether the proxies connected to this control plane run with the newest configuration. For any thread."""
 
-    def behind_newest(self, meshes: Collection[str]) -> Mapping[tuple[str, str], str]:
+    def mark(self) -> int:
+        """A number that grows: whatever is made of something that is stored from now on has a greater one."""
+        ...
+
+    def behind_newest(self, meshes: Collection[str]) -> Mapping[tuple[str, str], Behind]:
         """Who of some meshes (``""``: of all) does not yet run with what the changes told so far ask for, and why.
 
         By mesh and name of the Dataplane. Raises ``Busy`` if there is no answer in time.

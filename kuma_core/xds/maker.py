@@ -21,7 +21,8 @@ from kuma_core.xds.snapshot import Snapshot
 class Generated:
     """What a proxy got last, what that depends on, and why it got nothing newer.
 
-    ``warnings`` say what it does not get although somebody wants it to.
+    ``warnings`` say what it does not get although somebody wants it to. ``made`` is the number of the round that made
+    the snapshot, or found the problem.
     """
 
     snapshot: Snapshot | None = None
@@ -30,6 +31,7 @@ class Generated:
     tag_sets: tuple[TagPairs, ...] = ()
     problem: str = ""
     warnings: tuple[str, ...] = ()
+    made: int = 0
 
 
 def touched_by(effects: Effects, proxy: Proxy, generated: Generated) -> bool:

@@ -114,6 +114,8 @@ class Reconciler:
         self._unprepared: dict[Hashable, set[Proxy]] = {}  # by what they wait for
         self._prepared: set[Proxy] = set()  # waited already, and do not wait twice for one change
         self._tried_at = 0.0
+        self.begun = 0
+        """The number of the newest round: what the store takes from now on is in the views of later ones alone."""
         self.work = Work()
         self.ready = Stop()
         self.beat = Heartbeat()
@@ -163,6 +165,13 @@ class Reconciler:
         answer: Future[None] = Future()
         self._inbox.put(Fence(answer))
         _waited(answer, seconds)
+
+    def made(self) -> dict[tuple[str, str], int]:
+        """By mesh and name of each connected proxy: which round made its newest snapshot, or found that it fails."""
+        found: dict[tuple[str, str], int] = {}
+        for proxy, generated in list(self._connected.items()):
+            found[proxy.id] = max(found.get(proxy.id, 0), generated.made)
+        return found
 
     def connected(self, mesh: str, name: str) -> list[Proxy]:
         """The connected proxies of a Dataplane."""
@@ -338,7 +347,8 @@ class Reconciler:
 
     def _begin(self, mesh: str, now: float) -> None:
         self._agenda.begun(mesh)
-        self._rounds.begin(mesh, self._views.frozen(), self._dirty.pop(mesh, ()), now)
+        self.begun += 1
+        self._rounds.begin(mesh, self._views.frozen(), self._dirty.pop(mesh, ()), now, self.begun)
 
     def _finish(self, item: Round) -> None:
         self._put_off(item)
@@ -347,6 +357,7 @@ class Reconciler:
         for proxy, snapshot in (*item.at_once.items(), *item.afterwards.items()):
             if proxy in self._connected:  # not before: a thread given up has delivered nothing
                 self._connected[proxy].snapshot = snapshot
+                self._connected[proxy].made = item.number
         self._pass_fences(item.mesh)
         now = time.monotonic()
         self._agenda.settled(item.mesh, now)
@@ -411,6 +422,7 @@ class Reconciler:
         generated = self._connected.get(proxy)
         if generated is None:
             return  # it went meanwhile
+        problem = generated.problem
         try:
             snapshot = self._snapshot_of(proxy, generated, item.views)
         except NotPrepared as missing:
@@ -419,6 +431,8 @@ class Reconciler:
             return
         finally:
             self._prepared.discard(proxy)
+        if generated.problem not in (problem, ""):
+            generated.made = item.number
         if any(touched_by(effects, proxy, generated) for effects in item.later):
             self._want(proxy)
         if snapshot is not None and snapshot != generated.snapshot:

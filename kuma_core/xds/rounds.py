@@ -35,6 +35,8 @@ class Round:
     later: list[Effects] = field(default_factory=list)
     """What changed since the round began: who is generated after it came may have missed it."""
     credit: float = 0.0
+    number: int = 0
+    """Rounds are numbered as they begin; a later one shows all that an earlier one shows."""
 
     def take_turn(self, generate: Callable[[Round, Proxy], None]) -> None:
         """Generate proxies until the slice is used up; at least one, unless earlier ones took the time of this turn."""
@@ -60,10 +62,12 @@ class Rounds:
         """The meshes that have a round."""
         return self._going.keys()
 
-    def begin(self, mesh: str, views: MeshViews, proxies: Iterable[Proxy], began: float) -> None:
+    def begin(
+        self, mesh: str, views: MeshViews, proxies: Iterable[Proxy], began: float, number: int = 0
+    ) -> None:
         """Line a round up; a mesh has one at most."""
         assert mesh not in self._going, mesh
-        self._going[mesh] = Round(mesh, views, deque(sorted(proxies)), began)
+        self._going[mesh] = Round(mesh, views, deque(sorted(proxies)), began, number=number)
 
     def changed(self, effects: Effects) -> None:
         """Something changed that the rounds at hand do not show."""

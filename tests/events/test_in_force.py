@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import kuma_store_memory
+from kuma_core.builtin.cluster.kinds import INSTANCE
+from kuma_core.builtin.cluster.specs import InstanceSpec
 from kuma_core.builtin.in_force import fences
 from kuma_core.sdk import CLUSTER, ENDPOINTS, LISTENER, Config
 from kuma_core.testing.builders import dataplane, inbound, outbound
@@ -18,6 +21,8 @@ from kuma_core.testing.platform import RunningPlatform, running_platform
 from kuma_core.testing.several import SharedStore
 from kuma_core.testing.waiting import eventually
 from kuma_core.testing.xds_client import DeltaClient
+from kuma_core.xds.maker import Generated
+from kuma_core.xds.proxy import Proxy
 
 from .test_commands import configured, run
 
@@ -44,6 +49,15 @@ def web(name: str) -> dict[str, Any]:
     return dict(dataplane(name, own, outbounds=[outbound("127.0.0.1:9000", "orders")]))
 
 
+def caller(name: str, service: str) -> dict[str, Any]:
+    own = inbound("10.0.0.6:80:80", "web")
+    return dict(dataplane(name, own, outbounds=[outbound("127.0.0.1:9000", service)]))
+
+
+def other(service: str, port: int = 80) -> dict[str, Any]:
+    return dict(dataplane(f"{service}-1", inbound(f"10.0.0.2:{port}:80", service)))
+
+
 def orders(port: int) -> dict[str, Any]:
     return dict(dataplane("orders-1", inbound(f"10.0.0.1:{port}:80", "orders")))
 
@@ -67,10 +81,10 @@ def state(cp: RunningPlatform, query: str = "") -> dict[str, Any]:
 
     def noted() -> bool:
         found.update(cp.get(f"/in-force/{answer.body['id']}").body)
-        return not found["silent"]
+        return bool(found["inForce"] or found["count"])
 
     eventually(noted, what="the answers of all control planes")
-    return found
+    return found | {"id": answer.body["id"]}
 
 
 def test_it_ends_when_the_proxies_of_both_have_acknowledged(pair: Pair, tmp_path: Path) -> None:
@@ -127,6 +141,108 @@ def test_who_keeps_an_older_one_is_told_with_the_reason_and_other_meshes_wait_fo
             }
         ]
         assert state(one, "?mesh=another")["inForce"]
+
+
+def test_who_was_stuck_before_and_gets_nothing_new_holds_up_nobody(pair: Pair, tmp_path: Path) -> None:
+    """One refuses what it has since yesterday, one has not answered for long; the change concerns the others."""
+    one, two = pair
+    one.apply(caller("web-3", "else"), caller("web-4", "more"), orders(80), other("else"), other("more"))
+    with fleet(one) as first, fleet(two) as second:
+        refusing, silent = DeltaClient("default.web-3"), DeltaClient("default.web-4")
+        connect(first, silent)
+        connect(second, refusing)
+        connect(second, DeltaClient("default.web-2"))
+        eventually(lambda: state(one)["inForce"])
+        refusing.reject[ENDPOINTS] = "no such port"
+        one.apply(other("else", 99))
+        eventually(lambda: "no such port" in str(state(one)["behind"]))
+        stand_still(silent)
+        one.apply(other("more", 98))
+        eventually(lambda: state(one)["count"] == 2)
+        done = apply(one, tmp_path, orders(86))
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout.splitlines()[1].startswith("in force after ")
+        remark = "2 others were behind before, for other reasons: see kumactl inspect dataplanes"
+        assert done.stdout.splitlines()[2] == remark
+        nobody = apply(two, tmp_path, other("unused"))
+        assert nobody.returncode == 0, nobody.stderr
+        late = apply(two, tmp_path, other("else", 97), "--timeout=2s")
+        assert late.stderr.splitlines()[1:] == [
+            f"* default/web-3, at control plane {two.platform.instance_id}: "
+            "it rejected its configuration: no such port",
+            "1 other was behind before, for other reasons: see kumactl inspect dataplanes",
+        ]
+
+
+def test_a_plugin_that_failed_before_holds_up_nobody_and_one_that_fails_now_does(
+    pair: Pair, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two = pair
+    with fleet(one) as envoys:
+        connect(envoys, DeltaClient("default.web-1"))
+        connect(envoys, DeltaClient("default.orders-1"))
+        eventually(lambda: state(two)["inForce"])
+        fails(monkeypatch, one, "web-1", "no idea")
+        one.apply(orders(87))
+        eventually(lambda: state(two)["count"] == 1)
+        done = apply(two, tmp_path, orders(88))
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout.splitlines()[2].startswith("1 other was behind before")
+        fails(monkeypatch, one, "orders-1", "no idea either")
+        done = apply(two, tmp_path, orders(89), "--timeout=1s")
+        assert [line.partition(": ")[2] for line in done.stderr.splitlines()[1:-1]] == [
+            "it keeps an older configuration: no idea either"
+        ]
+    monkeypatch.undo()
+    one.platform.core.proxies.reconciler.renew()
+
+
+def fails(monkeypatch: pytest.MonkeyPatch, cp: RunningPlatform, name: str, problem: str) -> None:
+    """From now on nothing can be made for a proxy."""
+    maker = cp.platform.core.proxies.reconciler.maker
+    generate = maker.generate
+
+    def failing(proxy: Proxy, views: Any, waits: bool = False) -> Generated:
+        found = generate(proxy, views, waits)
+        return replace(found, snapshot=None, problem=problem) if proxy.name == name else found
+
+    monkeypatch.setattr(maker, "generate", failing)
+
+
+def test_a_control_plane_that_does_not_answer_has_everybody_waited_for(
+    pair: Pair, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody knows then which of its proxies were behind before."""
+    one, _ = pair
+    with fleet(one) as envoys:
+        stuck = DeltaClient("default.web-1")
+        connect(envoys, stuck)
+        eventually(lambda: state(one)["inForce"])
+        stand_still(stuck)
+        one.apply(orders(90))
+        eventually(lambda: state(one)["count"] == 1)
+        instances = one.offer("builtin.cluster").instances
+        instances._resources.amend(
+            INSTANCE.key("", "killed"), lambda spec: InstanceSpec(beats=1, version="1")
+        )
+        try:
+            done = apply(one, tmp_path, other("unused", 2), "--timeout=1s")
+        finally:
+            instances.remove("killed")
+        assert "* default/web-1, at" in done.stderr
+        assert "* the control plane killed has not answered" in done.stderr
+
+
+def test_a_fence_since_another_one_is_set_once_and_since_none_that_is_over(pair: Pair) -> None:
+    one, two = pair
+    first = state(one)["id"]
+    second = state(two, f"?since={first}")
+    assert (second["inForce"], second["before"]) == (True, 0)
+    eventually(lambda: one.request("POST", f"/in-force?since={first}").status == 404)
+    assert one.request("POST", "/in-force?since=nothing").status == 404
+    assert state(one, f"?since={second['id']}")["inForce"], (
+        "nor is it too late for one that has a since itself"
+    )
 
 
 def test_bad_requests(pair: Pair) -> None:

@@ -3,6 +3,9 @@
 Whoever waits has a fence told to all, by a hint without a record. The store tells hints in the order of what happened,
 so a control plane that hears of a fence has heard of every write before it; from then on it looks at its streams, and
 notes for the others who is behind, until nobody is. Nothing is looked at while there is no fence.
+
+A fence may be set since another one, which stood before the writes. Then proxies whose newest configuration is as old
+as that one are not waited for: what holds them up was there before.
 """
 
 from __future__ import annotations
@@ -22,7 +25,7 @@ from kuma_core.errors import Busy, KumaError, NotFound
 from kuma_core.lifecycle import Stop
 from kuma_core.model import ResourceKey
 from kuma_core.resources.contract import Change, Op, Store, TellingStore
-from kuma_core.xds.contract import Enforcement
+from kuma_core.xds.contract import Behind, Enforcement
 
 _log = structlog.get_logger("in-force")
 
@@ -47,14 +50,31 @@ MOST_NAMES = 10
 LONGEST_REASON = 200
 
 
+OVER = float("-inf")
+"""The birth of a fence that nobody waits for any more."""
+EVERYBODY = -1
+"""The mark of a fence that waits for whoever is behind."""
+SINCE = "-"
+"""Stands in an id before the id of the fence since which it was set, so that the hint carries both."""
+
+
 @dataclass(slots=True)
 class Fence:
-    """One fence as this control plane sees it; ``meshes`` are names, ``""`` for all."""
+    """One fence as this control plane sees it; ``meshes`` are names, ``""`` for all.
+
+    ``mark`` is that of the moment in which this one heard of it, ``since`` that of the fence since which it was set.
+    """
 
     meshes: set[str]
+    mark: int = EVERYBODY
+    since: int = EVERYBODY
     born: float = field(default_factory=time.monotonic)
     noted: str = ""
     calm: int = 0
+
+    def concerns(self, mesh: str) -> bool:
+        """Whether proxies of a mesh are waited for."""
+        return "" in self.meshes or mesh in self.meshes
 
     @property
     def is_settled(self) -> bool:
@@ -83,16 +103,21 @@ class Fences:
 
     # -- what requests call
 
-    def set(self, meshes: Iterable[str]) -> str:
-        """Set a fence behind all that was written to some meshes; its id. Raises ``Busy`` or ``StoreUnavailable``."""
-        self._set = {
-            id: fence for id, fence in self._set.items() if not (id in self._open or fence.is_over())
-        }
+    def set(self, meshes: Iterable[str], since: str = "") -> str:
+        """Set a fence behind all that was written to some meshes, since another fence if one is named; its id.
+
+        Raises ``NotFound`` if that is over, ``Busy`` or ``StoreUnavailable``.
+        """
+        earlier = self._earlier(since)
+        if since and (earlier is None or earlier.is_over()):
+            raise NotFound("the fence since which this one is to stand is not there, or it is over")
+        for lost in [id for id, fence in list(self._set.items()) if fence.is_over()]:
+            self._set.pop(lost, None)
         known = [*list(self._open.values()), *self._set.values()]
         waited_for = [fence for fence in known if not fence.is_settled]
         if len(waited_for) >= MOST_FENCES or len(known) >= MOST_REMEMBERED:
             raise Busy("too many others wait for their writes already; try again in a few seconds")
-        id = uuid.uuid4().hex
+        id = uuid.uuid4().hex + (SINCE + since.partition(SINCE)[0] if since else "")
         self._set[id] = Fence(set(meshes))
         self._tell(id, self._set[id].meshes)
         return id
@@ -116,11 +141,12 @@ class Fences:
             for instance, noted in sorted(found.items())
             for mesh, name, reason in noted["behind"]
         ]
-        count = sum(noted["count"] for noted in found.values())
-        return {"inForce": not (count or silent), "count": count, "behind": behind, "silent": silent}
+        count, before = (sum(noted.get(word, 0) for noted in found.values()) for word in ("count", "before"))
+        is_settled = not (count or silent) and all(noted.get("settled", True) for noted in found.values())
+        return {"inForce": is_settled, "count": count, "behind": behind, "before": before, "silent": silent}
 
     def _tell(self, id: str, meshes: Iterable[str]) -> None:
-        for mesh in meshes:
+        for mesh in list(meshes):
             key = ResourceKey(FENCE, mesh, id)
             if self._telling:
                 self._telling.tell(key)
@@ -149,10 +175,27 @@ class Fences:
             key = self._hints.get(timeout=self._pause if self._open else None)
             while True:
                 if key and (key.name in self._open or len(self._open) < 2 * MOST_REMEMBERED):
-                    self._open.setdefault(key.name, Fence(set())).meshes.add(key.mesh)
+                    self._hear(key.name).meshes.add(key.mesh)
                 key = self._hints.get_nowait()
         except queue.Empty:
             return
+
+    def _hear(self, id: str) -> Fence:
+        """The fence of an id. What is new to us and set since another one takes the place of that, if we know it."""
+        if id not in self._open:
+            earlier = self._earlier(id.partition(SINCE)[2])
+            since = earlier.mark if earlier else EVERYBODY
+            self._open[id] = Fence(set(), self._proxies.mark(), since)
+            self._set.pop(id, None)  # in this order: who asks meanwhile finds it
+            if earlier:
+                earlier.born = OVER
+        return self._open[id]
+
+    def _earlier(self, id: str) -> Fence | None:
+        """The fence of an id, whether or not that says since which one it was set itself."""
+        head = id.partition(SINCE)[0]
+        known = list(self._open.items())
+        return next((fence for other, fence in known if other.partition(SINCE)[0] == head), None)
 
     def look(self) -> None:
         """Look at the streams once for all fences, forget those that are over, and note what is new."""
@@ -171,16 +214,14 @@ class Fences:
             _log.info("who runs with the newest configuration cannot be told now", problem=str(error))
         self._pause = max(LOOK_SECONDS, LOOK_SHARE * (time.monotonic() - began))
 
-    def _note(self, id: str, fence: Fence, everybody: Mapping[tuple[str, str], str]) -> None:
-        behind = {
-            place: why for place, why in everybody.items() if "" in fence.meshes or place[0] in fence.meshes
-        }
+    def _note(self, id: str, fence: Fence, everybody: Mapping[tuple[str, str], Behind]) -> None:
+        mine = {place: item for place, item in everybody.items() if fence.concerns(place[0])}
+        behind = {place: item.reason for place, item in mine.items() if item.made > fence.since}
         fence.calm = 0 if behind else fence.calm + 1
-        if not behind and not fence.is_settled:
-            return
         named = sorted(behind.items())[:MOST_NAMES]
         listed = [[mesh, name, reason[:LONGEST_REASON]] for (mesh, name), reason in named]
-        value = json.dumps({"count": len(behind), "behind": listed})
+        counts = {"count": len(behind), "before": len(mine) - len(behind)}
+        value = json.dumps({"settled": fence.is_settled, **counts, "behind": listed})
         if value != fence.noted:
             self._cluster.note(TOPIC, id, value)
             fence.noted = value

@@ -19,14 +19,14 @@ class SetFence:
         self._fences = fences
 
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
-        """Set one, for the proxies of each ``?mesh=``; without any, for all that there are."""
+        """Set one, for the proxies of each ``?mesh=``; without any, for all that there are. ``?since=`` another one."""
         begin(req, "Could not wait for a change")
         asked(req)
         meshes = sorted(set(req.get_param_as_list("mesh") or [""]))
         if len(meshes) > MOST_MESHES:
             violation = Violation("mesh", f"at most {MOST_MESHES} meshes may be named")
             raise InvalidResource([violation], details="The request is not valid")
-        answer_json(resp, {"id": self._fences.set(meshes)})
+        answer_json(resp, {"id": self._fences.set(meshes, req.get_param("since") or "")})
         resp.status = falcon.HTTP_201
 
 

@@ -253,8 +253,9 @@ class WsgiServer:
 class AsgiServer:
     """An HTTP server over an ASGI app with an event loop of its own, for answers that stream; else as the one above.
 
-    ``connections`` may be open at once; more get a 503. ``stopping`` is called from another thread when the server is
-    to end: the app then ends its streams, which are cut off after two seconds.
+    ``connections`` may be open at once; more get a 503. ``arrivals`` a second are let in in the long run, and twice as
+    many at once after a rest; more wait in the system's queue (0: there is no such bound). ``stopping`` is called from
+    another thread when the server is to end: the app then ends its streams, which are cut off after two seconds.
     """
 
     name: str
@@ -265,6 +266,7 @@ class AsgiServer:
     body: Body = Body()
     access: Access = Access()
     connections: int = 200
+    arrivals: int = 0
     stopping: Callable[[], None] = lambda: None
     restartable: bool = True
 

@@ -110,6 +110,27 @@ def _cancel(timer: asyncio.TimerHandle | None) -> None:
         timer.cancel()
 
 
+class Pace:
+    """Lets in so many a second in the long run, and twice as many at once after a rest; 0 stands for no bound.
+
+    Clients that come back again and again would take the interpreter from whoever configures proxies.
+    """
+
+    def __init__(self, a_second: int) -> None:
+        self._rate, self._most = a_second, 2.0 * a_second
+        self._left, self._counted = self._most, time.monotonic()
+
+    async def wait(self) -> None:
+        """Wait until one more may come in."""
+        if not self._rate:
+            return
+        now = time.monotonic()
+        self._left = min(self._most, self._left + (now - self._counted) * self._rate) - 1
+        self._counted = now
+        if self._left < 0:
+            await asyncio.sleep(-self._left / self._rate)
+
+
 class Server(uvicorn.Server):
     """Accepts by itself: ``most`` connections in their handshake, and as many behind it. The oldest that waits for its
     client gives way to a new one."""
@@ -121,8 +142,10 @@ class Server(uvicorn.Server):
         tls: ssl.SSLContext | None,
         most: int,
         name: str = "",
+        arrivals: int = 0,
     ) -> None:
         super().__init__(config)
+        self._pace = Pace(arrivals)
         self._listener, self._tls, self._most, self._name = listener, tls, most, name
         self._opening: dict[asyncio.Task[None], socket.socket] = {}
         self._accepting: asyncio.Task[None] | None = None
@@ -145,6 +168,7 @@ class Server(uvicorn.Server):
     async def _accept(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
+            await self._pace.wait()
             try:
                 connection, _ = await loop.sock_accept(self._listener)
             except OSError as error:

@@ -55,6 +55,7 @@ class AsgiHttpServer:
         body: Body = DEFAULT_BODY,
         connections: int = CONNECTIONS,
         stopping: Callable[[], None] = lambda: None,
+        arrivals: int = 0,
     ) -> None:
         self._stopping = stopping
         config = uvicorn.Config(
@@ -71,7 +72,7 @@ class AsgiHttpServer:
             access_log=False,
             log_config=None,
         )
-        self._server = Server(config, listener, tls, connections, name)
+        self._server = Server(config, listener, tls, connections, name, arrivals)
         self._thread = threading.Thread(target=self.serve, name=name, daemon=True)
 
     def start(self) -> None:

@@ -140,6 +140,7 @@ def _loop(server: WsgiServer | AsgiServer, listener: socket.socket) -> Loop:
             server.body,
             server.connections,
             server.stopping,
+            server.arrivals,
         )
     app = _NeverAllWait(server.app)
     if server.tls:

@@ -17,10 +17,15 @@ def test_the_benchmark_of_changes_runs(capsys: pytest.CaptureFixture[str]) -> No
 
 
 def test_the_benchmark_of_events_runs(capsys: pytest.CaptureFixture[str]) -> None:
-    asyncio.run(events.main(count=5, followers=5, changes=1, turns=1))
+    asyncio.run(events.main(count=5, followers=5, changes=1, turns=1, rate=50))
     told = capsys.readouterr().out
     assert "while all of them follow" in told
-    assert "ratio (medians)" in told
+    assert "while clients come and go" in told
+    assert told.count("ratio (medians)") == 2
+    (served,) = (
+        line.split()[-1] for line in told.splitlines() if line.startswith("clients that came and went")
+    )
+    assert float(served) > 10
 
 
 def test_the_benchmark_of_identities_runs_and_serves_everybody(capsys: pytest.CaptureFixture[str]) -> None:

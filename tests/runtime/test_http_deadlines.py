@@ -208,3 +208,22 @@ def test_lines_around_chunks_are_bounded() -> None:
     with serving("plain", App()) as port:
         head = b"PUT / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5;"
         assert send_bytes(port, head + b"a" * 20_000).status == 400
+
+
+def test_no_more_connections_a_second_are_let_in_than_there_may_be() -> None:
+    """Twenty a second: forty at once, and then each waits for its turn; nobody is turned away."""
+    with socket.create_server(("127.0.0.1", 0), backlog=100) as listener:
+        port = listener.getsockname()[1]
+        server = AsgiHttpServer("asgi", over_wsgi(App()), listener, None, BODY, arrivals=20)
+        server.start()
+        try:
+            began = time.monotonic()
+            clients = [socket.create_connection(("127.0.0.1", port), timeout=30) for _ in range(60)]
+            for client in clients:
+                client.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            assert all(client.recv(12) == b"HTTP/1.1 200" for client in clients)
+            assert time.monotonic() - began > 0.9
+            for client in clients:
+                client.close()
+        finally:
+            server.close()

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import errno
 import logging
 import os
-import resource
 
 import structlog
 
 from kuma_core.counted import CountedLine
+from kuma_core.runtime.descriptors import EXHAUSTED, allowed
 
 KEPT_FILES = 8_192
 """Open files that are left for HTTP servers, which have bounds of their own, the store and everything else; of few two
@@ -20,9 +19,7 @@ MOST_CONNECTIONS = 20_000
 
 def most_connections(ports: int) -> int:
     """How many connections each of some ports may have, so that there are files left for the rest."""
-    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if limit == resource.RLIM_INFINITY:
-        return MOST_CONNECTIONS
+    limit = allowed()
     return min(MOST_CONNECTIONS, max(1, (limit - min(KEPT_FILES, limit * 2 // 3)) // ports))
 
 
@@ -36,10 +33,8 @@ def is_no_lack_of_files(record: logging.LogRecord) -> bool:
     is left: that is told once a minute instead."""
     error = record.exc_info[1] if record.exc_info else None
     said = f"{error} {record.getMessage()}"
-    if not any(os.strerror(number) in said for number in (errno.EMFILE, errno.ENFILE)):
+    if not any(os.strerror(number) in said for number in EXHAUSTED):
         return True
-    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    _none_left(
-        "", remedy=f"raise the limit of open files, which is {limit}, or find out who connects so often"
-    )
+    remedy = f"raise the limit of open files, which is {allowed()}, or find out who connects so often"
+    _none_left("", remedy=remedy)
     return False

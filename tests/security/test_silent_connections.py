@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from kuma_core.runtime import open_files
+from kuma_core.runtime import descriptors
 from kuma_core.runtime.open_files import most_connections
 from kuma_core.testing.waiting import eventually
 
@@ -111,5 +111,5 @@ def test_a_connection_without_a_stream_ends(tmp_path: Path, stack: ExitStack) ->
     ("limit", "each"), [(1_048_576, 20_000), (-1, 20_000), (20_000, 5904), (1024, 171), (2, 1)]
 )
 def test_connections_leave_files_for_the_rest(monkeypatch: pytest.MonkeyPatch, limit: int, each: int) -> None:
-    monkeypatch.setattr(open_files.resource, "getrlimit", lambda _: (limit, limit))
+    monkeypatch.setattr(descriptors.resource, "getrlimit", lambda _: (limit, limit))
     assert most_connections(2) == each

@@ -14,7 +14,7 @@ import time
 import urllib.error
 import urllib.request
 from base64 import b64encode
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from email.message import Message
@@ -98,7 +98,8 @@ class Rules:
     ``timeout`` (seconds) bounds the whole and ``limit`` (bytes) the body of the answer. ``tls`` takes the place of
     the system's rules for https. ``proxies`` lets the usual environment variables hold (``http_proxy``,
     ``https_proxy``, ``no_proxy``); loopback addresses are always asked directly. ``unix_socket`` is the path to ask
-    in place of the host of an http URL.
+    in place of the host of an http URL; ``check_peer`` gets the connected socket before anything is sent over it, and
+    raises what the exchange then raises.
     """
 
     timeout: float
@@ -107,6 +108,7 @@ class Rules:
     tls: ssl.SSLContext | None = None
     proxies: bool = True
     unix_socket: str = ""
+    check_peer: Callable[[socket.socket], None] | None = None
 
 
 def exchange(method: str, url: str, headers: Mapping[str, str], body: bytes | None, rules: Rules) -> Answer:
@@ -238,9 +240,9 @@ class _ConnectingSafely(_Connecting, http.client.HTTPSConnection):
 class _OverSocket(http.client.HTTPConnection):
     """The same over a Unix socket."""
 
-    def __init__(self, host: str, *, unix_socket: str = "", **options: Any) -> None:
+    def __init__(self, host: str, *, rules: Rules, **options: Any) -> None:
         super().__init__(host, **options)
-        self._path = unix_socket
+        self._path, self._check_peer = rules.unix_socket, rules.check_peer
 
     def connect(self) -> None:
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -249,16 +251,18 @@ class _OverSocket(http.client.HTTPConnection):
             self.sock.connect(self._path)
         except OSError as error:
             raise NotConnected(_said(error)) from None
+        if self._check_peer:
+            self._check_peer(self.sock)
 
 
 class _Http(urllib.request.HTTPHandler):
-    def __init__(self, unix_socket: str) -> None:
+    def __init__(self, rules: Rules) -> None:
         super().__init__()
-        self._unix_socket = unix_socket
+        self._rules = rules
 
     def http_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
-        if self._unix_socket:
-            return self.do_open(_OverSocket, req, unix_socket=self._unix_socket)
+        if self._rules.unix_socket:
+            return self.do_open(_OverSocket, req, rules=self._rules)
         return self.do_open(_Connecting, req)
 
 
@@ -276,7 +280,7 @@ def _opener(url: str, rules: Rules) -> urllib.request.OpenerDirector:
     opener = urllib.request.OpenerDirector()
     direct = not rules.proxies or bool(rules.unix_socket) or _is_loopback(url)
     handlers: list[Any] = [urllib.request.ProxyHandler({} if direct else None)]
-    handlers += [_Http(rules.unix_socket), _Https(rules.tls), urllib.request.UnknownHandler()]
+    handlers += [_Http(rules), _Https(rules.tls), urllib.request.UnknownHandler()]
     if rules.follow_redirects:
         handlers += [urllib.request.HTTPErrorProcessor(), urllib.request.HTTPRedirectHandler()]
         handlers += [urllib.request.HTTPDefaultErrorHandler()]

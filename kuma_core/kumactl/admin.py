@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 import socket
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -89,8 +90,9 @@ def connect(
     context = session.configuration.current
     has_certificate = bool(context and context.client_cert and context.client_key)
     if _is_this_machine(api_url):
-        if unix_socket.may_use(addresses.socket):
-            return Client(_BY_SOCKET, warn, session.log, timeout, "admin server", None, addresses.socket)
+        if unix_socket.may_use(addresses.socket) and (secrets or not unix_socket.stranger(addresses.socket)):
+            place, check = addresses.socket, partial(unix_socket.refuse_stranger, addresses.socket)
+            return Client(_BY_SOCKET, warn, session.log, timeout, "admin server", None, place, check)
         if secrets and addresses.public and has_certificate:
             return _client(session, addresses.public, timeout)
         if secrets:

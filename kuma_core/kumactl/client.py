@@ -19,6 +19,7 @@ from kuma_core.http_client import Answer, HttpFailure, Rules, exchange
 from kuma_core.visible import printable
 
 if TYPE_CHECKING:
+    from socket import socket as Socket
     from ssl import SSLContext
 
 TIMEOUT = 60.0
@@ -75,9 +76,10 @@ class Client:
         server: str = "API server",
         tls: SSLContext | None = None,
         unix_socket: str = "",
+        check_peer: Callable[[Socket], None] | None = None,
     ) -> None:
         self.url = url.rstrip("/")
-        self._unix_socket = unix_socket
+        self._unix_socket, self._check_peer = unix_socket, check_peer
         self._warn, self._log, self._timeout = warn, log, timeout
         self._server, self._tls = server, tls
 
@@ -120,7 +122,13 @@ class Client:
     def _send(self, method: str, path: str, body: bytes | None = None) -> Answer:
         url = self.url + path
         headers = {"Accept": ACCEPTED} | ({"Content-Type": "application/json"} if body else {})
-        rules = Rules(self._timeout, MAX_ANSWER, tls=self._tls, unix_socket=self._unix_socket)
+        rules = Rules(
+            self._timeout,
+            MAX_ANSWER,
+            tls=self._tls,
+            unix_socket=self._unix_socket,
+            check_peer=self._check_peer,
+        )
         try:
             answer = exchange(method, url, headers, body, rules)
         except HttpFailure as error:

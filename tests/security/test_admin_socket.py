@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import os
+import pwd
 import socket
 import stat
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -19,6 +25,7 @@ import structlog
 import kuma_store_memory
 from kuma_core.builtin.configuration.socket_path import default_path
 from kuma_core.errors import ConfigError
+from kuma_core.kumactl import unix_socket
 from kuma_core.plugin.contract import UnixSocket
 from kuma_core.runtime.unix_socket import listening
 from kuma_core.testing.platform import RunningPlatform, running_platform
@@ -170,6 +177,101 @@ def test_another_user_gets_no_secret_and_is_told_why(
     )
     assert "adminServer.socket.group" in done.stderr
     assert "SecretsArchive" not in done.stdout
+
+
+STRANGE = f"""
+import os, socket, sys
+os.setgroups([])
+os.setgid({NOBODY})
+os.setuid({NOBODY})
+listener = socket.socket(socket.AF_UNIX)
+listener.bind(sys.argv[1])
+os.chmod(sys.argv[1], 0o666)
+listener.listen()
+print("ready", flush=True)
+while True:
+    connection, _ = listener.accept()
+    print("told", len(connection.recv(4096)), flush=True)
+    connection.close()
+"""
+"""Whoever took the place of a control plane."""
+
+
+@contextmanager
+def another_catalog(cp: RunningPlatform, place: str) -> Iterator[Any]:
+    """An API server as this one, whose catalog names another socket."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = cp.get(self.path).body
+            if self.path == "/catalog":
+                body["apis"]["admin"]["localSocket"] = place
+            text = json.dumps(body).encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(text)))
+            self.end_headers()
+            self.wfile.write(text)
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield SimpleNamespace(api_url=f"http://127.0.0.1:{server.server_port}")
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_nobody_else_is_told_a_passphrase(cp: RunningPlatform, folder: Path, passphrase: str) -> None:
+    theirs = folder / "theirs"
+    theirs.mkdir()
+    os.chown(theirs, NOBODY, NOBODY)
+    place = str(theirs / "admin.sock")
+    command = [sys.executable, "-c", STRANGE, place]
+    with (
+        subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as stranger,
+        another_catalog(cp, place) as taken,
+    ):
+        try:
+            assert stranger.stdout is not None
+            assert stranger.stdout.readline() == "ready\n"
+            done = kumactl(taken, folder, "export", "--with-secrets", passphrase)
+            token = kumactl(taken, folder, "generate", "dataplane-token", "--name=web")
+        finally:
+            stranger.terminate()
+        told = stranger.stdout.read().splitlines()
+    owner = pwd.getpwuid(NOBODY).pw_name
+    assert done.returncode == 1
+    assert f"the Unix socket {place} is listened on by {owner}, and you are root" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert token.returncode == 0, "what is no secret goes over loopback, as without a socket"
+    assert set(told) == {"told 0"}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a folder for somebody else")
+def test_the_user_for_whom_root_made_the_folder_is_believed(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = folder / "run"
+    for name, user in (("kuma-cp", NOBODY), ("other", NOBODY), ("kuma-cp-own", 0)):
+        (run / name).mkdir(parents=True)
+        os.chown(run / name, user, -1)
+    monkeypatch.setattr(unix_socket, "SERVICES", str(run))
+    believed = unix_socket.is_service
+    assert believed(str(run / "kuma-cp" / "x.sock"), NOBODY)
+    assert not believed(str(run / "kuma-cp" / "x.sock"), NOBODY - 1)
+    assert not believed(str(run / "other" / "x.sock"), NOBODY)
+    assert not believed(str(run / "kuma-cp-own" / "x.sock"), NOBODY)
+    assert not believed(str(run / "kuma-cp" / "below" / "x.sock"), NOBODY)
+    (run / "kuma-cp").chmod(0o777)
+    assert not believed(str(run / "kuma-cp" / "x.sock"), NOBODY)
+    (run / "kuma-cp").chmod(0o700)
+    run.chmod(0o1777)
+    assert not believed(str(run / "kuma-cp" / "x.sock"), NOBODY)
 
 
 # -- the socket itself

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from email.message import Message
+from functools import partial
 from typing import IO, Any
 from urllib.parse import unquote, urlsplit
 
@@ -262,7 +263,7 @@ class _Http(urllib.request.HTTPHandler):
 
     def http_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
         if self._rules.unix_socket:
-            return self.do_open(_OverSocket, req, rules=self._rules)
+            return self.do_open(partial(_OverSocket, rules=self._rules), req)
         return self.do_open(_Connecting, req)
 
 

@@ -13,6 +13,7 @@ import itertools
 import os
 import sys
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -118,13 +119,13 @@ async def unreadable_node(target: Target) -> None:
 
 
 async def silent(target: Target) -> None:
-    """Thousands of streams that say nothing: without a credential, and with one."""
-    async with target.channel(target.xds) as ads, target.channel(target.sds) as sds:
-        streams = [
-            forever(one_stream, channel, method, [], token)
-            for channel, method, token in ((ads, DELTA, ""), (sds, SDS, ""), (ads, DELTA, target.token))
-            for _ in range(1_000)
-        ]
+    """4 500 streams that say nothing, on 15 connections: without a credential, and with one."""
+    kinds = ((target.xds, DELTA, ""), (target.sds, SDS, ""), (target.xds, DELTA, target.token))
+    async with AsyncExitStack() as stack:
+        streams = []
+        for port, method, token in kinds * 5:
+            channel = await stack.enter_async_context(target.channel(port))
+            streams += [forever(one_stream, channel, method, [], token) for _ in range(300)]
         await asyncio.gather(*streams)
 
 
@@ -142,16 +143,17 @@ async def odd_node_ids(target: Target) -> None:
 
 async def many_descriptions(target: Target) -> None:
     """400 streams of one token at a time, each with other metadata."""
-    async with target.channel(target.xds) as channel:
+    async with AsyncExitStack() as stack:
         numbers = itertools.count()
+        channels = [await stack.enter_async_context(target.channel(target.xds)) for _ in range(8)]
 
-        async def one() -> None:
+        async def one(channel: grpc.aio.Channel) -> None:
             value = Value(string_value=f"/token-{next(numbers)}")
             node = Node(id=f"default.{ATTACKER}", metadata=Struct(fields={TOKEN_PATH: value}))
             request = DeltaDiscoveryRequest(node=node, type_url=CLUSTER)
             await one_stream(channel, DELTA, [bytes(request)], target.token)
 
-        await asyncio.gather(*(forever(one, pause=0.5) for _ in range(400)))
+        await asyncio.gather(*(forever(one, channel, pause=0.5) for channel in channels * 50))
 
 
 async def large_messages(target: Target) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import time
 from collections.abc import Iterator
@@ -21,7 +22,7 @@ from kuma_core.testing.platform import RunningPlatform, running_platform
 from kuma_core.testing.waiting import eventually
 from kuma_core.xds.contract import CLUSTER, ENDPOINTS
 from kuma_core.xds.proxy import TOKEN_PATH
-from kuma_core.xds.server import bounds, sds, wire
+from kuma_core.xds.server import ads, bounds, sds, wire
 
 from .support import DELTA, NODE, SDS, SOTW, RawStream, ask_delta, ask_identity, ask_mesh_ca, ask_sotw, stream
 
@@ -78,6 +79,51 @@ def test_who_says_nothing_has_some_seconds(
         opened.receive()
         time.sleep(0.5)  # longer than a client may take that is not known yet
         assert opened.is_open()
+
+
+@everywhere
+def test_nothing_is_made_for_who_says_nothing(
+    cp: RunningPlatform, method: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[str] = []
+    for module in (ads, sds):
+        session: Any = module.Session
+        monkeypatch.setattr(
+            module, "Session", lambda *given, made_by=session: made.append(method) or made_by(*given)
+        )
+    guard = cp.platform.core.proxies._guard
+    eventually(lambda: len(guard) == 0)
+    with stream(cp, method, cp.token("web-1")) as opened:
+        eventually(lambda: len(guard) == 1, what="a credential that was looked at")
+        assert made == []
+        ASK[method](opened)
+        opened.receive()
+        assert made == [method]
+
+
+def test_a_connection_has_some_streams_and_leaves_others_alone(cp: RunningPlatform) -> None:
+    most, more = ads.MOST_STREAMS, 30
+    guard = cp.platform.core.proxies._guard
+    eventually(lambda: len(guard) == 0)
+
+    async def silent() -> None:
+        trusted = grpc.ssl_channel_credentials(cp.trusted)
+        metadata = (("authorization", cp.token("web-1")),)
+        async with grpc.aio.secure_channel(f"127.0.0.1:{cp.xds_port}", trusted) as channel:
+            calls = [channel.stream_stream(DELTA)(metadata=metadata) for _ in range(most + more)]
+            await asyncio.to_thread(eventually, lambda: len(guard) == most, 20, "so many streams")
+            await asyncio.to_thread(ask_and_receive)
+            assert len(guard) == most
+            for call in calls:
+                call.cancel()
+
+    def ask_and_receive() -> None:
+        with stream(cp, DELTA, cp.token("web-1")) as other:
+            ask_delta(other)
+            other.receive()
+        eventually(lambda: len(guard) <= most)
+
+    asyncio.run(silent())
 
 
 @everywhere

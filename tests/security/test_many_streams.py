@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from contextlib import ExitStack
+from contextlib import AsyncExitStack, ExitStack
 
 import grpc
 import pytest
@@ -24,7 +24,7 @@ from .support import DELTA, SDS, stream
 STREAMS = 2000
 """Twice as many as the library would let wait to be accepted by itself."""
 EACH = 10
-"""Streams of one dataplane."""
+"""Streams of one dataplane, on a connection of its own."""
 
 
 @pytest.mark.parametrize("what", [IDENTITY_CERT, MESH_CA, CLUSTER])
@@ -41,11 +41,14 @@ async def ask_all(cp: RunningPlatform, what: str, tokens: dict[str, str]) -> Cou
     """Open every stream before any is answered; how each of them began."""
     port, method = (cp.xds_port, DELTA) if what == CLUSTER else (cp.sds_port, SDS)
     trusted = grpc.ssl_channel_credentials(cp.trusted)
-    async with grpc.aio.secure_channel(f"127.0.0.1:{port}", trusted) as channel:
-        open_one = channel.stream_stream(method)
-        asked = [
-            ask(open_one, request(name, what), token) for _ in range(EACH) for name, token in tokens.items()
-        ]
+    async with AsyncExitStack() as stack:
+        asked = []
+        for name, token in tokens.items():
+            own = grpc.aio.secure_channel(
+                f"127.0.0.1:{port}", trusted, [("grpc.use_local_subchannel_pool", 1)]
+            )
+            open_one = (await stack.enter_async_context(own)).stream_stream(method)
+            asked += [ask(open_one, request(name, what), token) for _ in range(EACH)]
         return Counter(await asyncio.gather(*asked))
 
 

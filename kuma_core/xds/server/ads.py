@@ -27,12 +27,13 @@ SERVICE = "envoy.service.discovery.v3.AggregatedDiscoveryService"
 LEFT = "its Envoy ended it, or the connection to it broke"
 """The library does not tell the two apart."""
 
-MAX_WAITING = 20_000
-"""How many streams may wait to be accepted. The library's own 1 000 would turn proxies away at random when all of
-them come back at once. Each costs some 12 kB."""
+MAX_WAITING = 4_096
+"""How many streams of a port may wait to be accepted. The library's own 1 000 would turn proxies away at random when
+all of them come back at once, with two streams each on 5677. Each costs some 11 kB."""
 
-MOST_STREAMS = 2_048
-"""Of one connection. An Envoy has one on 5678, and a few on 5677."""
+MOST_STREAMS = 100
+"""Of one connection. An Envoy has one on 5678, and a few on 5677; a balancer in between opens another connection.
+RFC 9113 (6.5.2) recommends no fewer."""
 
 SERVER_OPTIONS = [
     *KEEPALIVE.items(),
@@ -101,48 +102,65 @@ class AdsService(Generic[Key]):
     async def _serve(
         self, variant: Callable[[Recorder], Stream], requests: AsyncIterator[bytes], context: Any
     ) -> None:
-        """Read in a task of its own and write here, until the client leaves or breaks the protocol."""
-        recorder, visitor, reader = _LateRecorder(), None, None
-        session = Session(variant(recorder), recorder.known)
-        connection = _Connection(self._hub, session, recorder)
+        """Look at the client's credential, and wait for its first request: nothing is made for a stream before."""
+        visitor = self._doors.visitor(context)
         try:
-            with self._guard.look_after(connection.fail):
-                visitor = await self._doors.meet(context, connection.fail)
+            with self._guard.look_after(visitor.end):
+                await visitor.show()
                 if visitor.refusal:  # nothing here is for strangers: not a byte of it is read
                     raise visitor.refusal
-                reader = asyncio.create_task(self._read(requests, connection, visitor))
-                await self._write(connection, context)
+                if await visitor.speaks(requests):
+                    await self._follow(variant, requests, visitor, context)
         except FAILURES as error:
             self._doors.tell(error, visitor)
             await context.abort(code_of(error), str(error))
         finally:
-            if reader:
-                reader.cancel()
+            visitor.leave()
+
+    async def _follow(
+        self,
+        variant: Callable[[Recorder], Stream],
+        requests: AsyncIterator[bytes],
+        visitor: Visitor[Key],
+        context: Any,
+    ) -> None:
+        """Read in a task of its own and write here, until the client leaves or breaks the protocol."""
+        recorder = _LateRecorder()
+        session = Session(variant(recorder), recorder.known)
+        connection = _Connection(self._hub, session, recorder)
+        visitor.pass_on(connection.fail)
+        reader = asyncio.create_task(self._read(requests, connection, visitor))
+        try:
+            await self._write(connection, context)
+        finally:
+            reader.cancel()
             connection.close()
             connection.failure = None  # whose traceback leads back to here
-            if visitor:
-                visitor.leave()
 
     async def _read(
         self, requests: AsyncIterator[bytes], connection: _Connection[Key], visitor: Visitor[Key]
     ) -> None:
-        session = connection.session
         try:
+            await self._take(visitor.first_request(), connection, visitor)
             async for data in requests:
-                if connection.key is None:
-                    visitor.read(data)
-                session.stream.take(data)
-                if connection.key is None:
-                    await self._introduce(connection, visitor)
-                self._hub.answered(session)
-                session.bell.set()
+                await self._take(data, connection, visitor)
         except FAILURES as error:
             connection.fail(
                 error.with_traceback(None)
             )  # else it would hold the request until garbage is collected
         finally:
             connection.finished = True
-            session.bell.set()
+            connection.session.bell.set()
+
+    async def _take(self, data: bytes, connection: _Connection[Key], visitor: Visitor[Key]) -> None:
+        session = connection.session
+        if connection.key is None:
+            visitor.read(data)
+        session.stream.take(data)
+        if connection.key is None:
+            await self._introduce(connection, visitor)
+        self._hub.answered(session)
+        session.bell.set()
 
     async def _introduce(self, connection: _Connection[Key], visitor: Visitor[Key]) -> None:
         """Find out whose stream it is."""

@@ -35,9 +35,12 @@ MOST_UNPROVED = 256 * 1024
 
 STRANGERS = 1_000
 """How many streams may be open without a good credential; one address may have a tenth of them."""
+SILENT = 1_024
+"""How many streams of one credential may have said nothing. A proxy's first request comes right behind its stream, and
+each stream costs the library 23 kB, whatever it says."""
 UNDECIDED = 4_096
-"""How many streams of one credential may be open without having said which dataplane they are. All proxies that share
-a credential may come back at once."""
+"""How many streams of one credential may have said which dataplane they are while nobody knows yet if that is true.
+All proxies that share a credential may come back at once."""
 STREAMS = 16
 """How many streams a dataplane may have on a port. It needs one on 5678 and two on 5677; twice as many after a
 partition, or while Envoy restarts hot."""

@@ -1,13 +1,14 @@
 """The way in to a port of proxies: who shows a credential, whose stream it then is, and how many streams that makes.
 
 Two steps. A credential is recognised before anything of the stream is read, so that who has none costs next to
-nothing; whether it is good for the dataplane that the first request names is asked then.
+nothing; whether it is good for the dataplane that the first request names is asked then. Until that request is there,
+a stream is a ``Visitor`` and what the library holds for it, and nothing else.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Hashable
+from collections.abc import AsyncIterator, Callable, Hashable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -19,7 +20,16 @@ from kuma_core.auth.contract import Proof
 from kuma_core.counted import CountedLine
 from kuma_core.errors import KumaError
 from kuma_core.xds.server import bounds
-from kuma_core.xds.server.bounds import STREAMS, UNDECIDED, Crowds, Strangers, TooMany, TooSlow, address_of
+from kuma_core.xds.server.bounds import (
+    SILENT,
+    STREAMS,
+    UNDECIDED,
+    Crowds,
+    Strangers,
+    TooMany,
+    TooSlow,
+    address_of,
+)
 from kuma_core.xds.server.codes import Failure
 from kuma_core.xds.server.guard import Guard, Pass, Stopping
 from kuma_core.xds.server.wire import ExcessiveRequest
@@ -52,50 +62,112 @@ class Doors(Generic[Key]):
     ) -> None:
         self.guard, self.recognise, self.belongs = guard, recognise, belongs
         self.strangers = Strangers()
+        self.silent = Crowds(SILENT, "this credential")
         self.undecided = Crowds(UNDECIDED, "this credential")
         self.streams = Crowds(STREAMS, "this dataplane")
         self._refused = CountedLine(structlog.get_logger(name), "info", "a stream is refused")
 
-    async def meet(self, context: Any, end: Callable[[KumaError], None]) -> Visitor[Key]:
-        """Look at what a client shows. ``end`` is called if it takes too long from here on, or has to go."""
-        visitor = Visitor(self, address_of(context), end)
-        await visitor.show(credentials(context))
-        return visitor
+    def visitor(self, context: Any) -> Visitor[Key]:
+        """Somebody opened a stream."""
+        return Visitor(self, context)
 
-    def tell(self, error: Failure, visitor: Visitor[Key] | None) -> None:
+    def tell(self, error: Failure, visitor: Visitor[Key]) -> None:
         """Log that a stream ends of which nobody knows whose it is; once a minute for each kind of reason."""
-        if visitor and not visitor.known:
+        if not visitor.known and not isinstance(error, Stopping):
             self._refused(type(error).__name__, problem=str(error)[:500], address=visitor.address)
 
 
 class Visitor(Generic[Key]):
-    """A stream on its way in. ``refusal`` says why its credential is none."""
+    """A stream on its way in, in the task that serves it. ``refusal`` says why its credential is none, ``over`` why the
+    stream is to end."""
 
-    def __init__(self, doors: Doors[Key], address: str, end: Callable[[KumaError], None]) -> None:
-        self.address = address
+    __slots__ = (
+        "_admitted",
+        "_context",
+        "_doors",
+        "_first",
+        "_listening",
+        "_pass_on",
+        "_place",
+        "_read",
+        "_recognised",
+        "_timer",
+        "address",
+        "is_stranger",
+        "known",
+        "over",
+        "refusal",
+    )
+
+    def __init__(self, doors: Doors[Key], context: Any) -> None:
+        self.address = address_of(context)
         self.refusal: KumaError | None = None
+        self.over: KumaError | None = None
         self.known = self.is_stranger = False
-        self._doors, self._end = doors, end
+        self._doors, self._context = doors, context
+        self._pass_on: Callable[[KumaError], None] | None = None
+        self._first: bytes | None = None
+        self._listening: asyncio.Task[Any] | None = None
         self._recognised: Recognised[Key] | None = None
         self._admitted: Pass | None = None
         self._place = ExitStack()
         self._read = 0
         self._timer: asyncio.TimerHandle | None = None
 
-    async def show(self, shown: tuple[str, ...]) -> None:
+    def end(self, error: KumaError) -> None:
+        """Have the stream end: it took too long, has to make room, or its credential is good no longer."""
+        is_first, self.over = self.over is None, self.over or error
+        if self._pass_on:
+            self._pass_on(error)
+        elif is_first and self._listening:
+            self._listening.cancel()
+
+    async def speaks(self, requests: AsyncIterator[bytes]) -> bool:
+        """Wait for the first request; ``False`` if the client leaves without one. Raises what ends the stream."""
+        if self.over:
+            raise self.over
+        self._listening = asyncio.current_task()
+        try:
+            self._first = await anext(requests, None)
+        except asyncio.CancelledError:
+            if self.over is None or (self._listening and self._listening.uncancel()):
+                raise
+            raise self.over from None
+        finally:
+            self._listening = None
+        if self._first is None:
+            return False
+        if not self.is_stranger:
+            self._place.close()
+            self._place.enter_context(self._doors.undecided.one_more(self._owner(), self.end))
+        return True
+
+    def first_request(self) -> bytes:
+        """What it said; once, so that nothing holds it for as long as the stream is open."""
+        first, self._first = self._first, None
+        return first or b""
+
+    def pass_on(self, end: Callable[[KumaError], None]) -> None:
+        """From here on have ``end`` called with what ends the stream."""
+        self._pass_on = end
+
+    def _owner(self) -> str:
+        return self._recognised.proof.id if self._recognised else self.address
+
+    async def show(self) -> None:
         """The first step; from here on the client's time runs."""
+        shown = credentials(self._context)
         try:
             self._recognised, self._admitted = await self._doors.guard.admit(
-                partial(self._recognise, shown), self._end
+                partial(self._recognise, shown), self.end
             )
         except Stopping:
             raise
         except KumaError as error:
             self.refusal = error.with_traceback(None)
         else:
-            owner = self._recognised.proof.id if self._recognised else self.address
-            self._place.enter_context(self._doors.undecided.one_more(owner, self._end))
-        self._timer = asyncio.get_running_loop().call_later(bounds.INTRODUCTION_SECONDS, self._end, TooSlow())
+            self._place.enter_context(self._doors.silent.one_more(self._owner(), self.end))
+        self._timer = asyncio.get_running_loop().call_later(bounds.INTRODUCTION_SECONDS, self.end, TooSlow())
 
     def _recognise(self, shown: tuple[str, ...]) -> tuple[Recognised[Key] | None, Proof | None]:
         found = self._doors.recognise(shown)
@@ -124,7 +196,7 @@ class Visitor(Generic[Key]):
         if self._recognised:
             await self._doors.guard.ask(partial(self._recognised.allows, key))
         self._place.close()
-        self._place.enter_context(self._doors.streams.one_more(self._doors.belongs(key), self._end))
+        self._place.enter_context(self._doors.streams.one_more(self._doors.belongs(key), self.end))
         self._introduced()
 
     async def prove_or_go_on(self, key: Key) -> None:
@@ -141,7 +213,7 @@ class Visitor(Generic[Key]):
 
     def leave(self) -> None:
         """The stream ended."""
-        self.refusal = None  # whose traceback would lead back to here
+        self.refusal = self.over = self._pass_on = None  # whose tracebacks and owners would lead back to here
         self._stop_timer()
         self._let_go_of_the_credential()
         self._place.close()

@@ -107,29 +107,36 @@ class SdsService(Generic[Key]):
         return grpc.method_handlers_generic_handler(SERVICE, {"StreamSecrets": method})
 
     async def _serve(self, requests: AsyncIterator[bytes], context: Any) -> None:
-        session: Session[Key] = Session()
-        visitor, reader = None, None
+        """Look at the client's credential, and wait for its first request: nothing is made for a stream before."""
+        visitor = self._doors.visitor(context)
         try:
-            with self._guard.look_after(session.end):
-                visitor = await self._doors.meet(context, session.end)
+            with self._guard.look_after(visitor.end):
+                await visitor.show()
                 if visitor.refusal:
                     visitor.be_a_stranger()
-                reader = asyncio.create_task(_read(requests, session, visitor))
-                while True:
-                    await self._step(session, visitor, context)
+                if await visitor.speaks(requests):
+                    await self._follow(requests, visitor, context)
         except _Ended:
             return
         except FAILURES as error:
-            await self._abort(session.over or error, visitor, context)
+            await self._abort(visitor.over or error, visitor, context)
+        finally:
+            visitor.leave()
+
+    async def _follow(self, requests: AsyncIterator[bytes], visitor: Visitor[Key], context: Any) -> None:
+        """Read in a task of its own and answer here, until the client leaves or breaks the protocol."""
+        session: Session[Key] = Session()
+        visitor.pass_on(session.end)
+        reader = asyncio.create_task(_read(requests, session, visitor))
+        try:
+            while True:
+                await self._step(session, visitor, context)
         finally:
             session.over = session.over and session.over.with_traceback(None)
-            if reader:
-                reader.cancel()
-            if visitor:
-                visitor.leave()
+            reader.cancel()
             self._hub.discard(session)
 
-    async def _abort(self, error: Failure, visitor: Visitor[Key] | None, context: Any) -> None:
+    async def _abort(self, error: Failure, visitor: Visitor[Key], context: Any) -> None:
         self._doors.tell(error, visitor)
         await context.abort(code_of(error), str(error))
 
@@ -260,12 +267,17 @@ class SdsService(Generic[Key]):
 
 async def _read(requests: AsyncIterator[bytes], session: Session[Any], visitor: Visitor[Any]) -> None:
     try:
+        await _hear(visitor.first_request(), session, visitor)
         async for data in requests:
-            session.hear(data, visitor)
-            await session.inbox.put(parse_sotw(data))
+            await _hear(data, session, visitor)
         await session.inbox.put(_Ended())
     except (KumaError, MalformedRequest) as error:
         await session.inbox.put(error.with_traceback(None))  # else it would hold the request
+
+
+async def _hear(data: bytes, session: Session[Any], visitor: Visitor[Any]) -> None:
+    session.hear(data, visitor)
+    await session.inbox.put(parse_sotw(data))
 
 
 def _is_older(nonce: str, last: int) -> bool:

@@ -25,7 +25,10 @@ END_SECONDS = 2.0
 
 
 class LogQueue(io.TextIOBase):
-    """Text for a file descriptor. Safe for use from several threads at once; ``write`` neither waits nor raises."""
+    """Text for a file descriptor. Safe for use from several threads at once; ``write`` neither waits nor raises.
+
+    ``lost_lines`` counts those that nobody will read.
+    """
 
     def __init__(self, descriptor: int, most_bytes: int = MOST_BYTES) -> None:
         self._descriptor, self._most_bytes = descriptor, most_bytes
@@ -34,9 +37,15 @@ class LogQueue(io.TextIOBase):
         self._changed = threading.Condition()
         self._waiting: deque[bytes] = deque()
         self._size = self._lost = 0
+        self.lost_lines = 0
         self._reason = ""
         self._writing = False
         self._thread: threading.Thread | None = None
+
+    @property
+    def waiting_bytes(self) -> int:
+        """How much nobody has read yet, but for what is being written now."""
+        return self._size
 
     @property
     def encoding(self) -> str:  # type: ignore[override]
@@ -76,7 +85,9 @@ class LogQueue(io.TextIOBase):
             return self._changed.wait_for(lambda: not (self._waiting or self._writing), seconds)
 
     def _lose(self, data: bytes, reason: str) -> None:
-        self._lost += max(data.count(b"\n"), 1)
+        lines = max(data.count(b"\n"), 1)
+        self._lost += lines
+        self.lost_lines += lines
         self._reason = reason
 
     def _run(self) -> None:

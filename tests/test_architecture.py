@@ -23,6 +23,7 @@ ROWS: dict[str, int] = {
     "durations": 0,
     "clocks": 0,
     "counted": 0,
+    "histogram": 0,
     "documents": 0,
     "commandline": 0,
     "visible": 0,

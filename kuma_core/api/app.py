@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+import time
 from collections.abc import Callable, Iterable
 from typing import Any
 from urllib.parse import quote
@@ -12,16 +13,46 @@ import falcon
 from kuma_core.api import errors
 from kuma_core.api.contract import Route
 from kuma_core.errors import KumaError
+from kuma_core.histogram import Histogram
 
 StartResponse = Callable[..., Any]
 
+REQUEST_SECONDS = (0.005, 0.02, 0.1, 0.5, 2.5, 10)
+"""Into which buckets requests are counted: most take some milliseconds, a long list a second."""
+ROUTE, UNKNOWN = "kuma.route", "unknown"
+METHODS = frozenset(falcon.HTTP_METHODS)
+
+
+def request_times() -> Histogram:
+    """What counts how long requests take, by the template of the route, the method and the status code."""
+    return Histogram(REQUEST_SECONDS, 3)
+
 
 class _App(falcon.App[Any, Any]):
-    """An app whose empty answers have no content type."""
+    """An app whose empty answers have no content type. ``times`` counts its requests; what a client takes to read the
+    answer is no part of them."""
+
+    times: Histogram | None = None
 
     def __call__(self, env: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         """Serve one request (WSGI)."""
+        if self.times is None:
+            return self._answer(env, start_response)
+        began, code = time.monotonic(), ""
 
+        def start(status: str, headers: list[tuple[str, str]], *rest: Any) -> Any:
+            nonlocal code
+            code = status[:3]
+            return start_response(status, headers, *rest)
+
+        try:
+            return self._answer(env, start)
+        finally:
+            method = env["REQUEST_METHOD"]
+            labels = env.get(ROUTE, UNKNOWN), method if method in METHODS else UNKNOWN, code
+            self.times.observe(time.monotonic() - began, *labels)
+
+    def _answer(self, env: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         def start(status: str, headers: list[tuple[str, str]], *rest: Any) -> Any:
             if ("content-length", "0") in headers:
                 headers = [header for header in headers if header[0] != "content-type"]
@@ -48,15 +79,30 @@ class _Paths:
             raise falcon.HTTPMovedPermanently(quote(clean, safe="/+") + query)
 
 
+class _Routes:
+    """Notes which route a request took: paths are without number, and no labels for metrics."""
+
+    def process_resource(
+        self, req: falcon.Request, resp: falcon.Response, resource: Any, params: dict[str, Any]
+    ) -> None:
+        """Falcon found the route."""
+        req.env[ROUTE] = req.uri_template
+
+
 def build_app(
-    routes: Iterable[Route], *middleware: Any, hint: Callable[[str], str] | None = None
+    routes: Iterable[Route],
+    *middleware: Any,
+    hint: Callable[[str], str] | None = None,
+    times: Histogram | None = None,
 ) -> falcon.App[Any, Any]:
     """An app that serves the routes, ignores a trailing slash and answers every error as JSON.
 
     ``middleware`` says which web pages may use it, the first one first. ``hint`` gives what is told beside the 404 of
-    an unknown path. Raises ``KumaError`` for a template that falcon cannot tell apart from another one.
+    an unknown path. Requests are counted in ``times``. Raises ``KumaError`` for a template that falcon cannot tell
+    apart from another one.
     """
-    app = _App(middleware=[*middleware, _Paths()])
+    app = _App(middleware=[*middleware, _Paths(), _Routes()])
+    app.times = times
     app.req_options.strip_url_path_trailing_slash = True
     errors.register(app, hint)
     for route in routes:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
 from kuma_core.config import Config
+from kuma_core.histogram import Distribution
 from kuma_core.kinds import Kinds
 from kuma_core.lifecycle import Stop
 from kuma_core.policy.contract import Policy
@@ -157,15 +158,17 @@ class ChangeListener:
             self.changed(change)
 
 
-GAUGE, COUNTER = "gauge", "counter"
+GAUGE, COUNTER, HISTOGRAM = "gauge", "counter", "histogram"
 
-Samples = Callable[[], Iterable[tuple[Sequence[str], float]]]
-"""Gives the values of the labels, in their order, with the number that stands there now."""
+Samples = Callable[[], Iterable[tuple[Sequence[str], float | Distribution]]]
+"""Gives the values of the labels, in their order, with the number that stands there now; for a histogram with what a
+``Histogram`` reads."""
 
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """A family of numbers in ``/metrics``. ``type`` is ``GAUGE`` or ``COUNTER``, whose name ends in ``_total``.
+    """A family of numbers in ``/metrics``. ``type`` is ``GAUGE``, ``COUNTER``, whose name ends in ``_total``, or
+    ``HISTOGRAM``, whose ``read`` is that of a ``Histogram``.
 
     Each scrape calls ``read``, from any thread: it answers from memory.
     """

@@ -44,6 +44,10 @@ class Threads:
                 self._ready.notify()
         return answer
 
+    def waiting(self) -> int:
+        """How much work waits for a thread."""
+        return len(self._todo)
+
     @property
     def idle(self) -> bool:
         """Whether there is neither work nor a thread."""
@@ -93,6 +97,10 @@ class Pools:
 
     def __len__(self) -> int:
         return len(self._pools)
+
+    def waiting(self) -> int:
+        """How much work waits for a thread, in all pools."""
+        return sum(pool.waiting() for pool in list(self._pools.values()))
 
     def _drop_idle(self) -> None:
         if len(self._pools) >= MOST_KEPT:

@@ -30,6 +30,7 @@ from kuma_core.resources.contract import (
     TellingStore,
 )
 from kuma_core.resources.fencing import ACTING, marked, require_not_newer
+from kuma_core.resources.store_times import ANSWERED, FAILED, StoreTimes
 
 COMPONENT = "store"
 _log = structlog.get_logger(COMPONENT)
@@ -39,11 +40,15 @@ Records = list[Record]
 
 @contextmanager
 def opened_store(
-    factory: StoreFactory, plugin: str, config: Config, untold: Collection[str] = ()
+    factory: StoreFactory,
+    plugin: str,
+    config: Config,
+    untold: Collection[str] = (),
+    times: StoreTimes | None = None,
 ) -> Iterator[Store]:
     """The store of a plugin, as the kernel uses it, until the end of the block; nobody watches types ``untold``.
 
-    Raises ``KumaError``.
+    Calls are counted in ``times``. Raises ``KumaError``.
     """
     with ExitStack() as stack:
         with explained(plugin, factory.name, "open"):
@@ -51,7 +56,7 @@ def opened_store(
             if isinstance(store, QuietStore):
                 store.leave_untold(untold)
         try:
-            yield guarded(store, plugin, factory.name)
+            yield guarded(store, plugin, factory.name, times)
         finally:
             with explained(plugin, factory.name, "close"):
                 stack.close()
@@ -78,17 +83,17 @@ def _known(error: BaseException, plugin: str, store: str, verb: str) -> BaseExce
     return StoreFailed(f'plugin "{plugin}": {verb} of the store "{store}" failed: {what}', plugin)
 
 
-def guarded(store: Store, plugin: str, name: str) -> Store:
+def guarded(store: Store, plugin: str, name: str, times: StoreTimes | None = None) -> Store:
     """The store behind the boundary; ``name`` is what ``store.type`` calls it."""
     kind = _KINDS[isinstance(store, CountedStore), isinstance(store, TellingStore)]
-    return kind(store, plugin, name)
+    return kind(store, plugin, name, times or StoreTimes())
 
 
 class GuardedStore:
     """A store behind the boundary; see ``Store`` for what each verb does."""
 
-    def __init__(self, store: Store, plugin: str, name: str) -> None:
-        self._store, self._plugin, self._name = store, plugin, name
+    def __init__(self, store: Store, plugin: str, name: str, times: StoreTimes) -> None:
+        self._store, self._plugin, self._name, self._times = store, plugin, name, times
         self._calls = Calls()
 
     def get(self, key: ResourceKey) -> Record:
@@ -105,48 +110,60 @@ class GuardedStore:
 
     def create(self, key: ResourceKey, document: str) -> Record:
         """Store a new record."""
-        record: Record = self._call("create", key, _fenced(document))
+        record: Record = self._write("create", key, _fenced(document))
         return record
 
     def update(self, key: ResourceKey, document: str, version: str) -> Record:
         """Replace a record of a known version."""
-        record: Record = self._call("update", key, _fenced(document), version)
+        record: Record = self._write("update", key, _fenced(document), version)
         return record
 
     def delete(self, key: ResourceKey) -> None:
         """Remove a record."""
         _fenced("")
-        self._call("delete", key)
+        self._write("delete", key)
 
     def watch(self, publish: Publish, stop: Stop) -> None:
         """Publish changes until ``stop`` is set. It waits for as long as nothing changes, and so is no call."""
         with explained(self._plugin, self._name, "watch"):
             self._store.watch(publish, stop)
 
+    def _write(self, verb: str, key: ResourceKey, *arguments: object) -> Any:
+        """A call that the watch tells of."""
+        self._times.begun(key)
+        try:
+            return self._call(verb, key, *arguments)
+        except BaseException:
+            self._times.withdrawn(key)
+            raise
+
     def _call(self, verb: str, *arguments: object) -> Any:
         """What the store answers; to look the verb up is a call into the plugin, too."""
-        began = time.monotonic() if IN_FORCE.is_debugging(COMPONENT) else None
-        number = self._calls.begin()
+        number, began = self._calls.begin(), time.monotonic()
         try:
             answer = getattr(self._store, verb)(*arguments)
         except BaseException as error:
             known = _known(error, self._plugin, self._name, verb)
-            self._note(number, known)
+            self._times.calls.observe(time.monotonic() - began, verb, self._note(number, known))
             if known is error:
                 raise
             raise known from error
         self._calls.answered(number)
-        if began is not None:
-            ms = round((time.monotonic() - began) * 1000, 1)
+        seconds = time.monotonic() - began
+        self._times.calls.observe(seconds, verb, ANSWERED)
+        if IN_FORCE.is_debugging(COMPONENT):
+            ms = round(seconds * 1000, 1)
             _log.debug("the store answered", verb=verb, of=str(arguments[0]) if arguments else "", ms=ms)
         return answer
 
-    def _note(self, number: int, error: BaseException) -> None:
+    def _note(self, number: int, error: BaseException) -> str:
         """A store that refuses has answered; one that cannot be reached, or breaks, has not."""
         if not isinstance(error, StoreUnavailable) or isinstance(error, StoreTakesNoWrites):
             self._calls.answered(number)
-        elif self._calls.failed(number):
+            return ANSWERED
+        if self._calls.failed(number):
             _log.warning("the store hangs; nobody waits for it until it answers", problem=str(error))
+        return FAILED
 
 
 class _CountedGuarded(GuardedStore):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import replace
 
 import structlog
 
@@ -11,6 +12,7 @@ from kuma_core.errors import KumaError
 from kuma_core.lifecycle import Stop
 from kuma_core.log_levels import IN_FORCE
 from kuma_core.resources.contract import Change, CountedStore, Op, Publish, Store
+from kuma_core.resources.store_times import StoreTimes
 
 _log = structlog.get_logger("store-watch")
 
@@ -25,14 +27,16 @@ LOOKS, BETWEEN_LOOKS_SECONDS = 5, 0.02
 class ChangeFeed:
     """Watches the store in a thread of its own.
 
-    Add listeners before it runs. They must be quick, for each of them holds up the others.
+    Add listeners before it runs. They must be quick, for each of them holds up the others. ``times`` knows when the
+    writes of this control plane began.
     """
 
     name = "store-watch"
     leader_only = False
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, times: StoreTimes | None = None) -> None:
         self._store = store
+        self._times = times or StoreTimes()
         self._listeners: list[tuple[Publish, str]] = []
         self._delay = FIRST_DELAY
         self._guard = threading.Lock()
@@ -72,6 +76,7 @@ class ChangeFeed:
         if IN_FORCE.is_debugging(self.name):
             _log.debug("the store tells of a change", op=change.op.value, of=str(change.key or "everything"))
         with self._guard:
+            change = replace(change, at=self._times.heard(change.key))
             for listener, plugin in self._listeners:
                 self._tell(listener, plugin, change)
 

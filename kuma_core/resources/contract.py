@@ -41,13 +41,15 @@ class Change:
     """A hint that something changed; it carries no payload: a listener that cares reads the store.
 
     ``version`` is that of the record which a write made, where the store says so. A RESYNC that ``is_precaution`` comes
-    from the kernel itself, from time to time: nobody knows of anything missed.
+    from the kernel itself, from time to time: nobody knows of anything missed. ``at`` is when the write began, or was
+    heard of, by the monotonic clock; the kernel notes it, a store does not.
     """
 
     op: Op
     key: ResourceKey | None = None
     version: str = field(default="", compare=False)
     is_precaution: bool = field(default=False, compare=False)
+    at: float = field(default=0.0, compare=False)
 
 
 Publish = Callable[[Change], None]

@@ -15,6 +15,7 @@ from kuma_core.resources.boundary import opened_store
 from kuma_core.resources.contract import Store
 from kuma_core.resources.key_file import configured_keyring
 from kuma_core.resources.manager import ResourceManager
+from kuma_core.resources.store_times import StoreTimes
 from kuma_core.runtime.leadership import Leader
 from kuma_core.runtime.proxy_servers import Enforced, ProxyServers
 from kuma_core.runtime.secrets_at_rest import open_secrets
@@ -43,7 +44,8 @@ class Core:
         keyring = configured_keyring(config)
         factory = catalog.store(config.text("store.type"))
         untold = [kind.name for kind in catalog.kinds if not kind.watched]
-        opened = opened_store(factory, catalog.store_plugin(factory.name), config, untold)
+        self.store_times = StoreTimes(untold)
+        opened = opened_store(factory, catalog.store_plugin(factory.name), config, untold, self.store_times)
         self.store: Store = stack.enter_context(opened)
         self.secrets = open_secrets(self.store, keyring, catalog.own_secrets)
         self.authorities = open_authorities(

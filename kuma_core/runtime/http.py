@@ -104,6 +104,10 @@ class HttpServer:
         )
         self._thread = threading.Thread(target=self.serve, name=name, daemon=True)
 
+    def waiting(self) -> int:
+        """How many requests wait for a worker."""
+        return len(self._server.task_dispatcher.queue)
+
     def start(self) -> None:
         """Serve in a thread."""
         self._thread.start()

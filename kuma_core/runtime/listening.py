@@ -47,6 +47,7 @@ class Listening:
         self._failed, self._ends = failed, ends
         self._env = {setting.path: setting.env for setting in config.settings}
         self._sockets: dict[str, socket.socket] = {}
+        self._loops: dict[str, Loop] = {}
         self.bound = [(server, self._take(server)) for server in servers if self._is_to_be_had(server)]
 
     async def serve(self) -> None:
@@ -58,6 +59,11 @@ class Listening:
                 assert listener is not None
                 self._serve_http(server, listener)
             self._tell(server)
+
+    def waiting(self) -> dict[str, int]:
+        """How many requests wait for a worker of each HTTP server that has workers."""
+        loops = self._loops.copy().items()
+        return {name: loop.waiting() for name, loop in loops if isinstance(loop, HttpServer)}
 
     def _tell(self, server: Server) -> None:
         """Say where to find it: an operator who looks for a port finds all of them in the log of the start."""
@@ -100,7 +106,12 @@ class Listening:
 
     def _serve_http(self, server: WsgiServer | AsgiServer, listener: socket.socket) -> None:
         keeping = Components(self._failed, self._ends)
-        keeping.start([KeptUp(server.name, server.restartable, listener, lambda own: _loop(server, own))])
+
+        def made(own: socket.socket) -> Loop:
+            loop = self._loops[server.name] = _loop(server, own)
+            return loop
+
+        keeping.start([KeptUp(server.name, server.restartable, listener, made)])
         self._stack.callback(keeping.stop)
 
     async def _serve_grpc(self, server: GrpcServer) -> None:

@@ -17,6 +17,7 @@ from kuma_core.api.pages import KnownHosts, NoPages, known_hosts
 from kuma_core.api.unknown_paths import Hints
 from kuma_core.builtin.configuration.contract import AUTOCONFIGURATION, NO_SOCKET
 from kuma_core.config import Config
+from kuma_core.histogram import Histogram
 from kuma_core.plugin.contract import (
     EVERYTHING,
     NOTHING,
@@ -43,26 +44,26 @@ SMALL = Body(64 * 1024)
 PROBES = HEALTHY, READY = "/healthy", "/ready"
 
 
-def api_server(config: Config, routes: Iterable[Route]) -> WsgiServer:
-    """The REST API."""
+def api_server(config: Config, routes: Iterable[Route], times: Histogram) -> WsgiServer:
+    """The REST API; here and below ``times`` is what requests are counted in."""
     routes = list(routes)
     hints = Hints((route.template for route in routes), API_HINT)
     cors = Cors(config.texts("apiServer.corsAllowedDomains"))
     port = Port("apiServer.port", config.text("apiServer.interface"))
-    app = build_app(routes, Audit(), KnownHosts(known_hosts(config)), cors, hint=hints)
+    app = build_app(routes, Audit(), KnownHosts(known_hosts(config)), cors, hint=hints, times=times)
     body = Body(max(config.number("apiServer.maxBodyBytes"), Body().most_bytes), "apiServer.maxBodyBytes")
     return WsgiServer("api-server", port, app, body=body, access=READABLE)
 
 
-def admin_servers(config: Config, routes: Iterable[Route]) -> Iterator[WsgiServer]:
+def admin_servers(config: Config, routes: Iterable[Route], times: Histogram) -> Iterator[WsgiServer]:
     """The same routes on loopback, without secrets, on a Unix socket, and over HTTPS if that is configured.
 
     Raises ``ConfigError`` for certificates that cannot be used.
     """
     routes = list(routes)
-    yield _on_loopback(config, routes)
+    yield _on_loopback(config, routes, times)
     if place := admin_socket(config):
-        app = build_app(routes, Audit(), Closed(None))
+        app = build_app(routes, Audit(), Closed(None), times=times)
         asked = f"access to the socket ({place.mode:04o})"
         access = Access(NOTHING, NOTHING)
         yield WsgiServer("admin-socket", place, app, asks_for=lambda: asked, body=ARCHIVES, access=access)
@@ -70,13 +71,13 @@ def admin_servers(config: Config, routes: Iterable[Route]) -> Iterator[WsgiServe
         cert, key = config.text(f"{PUBLIC}.tlsCertFile"), config.text(f"{PUBLIC}.tlsKeyFile")
         tls = server_context(cert, key, config.text(f"{PUBLIC}.clientCertsDir"), PUBLIC)
         port = Port(f"{PUBLIC}.port", config.text(f"{PUBLIC}.interface"))
-        app = build_app(routes, Audit(), Closed(None))
+        app = build_app(routes, Audit(), Closed(None), times=times)
         asks = "a client certificate"
         access = Access(NOTHING, NOTHING)
         yield WsgiServer("public-admin-server", port, app, tls, lambda: asks, ARCHIVES, access=access)
 
 
-def _on_loopback(config: Config, routes: list[Route]) -> WsgiServer:
+def _on_loopback(config: Config, routes: list[Route], times: Histogram) -> WsgiServer:
     """For every user of the machine, so it has no secrets; nothing at all where the operator does not want that."""
     open_to_all = config.flag(f"{LOCAL}.anyUser")
     ways = _ways(config)
@@ -88,7 +89,7 @@ def _on_loopback(config: Config, routes: list[Route]) -> WsgiServer:
         served = without_any(
             routes, f"adminServer.local.anyUser is false, so nothing is done over loopback: {ways}"
         )
-    app = build_app(served, Audit(), Closed([config.text("general.advertisedHostname")]))
+    app = build_app(served, Audit(), Closed([config.text("general.advertisedHostname")]), times=times)
     asks_for = "nothing, but no web page gets in, and no secret out" if open_to_all else "what nobody has"
     access = Access(
         f"{EVERYTHING}, to programs of this machine, but secrets" if open_to_all else NOTHING, NOTHING
@@ -125,10 +126,10 @@ def admin_socket(config: Config) -> UnixSocket | None:
 
 
 def bootstrap_server(
-    config: Config, make: Callable[[Any], str], clock: Callable[[Any, str], None]
+    config: Config, make: Callable[[Any], str], clock: Callable[[Any, str], None], times: Histogram
 ) -> WsgiServer:
     """Tells a starting Envoy where its control plane is; ``clock`` hears how far its machine's is from ours."""
-    app = build_app([Route("/bootstrap", Bootstrap(make, clock))], NoPages(known_hosts(config)))
+    app = build_app([Route("/bootstrap", Bootstrap(make, clock))], NoPages(known_hosts(config)), times=times)
     return WsgiServer("bootstrap-server", Port("bootstrapServer.port"), app, body=SMALL, access=UNREADABLE)
 
 

@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack
 
 import structlog
 
+from kuma_core.api.app import request_times
 from kuma_core.api.bootstrap import BootstrapRequest
 from kuma_core.auth.authenticators import one_authenticator
 from kuma_core.builtin.cluster.clocks import ClockNotes
@@ -100,7 +101,7 @@ class Platform:
     async def _open(self, stack: AsyncExitStack) -> None:
         self.core = core = Core(stack, self.config, self.catalog, self.instance_id)
         self.features = features = core.open_features()
-        feed = ChangeFeed(core.store)
+        feed = ChangeFeed(core.store, core.store_times)
         components = Components(self._failed, self._ends)
         self.listening = listening = Listening(
             stack, self.config, self._servers(features), self._failed, self._ends
@@ -129,12 +130,13 @@ class Platform:
     def _servers(self, features: Features) -> list[Server]:
         """Servers take their ports in this order and start in the opposite one: REST last, once proxies may come."""
         proxies, cluster = self.core.proxies, self.core.offer("builtin.cluster", Cluster)
+        requests = request_times()
         counted = OwnMetrics(
-            proxies.views,
-            proxies.reconciler,
-            proxies.streams,
-            proxies.secrets_hub.counts,
+            proxies,
             self._ends,
+            self.core.store_times.calls,
+            requests,
+            lambda: self.listening.waiting(),
             features.metrics,
             self.catalog.asking,
         )
@@ -147,12 +149,13 @@ class Platform:
         )
         clocks = ClockNotes(cluster)
         return [
-            api_server(self.config, features.routes),
-            *admin_servers(self.config, features.admin_routes),
+            api_server(self.config, features.routes, requests),
+            *admin_servers(self.config, features.admin_routes, requests),
             bootstrap_server(
                 self.config,
                 lambda request: self._bootstrap(request, features),
                 lambda request, apart: clocks.note(request.mesh, request.name, apart),
+                requests,
             ),
             diagnostics_server(self.config, missing, renderer(counted), proxies.supervised.illness),
             *features.servers,

@@ -83,6 +83,7 @@ class ProxyServers:
         self.supervised = Supervised(self.reconciler, catalog.boundary.quarantine)
         self.preview = Preview(self.reconciler, self.streams, self.supervised.held_elsewhere)
         self._hub: Hub[Proxy] = Hub(self.reconciler)
+        self.awaited = self._hub.awaited
         lifetime = timedelta(seconds=config.seconds("caDefaults.leafLifetime"))
         self._maker = ProxySecrets(
             resources, self.views, IdentityIssuer(authorities, lifetime), self.streams.certificates
@@ -156,7 +157,7 @@ class ProxyServers:
 
     def _deliver(self, delivery: Delivery) -> None:
         """The one crossing from the reconciler's thread into the event loop."""
-        self._in_loop(self._hub.publish, delivery.at_once, delivery.afterwards)
+        self._in_loop(self._hub.publish, delivery.at_once, delivery.afterwards, delivery.since)
 
     def behind_snapshots(self, meshes: Collection[str]) -> list[Proxy]:
         """Who of some meshes (``""``: of all) does not run yet with all that was handed over.
@@ -173,6 +174,10 @@ class ProxyServers:
             return answer.result(timeout=DEADLINE_SECONDS)
         except TimeoutError:
             raise Busy(f"the streams did not answer within {DEADLINE_SECONDS:g} s") from None
+
+    def certificates_waiting(self) -> int:
+        """How much is to be asked of authorities that is not asked yet."""
+        return self._maker.waiting()
 
     def look_at_credentials(self) -> None:
         """End the streams of credentials that somebody took back."""

@@ -37,6 +37,7 @@ from kuma_core.errors import (
     UnreadableResource,
     Violation,
 )
+from kuma_core.histogram import Histogram
 from kuma_core.kinds import Kinds
 from kuma_core.lazily import handing_on
 from kuma_core.lifecycle import Stop
@@ -87,6 +88,7 @@ if TYPE_CHECKING:
     from kuma_core.plugin.contract import (
         COUNTER,
         GAUGE,
+        HISTOGRAM,
         Access,
         AsgiServer,
         Body,
@@ -148,7 +150,7 @@ else:
                 "Authorities Authority CaProvider CaProviderFactory SigningCaProvider WatchedCaProvider"
             ),
             "kuma_core.plugin.contract": (
-                "COUNTER GAUGE Access AsgiServer BootstrapFragment ChangeListener Component Context "
+                "COUNTER GAUGE HISTOGRAM Access AsgiServer BootstrapFragment ChangeListener Component Context "
                 "Body GrpcServer KeyPair Leadership Metric Port Registered Server StaticCluster StatsSink "
                 "StatsTag Views WsgiServer"
             ),
@@ -171,6 +173,7 @@ __all__ = [
     "ENDPOINTS",
     "FLAG",
     "GAUGE",
+    "HISTOGRAM",
     "LISTENER",
     "NUMBER",
     "PERIOD",
@@ -213,6 +216,7 @@ __all__ = [
     "Events",
     "Generator",
     "GrpcServer",
+    "Histogram",
     "Identities",
     "InvalidResource",
     "KeyPair",

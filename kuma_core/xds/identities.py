@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
-from datetime import UTC, datetime
 from functools import partial
 from hashlib import blake2b
 from typing import TypeVar
@@ -104,6 +104,10 @@ class ProxySecrets:
         known = self._views.mesh_spec(key.mesh) is not None
         return self._pools.submit(key.mesh if known else "", work)
 
+    def waiting(self) -> int:
+        """How much work waits for a thread of its mesh."""
+        return self._pools.waiting()
+
     def fingerprint(self, key: Proxy, resource: str) -> str:
         """What decides about the secret's content, apart from keys and times."""
         authority = self._shared.of(key.mesh, resource)
@@ -162,9 +166,12 @@ class ProxySecrets:
             self._troubles.refused(key, identity.problem)
         else:
             self._troubles.issued(key)
-        life = (identity.expires - datetime.now(UTC)).total_seconds()
-        sealed = _identity(identity.chain, identity.key)
-        return MadeSecret(sealed, _digest(authority, *services), max(1.0, life * RENEWAL), authority)
+        now, ends = (
+            time.time(),
+            identity.expires.timestamp(),
+        )  # it was valid before it was made: clocks differ
+        sealed, renew_after = _identity(identity.chain, identity.key), max(1.0, (ends - now) * RENEWAL)
+        return MadeSecret(sealed, _digest(authority, *services), renew_after, authority, now, ends)
 
     def _services(self, proxy: Proxy) -> tuple[str, ...]:
         services = self._dataplane(proxy).services()

@@ -14,12 +14,13 @@ import time
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import structlog
 
 from kuma_core.errors import Busy, KumaError
+from kuma_core.histogram import Histogram
 from kuma_core.lifecycle import Stop
 from kuma_core.log_levels import IN_FORCE
 from kuma_core.policy.contract import Policy
@@ -34,6 +35,7 @@ from kuma_core.xds.mesh_views import Effects, MeshViews
 from kuma_core.xds.preparing import NotPrepared, Preparer
 from kuma_core.xds.proxy import Proxy
 from kuma_core.xds.rounds import Round, Rounds
+from kuma_core.xds.since import Since
 from kuma_core.xds.snapshot import EMPTY, Snapshot
 
 _log = structlog.get_logger("xds-reconciler")
@@ -42,6 +44,8 @@ T = TypeVar("T")
 
 RETRY_SECONDS = 1.0
 """How long we wait before we read again after the store failed."""
+PASS_SECONDS = (0.005, 0.02, 0.1, 0.5, 2.5, 10)
+"""Into which buckets passes are counted: 50 proxies take some 30 ms, and 5 000 some seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +53,13 @@ class Delivery:
     """Snapshots to hand to the streams.
 
     ``at_once`` goes out immediately. ``afterwards`` goes out when the proxies in ``at_once`` have
-    acknowledged their new endpoints, so that no proxy sends a connection to one that was just emptied.
+    acknowledged their new endpoints, so that no proxy sends a connection to one that was just emptied. ``since`` is
+    when the oldest write began that led to them; ``None`` if none did.
     """
 
     at_once: Mapping[Proxy, Snapshot]
     afterwards: Mapping[Proxy, Snapshot]
+    since: float | None = None
 
 
 @dataclass(slots=True)
@@ -61,9 +67,9 @@ class Work:
     """What the reconciler did so far, for the metrics."""
 
     passes: int = 0
-    seconds: float = 0.0
     generated: int = 0
     failures: int = 0
+    times: Histogram = field(default_factory=lambda: Histogram(PASS_SECONDS))
 
 
 def _waited(answer: Future[T], seconds: float) -> T:
@@ -101,6 +107,7 @@ class Reconciler:
         self._looked = looked
         self._inbox: queue.SimpleQueue[Item | None] = queue.SimpleQueue()
         self._agenda = Agenda(longest_burst_seconds)
+        self._since = Since()
         self._rounds = Rounds(self._generate, self._finish)
         self._preparer = Preparer(lambda key: self._inbox.put(Prepared(key)))
         self._connected: dict[Proxy, Generated] = {}
@@ -182,6 +189,14 @@ class Reconciler:
         generated = self._connected.get(proxy)
         return culprits(generated.snapshot, type_url, words) if generated and generated.snapshot else []
 
+    def changes_waiting(self) -> int:
+        """How many hints, arrivals and questions are not looked at yet."""
+        return self._inbox.qsize() + len(self._changes)
+
+    def proxies_waiting(self) -> int:
+        """How many proxies are to be generated."""
+        return sum(map(len, list(self._dirty.values()))) + self._rounds.left()
+
     # -- the thread
 
     def take_over(self) -> None:
@@ -237,6 +252,7 @@ class Reconciler:
         if isinstance(item, Change):
             self._changes.append(item)
             self._agenda.note(mesh_of(item), time.monotonic())
+            self._since.hear(mesh_of(item), item.at)
         elif isinstance(item, Opened):
             self._connected[item.proxy] = Generated()
             self._want(item.proxy)
@@ -307,7 +323,9 @@ class Reconciler:
         if IN_FORCE.is_debugging(self.name):
             _log.debug("changes were looked at", changes=len(changes), **effects.counts())
         self._rounds.changed(effects)
-        for proxy in {*self._affected(effects), *self._unknown}:
+        affected = self._affected(effects)
+        self._since.show({proxy.mesh for proxy in affected})
+        for proxy in {*affected, *self._unknown}:
             self._want(proxy)
         self._unknown.clear()
         for mesh in self._dirty:
@@ -331,13 +349,17 @@ class Reconciler:
 
     def _pass_fences(self, mesh: str) -> None:
         """A round has ended. Where proxies wait for something to be prepared, one more is to come."""
-        waits = any(proxy.mesh == mesh for waiting in self._unprepared.values() for proxy in waiting)
+        waits = self._waits(mesh)
         for fence in self._fences:
             if fence.left and mesh in fence.left:
                 fence.left[mesh] = max(fence.left[mesh] - 1, int(waits))
                 if not fence.left[mesh]:
                     del fence.left[mesh]
         self._open_fences()
+
+    def _waits(self, mesh: str) -> bool:
+        """Whether proxies of a mesh wait for something to be prepared."""
+        return any(proxy.mesh == mesh for waiting in self._unprepared.values() for proxy in waiting)
 
     def _open_fences(self) -> None:
         for fence in self._fences:
@@ -348,12 +370,13 @@ class Reconciler:
     def _begin(self, mesh: str, now: float) -> None:
         self._agenda.begun(mesh)
         self.begun += 1
-        self._rounds.begin(mesh, self._views.frozen(), self._dirty.pop(mesh, ()), now, self.begun)
+        views, since = self._views.frozen(), self._since.take(mesh)
+        self._rounds.begin(mesh, views, self._dirty.pop(mesh, ()), now, self.begun, since)
 
     def _finish(self, item: Round) -> None:
         self._put_off(item)
         if item.at_once or item.afterwards:
-            self._deliver(Delivery(item.at_once, item.afterwards))
+            self._deliver(Delivery(item.at_once, item.afterwards, self._since_of(item)))
         for proxy, snapshot in (*item.at_once.items(), *item.afterwards.items()):
             if proxy in self._connected:  # not before: a thread given up has delivered nothing
                 self._connected[proxy].snapshot = snapshot
@@ -362,10 +385,17 @@ class Reconciler:
         now = time.monotonic()
         self._agenda.settled(item.mesh, now)
         self.work.passes += 1
-        self.work.seconds += now - item.began
+        self.work.times.observe(now - item.began)
         if IN_FORCE.is_debugging(self.name):
             sent, ms = len(item.at_once) + len(item.afterwards), round((now - item.began) * 1000, 1)
             _log.debug("a round of a mesh is over", mesh=item.mesh, handed_over=sent, ms=ms)
+
+    def _since_of(self, item: Round) -> float | None:
+        """Since when proxies wait for a write. Where some of the mesh are to have another round, that one tells."""
+        if item.since is not None and self._waits(item.mesh):
+            self._since.keep(item.mesh, item.since)
+            return None
+        return item.since
 
     def _put_off(self, item: Round) -> None:
         """Empty nobody as long as a client that would turn away from it waits for something."""

@@ -37,6 +37,8 @@ class Round:
     credit: float = 0.0
     number: int = 0
     """Rounds are numbered as they begin; a later one shows all that an earlier one shows."""
+    since: float | None = None
+    """When the oldest write began that it is for; ``None`` if it is for none."""
 
     def take_turn(self, generate: Callable[[Round, Proxy], None]) -> None:
         """Generate proxies until the slice is used up; at least one, unless earlier ones took the time of this turn."""
@@ -62,12 +64,22 @@ class Rounds:
         """The meshes that have a round."""
         return self._going.keys()
 
+    def left(self) -> int:
+        """How many proxies are to be generated; for any thread."""
+        return sum(len(item.left) for item in list(self._going.values()))
+
     def begin(
-        self, mesh: str, views: MeshViews, proxies: Iterable[Proxy], began: float, number: int = 0
+        self,
+        mesh: str,
+        views: MeshViews,
+        proxies: Iterable[Proxy],
+        began: float,
+        number: int = 0,
+        since: float | None = None,
     ) -> None:
         """Line a round up; a mesh has one at most."""
         assert mesh not in self._going, mesh
-        self._going[mesh] = Round(mesh, views, deque(sorted(proxies)), began, number=number)
+        self._going[mesh] = Round(mesh, views, deque(sorted(proxies)), began, number=number, since=since)
 
     def changed(self, effects: Effects) -> None:
         """Something changed that the rounds at hand do not show."""

@@ -140,6 +140,10 @@ class StreamBook:
             seconds = round((_now() - report.connected).total_seconds())
             self._gone(str(report.proxy), proxy=str(report.proxy), reason=reason[:500], seconds=seconds)
 
+    def reports_waiting(self) -> int:
+        """How many reports changed since they were taken the last time."""
+        return len(self._changed)
+
     def _put(self, report: StreamReport, outcome: tuple[str, str] | None = None) -> None:
         with self._lock:
             self._open[report.id] = report

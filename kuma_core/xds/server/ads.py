@@ -182,10 +182,14 @@ class AdsService(Generic[Key]):
                 raise connection.failure
             if connection.finished:
                 return
+            is_silent = True
             for response in session.stream.responses():
+                is_silent = False
                 await context.write(response)
                 if connection.failure:
                     break
+            if is_silent:
+                self._hub.rested(session)
 
 
 class _Connection(Generic[Key]):

@@ -12,6 +12,7 @@ from contextlib import suppress
 from typing import Generic, Protocol, TypeVar
 
 from kuma_core.xds.contract import ENDPOINTS
+from kuma_core.xds.server.awaited import Awaited, Waited
 from kuma_core.xds.server.stream import Stream
 from kuma_core.xds.snapshot import TYPES, Snapshot
 
@@ -43,6 +44,7 @@ class Session:
     def __init__(self, stream: Stream, known: Callable[[], None] = lambda: None) -> None:
         self.stream = stream
         self.bell = asyncio.Event()
+        self.waited = Waited(stream)
         self._known = known
 
     async def rest(self) -> None:
@@ -59,6 +61,7 @@ class Session:
         if self.stream.snapshot is None:
             self._known()
         self.stream.snapshot = snapshot
+        self.waited.put_off = False
         self.bell.set()
 
 
@@ -80,6 +83,7 @@ class Hub(Generic[Key]):
         self._sessions: dict[Key, set[Session]] = {}
         self._current: dict[Key, Snapshot] = {}
         self._deferred: dict[Key, _Deferred] = {}
+        self.awaited = Awaited()
 
     def open(self, key: Key, session: Session) -> None:
         """A stream said whose it is."""
@@ -92,6 +96,7 @@ class Hub(Generic[Key]):
 
     def close(self, key: Key, session: Session) -> None:
         """A stream ended."""
+        self.awaited.left(session.waited)
         sessions = self._sessions.get(key, set())
         sessions.discard(session)
         if not sessions:
@@ -101,13 +106,30 @@ class Hub(Generic[Key]):
             self._audience.closed(key)
         self._no_longer_waiting(session)
 
-    def publish(self, at_once: Mapping[Key, Snapshot], afterwards: Mapping[Key, Snapshot]) -> None:
-        """Hand out snapshots: some now, some when those of now have new endpoints in force."""
+    def publish(
+        self,
+        at_once: Mapping[Key, Snapshot],
+        afterwards: Mapping[Key, Snapshot],
+        since: float | None = None,
+    ) -> None:
+        """Hand out snapshots: some now, some when those of now have new endpoints in force.
+
+        ``since`` is when the write began that led to them. Whoever gets its first one has just come: it is not waited
+        for, as an Envoy that starts takes its time.
+        """
+        if since is not None:
+            keys = [key for key in (*at_once, *afterwards) if key in self._current]
+            waited = (session.waited for key in keys for session in self._sessions[key])
+            self.awaited.begin(since, waited)
         for key, snapshot in at_once.items():
             self._give(key, snapshot)
         waiting_for = {session for key in at_once for session in self._sessions.get(key, ())}
         for key, snapshot in afterwards.items():
             self._defer(key, snapshot, {session for session in waiting_for if not _is_settled(session)})
+
+    def rested(self, session: Session) -> None:
+        """A stream had nothing to send."""
+        self.awaited.rested(session.waited)
 
     def answered(self, session: Session) -> None:
         """A stream's client answered something; whoever waited for it may go on."""
@@ -138,6 +160,8 @@ class Hub(Generic[Key]):
             self._give(key, snapshot)
             return
         self._cancel(key)
+        for session in self._sessions.get(key, ()):
+            session.waited.put_off = True
         timer = asyncio.get_running_loop().call_later(self._patience, self._give, key, snapshot)
         self._deferred[key] = _Deferred(snapshot, waiting_for, timer)
 

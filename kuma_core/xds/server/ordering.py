@@ -42,6 +42,7 @@ class OrderedStream(ABC, Generic[S]):
         self._clock = clock
         self._subscriptions: dict[str, S] = {}
         self._nonce = 0
+        self.rejections = 0
         self._looked = clock()
         self._awaited_until = self._looked
 
@@ -71,6 +72,10 @@ class OrderedStream(ABC, Generic[S]):
             times.append(self._awaited_until)
         return min((at for at in times if at is not None), default=None)
 
+    def at_rest(self) -> bool:
+        """Whether no response is unanswered."""
+        return not any(item.flight for item in self._subscriptions.values())
+
     def settled(self, type_url: str) -> bool:
         """Whether the client runs with the snapshot's resources of that type.
 
@@ -87,6 +92,7 @@ class OrderedStream(ABC, Generic[S]):
     def _record(self, type_url: str, subscription: S | None, nonce: str, error: str | None) -> None:
         """Tell what a request says about a response."""
         answer = subscription.take_answer(nonce, error) if subscription else Acknowledgement(error)
+        self.rejections += error is not None
         self._recorder.answered(type_url, answer)
 
     def _next_nonce(self) -> str:

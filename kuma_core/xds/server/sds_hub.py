@@ -25,12 +25,15 @@ Key = TypeVar("Key")
 @dataclass(frozen=True, slots=True)
 class MadeSecret:
     """A secret ready to go out. ``fingerprint`` tells whether another one would say the same, ``authority`` that
-    part of it which is the authority's; ``renew_after`` is in seconds, ``None`` for never."""
+    part of it which is the authority's; ``renew_after`` is in seconds, ``None`` for never. ``issued`` and ``ends`` are
+    when a certificate was made and when it ends, in seconds since 1970."""
 
     sealed: Sealed = field(repr=False)
     fingerprint: str
     renew_after: float | None = None
     authority: str = ""
+    issued: float = 0.0
+    ends: float = 0.0
 
 
 class SdsHub(Generic[Key]):
@@ -72,6 +75,13 @@ class SdsHub(Generic[Key]):
             and not session.is_strange
             and session.holds != in_force.get(session.resource, session.holds)
         ]
+
+    def sent(self, resource: str) -> list[MadeSecret]:
+        """The last secret of this name on each open stream; for any thread."""
+        with self._lock:
+            sessions = list(self._sessions)
+        found = (session.sent for session in sessions if session.resource == resource)
+        return [made for made in found if made is not None]
 
     def nudge(self, concerns: Any) -> None:
         """Have every stream look again whose key ``concerns(key)`` says yes to."""

@@ -70,6 +70,15 @@ class Stream(Protocol):
         """When there may be something to send though nothing happens until then; ``None`` if never."""
         ...
 
+    @property
+    def rejections(self) -> int:
+        """How many responses the client has rejected so far."""
+        ...
+
+    def at_rest(self) -> bool:
+        """Whether no response is unanswered."""
+        ...
+
     def settled(self, type_url: str) -> bool:
         """Whether the client has acknowledged the snapshot's resources of that type, or never asked for any."""
         ...

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import ssl
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -15,19 +14,18 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import pytest
-import structlog
 
 from kuma_core.commandline import exit_code
 from kuma_core.kumactl import tls_pair
 from kuma_core.kumactl.main import build
+from kuma_core.testing.logged import logged_elsewhere
 
 
 @pytest.fixture(autouse=True)
 def log_elsewhere() -> Iterator[None]:
     """A control plane in this process writes its log beside what kumactl prints, not between."""
-    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.__stderr__))
-    yield
-    structlog.reset_defaults()
+    with logged_elsewhere():
+        yield
 
 
 TAGS = {

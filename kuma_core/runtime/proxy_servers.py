@@ -237,6 +237,11 @@ class Enforced:
         """The number of the newest round: what is stored from now on is in the view of a later one only."""
         return self._proxies.reconciler.begun
 
+    def newest(self, meshes: Collection[str]) -> int:
+        """The number of the newest round that made something for a proxy of some meshes."""
+        made = self._proxies.reconciler.made().items()
+        return max((number for (mesh, _), number in made if "" in meshes or mesh in meshes), default=0)
+
     def behind_newest(self, meshes: Collection[str]) -> dict[tuple[str, str], Behind]:
         """Wait until what was told so far is generated and handed to the streams, and then ask them.
 

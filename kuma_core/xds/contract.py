@@ -285,6 +285,10 @@ class Enforcement(Protocol):
         """A number that grows: whatever is made of something that is stored from now on has a greater one."""
         ...
 
+    def newest(self, meshes: Collection[str]) -> int:
+        """The greatest mark of what was made for a proxy of some meshes (``""``: of all); 0 without any."""
+        ...
+
     def behind_newest(self, meshes: Collection[str]) -> Mapping[tuple[str, str], Behind]:
         """Who of some meshes (``""``: of all) does not yet run with what the changes told so far ask for, and why.
 

@@ -284,3 +284,21 @@ def test_a_refusal_is_told_in_envoys_words(pair: Pair, tmp_path: Path) -> None:
         assert done.stderr.splitlines()[1].endswith("it rejected its configuration: no such thing")
         client.reject.clear()
         assert apply(one, tmp_path, orders(85)).returncode == 0
+
+
+def test_a_fence_rests_before_it_is_settled_unless_nobody_got_anything(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Looks that come one on the heels of the other count as one."""
+    monkeypatch.setattr(fences, "CALM_SECONDS", 1000.0)
+    fence = fences.Fence({"default"})
+    for _ in range(3):
+        fence.look(is_calm=True, is_touched=True)
+        assert not fence.is_settled
+    fence.look(is_calm=True, is_touched=False)
+    assert fence.is_settled
+    monkeypatch.setattr(fences, "CALM_SECONDS", 0.0)
+    fence.look(is_calm=True, is_touched=True)
+    assert fence.is_settled
+    fence.look(is_calm=False, is_touched=True)
+    assert not fence.is_settled

@@ -34,9 +34,9 @@ LOOK_SECONDS = 0.25
 """How often the streams are looked at while somebody waits."""
 LOOK_SHARE = 10
 """With very many streams looks are rarer: they take a tenth of the time at most."""
-CALM_LOOKS = 2
-"""After how many looks in a row without anybody behind a fence is settled: between the answer to clusters and the
-question for their endpoints a stream has nothing to do for a moment."""
+CALM_SECONDS = 0.2
+"""For how long nobody is behind a settled fence: between the answer to clusters and the question for their endpoints a
+stream has nothing to do for a moment."""
 LIFE_SECONDS = 120.0
 """How long a fence is looked at; who waits longer sets another one."""
 SETTLED_SECONDS = 30.0
@@ -63,23 +63,28 @@ class Fence:
     """One fence as this control plane sees it; ``meshes`` are names, ``""`` for all.
 
     ``mark`` is that of the moment in which this one heard of it, ``since`` that of the fence since which it was set.
+    Once it ``is_settled`` nobody need look any more. ``told`` is when all were told of it last.
     """
 
     meshes: set[str]
     mark: int = EVERYBODY
     since: int = EVERYBODY
     born: float = field(default_factory=time.monotonic)
+    told: float = field(default_factory=time.monotonic)
     noted: str = ""
-    calm: int = 0
+    calm_since: float | None = None
+    is_settled: bool = False
 
     def concerns(self, mesh: str) -> bool:
         """Whether proxies of a mesh are waited for."""
         return "" in self.meshes or mesh in self.meshes
 
-    @property
-    def is_settled(self) -> bool:
-        """Whether nobody is behind it, so that nobody need look any more."""
-        return self.calm >= CALM_LOOKS
+    def look(self, is_calm: bool, is_touched: bool) -> None:
+        """Note whether anybody is behind now, and whether anybody got something since."""
+        now = time.monotonic()
+        self.calm_since = (self.calm_since or now) if is_calm else None
+        rested = self.calm_since is not None and now - self.calm_since >= CALM_SECONDS
+        self.is_settled = rested or (is_calm and not is_touched)
 
     def is_over(self) -> bool:
         """Whether it is time to forget it."""
@@ -133,7 +138,8 @@ class Fences:
         if fence is None and not any(notes.values()):
             raise NotFound("there is no such fence, or it is over")
         silent = sorted(instance for instance, noted in notes.items() if noted is None)
-        if silent and fence:
+        if silent and fence and time.monotonic() - fence.told >= LOOK_SECONDS:
+            fence.told = time.monotonic()
             self._tell(id, fence.meshes)
         found = {instance: json.loads(noted) for instance, noted in notes.items() if noted}
         behind = [
@@ -217,7 +223,7 @@ class Fences:
     def _note(self, id: str, fence: Fence, everybody: Mapping[tuple[str, str], Behind]) -> None:
         mine = {place: item for place, item in everybody.items() if fence.concerns(place[0])}
         behind = {place: item.reason for place, item in mine.items() if item.made > fence.since}
-        fence.calm = 0 if behind else fence.calm + 1
+        fence.look(not behind, bool(behind) or self._proxies.newest(fence.meshes) > fence.since)
         named = sorted(behind.items())[:MOST_NAMES]
         listed = [[mesh, name, reason[:LONGEST_REASON]] for (mesh, name), reason in named]
         counts = {"count": len(behind), "before": len(mine) - len(behind)}

@@ -260,6 +260,10 @@ def test_the_example_of_change_listeners(running: RunningPlatform) -> None:
 def test_the_example_of_metrics(running: RunningPlatform) -> None:
     count = len(running.get("/meshes").body["items"])
     eventually(lambda: sample(running, "acme_meshes", {}) == count)
+    EXAMPLES["kuma_register_metrics"].called("sign", 0.02)
+    assert sample(running, "acme_call_seconds_count", {"verb": "sign"}) == 1
+    assert sample(running, "acme_call_seconds_bucket", {"verb": "sign", "le": "0.01"}) == 0
+    assert sample(running, "acme_call_seconds_bucket", {"verb": "sign", "le": "0.1"}) == 1
 
 
 def test_the_example_of_servers(running: RunningPlatform) -> None:

@@ -12,10 +12,12 @@ import structlog
 
 import kuma_store_memory
 from kuma_core.errors import ConfigError, PluginError
+from kuma_core.histogram import Distribution
 from kuma_core.plugin.catalog import build_catalog
 from kuma_core.plugin.hookspecs import hookimpl
 from kuma_core.sdk import (
     COUNTER,
+    HISTOGRAM,
     NUMBER,
     AsgiServer,
     ChangeListener,
@@ -262,6 +264,22 @@ def test_hook_kuma_register_metrics() -> None:
     assert "# HELP acme_broken" not in text
     assert 'kuma_plugin_failures_total{call="the metric acme_broken",plugin="acme"} 1.0' in text
     assert "kuma_xds_streams" in text
+
+
+def test_a_histogram_that_is_none_costs_its_own_numbers_alone() -> None:
+    endless = Distribution(range(10**9), range(10**9), 0)
+    brought = [
+        Metric("acme_good", "Good.", lambda: [((), Distribution((1,), (2, 1), 5))], HISTOGRAM),
+        Metric("acme_number", "A number.", lambda: [((), 3)], HISTOGRAM),
+        Metric("acme_falling", "Falling.", lambda: [((), Distribution((2, 1), (0, 0, 0), 0))], HISTOGRAM),
+        Metric("acme_endless", "Endless.", lambda: [((), endless)], HISTOGRAM),
+    ]
+    with started(named("acme", bringing("metrics", *brought))) as cp:
+        text = cp.request("GET", "/metrics", port=cp.diagnostics).body
+    assert 'acme_good_bucket{le="1.0"} 2.0' in text
+    assert 'acme_good_bucket{le="+Inf"} 3.0' in text
+    for name in ("acme_number", "acme_falling", "acme_endless"):
+        assert f"# HELP {name}" not in text
 
 
 def test_two_metrics_of_one_name_are_refused() -> None:

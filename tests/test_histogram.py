@@ -11,7 +11,7 @@ from kuma_core.histogram import OTHER, Distribution, Histogram
 
 def test_a_value_at_a_bound_counts_as_below_it() -> None:
     histogram = Histogram((0.1, 1))
-    for value in (0.05, 0.1, 0.5, 1, 7):
+    for value in [0.05, 0.1, 0.5, 1, 7]:
         histogram.observe(value)
     ((labels, found),) = histogram.read()
     assert (labels, found) == ((), Distribution((0.1, 1), (2, 2, 1), pytest.approx(8.65)))

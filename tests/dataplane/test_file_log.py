@@ -217,8 +217,9 @@ def test_a_file_that_is_full_is_told_and_costs_no_memory(
 
 def test_the_end_writes_what_is_still_in_the_pipe(tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
+    before = set(threading.enumerate())
     found = Running(tmp_path / "run")
     found.write(file_record(tmp_path / "log", "last words"))
     found.close()
     assert (tmp_path / "log").read_text() == "last words"
-    assert not [thread for thread in threading.enumerate() if "log" in thread.name and thread.is_alive()]
+    assert not [thread for thread in set(threading.enumerate()) - before if "log" in thread.name]

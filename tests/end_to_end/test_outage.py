@@ -216,7 +216,7 @@ def limits_of_open_files(process_id: int) -> tuple[str, str]:
 
 
 def test_a_control_plane_may_open_as_many_files_as_the_system_lets_it(tmp_path):
-    """Each proxy is one; the soft limit that a shell hands down is often 1024. A few are for who asks after its life."""
+    """Each proxy is one; the soft limit that a shell hands down is often 1024. A few are kept back."""
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
     with ExitStack() as stack:
         stack.callback(resource.setrlimit, resource.RLIMIT_NOFILE, before)

@@ -131,6 +131,6 @@ def test_what_was_told_is_forgotten_once_nobody_has_it() -> None:
         troubles.refused(second, "sealed")
         troubles.refused(Proxy("field", "b"), "sealed")
     assert refused(logs) == ["sealed", "melted", "sealed", "sealed"]
-    assert troubles.of("shop", "a") == CertificateTrouble(3)
-    assert troubles.of("shop", "b") == CertificateTrouble(2, "sealed")
+    assert troubles.of("shop", "a") == CertificateTrouble(3, issued=True)
+    assert troubles.of("shop", "b") == CertificateTrouble(2, "sealed", issued=True)
     assert changed == [first, second, first, first, first, second, second, Proxy("field", "b")]

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -144,11 +144,12 @@ def test_a_watch_outlives_a_restart_of_the_control_plane(tmp_path: Path) -> None
             "KUMA_EVENTS_SERVER_PORT": str(first.events),
         }
         config = configured(first.api_url, tmp_path)
-    with running_platform([kuma_store_memory], settings) as first:
+    with ExitStack() as ending:
+        first = ending.enter_context(running_platform([kuma_store_memory], settings))
         first.apply(WEB)
         with running(config, "get", "meshes", "--watch") as process:
             eventually(lambda: "default" in output(config))
-            first.platform.stop()
+            ending.close()  # and not only told to stop: the ports are free then
             with running_platform([kuma_store_memory], settings) as second:
                 second.apply({"type": "Mesh", "name": "another"})
                 eventually(lambda: "another" in output(config), what="a watch that came back")

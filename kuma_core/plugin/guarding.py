@@ -53,6 +53,7 @@ def guarded_policy(policy: Policy, boundary: Boundary) -> Policy:
         resolve=guard(plugin, f"resolve of {kind}", policy.resolve, _hashable),
         apply=guard(plugin, f"apply of {kind}", apply) if apply else None,
         prepare=guard(plugin, f"prepare of {kind}", policy.prepare, _work) if policy.prepare else None,
+        admits=guard(plugin, f"admits of {kind}", policy.admits, _names) if policy.admits else None,
     )
 
 
@@ -129,6 +130,14 @@ def _work(found: Any) -> Callable[[], object] | None:
         raise TypeError(f"it returned {_shown(found)}, which is no function")
     work: Callable[[], object] | None = found
     return work
+
+
+def _names(found: Any) -> tuple[str, ...]:
+    """What ``admits`` returned."""
+    if type(found) is not tuple or not all(type(name) is str for name in found):
+        raise TypeError(f"it returned {_shown(found)}, which is no tuple of names")
+    names: tuple[str, ...] = found
+    return names
 
 
 def _ends(found: Any) -> Ends:

@@ -16,6 +16,8 @@ from kuma_core.builtin.services.mesh_map import Maps
 from kuma_core.builtin.services.picture import NEVER, OFFLINE
 from kuma_core.builtin.services.platform_findings import clocks_apart, ending_certificates, memory_store
 from kuma_core.ca.ends import ends
+from kuma_core.plugin.boundary import Boundary
+from kuma_core.plugin.guarding import guarded_policy
 from kuma_core.testing.builders import dataplane, inbound, outbound
 
 from .support import CATALOG, ENCRYPTED, PLAIN, Frozen, mapped, online
@@ -167,6 +169,22 @@ def test_a_store_that_forgets_is_told(store, expected):
             return store
 
     assert [item.id for item in memory_store(Settings(), "default")] == expected
+
+
+def test_what_a_permission_answers_passes_the_boundary():
+    """A plugin whose ``admits`` raises what nobody catches, or answers nonsense, leaves the door shut, by its name."""
+
+    def leaves(conf, ids):
+        raise SystemExit(3)
+
+    (permission,) = (item for item in CATALOG.policies if item.kind == "TrafficPermission")
+    for wrong, words in ((leaves, "SystemExit"), (lambda conf, ids: 5, "no tuple of names")):
+        guarded = guarded_policy(replace(permission, admits=wrong), Boundary())
+        mesh = Maps(Frozen(HEALTHY), [guarded]).of("default")
+        assert {edge.access for edge in mesh.edges} == {"denied"}
+        (problem,) = mesh.problems
+        assert words in problem
+        assert "admits of TrafficPermission" in problem
 
 
 def test_every_finding_has_a_line_that_says_what_to_do():

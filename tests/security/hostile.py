@@ -37,6 +37,22 @@ class Spite(BaseException):
     """What ``except Exception`` does not catch."""
 
 
+def misbehave(how: str, let_go: threading.Event, burn_seconds: float) -> None:
+    """Raise, hang until it is let go, or burn processor time; anything else is for what is returned."""
+    if how == "raises":
+        raise RuntimeError("no idea")
+    if how == "raises an exit":
+        raise SystemExit(3)
+    if how == "raises spite":
+        raise Spite("take that")
+    if how == "hangs":
+        let_go.wait(60)
+    if how == "burns":
+        until = time.thread_time() + burn_seconds
+        while time.thread_time() < until:
+            pass
+
+
 class Hostile:
     """``where`` says which call goes wrong, ``how`` in which way; nothing does while ``how`` is empty."""
 
@@ -64,18 +80,7 @@ class Hostile:
             self.spare -= 1
             return right
         self.calls += 1
-        if self.how == "raises":
-            raise RuntimeError("no idea")
-        if self.how == "raises an exit":
-            raise SystemExit(3)
-        if self.how == "raises spite":
-            raise Spite("take that")
-        if self.how == "hangs":
-            self.let_go.wait(60)
-        if self.how == "burns":
-            until = time.thread_time() + self.burn_seconds
-            while time.thread_time() < until:
-                pass
+        misbehave(self.how, self.let_go, self.burn_seconds)
         return wrong() if self.how in ("wrong type", "endless") else right
 
     # -- what it brings

@@ -26,7 +26,7 @@ from kuma_core.testing.platform import JsonAnswer, RunningPlatform, running_plat
 from kuma_core.testing.waiting import eventually
 from kuma_core.xds.identities import SIGNERS
 
-from .hostile import Spite
+from .hostile import misbehave
 from .support import SDS, identity, stream
 
 
@@ -47,18 +47,7 @@ class Mischief:
     def act(self, right: Any) -> Any:
         """What the plugin answers."""
         self.asked += 1
-        if self.how == "raises":
-            raise RuntimeError("no idea")
-        if self.how == "raises an exit":
-            raise SystemExit(3)
-        if self.how == "raises spite":
-            raise Spite("take that")
-        if self.how == "hangs":
-            self.let_go.wait(60)
-        if self.how == "burns":
-            until = time.thread_time() + 0.15
-            while time.thread_time() < until:
-                pass
+        misbehave(self.how, self.let_go, burn_seconds=0.15)
         if self.how == "wrong type":
             return 5
         if self.how == "wrong values":

@@ -28,6 +28,7 @@ from kuma_core.resources.contract import Change, Op
 from kuma_core.xds.agenda import Agenda
 from kuma_core.xds.contract import Generator
 from kuma_core.xds.culprits import culprits
+from kuma_core.xds.fences import Fences
 from kuma_core.xds.heartbeat import Heartbeat
 from kuma_core.xds.inbox import Closed, Fence, Item, Opened, Prepared, Question, Renewed, mesh_of
 from kuma_core.xds.maker import Generated, Maker, touched_by
@@ -113,7 +114,7 @@ class Reconciler:
         self._connected: dict[Proxy, Generated] = {}
         self._changes: list[Change] = []
         self._questions: list[Question] = []
-        self._fences: list[Fence] = []
+        self._fences = Fences()
         self._dirty: dict[str, set[Proxy]] = {}  # by mesh
         self._unknown: set[Proxy] = (
             set()
@@ -269,14 +270,14 @@ class Reconciler:
                 self._prepared.add(proxy)
                 self._want(proxy)
         elif isinstance(item, Fence):
-            self._fences.append(item)
+            self._fences.add(item)
         else:
             self._questions.append(item)
 
     @property
     def _asked(self) -> bool:
         """Whether somebody waits for the views to be brought up to date."""
-        return bool(self._questions) or any(fence.left is None for fence in self._fences)
+        return bool(self._questions) or self._fences.has_new
 
     def _want(self, proxy: Proxy) -> None:
         """Have a proxy generated in its mesh's next round, if it is still connected."""
@@ -342,30 +343,11 @@ class Reconciler:
             left[mesh] = left.get(mesh, 0) + 1
         for waiting in self._unprepared.values():
             left = {**{proxy.mesh: 1 for proxy in waiting}, **left}
-        for fence in self._fences:
-            if fence.left is None:
-                fence.left = dict(left)
-        self._open_fences()
-
-    def _pass_fences(self, mesh: str) -> None:
-        """A round has ended. Where proxies wait for something to be prepared, one more is to come."""
-        waits = self._waits(mesh)
-        for fence in self._fences:
-            if fence.left and mesh in fence.left:
-                fence.left[mesh] = max(fence.left[mesh] - 1, int(waits))
-                if not fence.left[mesh]:
-                    del fence.left[mesh]
-        self._open_fences()
+        self._fences.place(left)
 
     def _waits(self, mesh: str) -> bool:
         """Whether proxies of a mesh wait for something to be prepared."""
         return any(proxy.mesh == mesh for waiting in self._unprepared.values() for proxy in waiting)
-
-    def _open_fences(self) -> None:
-        for fence in self._fences:
-            if fence.left == {}:
-                self._tell(fence.answer.set_result, None)
-        self._fences = [fence for fence in self._fences if fence.left != {}]
 
     def _begin(self, mesh: str, now: float) -> None:
         self._agenda.begun(mesh)
@@ -381,7 +363,7 @@ class Reconciler:
             if proxy in self._connected:  # not before: a thread given up has delivered nothing
                 self._connected[proxy].snapshot = snapshot
                 self._connected[proxy].made = item.number
-        self._pass_fences(item.mesh)
+        self._fences.passed(item.mesh, one_more=self._waits(item.mesh))  # where something is being prepared
         now = time.monotonic()
         self._agenda.settled(item.mesh, now)
         self.work.passes += 1
@@ -419,10 +401,10 @@ class Reconciler:
             }
 
     def _refuse(self, error: KumaError) -> None:
-        asked: list[Question | Fence] = [*self._questions, *self._fences]
-        self._questions, self._fences = [], []
-        for item in asked:
+        questions, self._questions = self._questions, []
+        for item in questions:
             self._tell(item.answer.set_exception, error)
+        self._fences.refuse(error)
 
     def _answer(self) -> None:
         self._answering, self._questions = self._questions, []

@@ -36,7 +36,7 @@ def test_minutes_without_a_control_plane(
     sidecars = {name: machine.sidecar(name, api_url=cp.url) for name in ("echo-1", "web")}
     eventually(lambda: fetch(port))
     for name in sidecars:
-        eventually(lambda name=name: len(cp.subscriptions(name)) == 1, 20, "a stream that is stored")  # type: ignore[misc]
+        eventually(lambda name=name: len(cp.subscriptions(name)) == 1, 60, "a stream that is stored")  # type: ignore[misc]
     with SteadyLoad(port, PER_SECOND) as load:
         eventually(lambda: load.count > PER_SECOND)
         before = {name: _updates(sidecar) for name, sidecar in sidecars.items()}
@@ -49,7 +49,7 @@ def test_minutes_without_a_control_plane(
         cp.start()
         for name, sidecar in sidecars.items():
             eventually(lambda sidecar=sidecar: sidecar.stat("control_plane.connected_state") == 1, 60)  # type: ignore[misc]
-            eventually(lambda name=name: len(cp.subscriptions(name)) == 2, 20, "a second stream")  # type: ignore[misc]
+            eventually(lambda name=name: len(cp.subscriptions(name)) == 2, 60, "a second stream")  # type: ignore[misc]
         seen = load.count
         eventually(lambda: load.count > seen + PER_SECOND)
         after = {name: _updates(sidecar) for name, sidecar in sidecars.items()}

@@ -67,7 +67,7 @@ def test_the_proxies_of_a_killed_control_plane_are_served_by_the_other(
             began = time.monotonic()
             serving.kill()
             other.apply(dataplane("late-1", inbound(f"127.0.0.1:{late[1]}:{free_port()}", "late")))
-            eventually(lambda late=late: sidecars[1].endpoints()["late"] == [late], 20)  # type: ignore[misc]
+            eventually(lambda late=late: sidecars[1].endpoints()["late"] == [late], 60)  # type: ignore[misc]
             took.append(time.monotonic() - began)
             eventually(lambda other=other: other.is_online("echo-1") and other.is_online("web"))  # type: ignore[misc]
             serving.start()

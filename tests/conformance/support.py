@@ -100,7 +100,7 @@ class Shell:
                 pytest.fail(f"{line} ended: {log.read_text()[-3000:]}")
             return self.run("curl -sf http://127.0.0.1:5680/ready").returncode == 0
 
-        eventually(ready, 20, f"a ready control plane: {line}")
+        eventually(ready, 60, f"a ready control plane: {line}")
         return process
 
 

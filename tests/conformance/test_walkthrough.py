@@ -81,7 +81,7 @@ class Newcomer:
         token = dataplane_token(self.shell, name)
         line = f"kuma-dp run --name={name} --mesh=default --cp-address={API} {token}"
         self.sidecars.append(self.shell.start(line)[0])
-        eventually(lambda: self.row(name)[3:4] == ["Online"], 20, f"{name} online")
+        eventually(lambda: self.row(name)[3:4] == ["Online"], 60, f"{name} online")
         return self.sidecars[-1]
 
     def row(self, name: str) -> list[str]:
@@ -119,7 +119,7 @@ def test_a_control_plane_a_service_and_its_dataplane(newcomer: Newcomer) -> None
 def test_sidecars_carry_calls_and_are_shown(newcomer: Newcomer) -> None:
     newcomer.apply(ECHO)
     newcomer.sidecar("dp-echo-1")
-    answer = eventually(lambda: newcomer.call(10000), 20, "an answer through the sidecar")
+    answer = eventually(lambda: newcomer.call(10000), 60, "an answer through the sidecar")
     assert answer.splitlines()[0] == "GET / HTTP/1.1"
     assert "host: 127.0.0.1:10000" in answer.lower()
 
@@ -135,7 +135,7 @@ def test_sidecars_carry_calls_and_are_shown(newcomer: Newcomer) -> None:
 
     newcomer.apply(WEB)
     newcomer.sidecar("dp-web-1")
-    eventually(lambda: newcomer.answers(20000), 20, "an answer through the mesh")
+    eventually(lambda: newcomer.answers(20000), 60, "an answer through the mesh")
     assert newcomer.row("dp-echo-1")[3] == "Online"
 
 
@@ -157,7 +157,7 @@ def test_mutual_tls_and_a_permission(newcomer: Newcomer) -> None:
     for resource in (ECHO, WEB):
         newcomer.apply(resource)
         newcomer.sidecar(resource["name"])
-    eventually(lambda: newcomer.answers(10000) and newcomer.answers(20000), 20, "answers without mTLS")
+    eventually(lambda: newcomer.answers(10000) and newcomer.answers(20000), 60, "answers without mTLS")
     encrypted = mesh("default", mtls={"enabled": True, "ca": {"builtin": {}}})
     newcomer.apply(encrypted)
     assert newcomer.shell.good("kumactl get meshes").splitlines()[1].split()[:3] == [
@@ -165,18 +165,18 @@ def test_mutual_tls_and_a_permission(newcomer: Newcomer) -> None:
         "on",
         "builtin",
     ]
-    eventually(lambda: not newcomer.answers(10000), 20, "plain text refused")
-    eventually(lambda: not newcomer.answers(20000), 20, "denied by default")
+    eventually(lambda: not newcomer.answers(10000), 60, "plain text refused")
+    eventually(lambda: not newcomer.answers(20000), 60, "denied by default")
     newcomer.apply(PERMISSION)
-    eventually(lambda: newcomer.answers(20000), 20, "what is permitted")
+    eventually(lambda: newcomer.answers(20000), 60, "what is permitted")
     assert not newcomer.answers(10000)
     deleted = newcomer.shell.good("kumactl delete traffic-permission web-to-echo")
     assert deleted == 'deleted TrafficPermission "web-to-echo"\n'
-    eventually(lambda: not newcomer.answers(20000), 20, "denied again")
+    eventually(lambda: not newcomer.answers(20000), 60, "denied again")
     newcomer.apply({**PERMISSION, "sources": EVERYBODY, "destinations": EVERYBODY})
-    eventually(lambda: newcomer.answers(20000), 20, "everything permitted")
+    eventually(lambda: newcomer.answers(20000), 60, "everything permitted")
     newcomer.apply(mesh("default"))
-    eventually(lambda: newcomer.answers(10000), 20, "plain text again")
+    eventually(lambda: newcomer.answers(10000), 60, "plain text again")
 
 
 def test_kumactl_learns_another_name_of_the_control_plane(newcomer: Newcomer) -> None:
@@ -228,7 +228,7 @@ def test_tokens_from_another_machine(tmp_path: Path) -> None:
         far.good("kumactl apply -f -", yaml.safe_dump(ECHO))
         line = f"kuma-dp run --name=dp-echo-1 --cp-address=http://{HOST}:5681 --dataplane-token-file={token}"
         far.start(line)
-        eventually(lambda: " Online " in far.good("kumactl inspect dataplanes"), 20, "a remote dataplane")
+        eventually(lambda: " Online " in far.good("kumactl inspect dataplanes"), 60, "a remote dataplane")
 
 
 @pytest.mark.parametrize("step", ["the GUI opens its first-run page", "the wizard shows 1 dataplane"])

@@ -55,9 +55,9 @@ def test_everything_outlives_the_control_plane(shell: Shell, server: OwnServer) 
     shell.good("kumactl generate dataplane-token --dataplane=dp-echo-1 > kuma-dp-echo-1")
     flags = "--admin-port=9901 --dataplane-token-file=kuma-dp-echo-1"
     shell.start(f"kuma-dp run --name=dp-echo-1 --cp-address=http://127.0.0.1:5681 {flags}")
-    eventually(lambda: _is_online(shell), 20, "dp-echo-1 online")
+    eventually(lambda: _is_online(shell), 60, "dp-echo-1 online")
     before = [shell.good(f"kumactl get {what} -o yaml") for what in ("meshes", "dataplanes")]
-    root = eventually(lambda: _root(shell), 20, "an identity")
+    root = eventually(lambda: _root(shell), 60, "an identity")
 
     control_plane.kill()
     control_plane.wait(timeout=10)
@@ -66,7 +66,7 @@ def test_everything_outlives_the_control_plane(shell: Shell, server: OwnServer) 
     eventually(lambda: _is_online(shell), 30, "dp-echo-1 online, with the token of before")
     assert _root(shell) == root
     other = shell.start(f"kuma-dp run --name=dp-echo-1 --cp-address=http://127.0.0.1:5681 {flags[18:]}")[0]
-    eventually(lambda: _streams(shell) == 2, 20, "a second sidecar with the token of before")
+    eventually(lambda: _streams(shell) == 2, 60, "a second sidecar with the token of before")
     end(other)
     end(control_plane)
     assert control_plane.returncode == 0

@@ -72,7 +72,7 @@ class Follower:
             assert _rows(self.output(command)) == _rows(expected)
             return True
 
-        eventually(shown, 0 if once else 20, command)
+        eventually(shown, 0 if once else 60, command)
 
     def output(self, command: str) -> str:
         found = subprocess.run(
@@ -121,7 +121,7 @@ def test_by_hand_works_as_written(tmp_path: Path, stack: ExitStack) -> None:
             follower.start(command)
             continue
         # a reader who types the next line sees that the control plane has started
-        eventually(lambda: "default" in follower.output("kumactl get meshes"), 20, "the control plane")
+        eventually(lambda: "default" in follower.output("kumactl get meshes"), 60, "the control plane")
         follower.output(command)
     eventually(
         lambda: re.search(r"echo-1 .*Online", follower.output("kumactl inspect dataplanes")), 20, "echo-1"

@@ -171,7 +171,7 @@ class Machine:
         process = start(command, log, self._stack, env=environ)
         sidecar = Sidecar(process, admin_port, log)
         if wait:
-            eventually(sidecar.is_live, 20, f"a live Envoy for {name}")
+            eventually(sidecar.is_live, 60, f"a live Envoy for {name}")
         return sidecar
 
 

@@ -41,11 +41,11 @@ def test_kuma_dp_says_when_it_is_connected_and_when_no_longer(
 
         address = f"127.0.0.1:{cp.ports['XDS_SERVER_GRPC_PORT']}"
         identity = {"control_plane": address, "dataplane": "web", "mesh": "default"}
-        eventually(lambda: own_lines(log) == [("INFO", CONNECTED, identity)], 20, "the line")
+        eventually(lambda: own_lines(log) == [("INFO", CONNECTED, identity)], 60, "the line")
         assert "[info]" not in log.read_text(), "Envoy's start-up is told only to whoever asks for it"
 
         cp.kill()
-        eventually(lambda: own_lines(log)[1:] == [("WARNING", LOST, identity)], 20, "the loss")
+        eventually(lambda: own_lines(log)[1:] == [("WARNING", LOST, identity)], 60, "the loss")
         cp.start()
         cp.apply(document)
         eventually(lambda: len(own_lines(log)) == 3, 40, "the return")
@@ -63,7 +63,7 @@ def test_over_tls_so_it_is(tmp_path: Path) -> None:
         log = tmp_path / "web.log"
         command = [str(BIN / "kuma-dp"), "run", "--name=web", f"--cp-address={cp.url}"]
         start([*command, "--log-level=info", f"--admin-port={free_port()}"], log, stack)
-        eventually(lambda: CONNECTED in [message for _, message, _ in own_lines(log)], 20, "the line")
+        eventually(lambda: CONNECTED in [message for _, message, _ in own_lines(log)], 60, "the line")
         assert "[info]" in log.read_text()
         cp.kill()
-        eventually(lambda: LOST in [message for _, message, _ in own_lines(log)], 20, "the loss")
+        eventually(lambda: LOST in [message for _, message, _ in own_lines(log)], 60, "the loss")

@@ -77,7 +77,7 @@ def test_scenario_24_a_killed_instance_is_taken_out_after_some_failures_and_come
         assert failures <= 6
     assert counted(port, 20) == {"ledger-1": 20}
     machine.sidecar("ledger-2")
-    eventually(lambda: "ledger-2" in counted(port, 4), 20, "traffic to the instance that came back")
+    eventually(lambda: "ledger-2" in counted(port, 4), 60, "traffic to the instance that came back")
     assert web.stat(EJECTED) == 0
     assert set(counted(port, 20)) == {"ledger-1", "ledger-2"}
 

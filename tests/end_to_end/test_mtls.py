@@ -248,7 +248,7 @@ def test_scenario_35_without_mtls_traffic_is_plain_again(delta):
     assert eventually(lambda: fetch(port)) == "ledger-1"
     assert eventually(lambda: fetch(address(ledger)[1])) == "ledger-1"
     servers = machine.cp.platform.core.proxies
-    eventually(lambda: len(servers.secrets_hub) == 0, 20, "closed SDS streams")
+    eventually(lambda: len(servers.secrets_hub) == 0, 60, "closed SDS streams")
 
 
 def test_scenario_37_identities_are_renewed_under_load_without_a_failed_request(tmp_path):

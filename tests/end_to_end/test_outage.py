@@ -179,7 +179,7 @@ def test_a_proxy_that_knows_two_control_planes_changes_over(variant, stack, tmp_
     eventually(lambda: first.online("web") or second.online("web"))
     serving, other = (first, second) if first.online("web") else (second, first)
     serving.kill()
-    eventually(lambda: other.online("web"), 20, "the proxy at the other control plane")
+    eventually(lambda: other.online("web"), 60, "the proxy at the other control plane")
 
 
 def test_a_stopped_control_plane_leaves_with_exit_code_0_and_closes_its_insights(stack, tmp_path):

@@ -54,7 +54,7 @@ def test_the_map_says_what_real_envoys_let_through(machine):
         for name in permitted:
             permit(machine, name, dice.choice([*SERVICES, "*"]), dice.choice([*SERVICES, "*"]))
         eventually(lambda: machine.cp.get("/meshes/default/service-map").body["current"])
-        eventually(lambda: seen(ports) == verdicts(machine), 20, "Envoys that do what the map says")
+        eventually(lambda: seen(ports) == verdicts(machine), 60, "Envoys that do what the map says")
     sidecars["ledger"].process.kill()
     eventually(lambda: verdicts(machine)["web", "ledger"] == "noEndpoint")
     (found,) = machine.cp.get("/meshes/default/findings").body["items"][:1]

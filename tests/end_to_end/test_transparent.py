@@ -78,7 +78,7 @@ def begin(machine: Inside) -> None:
     machine.start(
         "kuma-cp", "run", KUMA_PLUGINS="store_memory", KUMA_ADMIN_SERVER_APIS_DATAPLANE_TOKEN_ENABLED="false"
     )
-    eventually(lambda: machine.fetch(5680, 0, "/ready").startswith("HTTP/1.1 200"), 20, "the control plane")
+    eventually(lambda: machine.fetch(5680, 0, "/ready").startswith("HTTP/1.1 200"), 60, "the control plane")
     web = dataplane(
         "web",
         inbound(f"127.0.0.1:{WEB}:{DIRECT}", "web"),

@@ -54,7 +54,9 @@ def test_writes_and_deletions_are_told_by_their_keys(cp: RunningPlatform) -> Non
 
 
 def test_a_write_that_changes_nothing_is_none(cp: RunningPlatform) -> None:
-    cp.apply(named("same"))
+    with following(cp) as client:
+        cp.apply(named("same"))
+        client.wait_for("resource", name="same")
     with following(cp) as client:
         cp.apply(named("same"), named("other"))
         client.wait_for("resource", name="other")
@@ -62,7 +64,9 @@ def test_a_write_that_changes_nothing_is_none(cp: RunningPlatform) -> None:
 
 
 def test_filters_by_mesh_and_kind(cp: RunningPlatform) -> None:
-    cp.apply(mesh("shop"))
+    with following(cp) as client:
+        cp.apply(mesh("shop"))
+        client.wait_for("resource", kind="Mesh", name="shop")
     with (
         following(cp, "mesh=shop&mesh=none") as shop,
         following(cp, "kind=Mesh&kind=TrafficLog") as meshes,

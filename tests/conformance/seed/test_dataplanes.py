@@ -21,9 +21,12 @@ def run_dataplane(machine: Shell, name: str, more: str = "") -> Path:
     return machine.start(RUN.format(name=name, more=f"{token} {more}"))[1]
 
 
-def online(machine: Shell, name: str) -> bool:
+def online(machine: Shell, name: str, log: Path) -> bool:
+    """Whether it is; else a failure that shows what kuma-dp and Envoy wrote."""
     rows = [line.split() for line in machine.good("kumactl inspect dataplanes").splitlines()]
-    return any(row[:2] == ["default", name] and "Online" in row for row in rows)
+    shown = any(row[:2] == ["default", name] and "Online" in row for row in rows)
+    assert shown, (rows, log.read_text()[-4000:])
+    return shown
 
 
 def answers(machine: Shell, port: int) -> bool:
@@ -36,9 +39,9 @@ def test_backend_consumes_redis_through_both_proxies(machine: Shell) -> None:
     machine.start("kuma-tcp-echo -port 6379")
     for name in ("redis-1", "backend-1"):
         log = run_dataplane(machine, name)
-        eventually(partial(online, machine, name), 20, f"{name} online: {log}")
+        eventually(partial(online, machine, name, log), 60, f"{name} online")
     for port in (9000, 10000):
-        eventually(partial(answers, machine, port), 20, f"an answer at port {port}")
+        eventually(partial(answers, machine, port), 60, f"an answer at port {port}")
 
 
 @pytest.mark.parametrize("how", ["KUMA_DATAPLANE_ADMIN_PORT=9901", "--admin-port=9901"])
@@ -50,7 +53,7 @@ def test_the_admin_api_of_envoy_is_where_it_was_asked_for(machine: Shell, how: s
     process, log = machine.start(f"{environ} {RUN.format(name='web-01', more=f'{more} {flag}')}")
     try:
         info = "curl -s http://127.0.0.1:9901/server_info"
-        eventually(lambda: '"state": "LIVE"' in machine.run(info).stdout, 20, f"Envoy's admin API: {log}")
+        eventually(lambda: '"state": "LIVE"' in machine.run(info).stdout, 60, f"Envoy's admin API: {log}")
         assert "web-01" in machine.good(info)
     finally:
         process.terminate()

@@ -61,7 +61,7 @@ def test_certificates_are_never_persisted_on_disk(machine: Shell) -> None:
     process, _ = machine.start(f"{run} {dataplane_token(machine, 'redis-1')}")
     try:
         shown = "curl -s http://localhost:9901/certs"
-        eventually(lambda: "spiffe://default/redis" in machine.good(shown), 20, "a certificate in memory")
+        eventually(lambda: "spiffe://default/redis" in machine.good(shown), 60, "a certificate in memory")
         files = [path for path in folder.rglob("*") if path.is_file()]
         assert folder / "config/bootstrap.yaml" in files
         assert [path for path in files if "PRIVATE KEY" in path.read_text(errors="replace")] == []
@@ -169,7 +169,7 @@ def test_kuma_dp_takes_the_token_file(issuer: Shell) -> None:
     issuer.good("kumactl apply -f -", (DATA / "seed/redis-1.yaml").read_text())
     run = "kuma-dp run --name=redis-1 --mesh=default --cp-address=http://127.0.0.1:5681"
     process, _ = issuer.start(f"{run} {dataplane_token(issuer, 'redis-1')}")
-    eventually(lambda: "Online" in issuer.good("kumactl inspect dataplanes"), 20)
+    eventually(lambda: "Online" in issuer.good("kumactl inspect dataplanes"), 60)
     end(process)
     refused = issuer.run(run)
     assert refused.returncode == 1
@@ -289,8 +289,8 @@ def test_with_mtls_every_connection_is_denied_until_it_is_allowed(machine: Shell
             machine.good("kumactl apply -f -", json.dumps(document))
             token = dataplane_token(machine, name)
             stack.callback(end, machine.start(f"kuma-dp run --name={name} {token}")[0])
-        eventually(lambda: machine.run(shown).stdout.startswith("GET / "), 20, "an answer without mTLS")
+        eventually(lambda: machine.run(shown).stdout.startswith("GET / "), 60, "an answer without mTLS")
         machine.good("kumactl apply -f -", json.dumps(mesh("default", mtls=ENCRYPTED)))
-        eventually(lambda: machine.run(shown).returncode != 0, 20, "denied by default")
+        eventually(lambda: machine.run(shown).returncode != 0, 60, "denied by default")
         machine.good("kumactl apply -f -", json.dumps(ALLOWED))
-        eventually(lambda: machine.run(shown).stdout.startswith("GET / "), 20, "what is allowed")
+        eventually(lambda: machine.run(shown).stdout.startswith("GET / "), 60, "what is allowed")

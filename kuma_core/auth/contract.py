@@ -1,14 +1,17 @@
-"""What an authenticator knows of a caller, and why it believes the caller."""
+"""Who somebody is, and what they may do: what authenticators of proxies say, and how a plugin decides about users."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import Enum
 from typing import Protocol, runtime_checkable
 
 from kuma_core.errors import KumaError
 from kuma_core.lifecycle import Stop
+from kuma_core.model import Resource
+from kuma_core.specs.tags import TagPairs
 from kuma_core.xds.proxy import Proxy
 
 Tags = Callable[[], Sequence[Mapping[str, str]]]
@@ -80,3 +83,98 @@ class Authenticator:
 
     name: str
     authenticator: ProxyAuthenticator
+
+
+class Right(Enum):
+    """The class of a route: what somebody has to be who asks it.
+
+    ``PUBLIC``: nobody in particular. ``READER``: somebody who may look at meshes. ``ADMIN``: somebody who may change
+    everything, or whom the ``AccessPolicy`` of a plugin allows this one thing.
+    """
+
+    PUBLIC = "public"
+    READER = "reader"
+    ADMIN = "admin"
+
+
+ADMINS, READERS = "kuma:admin", "kuma:reader"
+"""The groups that the kernel itself knows: who is in the first may do everything, who is in the second may read."""
+
+LOOPBACK, TOKEN, CERTIFICATE, SOCKET, NOBODY = "loopback", "token", "certificate", "socket", "nobody"
+"""By what a user is known: see ``User.by``."""
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """Who asks. ``by`` is what proved it: a connection of this machine, a token, a client certificate, the Unix socket,
+    or nothing (``NOBODY``). ``id`` names the credential in logs; it is no secret, and empty where there is none.
+    """
+
+    name: str
+    groups: frozenset[str] = frozenset()
+    by: str = NOBODY
+    id: str = field(default="", compare=False)
+
+
+class Verb(Enum):
+    """What somebody wants to do. ``READ`` and ``ADMIN`` are for routes that are about no resource."""
+
+    GET = "get"
+    LIST = "list"
+    PUT = "put"
+    DELETE = "delete"
+    DRY_RUN = "dry-run"
+    GENERATE_TOKEN = "generate-token"
+    READ = "read"
+    ADMIN = "admin"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a user wants to do, to what.
+
+    ``kind`` is empty for ``READ`` and ``ADMIN``; ``name`` is then the template of the route, as in
+    ``/meshes/{mesh}/service-map``. ``mesh`` is empty for global kinds, and where no mesh is named. For ``LIST``
+    ``name`` is empty. ``tag_sets`` are the tags of each inbound, or of the gateway, of a Dataplane: of what is written
+    **and** of what is stored there already, each set once. Whoever replaces or deletes a Dataplane needs the right
+    over both. For ``GENERATE_TOKEN`` the kind is ``Dataplane``, and the sets are those that the token would be good
+    for: none, if it is good for any service.
+    """
+
+    user: User
+    verb: Verb
+    kind: str = ""
+    mesh: str = ""
+    name: str = ""
+    tag_sets: tuple[TagPairs, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Whether something is allowed. ``why`` names what allowed it, as ``AccessRoleBinding "web-team"``, or says in a
+    sentence without a full stop what none did. ``ways`` are sentences of what helps, each for itself; the kernel adds
+    its own."""
+
+    allowed: bool
+    why: str
+    ways: tuple[str, ...] = ()
+
+
+Snapshot = Mapping[str, Sequence[Resource]]
+"""All resources of some kinds, by kind: sorted by mesh and name. Those that cannot be read are left out."""
+
+Decide = Callable[[Asked], Decision]
+
+
+@dataclass(frozen=True, slots=True)
+class AccessPolicy:
+    """How a plugin decides what users may do who are in neither group of the kernel.
+
+    ``prepare`` gets the resources of all ``kinds``, frozen, and returns the function that decides: pure, fast, and safe
+    for use from several threads. The kernel calls ``prepare`` anew before the first decision after one of them changed,
+    and remembers decisions in between. One that raises, hangs or is in quarantine allows nothing.
+    """
+
+    name: str
+    kinds: tuple[str, ...]
+    prepare: Callable[[Snapshot], Decide]

@@ -177,6 +177,7 @@ _UNNAMED = {
     "routes": "kuma_register_routes",
     "admin routes": "kuma_register_admin_routes",
     "authenticators": "kuma_register_authenticators",
+    "access": "kuma_register_access",
     "components": "kuma_register_components",
     "change listeners": "kuma_register_change_listeners",
     "metrics": "kuma_register_metrics",

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import pluggy
 
 from kuma_core.api.contract import Route
-from kuma_core.auth.contract import Authenticator
+from kuma_core.auth.contract import AccessPolicy, Authenticator
 from kuma_core.errors import PluginError
 from kuma_core.plugin.collecting import (
     Contributed,
@@ -45,6 +45,7 @@ class Features:
     routes: tuple[Route, ...]
     admin_routes: tuple[Route, ...]
     authenticators: tuple[Contributed[Authenticator], ...]
+    access: tuple[Contributed[AccessPolicy], ...]
     change_listeners: tuple[Contributed[ChangeListener], ...]
     components: tuple[Component, ...]
     metrics: tuple[Contributed[Metric], ...]
@@ -72,6 +73,7 @@ class Collector:
             routes=self._routes("kuma_register_routes", "route"),
             admin_routes=self._routes("kuma_register_admin_routes", "admin route"),
             authenticators=tuple(self._named("kuma_register_authenticators", Authenticator, "authenticator")),
+            access=tuple(self._named("kuma_register_access", AccessPolicy, "access policy")),
             change_listeners=tuple(self._collect("kuma_register_change_listeners", ChangeListener)),
             components=self._components(),
             metrics=tuple(self._named("kuma_register_metrics", Metric, "metric")),

@@ -16,7 +16,7 @@ import pluggy
 
 if TYPE_CHECKING:  # a start that only asks which hooks there are stays light
     from kuma_core.api.contract import Route
-    from kuma_core.auth.contract import Authenticator
+    from kuma_core.auth.contract import AccessPolicy, Authenticator
     from kuma_core.ca.contract import Authorities, CaProviderFactory
     from kuma_core.config import Setting
     from kuma_core.errors import Violation
@@ -123,6 +123,12 @@ def kuma_register_admin_routes(context: Context) -> Iterable[Route]:
 @hookspec
 def kuma_register_authenticators(context: Context) -> Iterable[Authenticator]:
     """Return ways for proxies to prove who they are, as far as the configuration asks for them: the kernel uses one."""
+    raise NotImplementedError
+
+
+@hookspec
+def kuma_register_access(context: Context) -> Iterable[AccessPolicy]:
+    """Return how to decide what users may do who are neither admins nor readers: the kernel uses one."""
     raise NotImplementedError
 
 

@@ -21,6 +21,7 @@ PHASE_2 = (
     "routes",
     "admin_routes",
     "authenticators",
+    "access",
     "change_listeners",
     "components",
     "metrics",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from kuma_core.config import Config
 from kuma_core.histogram import Distribution
@@ -298,6 +298,19 @@ class GrpcServer:
 
 
 Server = WsgiServer | AsgiServer | GrpcServer
+
+
+@runtime_checkable
+class Apps(Protocol):
+    """The apps of HTTP servers, for a server that hands requests on to them; the kernel offers it as ``apps``.
+
+    Whoever hands a request on leaves the address of the peer and the headers as they came: by them the app decides
+    whom it serves, and nobody may get more by a detour.
+    """
+
+    def asgi(self, server: str) -> Callable[..., Any]:
+        """The app of the server of that name, as ASGI, once servers are made. Raises ``KeyError`` for no such one."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from kuma_core.resources.contract import Store
 from kuma_core.resources.key_file import configured_keyring
 from kuma_core.resources.manager import ResourceManager
 from kuma_core.resources.store_times import StoreTimes
+from kuma_core.runtime.handed_on import HandedOn
 from kuma_core.runtime.leadership import Leader
 from kuma_core.runtime.proxy_servers import Enforced, ProxyServers
 from kuma_core.runtime.secrets_at_rest import open_secrets
@@ -40,7 +41,7 @@ class Core:
         instance_id: str,
     ) -> None:
         self._config, self._catalog, self._instance_id = config, catalog, instance_id
-        self.leader = Leader()
+        self.leader, self.apps = Leader(), HandedOn()
         keyring = configured_keyring(config)
         factory = catalog.store(config.text("store.type"))
         untold = [kind.name for kind in catalog.kinds if not kind.watched]
@@ -66,6 +67,7 @@ class Core:
     def _offers(self) -> dict[str, object]:
         """What the kernel itself offers to plugins that ask."""
         return {
+            "apps": self.apps,
             "authorities": self.authorities,
             "enforcement": Enforced(self.proxies),
             "identities": self.proxies,

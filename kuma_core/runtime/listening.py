@@ -153,13 +153,13 @@ def _loop(server: WsgiServer | AsgiServer, listener: socket.socket) -> Loop:
             server.stopping,
             server.arrivals,
         )
-    app = _NeverAllWait(server.app)
+    app = NeverAllWait(server.app)
     if server.tls:
         return AsgiHttpServer(server.name, over_wsgi(app), listener, server.tls, server.body)
     return HttpServer(server.name, app, listener, server.body, server.at_once)
 
 
-class _NeverAllWait:
+class NeverAllWait:
     """A WSGI app of whose workers never all wait for the store."""
 
     def __init__(self, app: Callable[..., Any]) -> None:

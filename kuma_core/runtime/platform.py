@@ -148,7 +148,7 @@ class Platform:
             self.catalog.boundary.quarantine.barred,
         )
         clocks = ClockNotes(cluster)
-        return [
+        servers: list[Server] = [
             api_server(self.config, features.routes, requests),
             *admin_servers(self.config, features.admin_routes, requests),
             bootstrap_server(
@@ -160,6 +160,8 @@ class Platform:
             diagnostics_server(self.config, missing, renderer(counted), proxies.supervised.illness),
             *features.servers,
         ]
+        self.core.apps.know(servers)
+        return servers
 
     def _leadership(self, features: Features) -> Leadership:
         lease = self.core.offer("builtin.cluster", Cluster).lease

@@ -100,6 +100,7 @@ if TYPE_CHECKING:
         GAUGE,
         HISTOGRAM,
         Access,
+        Apps,
         AsgiServer,
         Body,
         BootstrapFragment,
@@ -160,7 +161,7 @@ else:
                 "Authorities Authority CaProvider CaProviderFactory SigningCaProvider WatchedCaProvider"
             ),
             "kuma_core.plugin.contract": (
-                "COUNTER GAUGE HISTOGRAM Access AsgiServer BootstrapFragment ChangeListener Component Context "
+                "COUNTER GAUGE HISTOGRAM Access Apps AsgiServer BootstrapFragment ChangeListener Component Context "
                 "Body GrpcServer KeyPair Leadership Metric Port Registered Server StaticCluster StatsSink "
                 "StatsTag Views WsgiServer"
             ),
@@ -196,6 +197,7 @@ __all__ = [
     "Access",
     "AccessPolicy",
     "AlreadyExists",
+    "Apps",
     "AsgiServer",
     "Asked",
     "Authenticator",

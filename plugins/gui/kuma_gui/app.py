@@ -1,0 +1,113 @@
+"""The GUI as an ASGI app: the pages, what they have to know first, and what they read.
+
+``/api/…`` goes to the app of the REST API, ``/api/events`` to that of the events, each with the address and the
+credential of whoever asks: nobody gets more here than there. Nothing but reads goes on.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Protocol
+
+from kuma_core.sdk import Apps
+from kuma_gui.pages import INDEX, File
+from kuma_gui.stream import Audible
+
+Scope = Mapping[str, Any]
+Receive = Callable[[], Awaitable[Any]]
+Send = Callable[[Any], Awaitable[None]]
+Headers = list[tuple[bytes, bytes]]
+
+API, EVENTS = "/api", "/events"
+PLACES = frozenset(("", "meshes", "first-run"))
+"""First parts of the paths that are pages; the page itself says of others that there is nothing."""
+SAFE: Headers = [
+    (
+        b"content-security-policy",
+        b"default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; object-src 'none'",
+    ),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+]
+NOT_BUILT = (
+    "The pages of the GUI were not built. In a checkout: make pages. A wheel of kuma-gui holds them; the REST API "
+    "and kumactl show the same without it."
+)
+
+
+class Hosts(Protocol):
+    """By which names a page may call us."""
+
+    def problem(self, names: Any, host: str) -> str:
+        """Why a request with these headers is refused; empty if it is not."""
+        ...
+
+
+class GuiApp:
+    """The app. ``about`` is what ``/config`` says."""
+
+    def __init__(self, files: Mapping[str, File], about: Mapping[str, Any], hosts: Hosts, apps: Apps) -> None:
+        self._files, self._about, self._hosts, self._apps = files, about, hosts, apps
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        path: str = scope["path"]
+        if problem := self._hosts.problem(headers, headers.get("host", "")):
+            await _refuse(send, 403, problem)
+        elif scope["method"] not in ("GET", "HEAD"):
+            await _refuse(
+                send, 405, f"The GUI reads and changes nothing; {scope['method']} is not served here"
+            )
+        elif path == API or path.startswith(API + "/"):
+            await self._hand_on(scope, path.removeprefix(API) or "/", receive, send)
+        elif path == "/config":
+            await _answer(send, 200, "application/json", json.dumps(self._about).encode())
+        else:
+            await self._page(path, headers, send)
+
+    async def _hand_on(self, scope: Scope, path: str, receive: Receive, send: Send) -> None:
+        inner = {**scope, "path": path, "raw_path": path.encode(), "root_path": ""}
+        if path.rstrip("/") != EVENTS:
+            await self._apps.asgi("api-server")(inner, receive, send)
+            return
+        voice = Audible(send)
+        try:
+            await self._apps.asgi("events-server")(inner, receive, voice.send)
+        finally:
+            voice.close()
+
+    async def _page(self, path: str, headers: Mapping[str, str], send: Send) -> None:
+        file = self._files.get(path)
+        if file is None and (index := self._files.get(INDEX)) and "text/html" in headers.get("accept", ""):
+            status = 200 if path.split("/")[1] in PLACES else 404
+            await _send_file(send, status, index, headers)
+        elif file is not None:
+            await _send_file(send, 200, file, headers)
+        elif not self._files:
+            await _answer(send, 503, "text/plain; charset=utf-8", NOT_BUILT.encode())
+        else:
+            await _refuse(send, 404, f"There is no file {path[:100]} here")
+
+
+async def _send_file(send: Send, status: int, file: File, headers: Mapping[str, str]) -> None:
+    packed = bool(file.packed) and "gzip" in headers.get("accept-encoding", "")
+    keeping = b"public, max-age=31536000, immutable" if file.kept else b"no-cache"
+    more: Headers = [(b"cache-control", keeping), (b"vary", b"Accept-Encoding")]
+    more += [(b"content-encoding", b"gzip")] if packed else []
+    await _answer(send, status, file.type, file.packed if packed else file.body, more)
+
+
+async def _refuse(send: Send, status: int, details: str) -> None:
+    body = json.dumps({"title": "Could not process the request", "details": details}).encode()
+    await _answer(send, status, "application/json", body, [(b"allow", b"GET")] if status == 405 else [])
+
+
+async def _answer(send: Send, status: int, type: str, body: bytes, more: Headers | None = None) -> None:
+    own: Headers = [(b"content-type", type.encode()), (b"content-length", str(len(body)).encode())]
+    more = more or [(b"cache-control", b"no-store")]
+    await send({"type": "http.response.start", "status": status, "headers": [*own, *SAFE, *more]})
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,5 @@
+import { Heading } from "../parts";
+
+export default function Page() {
+  return <Heading title="Overview" />;
+}

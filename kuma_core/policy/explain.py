@@ -159,7 +159,12 @@ def _why_not(
     if own is None:
         matched = entry.ends.sources and best_rank(entry.ends.sources, tag_sets) is not None
         return f"no {'destination' if matched else 'source'} selector matches"
-    if best is not None and own < best:
+    return lost_against(winner, best or own, own)
+
+
+def lost_against(winner: str, best: Rank, own: Rank) -> str:
+    """Why a resource that matches does not apply, in a sentence: ``best`` is the rank of the ``winner``."""
+    if own < best:
         return f'"{winner}" ranks higher: {_words(best)} against {_words(own)}'
     return f'"{winner}" has the same rank, and its name comes first'
 

@@ -11,6 +11,8 @@ from kuma_core.builtin.services.findings import SEARCHES, Finding, Sight, in_ord
 from kuma_core.builtin.services.mesh_map import FrozenViews, Maps, MeshMap
 from kuma_core.builtin.services.picture import Statuses
 from kuma_core.builtin.services.platform_findings import clocks_apart, ending_certificates, memory_store
+from kuma_core.builtin.services.policy_picture import Lag
+from kuma_core.builtin.services.policy_routes import PolicyItem, PolicyKinds, PolicyList
 from kuma_core.builtin.services.routes import Findings, Service, ServiceMap, Services
 from kuma_core.builtin.services.watch import FindingsWatch
 from kuma_core.builtin.status.contract import ProxyStatuses
@@ -18,6 +20,7 @@ from kuma_core.ca.contract import Authorities
 from kuma_core.plugin.contract import ChangeListener, Component, Context
 from kuma_core.plugin.hookspecs import hookimpl
 from kuma_core.specs.mesh import MESH
+from kuma_core.xds.contract import Enforcement
 
 
 class ServicesFeature:
@@ -29,6 +32,8 @@ class ServicesFeature:
         self._authorities = context.ask("authorities", Authorities)
         self._maps = Maps(context.ask("views", FrozenViews), self._policies)
         self._statuses = context.ask("builtin.status", ProxyStatuses)
+        self._kinds = context.registered.kinds
+        self._enforcement = context.ask("enforcement", Enforcement)
         self._cluster = context.ask("builtin.cluster", Cluster)
         events = context.ask("builtin.events", Events)
         self._watch = FindingsWatch(events, self._look, lambda: context.views.resources(MESH, ""))
@@ -42,6 +47,10 @@ class ServicesFeature:
         yield Route("/meshes/{mesh}/services", Services(maps, statuses))
         yield Route("/meshes/{mesh}/services/{name}", Service(maps, statuses))
         yield Route("/meshes/{mesh}/findings", Findings(maps, statuses, self._found))
+        known = (maps, statuses, self._kinds, self._policies)
+        yield Route("/meshes/{mesh}/policies", PolicyKinds(*known))
+        yield Route("/meshes/{mesh}/policies/{kind}", PolicyList(*known))
+        yield Route("/meshes/{mesh}/policies/{kind}/{name}", PolicyItem(*known, self._lag))
 
     @hookimpl
     def kuma_register_change_listeners(self) -> Iterable[ChangeListener]:
@@ -58,6 +67,12 @@ class ServicesFeature:
         if found is None:
             return None
         return self._found(found, self._statuses.states(mesh)), self._maps.is_current(found)
+
+    def _lag(self, mesh: str) -> Lag:
+        """Why proxies of a mesh do not run with their newest configuration; of those that other control planes serve
+        nobody knows here."""
+        behind = self._enforcement.behind_newest([mesh])
+        return {name: item.reason for (_, name), item in behind.items()}
 
     def _found(self, mesh: MeshMap, statuses: Statuses) -> list[Finding]:
         sight = Sight(mesh, self._policies, statuses)

@@ -22,7 +22,7 @@ StatusesOf = Callable[[str], Statuses]
 """The statuses of the proxies of a mesh, by dataplane."""
 
 
-class _Mapped:
+class Mapped:
     """What the routes share: the map of the mesh that is asked for, and the statuses of its proxies."""
 
     def __init__(self, maps: Maps, statuses: StatusesOf) -> None:
@@ -36,7 +36,7 @@ class _Mapped:
         return found, self._statuses(mesh)
 
 
-class ServiceMap(_Mapped):
+class ServiceMap(Mapped):
     """``/meshes/{mesh}/service-map``."""
 
     def on_get(self, req: falcon.Request, resp: falcon.Response, mesh: str) -> None:
@@ -51,7 +51,7 @@ class ServiceMap(_Mapped):
         answer_json(resp, answer)
 
 
-class Services(_Mapped):
+class Services(Mapped):
     """``/meshes/{mesh}/services``."""
 
     def on_get(self, req: falcon.Request, resp: falcon.Response, mesh: str) -> None:
@@ -72,7 +72,7 @@ def _listed(mesh: str, nodes: list[dict[str, Any]]) -> Listed:
     return ListedRecords(records, lambda record: Resource(record.key, by_name[record.key.name]))
 
 
-class Service(_Mapped):
+class Service(Mapped):
     """``/meshes/{mesh}/services/{name}``."""
 
     def on_get(self, req: falcon.Request, resp: falcon.Response, mesh: str, name: str) -> None:
@@ -103,7 +103,7 @@ def _around(name: str, found: MeshMap, statuses: Statuses) -> dict[str, Any]:
     }
 
 
-class Findings(_Mapped):
+class Findings(Mapped):
     """``/meshes/{mesh}/findings``."""
 
     def __init__(

@@ -19,6 +19,7 @@ FOLDERS: Mapping[str, str] = MappingProxyType(
         "kuma-ca-builtin": "./plugins/ca_builtin",
         "kuma-ca-provided": "./plugins/ca_provided",
         "kuma-policy-traffic": "./plugins/policy_traffic",
+        "kuma-store-k8s": "./plugins/store_k8s",
         "kuma-store-memory": "./plugins/store_memory",
         "kuma-store-postgres": "./plugins/store_postgres",
     }
@@ -27,6 +28,7 @@ FOLDERS: Mapping[str, str] = MappingProxyType(
 
 COMMANDS: Mapping[str, str] = MappingProxyType(
     {
+        "kumactl install crds": "kuma-store-k8s",
         "kumactl install database-schema": "kuma-store-postgres",
         "kumactl manage ca builtin": "kuma-ca-builtin",
         "kumactl manage ca provided": "kuma-ca-provided",

@@ -9,8 +9,9 @@ from kuma_core.kumactl.admin import admin_client
 from kuma_core.kumactl.client import ApiError, Client, Unreachable, item_path, json_object, known_shape
 from kuma_core.kumactl.files import bounded_text
 from kuma_core.kumactl.output import dump, output_option
-from kuma_core.kumactl.session import Session, pass_session
+from kuma_core.kumactl.session import Session, pass_session, warn
 from kuma_core.kumactl.table import layout
+from kuma_core.plugin.at_hand import kinds_at_hand
 from kuma_core.visible import printable
 
 __all__ = [
@@ -25,9 +26,11 @@ __all__ = [
     "dump",
     "item_path",
     "json_object",
+    "kinds_at_hand",
     "known_shape",
     "layout",
     "output_option",
     "pass_session",
     "printable",
+    "warn",
 ]

@@ -1,0 +1,35 @@
+"""``kumactl install crds``. It asks no server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import click
+
+from kuma_core.sdk.kumactl import dump, kinds_at_hand, warn
+from kuma_store_k8s import crds as definitions
+from kuma_store_k8s.names import KUMA_0_3, KubeKind, kube_kinds
+
+
+@click.command("crds", short_help="Print the custom resource definitions of all kinds.")
+def crds() -> None:
+    """Print the custom resource definitions of Kuma's kinds and of those that the plugins beside kumactl bring.
+
+    `kumactl install crds | kubectl apply --server-side -f -` installs them; doing so again changes nothing.
+    """
+    click.echo(text_of(definitions.crds(all_kinds())))
+
+
+def all_kinds() -> list[KubeKind]:
+    """Kuma's own kinds and those of the plugins at hand; what a plugin cannot tell here is told on stderr."""
+    found, problems = kinds_at_hand()
+    for problem in problems:
+        warn(problem)
+    own = {kind.plural: kind for kind in KUMA_0_3}
+    return list((own | {kind.plural: kind for kind in kube_kinds(found)}).values())
+
+
+def text_of(objects: Iterable[Mapping[str, Any]]) -> str:
+    """Objects as YAML documents that kubectl takes, without the last line end."""
+    return "\n".join(f"---\n{dump(item, 'yaml')}" for item in objects)

@@ -1,0 +1,1 @@
+"""Tests of kuma-store-k8s."""

@@ -16,7 +16,8 @@ from kuma_core.xds.proxy import Proxy
 
 Tags = Callable[[], Sequence[Mapping[str, str]]]
 """Tells the tags of a proxy's Dataplane: those of each inbound, or of its gateway. It may ask the store, so a claim
-calls it only if it depends on them. Raises ``NotFound`` if there is no such Dataplane yet, ``StoreUnavailable``."""
+calls it only if it depends on them: then it is asked again when they change. Raises ``NotFound`` if there is no such
+Dataplane yet, ``StoreUnavailable``."""
 
 
 class Unauthenticated(KumaError):

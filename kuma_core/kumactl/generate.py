@@ -9,7 +9,7 @@ import click
 
 from kuma_core.commandline import Group
 from kuma_core.errors import KumaError
-from kuma_core.kumactl.parameters import texts
+from kuma_core.kumactl.parameters import some_texts, texts, values_by_key
 from kuma_core.kumactl.session import Session, pass_session
 
 
@@ -19,21 +19,47 @@ def generate() -> None:
 
 
 @generate.command("dataplane-token", short_help="Generate the token with which a dataplane proves its name.")
+@click.option("--dataplane", "--name", "dataplane", metavar="NAME", help="Name of the dataplane.")
 @click.option(
-    "--dataplane", "--name", "dataplane", required=True, metavar="NAME", help="Name of the dataplane."
+    "--service",
+    "services",
+    multiple=True,
+    metavar="SERVICE",
+    callback=some_texts,
+    help="Service for which the proxy may speak; repeatable, comma separated. [default: any]",
+)
+@click.option(
+    "--tag",
+    "tags",
+    multiple=True,
+    metavar="KEY=VALUE",
+    callback=values_by_key,
+    help="Tag that the proxy has; repeatable, several values of a tag are alternatives. [default: any]",
 )
 @click.option("--valid-for", metavar="DURATION", help="How long, such as 24h. [default: for ever]")
 @pass_session
-def dataplane_token(session: Session, dataplane: str, valid_for: str | None) -> None:
+def dataplane_token(
+    session: Session,
+    dataplane: str | None,
+    services: list[str],
+    tags: dict[str, list[str]],
+    valid_for: str | None,
+) -> None:
     """Print the token with which a dataplane proves its name; in a file or a pipe it ends without a newline.
 
-    Neither the dataplane nor its mesh has to exist yet.
+    Neither the dataplane nor its mesh has to exist yet. With --service and --tag the token is good only for a dataplane
+    all of whose inbounds, and whose gateway, have them; without a name, for every such one.
     """
     from kuma_core.kumactl import admin, token_client
     from kuma_core.kumactl.client import ApiError
     from kuma_core.visible import printable
 
-    request: dict[str, Any] = {"name": dataplane, "mesh": session.mesh}
+    if not (dataplane or services or tags):
+        raise KumaError('required flag(s) "dataplane" not set; or bind the token by --service or --tag')
+    request: dict[str, Any] = {"name": dataplane} if dataplane else {}
+    request["mesh"] = session.mesh
+    request |= {"services": services} if services else {}
+    request |= {"tags": tags} if tags else {}
     if valid_for is not None:
         request["validFor"] = _duration(valid_for)
     client = token_client.connect(session)
@@ -41,16 +67,25 @@ def dataplane_token(session: Session, dataplane: str, valid_for: str | None) -> 
         answer = client.send("POST", "/tokens", request)
     except ApiError as error:
         raise admin.refused("failed to generate a dataplane token", error) from None
-    if valid_for is not None and _never_ends(answer.text()):
-        raise KumaError(
-            "the control plane made a token that never ends: it does not know --valid-for. The token is not shown; "
-            "upgrade the control plane, or leave --valid-for out"
-        )
+    claims = _claims(answer.text())
+    if valid_for is not None and claims is not None and "exp" not in claims:
+        raise _lacking("never ends", "--valid-for")
+    for flag, wanted, claim in (("--service", services, "Services"), ("--tag", tags, "Tags")):
+        if wanted and claims is not None and claim not in claims:
+            raise _lacking("allows more", flag)
     click.echo(printable(answer.text()), nl=bool(sys.stdout and sys.stdout.isatty()))
 
 
-def _never_ends(token: str) -> bool:
-    """Whether a token says of itself that it has no end; what is no JWT says nothing."""
+def _lacking(what: str, flag: str) -> KumaError:
+    """An older control plane leaves aside what it does not know."""
+    return KumaError(
+        f"the control plane made a token that {what}: it does not know {flag}. The token is not shown; "
+        f"upgrade the control plane, or leave {flag} out"
+    )
+
+
+def _claims(token: str) -> dict[str, Any] | None:
+    """What a token says of itself; what is no JWT says nothing."""
     import json
     from base64 import urlsafe_b64decode
 
@@ -58,8 +93,8 @@ def _never_ends(token: str) -> bool:
         payload = token.split(".")[1]
         claims = json.loads(urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
     except (IndexError, ValueError):
-        return False
-    return isinstance(claims, dict) and "exp" not in claims
+        return None
+    return claims if isinstance(claims, dict) else None
 
 
 def _duration(text: str) -> str:

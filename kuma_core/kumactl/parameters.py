@@ -31,6 +31,27 @@ def key_values(ctx: click.Context, param: click.Parameter, values: Sequence[str]
     return {key: value for key, _, value in pairs}
 
 
+def some_texts(ctx: click.Context, param: click.Parameter, values: Sequence[str]) -> list[str]:
+    """click callback: like ``texts``; raises UsageError for a flag that is given with nothing in it, as an unset
+    variable of a shell leaves it."""
+    found = texts(ctx, param, values)
+    if values and not (found and all(found)):
+        raise click.UsageError(f"{'/'.join(param.opts)} is given and empty", ctx)
+    return found
+
+
+def values_by_key(ctx: click.Context, param: click.Parameter, values: Sequence[str]) -> dict[str, list[str]]:
+    """click callback: like ``key_values``, with each value of a key that is given more than once.
+
+    Raises UsageError for a flag with nothing in it, too.
+    """
+    found: dict[str, list[str]] = {}
+    for value in values:
+        for key, one in key_values(ctx, param, [value or "="]).items():
+            found.setdefault(key, []).append(one)
+    return found
+
+
 def _pieces(value: str) -> list[str]:
     if value.count("=") == 1:
         return [value.strip('"')]

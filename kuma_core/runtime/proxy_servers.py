@@ -195,6 +195,8 @@ class ProxyServers:
 
     def _looked(self, effects: Effects) -> None:
         """The views show other meshes and dataplanes now."""
+        if effects.proxies:
+            self._in_loop(self._guard.look_at, frozenset(effects.proxies))
         if effects.meshes or effects.proxies:
             self._nudge(set(effects.meshes), set(effects.proxies))
 

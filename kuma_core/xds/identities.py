@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from functools import partial
 from hashlib import blake2b
@@ -30,7 +30,7 @@ from kuma_core.specs.mesh import MESH, MeshSpec
 from kuma_core.xds.certificates import CertificateTroubles
 from kuma_core.xds.proxy import Node, Proxy, identify
 from kuma_core.xds.seal import Sealed, seal
-from kuma_core.xds.server.doors import Recognised
+from kuma_core.xds.server.doors import AllowsTags, Recognised, anything
 from kuma_core.xds.server.sds import SECRET
 from kuma_core.xds.server.sds_hub import MadeSecret
 from kuma_core.xds.server.stream import ProtocolError
@@ -80,10 +80,19 @@ class ProxySecrets:
                 f'{protocol} request must have exactly 1 "authorization" header, got {count}'
             )
         claim = self.authenticator.recognise(credentials[0] if credentials else "")
-        return Recognised(claim.proof, partial(self._allow, claim))
+        return Recognised(claim.proof, partial(self._allow, claim), claim.allows)
 
-    def _allow(self, claim: Claim, proxy: Proxy) -> None:
-        claim.allows(proxy, lambda: tuple(self._dataplane(proxy).tag_sets()))
+    def _allow(self, claim: Claim, proxy: Proxy) -> bool:
+        """Whether the answer depends on the Dataplane's tags; raises what speaks against the claim."""
+        looked = False
+
+        def tags() -> tuple[Mapping[str, str], ...]:
+            nonlocal looked
+            looked = True
+            return tuple(self._dataplane(proxy).tag_sets())
+
+        claim.allows(proxy, tags)
+        return looked
 
     def identify(self, node: Node, resource: str) -> Proxy:
         """The proxy that says to be asking; raises ``ProtocolError``."""
@@ -111,7 +120,7 @@ class ProxySecrets:
     def fingerprint(self, key: Proxy, resource: str) -> str:
         """What decides about the secret's content, apart from keys and times."""
         authority = self._shared.of(key.mesh, resource)
-        return _digest(authority, *(self._services(key) if resource == IDENTITY_CERT else ()))
+        return _digest(authority, *(_services(self._dataplane(key)) if resource == IDENTITY_CERT else ()))
 
     def authority(self, mesh: str, resource: str) -> str:
         """What decides about the secret of this name in a mesh that is its authority's: whom to trust, or who signs.
@@ -122,10 +131,16 @@ class ProxySecrets:
         told = self._issuer.trust_bundle if resource == MESH_CA else self._issuer.signer
         return _digest(told(mesh, spec))
 
-    def make(self, key: Proxy, resource: str, again: int = 0) -> MadeSecret:
-        """A new secret; raises ``KumaError`` that says why there is none, which is told in log and insight, too."""
+    def make(
+        self, key: Proxy, resource: str, again: int = 0, may: AllowsTags[Proxy] = anything
+    ) -> MadeSecret:
+        """A new secret; raises ``KumaError`` that says why there is none, which is told in log and insight, too.
+
+        ``may`` is asked about the very tags that an identity is made of: what somebody writes meanwhile cannot come in
+        between.
+        """
         try:
-            return self._make(key, resource, again)
+            return self._make(key, resource, again, may)
         except (StoreUnavailable, _NotThere):
             raise
         except KumaError as error:
@@ -133,7 +148,7 @@ class ProxySecrets:
                 self._troubles.refused(key, str(error))
             raise
 
-    def _make(self, key: Proxy, resource: str, again: int) -> MadeSecret:
+    def _make(self, key: Proxy, resource: str, again: int, may: AllowsTags[Proxy]) -> MadeSecret:
         """The secret.
 
         It asks the authority anew for each: what that said to others may be of an earlier stage of a rotation.
@@ -141,26 +156,32 @@ class ProxySecrets:
         known = self._views.mesh_spec(key.mesh)
         if known is not None:
             try:
-                return self._made(key, resource, known, again)
+                return self._made(key, resource, known, again, may)
             except StoreUnavailable:
                 raise
             except KumaError:
                 if self._stored_mesh(key.mesh) == known:
                     raise  # else the views are a moment behind a write that makes it possible
-        return self._made(key, resource, self._stored_mesh(key.mesh), again)
+        return self._made(key, resource, self._stored_mesh(key.mesh), again, may)
 
-    def _made(self, key: Proxy, resource: str, spec: MeshSpec, again: int) -> MadeSecret:
+    def _made(
+        self, key: Proxy, resource: str, spec: MeshSpec, again: int, may: AllowsTags[Proxy]
+    ) -> MadeSecret:
         """Every identity has bytes of its own."""
-        return self._made_trust(key, spec, again) if resource == MESH_CA else self._made_identity(key, spec)
+        if resource == MESH_CA:
+            return self._made_trust(key, spec, again)
+        return self._made_identity(key, spec, may)
 
     def _made_trust(self, key: Proxy, spec: MeshSpec, again: int) -> MadeSecret:
         bundle = self._issuer.trust_bundle(key.mesh, spec)
         authority = _digest(bundle)
         return MadeSecret(_trust(bundle, again), _digest(authority), authority=authority)
 
-    def _made_identity(self, key: Proxy, spec: MeshSpec) -> MadeSecret:
+    def _made_identity(self, key: Proxy, spec: MeshSpec, may: AllowsTags[Proxy]) -> MadeSecret:
         authority = _digest(self._issuer.signer(key.mesh, spec))
-        services = self._services(key)
+        dataplane = self._dataplane(key)
+        may(key, lambda: tuple(dataplane.tag_sets()))
+        services = _services(dataplane)
         identity = self._issuer.issue(key.mesh, spec, services)
         if identity.problem:
             self._troubles.refused(key, identity.problem)
@@ -172,12 +193,6 @@ class ProxySecrets:
         )  # it was valid before it was made: clocks differ
         sealed, renew_after = _identity(identity.chain, identity.key), max(1.0, (ends - now) * RENEWAL)
         return MadeSecret(sealed, _digest(authority, *services), renew_after, authority, now, ends)
-
-    def _services(self, proxy: Proxy) -> tuple[str, ...]:
-        services = self._dataplane(proxy).services()
-        if not services:
-            raise _NotThere("Dataplane has no services associated with it")
-        return services
 
     def _dataplane(self, proxy: Proxy) -> DataplaneSpec:
         known = self._views.dataplane_spec(*proxy.id)
@@ -239,6 +254,13 @@ class Shared:
             self._answers = {
                 key: answer for key, answer in self._answers.items() if mesh is not None and key[0] != mesh
             }
+
+
+def _services(dataplane: DataplaneSpec) -> tuple[str, ...]:
+    services = dataplane.services()
+    if not services:
+        raise _NotThere("Dataplane has no services associated with it")
+    return services
 
 
 def _digest(*parts: str) -> str:

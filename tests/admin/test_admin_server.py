@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 import kuma_store_memory
+from kuma_core.builtin.tokens.contract import Binding
 from kuma_core.builtin.tokens.keys import SigningKeys
 from kuma_core.builtin.tokens.revocations import Revocations
 from kuma_core.builtin.tokens.tokens import TokenVerifier
@@ -83,6 +84,42 @@ def test_what_is_missing_is_told_name_first(cp: RunningPlatform, body: Any, caus
     assert answer.status == 400
     assert (answer.body["title"], answer.body["details"]) == ("Invalid request", "Resource is not valid")
     assert [(cause["field"], cause["message"]) for cause in answer.body["causes"]] == causes
+
+
+def test_a_token_is_bound_by_services_and_tags(cp: RunningPlatform) -> None:
+    body = {"mesh": "shop", "services": ["web", "api", "web"], "tags": {"team": ["a"]}}
+    claims = verifier(cp).verify(post(cp, body).body)
+    assert (claims.name, claims.mesh) == ("", "shop")
+    assert claims.binding == Binding(("api", "web"), (("team", ("a",)),))
+    named = verifier(cp).verify(post(cp, {**GOOD, "services": ["web"]}).body)
+    assert (named.name, named.binding) == ("web-1", Binding(("web",)))
+
+
+@pytest.mark.parametrize(
+    ("body", "fields"),
+    [
+        ({"mesh": "shop", "services": []}, ["name", "services"]),
+        ({"mesh": "shop", "tags": {}}, ["name", "tags"]),
+        ({"mesh": "shop", "name": 3, "services": ["web"]}, ["name"]),
+        ({**GOOD, "services": "web"}, ["services"]),
+        ({**GOOD, "tags": {"team": [""]}}, ['tags["team"][0]']),
+    ],
+)
+def test_what_binds_nothing_makes_no_token(cp: RunningPlatform, body: Any, fields: list[str]) -> None:
+    answer = post(cp, body)
+    assert answer.status == 400
+    assert [cause["field"] for cause in answer.body["causes"]] == fields
+
+
+def test_every_token_may_have_to_say_its_services() -> None:
+    settings = {"KUMA_ADMIN_SERVER_APIS_DATAPLANE_TOKEN_REQUIRE_SERVICES": "true"}
+    with running_platform([kuma_store_memory], settings) as cp:
+        for body in (GOOD, {**GOOD, "tags": {"team": ["a"]}}):
+            (cause,) = post(cp, body).body["causes"]
+            assert cause["field"] == "services"
+            assert "adminServer.apis.dataplaneToken.requireServices" in cause["message"]
+        assert post(cp, {**GOOD, "services": ["web"]}).status == 200
+        assert post(cp, {"mesh": "shop", "tags": {"service": ["web"]}}).status == 200
 
 
 @pytest.mark.parametrize("valid_for", ["soon", "24", 24, "0s", "-1h", "400000000h", [], {}])

@@ -74,7 +74,7 @@ class Maker:
     def fingerprint(self, key: str, resource: str) -> str:
         return "the same"
 
-    def make(self, key: str, resource: str, again: int = 0) -> MadeSecret:
+    def make(self, key: str, resource: str, again: int = 0, may: object = None) -> MadeSecret:
         if resource == IDENTITY_CERT:
             return MadeSecret(_identity(CERTIFICATE, KEY), "identity")
         return MadeSecret(_trust(self.bundle, again if self.differs else 0), "the same", authority="root")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -65,7 +67,10 @@ def test_how_long_must_be_a_duration(connected: Call, server: FakeServer, text: 
 
 def test_the_dataplane_is_required(connected: Call) -> None:
     result = connected("generate", "dataplane-token")
-    assert (result.code, result.err) == (1, 'Error: required flag(s) "dataplane" not set\n')
+    assert (result.code, result.err) == (
+        1,
+        'Error: required flag(s) "dataplane" not set; or bind the token by --service or --tag\n',
+    )
 
 
 def test_tokens_that_are_switched_off(connected: Call, server: FakeServer, admin: FakeAdmin) -> None:
@@ -288,3 +293,43 @@ def test_a_catalog_without_an_admin_server(connected: Call, server: FakeServer, 
 def test_a_url_in_the_catalog_that_is_none(connected: Call, server: FakeServer) -> None:
     catalog(server, local="file:///etc/passwd")
     assert "the URL of the admin server in the catalog must be an absolute URL" in connected(*TOKEN).err
+
+
+def signed(**claims: object) -> bytes:
+    """What is a JWT to whoever does not look at its signature."""
+    return b"e30." + base64.urlsafe_b64encode(json.dumps(claims).encode()) + b".x"
+
+
+def test_a_token_is_bound_by_services_and_tags(connected: Call, server: FakeServer, admin: FakeAdmin) -> None:
+    catalog(server, local=admin.url)
+    token = signed(Services=["web"], Tags={"team": ["a"]})
+    admin.replies["POST", "/tokens"] = Reply(200, token)
+    flags = ("--service", "web,api", "--service=backend", "--tag=team=a", "--tag", "team=b", "--tag=zone=x")
+    result = connected("generate", "dataplane-token", *flags)
+    assert (result.code, result.out, result.err) == (0, token.decode(), "")
+    assert admin.requests[-1][2] == {
+        "mesh": "default",
+        "services": ["web", "api", "backend"],
+        "tags": {"team": ["a", "b"], "zone": ["x"]},
+    }
+
+
+@pytest.mark.parametrize(
+    ("flag", "made"), [("--service=web", {"Tags": {}}), ("--tag=team=a", {"Services": ["web"]})]
+)
+def test_an_older_control_plane_makes_tokens_that_allow_more(
+    connected: Call, server: FakeServer, admin: FakeAdmin, flag: str, made: dict[str, object]
+) -> None:
+    catalog(server, local=admin.url)
+    admin.replies["POST", "/tokens"] = Reply(200, signed(Name="dp-1", **made))
+    result = connected(*TOKEN, flag)
+    assert (result.code, result.out) == (1, "")
+    assert f"made a token that allows more: it does not know {flag.partition('=')[0]}. " in result.err
+
+
+@pytest.mark.parametrize("flag", ["--service=", "--service=web,", "--tag=", "--tag=team", "--tag==a"])
+def test_a_flag_without_its_value_makes_no_token_for_everything(
+    connected: Call, server: FakeServer, flag: str
+) -> None:
+    assert connected(*TOKEN, flag).code == 1
+    assert server.requests == []

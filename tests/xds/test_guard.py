@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from kuma_core.auth.contract import Proof, Unauthenticated
-from kuma_core.errors import KumaError, StoreUnavailable
+from kuma_core.errors import KumaError, NotFound, StoreUnavailable
 from kuma_core.xds.server import guard as module
 from kuma_core.xds.server.guard import EXPIRED, Guard, Pass
 
@@ -255,3 +255,112 @@ async def test_a_stream_is_ended_once(guard: Guard) -> None:
     guard.release(given)
     await asyncio.sleep(0.1)
     assert stream.errors == ["it was revoked"]
+
+
+class Fitting:
+    """A credential that depends on what a dataplane is."""
+
+    def __init__(self, depends: bool = True) -> None:
+        self.depends, self.asked = depends, 0
+        self.error: Exception | None = None
+        self.doubts: list[bool] = []
+
+    def allows(self) -> bool:
+        self.asked += 1
+        if self.error:
+            raise self.error
+        return self.depends
+
+    async def admit(self, guard: Guard, stream: Stream, place: str = "web-1") -> Pass:
+        given = await admit(guard, Proof("a"), stream)
+        assert given
+        given.doubt = self.doubts.append
+        await guard.fit(given, place, self.allows)
+        return given
+
+
+async def asked_again(guard: Guard) -> None:
+    await until(lambda: guard._asking is None)
+
+
+@running
+async def test_a_dataplane_that_is_another_one_has_its_streams_asked_about(guard: Guard) -> None:
+    fits, stream, elsewhere = Fitting(), Stream(), Fitting()
+    await fits.admit(guard, stream)
+    await elsewhere.admit(guard, Stream(), "web-2")
+    guard.look_at({"web-1", "nobody"})
+    assert fits.doubts == [True]  # at once: nothing may go out in between
+    await asked_again(guard)
+    assert (fits.doubts, fits.asked, stream.errors) == ([True, False], 2, [])
+    assert (elsewhere.doubts, elsewhere.asked) == ([], 1)
+    fits.error = Unauthenticated("not for this one")
+    guard.look_at({"web-1"})
+    await asked_again(guard)
+    assert (fits.doubts, stream.errors) == ([True, False, True], ["not for this one"])
+    assert (len(guard), list(guard._fitting)) == (1, ["web-2"])
+
+
+@running
+async def test_who_does_not_depend_on_the_dataplane_is_not_asked_again(guard: Guard) -> None:
+    named = Fitting(depends=False)
+    await named.admit(guard, Stream())
+    guard.look_at({"web-1"})
+    assert (named.doubts, named.asked, guard._asking, guard._fitting) == ([], 1, None, {})
+
+
+@pytest.mark.parametrize("error", [NotFound("gone"), StoreUnavailable("away")])
+def test_a_dataplane_that_is_gone_ends_no_stream(error: Exception) -> None:
+    """It is to be emptied over just that stream."""
+
+    @running
+    async def test(guard: Guard) -> None:
+        fits, stream = Fitting(), Stream()
+        await fits.admit(guard, stream)
+        fits.error = error
+        guard.look_at({"web-1"})
+        await asked_again(guard)
+        assert (fits.doubts, stream.errors) == ([True, False], [])
+
+    test()
+
+
+@running
+async def test_an_authenticator_that_fails_ends_the_stream(guard: Guard) -> None:
+    fits, stream = Fitting(), Stream()
+    await fits.admit(guard, stream)
+    fits.error = KumaError('plugin "acme" failed')
+    guard.look_at({"web-1"})
+    await asked_again(guard)
+    assert stream.errors == ['plugin "acme" failed']
+
+
+@running
+async def test_a_change_while_somebody_is_let_in_is_asked_about(guard: Guard) -> None:
+    entered, go_on, asked = threading.Event(), threading.Event(), []
+
+    def allows() -> bool:
+        asked.append(1)
+        entered.set()
+        assert go_on.wait(30)
+        return True
+
+    given = await admit(guard, Proof("a"), Stream())
+    assert given
+    fitting = asyncio.create_task(guard.fit(given, "web-1", allows))
+    await until(entered.is_set)
+    guard.look_at({"web-1"})
+    go_on.set()
+    await fitting
+    await asked_again(guard)
+    assert len(asked) == 3  # by whoever lets it in, once more by the same, and by whoever looks again
+
+
+@running
+async def test_a_stream_that_left_is_forgotten(guard: Guard) -> None:
+    fits = Fitting()
+    given = await fits.admit(guard, Stream())
+    guard.look_at({"web-1"})
+    guard.release(given)
+    await asked_again(guard)
+    guard.look_at({"web-1"})
+    assert (guard._fitting, guard._doubted, fits.doubts) == ({}, set(), [True])

@@ -247,6 +247,14 @@ _TABLE: tuple[Setting, ...] = (
         "Admin Server validation failed: Apis",
         aliases=("KUMA_ADMIN_SERVER_DATAPLANE_TOKEN_WS_ENABLED",),
     ),
+    _one(
+        "Admin Server validation failed: Apis",
+        "adminServer.apis.dataplaneToken.requireServices",
+        "KUMA_ADMIN_SERVER_APIS_DATAPLANE_TOKEN_REQUIRE_SERVICES",
+        FLAG,
+        False,
+        "Make no dataplane token that does not say for which services a proxy may speak.",
+    ),
     *_admin("Admin Server", "adminServer", "KUMA_ADMIN_SERVER"),
     _one(
         "Admin Server validation failed: Local",

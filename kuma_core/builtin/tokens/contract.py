@@ -13,16 +13,39 @@ SIGNING_KEY = "dataplane-token-signing-key"
 REVOCATIONS = "dataplane-token-revocations"
 """The secret with the ids of tokens that somebody revoked."""
 
+REQUIRE_SERVICES = "adminServer.apis.dataplaneToken.requireServices"
+"""Whether every new token has to say for which services a proxy may speak."""
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """What a token allows beside a name. ``services`` are the values that the tag ``service`` may have, ``tags`` those
+    of other tags, sorted; empty: any. A proxy has them in each of its inbounds, and as a gateway."""
+
+    services: tuple[str, ...] = ()
+    tags: tuple[tuple[str, tuple[str, ...]], ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.services or self.tags)
+
+
+NOTHING = Binding()
+"""A token that says nothing of services and tags allows any."""
+
 
 @dataclass(frozen=True, slots=True)
 class TokenClaims:
-    """What a dataplane token says. ``id`` is what a revocation names; ``expires`` is ``None`` for never."""
+    """What a dataplane token says. ``id`` is what a revocation names; ``expires`` is ``None`` for never.
+
+    Without a ``name``, which only one with a ``binding`` may lack, it is for every dataplane of the mesh that fits.
+    """
 
     name: str
     mesh: str
     id: str
     issued: datetime
     expires: datetime | None = None
+    binding: Binding = NOTHING
 
 
 def tokens_enabled(config: Config) -> bool:

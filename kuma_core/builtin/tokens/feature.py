@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from kuma_core.api.contract import Route
 from kuma_core.auth.contract import Authenticator
-from kuma_core.builtin.tokens.contract import tokens_enabled
+from kuma_core.builtin.tokens.contract import REQUIRE_SERVICES, tokens_enabled
 from kuma_core.builtin.tokens.key_routes import SigningKeyCollection, SigningKeyItem
 from kuma_core.builtin.tokens.keys import SigningKeys
 from kuma_core.builtin.tokens.revocation_routes import RevokedTokens
@@ -23,6 +23,7 @@ class TokensFeature:
 
     def __init__(self, context: Context) -> None:
         self._enabled = tokens_enabled(context.config)
+        self._require_services = context.config.flag(REQUIRE_SERVICES)
         self._revocations = Revocations(context.secrets)
         self.offer = self._keys = SigningKeys(context.secrets)
 
@@ -50,7 +51,7 @@ class TokensFeature:
         if not self._enabled:
             return
         verifier = TokenVerifier(self._keys, self._revocations)
-        yield Route("/tokens", Tokens(TokenIssuer(self._keys)))
+        yield Route("/tokens", Tokens(TokenIssuer(self._keys), self._require_services))
         yield Route("/tokens/revocations", RevokedTokens(self._revocations, verifier))
         yield Route("/tokens/signing-keys", SigningKeyCollection(self._keys))
         yield Route("/tokens/signing-keys/{id}", SigningKeyItem(self._keys))

@@ -52,7 +52,7 @@ class RevokedTokens:
             said = f"is none of ours, so that nobody believes it anyway: {error.reason}"
             raise InvalidResource([Violation("token", said)]) from None
         claims = genuine.claims
-        told = {"mesh": claims.mesh, "name": claims.name}
+        told = {"mesh": claims.mesh, **({"name": claims.name} if claims.name else {})}
         return Revocation(claims.id, claims.expires, genuine.key.serial), told
 
 

@@ -1,13 +1,16 @@
-"""``POST /tokens``: a token with which a dataplane proves who it is."""
+"""``POST /tokens``: a token with which a dataplane proves who it is, and what it may be."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import falcon
 
 from kuma_core.api.audit import about, wrote
 from kuma_core.api.exchange import read_body
+from kuma_core.builtin.tokens.binding import SERVICE, problems_of, read_binding
+from kuma_core.builtin.tokens.contract import Binding
 from kuma_core.builtin.tokens.tokens import TokenIssuer
 from kuma_core.durations import parse_duration
 from kuma_core.errors import InvalidResource, Violation
@@ -16,31 +19,63 @@ from kuma_core.resources.codec import read_json
 MAX_BODY_BYTES = 16 * 1024
 
 
+REQUIRED = (
+    "adminServer.apis.dataplaneToken.requireServices asks that a token says for which services a proxy may speak: "
+    "give --service to kumactl, or services to the REST API"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class TokenRequest:
+    """Who asks for what. ``valid_for`` is in nanoseconds, ``None`` for ever; no ``name`` is any that fits."""
+
+    name: str
+    mesh: str
+    valid_for: int | None
+    binding: Binding
+
+    @property
+    def told(self) -> str:
+        """For the audit line: the dataplane, or the services and tags."""
+        bound = [*self.binding.services, *(f"{tag}=…" for tag, _ in self.binding.tags)]
+        return self.name or ", ".join(bound)[:200]
+
+
 class Tokens:
     """Issues tokens. Neither the dataplane nor its mesh has to exist yet."""
 
-    def __init__(self, issuer: TokenIssuer) -> None:
-        self._issuer = issuer
+    def __init__(self, issuer: TokenIssuer, require_services: bool = False) -> None:
+        self._issuer, self._require_services = issuer, require_services
 
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
         """The raw token, without a newline; 400 for a bad request."""
         req.context.title = "Invalid request"
-        name, mesh, valid_for = parse_request(read_json(read_body(req, MAX_BODY_BYTES)))
-        about(req, "dataplane token", mesh, name)
+        asked = parse_request(read_json(read_body(req, MAX_BODY_BYTES)))
+        about(req, "dataplane token", asked.mesh, asked.told)
+        if self._require_services and not _says_services(asked.binding):
+            raise InvalidResource([Violation("services", REQUIRED)])
         req.context.title = "Could not issue a token"
-        resp.text = self._issuer.issue(name, mesh, valid_for)
+        resp.text = self._issuer.issue(asked.name, asked.mesh, asked.valid_for, asked.binding)
         wrote(req, "issued")
         resp.content_type = falcon.MEDIA_TEXT
         resp.cache_control = ["no-store"]
 
 
-def parse_request(body: Any) -> tuple[str, str, int | None]:
-    """Name, mesh and ``validFor`` in nanoseconds; raises ``InvalidResource`` with every field that is wrong."""
+def _says_services(binding: Binding) -> bool:
+    return bool(binding.services) or any(tag == SERVICE for tag, _ in binding.tags)
+
+
+def parse_request(body: Any) -> TokenRequest:
+    """Raises ``InvalidResource`` with every field that is wrong. A name may be left out for services, or tags."""
+    services, tags = body.get("services"), body.get("tags")
+    needed = [field for field in ("name", "mesh") if field != "name" or not (services or tags)]
     problems = [
         Violation(field, "cannot be empty" if body.get(field) in (None, "") else "expected text")
         for field in ("name", "mesh")
-        if not (isinstance(body.get(field), str) and body[field])
+        if (field in needed or body.get(field) not in (None, ""))
+        and not (isinstance(body.get(field), str) and body[field])
     ]
+    problems += problems_of(services, tags)
     valid_for = body.get("validFor")
     nanoseconds = None
     if valid_for not in (None, ""):
@@ -50,7 +85,7 @@ def parse_request(body: Any) -> tuple[str, str, int | None]:
             problems.append(Violation("validFor", str(error)))
     if problems:
         raise InvalidResource(problems)
-    return body["name"], body["mesh"], nanoseconds
+    return TokenRequest(body.get("name") or "", body["mesh"], nanoseconds, read_binding(services, tags))
 
 
 def _duration(value: Any) -> int:

@@ -1,4 +1,4 @@
-"""Dataplane tokens: signed JWTs that say which dataplane of which mesh somebody is."""
+"""Dataplane tokens: signed JWTs that say which dataplane of which mesh somebody is, or what such a one may be."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ import jwt
 import structlog
 
 from kuma_core.auth.contract import Proof, Tags, Unauthenticated
-from kuma_core.builtin.tokens.contract import TokenClaims
+from kuma_core.builtin.tokens.binding import claims_of, misfit, read_binding
+from kuma_core.builtin.tokens.contract import NOTHING, Binding, TokenClaims
 from kuma_core.builtin.tokens.keys import Key, SigningKeys
 from kuma_core.builtin.tokens.revocations import Revocations
 from kuma_core.durations import SECOND
@@ -31,9 +32,12 @@ RETRY_SECONDS = 2.0
 """How long to wait before we read again after the store failed to answer to a hint."""
 
 _ANOTHER = "generate a new one with 'kumactl generate dataplane-token'"
+_FITTING = (
+    "change the Dataplane, or generate a token that fits ('kumactl generate dataplane-token --service')"
+)
 _UNKNOWN_KEY = "the key that signed it is not known here"
 _OPTIONS: Any = {
-    "require": ["Name", "Mesh", "iat", "jti"],
+    "require": ["Mesh", "iat", "jti"],
     "verify_aud": False,
     "verify_exp": False,  # ours to do: a token that has expired can still be revoked
     "verify_iat": False,
@@ -62,40 +66,55 @@ class TokenIssuer:
     def __init__(self, keys: SigningKeys) -> None:
         self._keys = keys
 
-    def issue(self, name: str, mesh: str, valid_for: int | None = None) -> str:
+    def issue(self, name: str, mesh: str, valid_for: int | None = None, binding: Binding = NOTHING) -> str:
         """A token for a dataplane, which need not exist yet; ``valid_for`` in nanoseconds, or for ever.
 
-        Raises ``KumaError`` if there is no key, ``StoreUnavailable`` if it cannot be read.
+        Without a name it is for every dataplane of the mesh that fits the ``binding``. Raises ``KumaError`` if there is
+        no key, ``StoreUnavailable`` if it cannot be read.
         """
+        assert name or binding
         key = self._keys.to_sign()
         now = int(datetime.now(UTC).timestamp())
-        claims: dict[str, Any] = {"Name": name, "Mesh": mesh, "iat": now, "jti": str(uuid.uuid4())}
+        claims: dict[str, Any] = {"Name": name} if name else {}
+        claims |= {"Mesh": mesh, "iat": now, "jti": str(uuid.uuid4()), **claims_of(binding)}
         if valid_for is not None:
             # Rounded up: claims have whole seconds, and a token that ends at once would be of no use.
             claims["exp"] = now + max(1, -(-valid_for // SECOND))
         _log.info(
-            "a dataplane token is issued", token=claims["jti"], mesh=mesh[:200], name=name[:200], key=key.id
+            "a dataplane token is issued",
+            token=claims["jti"],
+            mesh=mesh[:200],
+            name=name[:200],
+            key=key.id,
+            **({"services": ", ".join(binding.services)[:500]} if binding.services else {}),
+            **({"tags": ", ".join(tag for tag, _ in binding.tags)[:500]} if binding.tags else {}),
         )
         return jwt.encode(claims, key.private, ALGORITHM, headers={"kid": key.id})
 
 
 @dataclass(frozen=True, slots=True)
 class TokenClaim:
-    """A token is good for the one dataplane that it names, which need not exist yet."""
+    """A token is good for the one dataplane that it names, which need not exist yet, or for those with its tags."""
 
     claims: TokenClaims
     proof: Proof
 
     def allows(self, proxy: Proxy, tags: Tags) -> None:
-        """Raises ``Unauthenticated`` for any other dataplane, whatever its tags."""
+        """Raises ``Unauthenticated`` for any other dataplane, and for one whose tags the token does not allow.
+
+        The tags are asked for only if the token says something of them; so a token with a name alone is good for a
+        dataplane that is not there yet.
+        """
         for what, said, signed in (
             ("name", proxy.name, self.claims.name),
             ("mesh", proxy.mesh, self.claims.mesh),
         ):
-            if said != signed:
+            if signed and said != signed:
                 raise Unauthenticated(
                     f"proxy {what} from requestor: {said} is different than in token: {signed}"
                 )
+        if self.claims.binding and (problem := misfit(self.claims.binding, tags())):
+            raise Unauthenticated(f"the token is not for the Dataplane {proxy}: {problem}; {_FITTING}")
 
 
 class TokenVerifier:
@@ -178,14 +197,18 @@ class TokenVerifier:
 
 def _claims(payload: dict[str, Any]) -> TokenClaims:
     """The claims with their types checked; raises ``ValueError``."""
-    name, mesh, id = (payload[claim] for claim in ("Name", "Mesh", "jti"))
-    if not all(isinstance(text, str) and text for text in (name, mesh, id)):
+    binding = read_binding(payload.get("Services"), payload.get("Tags"))
+    if "Name" not in payload and not binding:
+        raise jwt.MissingRequiredClaimError("Name")
+    name, mesh, id = payload.get("Name"), payload["Mesh"], payload["jti"]
+    if not all(isinstance(text, str) and text for text in (mesh, id, "-" if name is None else name)):
         raise ValueError
     expires = payload.get("exp")
     return TokenClaims(
-        name,
+        name or "",
         mesh,
         id,
         issued=datetime.fromtimestamp(float(payload["iat"]), UTC),
         expires=datetime.fromtimestamp(float(expires), UTC) if expires is not None else None,
+        binding=binding,
     )

@@ -128,7 +128,7 @@ class AdsService(Generic[Key]):
         recorder = _LateRecorder()
         session = Session(variant(recorder), recorder.known)
         connection = _Connection(self._hub, session, recorder)
-        visitor.pass_on(connection.fail)
+        visitor.pass_on(connection.fail, session.doubt)
         reader = asyncio.create_task(self._read(requests, connection, visitor))
         try:
             await self._write(connection, context)

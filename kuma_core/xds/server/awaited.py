@@ -32,12 +32,13 @@ class Answering(Protocol):
 
 
 class Waited:
-    """A stream's part. ``put_off`` while what it is to get waits for others."""
+    """A stream's part. ``put_off`` while what it is to get waits for others, ``doubted`` while it is asked whether it
+    may have that."""
 
     def __init__(self, stream: Answering) -> None:
         self._stream = stream
         self._rejections = 0
-        self.put_off = False
+        self.put_off = self.doubted = False
         self.writes: list[Write] = []
 
     def begin(self, write: Write) -> None:
@@ -48,7 +49,7 @@ class Waited:
 
     def is_done(self) -> bool:
         """Whether it has answered all of it."""
-        return not self.put_off and self._stream.at_rest()
+        return not (self.put_off or self.doubted) and self._stream.at_rest()
 
     def has_accepted(self) -> bool:
         """Whether it rejected nothing meanwhile."""

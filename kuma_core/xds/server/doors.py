@@ -16,7 +16,7 @@ from typing import Any, Generic, TypeVar
 
 import structlog
 
-from kuma_core.auth.contract import Proof
+from kuma_core.auth.contract import Proof, Tags
 from kuma_core.counted import CountedLine
 from kuma_core.errors import KumaError
 from kuma_core.xds.server import bounds
@@ -36,13 +36,22 @@ from kuma_core.xds.server.wire import ExcessiveRequest
 
 Key = TypeVar("Key")
 
+AllowsTags = Callable[[Key, Tags], None]
+"""Returns if a credential allows a proxy whose Dataplane has these tags; raises ``Unauthenticated``."""
+
+
+def anything(key: object, tags: Tags) -> None:
+    """Allow a proxy every tag."""
+
 
 @dataclass(frozen=True, slots=True)
 class Recognised(Generic[Key]):
-    """A good credential. ``allows`` returns if it is good for this proxy; it may raise what ends the stream."""
+    """A good credential. ``allows`` returns if it is good for this proxy, and tells whether that depends on what the
+    dataplane is; it may raise what ends the stream. ``allows_tags`` decides the same for tags that are given."""
 
     proof: Proof
-    allows: Callable[[Key], None]
+    allows: Callable[[Key], bool]
+    allows_tags: AllowsTags[Key] = anything
 
 
 Recognise = Callable[[tuple[str, ...]], Recognised[Key] | None]
@@ -147,9 +156,21 @@ class Visitor(Generic[Key]):
         first, self._first = self._first, None
         return first or b""
 
-    def pass_on(self, end: Callable[[KumaError], None]) -> None:
-        """From here on have ``end`` called with what ends the stream."""
+    def pass_on(
+        self, end: Callable[[KumaError], None], doubt: Callable[[bool], None] = lambda doubted: None
+    ) -> None:
+        """From here on have ``end`` called with what ends the stream.
+
+        ``doubt`` is called with ``True`` while it is asked whether the credential fits what the dataplane is by now.
+        """
         self._pass_on = end
+        if self._admitted:
+            self._admitted.doubt = doubt
+
+    def allows_tags(self, key: Key, tags: Tags) -> None:
+        """Return if the credential allows a dataplane with these tags; raises ``Unauthenticated``."""
+        if self._recognised:
+            self._recognised.allows_tags(key, tags)
 
     def _owner(self) -> str:
         return self._recognised.proof.id if self._recognised else self.address
@@ -193,8 +214,9 @@ class Visitor(Generic[Key]):
         """The second step; raises what speaks against it."""
         if self.refusal:
             raise self.refusal
-        if self._recognised:
-            await self._doors.guard.ask(partial(self._recognised.allows, key))
+        if self._recognised and self._admitted:
+            allows = partial(self._recognised.allows, key)
+            await self._doors.guard.fit(self._admitted, self._doors.belongs(key), allows)
         self._place.close()
         self._place.enter_context(self._doors.streams.one_more(self._doors.belongs(key), self.end))
         self._introduced()

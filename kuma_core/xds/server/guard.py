@@ -1,9 +1,9 @@
-"""Ends streams: when their credentials expire or are taken back, and when the control plane stops."""
+"""Ends streams: when their credentials expire, are taken back or no longer fit, and when the control plane stops."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -12,7 +12,7 @@ from typing import TypeVar
 import structlog
 
 from kuma_core.auth.contract import Proof, Unauthenticated
-from kuma_core.errors import KumaError
+from kuma_core.errors import KumaError, NotFound, StoreUnavailable
 from kuma_core.plugin.threads import Threads
 
 _log = structlog.get_logger("xds-server")
@@ -36,11 +36,19 @@ class Stopping(KumaError):
 
 
 class Pass:
-    """What a stream was let in with, and how to end it."""
+    """What a stream was let in with, and how to end it.
 
-    def __init__(self, proof: Proof, end: Callable[[Unauthenticated], None]) -> None:
+    ``again`` asks whether the credential still allows what the stream's dataplane is; ``doubt`` is called with ``True``
+    when that has to be asked, and with ``False`` when it does. ``doubts`` counts the reasons to ask.
+    """
+
+    def __init__(self, proof: Proof, end: Callable[[KumaError], None]) -> None:
         self.proof, self.end = proof, end
         self.timer: asyncio.TimerHandle | None = None
+        self.place: Hashable = None
+        self.again: Callable[[], bool] = lambda: False
+        self.doubt: Callable[[bool], None] = lambda doubted: None
+        self.doubts = 0
 
 
 class Guard:
@@ -51,6 +59,9 @@ class Guard:
     def __init__(self) -> None:
         self._ends: set[Callable[[KumaError], None]] = set()
         self._open: set[Pass] = set()
+        self._fitting: dict[Hashable, set[Pass]] = {}  # by dataplane: those that depend on what it is
+        self._doubted: set[Pass] = set()
+        self._asking: asyncio.Task[None] | None = None
         self._hints = 0
         self._looking: asyncio.Task[None] | None = None
         self._closed = False
@@ -81,7 +92,7 @@ class Guard:
         return await asyncio.wrap_future(self._doors.submit(question))
 
     async def admit(
-        self, identify: Callable[[], tuple[T, Proof | None]], end: Callable[[Unauthenticated], None]
+        self, identify: Callable[[], tuple[T, Proof | None]], end: Callable[[KumaError], None]
     ) -> tuple[T, Pass | None]:
         """Call ``identify`` in a thread and look after the stream from then on, unless there is no proof.
 
@@ -98,10 +109,55 @@ class Guard:
             self.look_again()
         return key, given
 
+    async def fit(self, given: Pass, place: Hashable, allows: Callable[[], bool]) -> None:
+        """Ask in a thread whether a credential allows what the dataplane ``place`` is.
+
+        ``allows`` tells whether that depends on what it is: then it is asked again whenever ``look_at`` names the
+        place. Raises what it raises.
+        """
+        given.place, given.again = place, allows
+        self._fitting.setdefault(place, set()).add(given)  # before the question: it may change meanwhile
+        depends, doubts = True, -1
+        while depends and doubts != given.doubts:
+            doubts = given.doubts
+            depends = await self.ask(allows)
+        if not depends:
+            self._forget(given)
+
+    def look_at(self, places: Collection[Hashable]) -> None:
+        """These dataplanes are something else now. Until a stream of theirs may have that, it is in doubt."""
+        for given in [given for place in places for given in self._fitting.get(place, ())]:
+            given.doubts += 1
+            given.doubt(True)
+            self._doubted.add(given)
+        if self._doubted and self._asking is None and not self._closed:
+            self._asking = asyncio.get_running_loop().create_task(self._ask_again())
+
+    async def _ask_again(self) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            while self._doubted:
+                asked, self._doubted = list(self._doubted), set()
+                for given, error in await loop.run_in_executor(self._thread, _misfits, asked):
+                    if error is not None:
+                        self._end(given, error)
+                    elif given in self._open and given not in self._doubted:
+                        given.doubt(False)
+        finally:
+            self._asking = None
+
+    def _forget(self, given: Pass) -> None:
+        self._doubted.discard(given)
+        fitting = self._fitting.get(given.place, set())
+        fitting.discard(given)
+        if not fitting:
+            self._fitting.pop(given.place, None)
+
     def release(self, given: Pass | None) -> None:
         """A stream ended."""
         if given is not None:
             self._open.discard(given)
+            self._forget(given)
             if given.timer:
                 given.timer.cancel()
 
@@ -138,13 +194,30 @@ class Guard:
         else:
             given.timer = asyncio.get_running_loop().call_later(left, self._set_timer, given)
 
-    def _end(self, given: Pass, error: Unauthenticated) -> None:
+    def _end(self, given: Pass, error: KumaError) -> None:
         if given in self._open:
             self.release(given)
             _log.info(
                 "a stream ends with its credential", credential=given.proof.id[:100], problem=str(error)
             )
             given.end(error)
+
+
+def _misfits(asked: Sequence[Pass]) -> list[tuple[Pass, KumaError | None]]:
+    """All of them, with why a stream has to end, if it has.
+
+    Of a dataplane that is gone there is nothing to serve but its end; once it is there again, we are asked again.
+    """
+    found: list[tuple[Pass, KumaError | None]] = []
+    for given in asked:
+        try:
+            given.again()
+            found.append((given, None))
+        except (NotFound, StoreUnavailable):
+            found.append((given, None))
+        except KumaError as error:
+            found.append((given, error.with_traceback(None)))
+    return found
 
 
 def _refused(asked: Sequence[Pass]) -> list[tuple[Pass, Unauthenticated]]:

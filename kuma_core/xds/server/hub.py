@@ -46,6 +46,8 @@ class Session:
         self.bell = asyncio.Event()
         self.waited = Waited(stream)
         self._known = known
+        self._kept_back: Snapshot | None = None
+        self.is_doubted = False
 
     async def rest(self) -> None:
         """Wait for the bell, or until the stream itself is to be looked at again."""
@@ -56,8 +58,22 @@ class Session:
                 await self.bell.wait()
         self.bell.clear()
 
+    def doubt(self, doubted: bool) -> None:
+        """While it is asked whether its client may have what it is to get, keep that back."""
+        self.is_doubted = self.waited.doubted = doubted
+        if doubted:
+            return
+        kept_back, self._kept_back = self._kept_back, None
+        if kept_back is not None:
+            self.give(kept_back)
+        else:
+            self.bell.set()  # whoever waits for it may be told that it rests
+
     def give(self, snapshot: Snapshot) -> None:
         """Hand over a snapshot; a newer one replaces one that was not sent yet."""
+        if self.is_doubted:
+            self._kept_back = snapshot
+            return
         if self.stream.snapshot is None:
             self._known()
         self.stream.snapshot = snapshot
@@ -178,7 +194,7 @@ class Hub(Generic[Key]):
 
 
 def _runs_with_all(session: Session) -> bool:
-    return all(session.stream.settled(type_url) for type_url in TYPES)
+    return not session.is_doubted and all(session.stream.settled(type_url) for type_url in TYPES)
 
 
 def _is_settled(session: Session) -> bool:

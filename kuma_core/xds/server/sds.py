@@ -15,13 +15,14 @@ from typing import Any, Generic, Protocol, TypeVar
 import grpc
 import structlog
 
+from kuma_core.auth.contract import Unauthenticated
 from kuma_core.counted import CountedLine
 from kuma_core.errors import KumaError
 from kuma_core.xds.proxy import Node
 from kuma_core.xds.server import ads
 from kuma_core.xds.server.bounds import MOST_UNPROVED, TooMany
 from kuma_core.xds.server.codes import FAILURES, Failure, code_of
-from kuma_core.xds.server.doors import Doors, Recognised, Visitor
+from kuma_core.xds.server.doors import AllowsTags, Doors, Recognised, Visitor, anything
 from kuma_core.xds.server.guard import Guard
 from kuma_core.xds.server.sds_hub import Key, MadeSecret, SdsHub, Session
 from kuma_core.xds.server.stream import ProtocolError
@@ -73,8 +74,11 @@ class SecretMaker(Protocol[Key]):
         """What the secret would say now, without making it."""
         ...
 
-    def make(self, key: Key, resource: str, again: int = 0) -> MadeSecret:
-        """The secret. Its bytes differ from those of every other ``again``, what it says does not."""
+    def make(self, key: Key, resource: str, again: int = 0, may: AllowsTags[Key] = anything) -> MadeSecret:
+        """The secret. Its bytes differ from those of every other ``again``, what it says does not.
+
+        ``may`` raises ``Unauthenticated`` if its client is not allowed what is in it, which ends the stream.
+        """
         ...
 
 
@@ -145,7 +149,7 @@ class SdsService(Generic[Key]):
         try:
             item = await asyncio.wait_for(session.inbox.get(), _seconds_left(session))
         except TimeoutError:
-            await self._renew(session, context)
+            await self._renew(session, visitor, context)
             return
         if session.over:
             raise session.over
@@ -155,7 +159,7 @@ class SdsService(Generic[Key]):
             await self._take(session, item, visitor, context)
         if session.nudged:
             session.nudged = False
-            await self._look_again(session, context)
+            await self._look_again(session, visitor, context)
 
     async def _take(
         self, session: Session[Key], request: SotwRequest, visitor: Visitor[Key], context: Any
@@ -166,7 +170,7 @@ class SdsService(Generic[Key]):
             session.questions += 1
             if visitor.is_stranger and session.questions > MOST_QUESTIONS:
                 raise TooMany(f"a stream without a credential may ask {MOST_QUESTIONS} times")
-            await self._send(session, context)
+            await self._send(session, visitor, context)
 
     async def _is_question(self, session: Session[Key], request: SotwRequest, visitor: Visitor[Key]) -> bool:
         """Whether a request asks for the secret; one that answers a response does not."""
@@ -219,10 +223,10 @@ class SdsService(Generic[Key]):
             said = {"proxy": str(session.key), "resource": session.resource, "problem": reason[:500]}
             _log.warning("a proxy rejects a secret and keeps the one before", **said)
 
-    async def _send(self, session: Session[Key], context: Any) -> None:
+    async def _send(self, session: Session[Key], visitor: Visitor[Key], context: Any) -> None:
         assert session.key is not None
         again = 0 if session.is_strange else self._hub.refused.times(session.key, session.resource)
-        made = await self._in_thread(partial(self._maker.make, again=again), session)
+        made = await self._in_thread(partial(self._maker.make, again=again, may=visitor.allows_tags), session)
         if session.over:
             raise session.over
         session.nonce += 1
@@ -242,7 +246,7 @@ class SdsService(Generic[Key]):
         done = self._maker.submit(session.key, partial(work, session.key, session.resource))
         return await asyncio.wrap_future(done)
 
-    async def _look_again(self, session: Session[Key], context: Any) -> None:
+    async def _look_again(self, session: Session[Key], visitor: Visitor[Key], context: Any) -> None:
         """Push a new secret if it would say something else now; a stream that has one is never ended for it."""
         assert session.key is not None
         if not session.wanted:
@@ -250,16 +254,20 @@ class SdsService(Generic[Key]):
         try:
             found = await self._in_thread(self._maker.fingerprint, session)
             if session.sent is None or found != session.sent.fingerprint:
-                await self._send(session, context)
+                await self._send(session, visitor, context)
+        except Unauthenticated:
+            raise
         except KumaError as error:
             _stays(str(error), resource=session.resource, problem=str(error))
 
-    async def _renew(self, session: Session[Key], context: Any) -> None:
+    async def _renew(self, session: Session[Key], visitor: Visitor[Key], context: Any) -> None:
         session.send_at = None
         if not session.wanted:
             return
         try:
-            await self._send(session, context)
+            await self._send(session, visitor, context)
+        except Unauthenticated:
+            raise
         except KumaError as error:
             _not_renewed(str(error), resource=session.resource, problem=str(error))
             session.send_soon(RETRY_SECONDS)

@@ -31,6 +31,7 @@ PORTS = (
     "adminServer.local.port",
     "sdsServer.grpcPort",
     "eventsServer.port",
+    "guiServer.port",
 )
 RULES = Rules(timeout=30, limit=256 * 1024 * 1024)
 OLD_SECTION = "KUMA_DATAPLANE_TOKEN_SERVER_"
@@ -52,7 +53,7 @@ class RunningPlatform:
         self.platform = platform
         numbers = [platform.config.number(path) for path in PORTS]
         self.api, self.bootstrap, self.xds_port, self.diagnostics, self.admin, *others = numbers
-        self.sds_port, self.events = others
+        self.sds_port, self.events, self.gui = others
 
     @property
     def admin_socket(self) -> str:

@@ -11,7 +11,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol
 
 from kuma_core.sdk import Apps
-from kuma_gui.pages import INDEX, File
+from kuma_core.sdk.http import error_body
+from kuma_gui.pages import INDEX, File, Pages
 from kuma_gui.stream import Audible
 
 Scope = Mapping[str, Any]
@@ -32,10 +33,10 @@ SAFE: Headers = [
     (b"cross-origin-opener-policy", b"same-origin"),
     (b"cross-origin-resource-policy", b"same-origin"),
 ]
-NOT_BUILT = (
-    "The pages of the GUI were not built. In a checkout: make pages. A wheel of kuma-gui holds them; the REST API "
-    "and kumactl show the same without it."
-)
+NOT_BUILT = b"""<!doctype html><html lang="en"><title>Kuma</title><h1>The pages are not there yet</h1>
+<p>They are built from a checkout with <code>make pages</code>, which takes a minute; this page looks again by itself.
+A wheel of kuma-gui holds them.</p></html>"""
+LOOK_AGAIN: Headers = [(b"refresh", b"2"), (b"retry-after", b"2"), (b"cache-control", b"no-store")]
 
 
 class Hosts(Protocol):
@@ -49,8 +50,8 @@ class Hosts(Protocol):
 class GuiApp:
     """The app. ``about`` is what ``/config`` says."""
 
-    def __init__(self, files: Mapping[str, File], about: Mapping[str, Any], hosts: Hosts, apps: Apps) -> None:
-        self._files, self._about, self._hosts, self._apps = files, about, hosts, apps
+    def __init__(self, pages: Pages, about: Mapping[str, Any], hosts: Hosts, apps: Apps) -> None:
+        self._pages, self._about, self._hosts, self._apps = pages, about, hosts, apps
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -81,14 +82,14 @@ class GuiApp:
             voice.close()
 
     async def _page(self, path: str, headers: Mapping[str, str], send: Send) -> None:
-        file = self._files.get(path)
-        if file is None and (index := self._files.get(INDEX)) and "text/html" in headers.get("accept", ""):
-            status = 200 if path.split("/")[1] in PLACES else 404
-            await _send_file(send, status, index, headers)
-        elif file is not None:
+        files = self._pages.files()
+        if file := files.get(path):
             await _send_file(send, 200, file, headers)
-        elif not self._files:
-            await _answer(send, 503, "text/plain; charset=utf-8", NOT_BUILT.encode())
+        elif not files:
+            await _answer(send, 503, "text/html; charset=utf-8", NOT_BUILT, LOOK_AGAIN)
+        elif "text/html" in headers.get("accept", ""):
+            status = 200 if path.split("/")[1] in PLACES else 404
+            await _send_file(send, status, files[INDEX], headers)
         else:
             await _refuse(send, 404, f"There is no file {path[:100]} here")
 
@@ -102,7 +103,7 @@ async def _send_file(send: Send, status: int, file: File, headers: Mapping[str, 
 
 
 async def _refuse(send: Send, status: int, details: str) -> None:
-    body = json.dumps({"title": "Could not process the request", "details": details}).encode()
+    body = error_body("Could not process the request", details)
     await _answer(send, status, "application/json", body, [(b"allow", b"GET")] if status == 405 else [])
 
 

@@ -19,8 +19,9 @@ TYPES = {
     ".txt": "text/plain; charset=utf-8",
 }
 """Told to browsers whatever the machine's own tables say: a script of another type is refused by them."""
-UNSEEN = ("/manifest.json",)
-"""What the build leaves for itself."""
+STAMP = "stamp.txt"
+"""What the build writes last."""
+UNSEEN = ("/manifest.json", f"/{STAMP}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +35,22 @@ class File:
     kept: bool
 
 
-def built_pages(folder: Path = FOLDER) -> Mapping[str, File]:
-    """All files by path; nothing where the pages were not built."""
-    return dict(_files(folder))
+class Pages:
+    """The files of a folder, read once they are there, and again after they were built anew."""
+
+    def __init__(self, folder: Path = FOLDER) -> None:
+        self._folder, self._built = folder, 0
+        self._files: Mapping[str, File] = {}
+
+    def files(self) -> Mapping[str, File]:
+        """All files by path; nothing as long as the pages were not built."""
+        try:
+            built = (self._folder / STAMP).stat().st_mtime_ns
+        except OSError:  # not yet, or at this moment: what was there is served meanwhile
+            return self._files
+        if built != self._built:
+            self._files, self._built = dict(_files(self._folder)), built
+        return self._files
 
 
 def _files(folder: Path) -> Iterator[tuple[str, File]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from kuma_core.sdk import Access, Apps, AsgiServer, Body, Context, Port
 from kuma_core.sdk.http import KnownHosts, known_hosts
 from kuma_gui.app import GuiApp
-from kuma_gui.pages import built_pages
+from kuma_gui.pages import Pages
 
 CONNECTIONS = 1000
 """Each browser holds one for the stream of events, and few more for a moment."""
@@ -23,6 +23,6 @@ def gui_server(context: Context) -> AsgiServer:
         "readOnly": True,
     }
     hosts = KnownHosts(known_hosts(config))
-    app = GuiApp(built_pages(), about, hosts, context.ask("apps", Apps))
+    app = GuiApp(Pages(), about, hosts, context.ask("apps", Apps))
     port = Port("guiServer.port", config.text("guiServer.interface"))
     return AsgiServer("gui-server", port, app, body=NO_BODY, access=READS, connections=CONNECTIONS)

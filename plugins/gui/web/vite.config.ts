@@ -12,7 +12,6 @@ export default defineConfig({
     // Nothing is put into the page itself: its content security policy takes no inline script, no data: address.
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
-    cssCodeSplit: false,
     manifest: "manifest.json",
   },
   worker: { format: "es" },

@@ -1,0 +1,106 @@
+"""What tests of the pages share: a page that goes nowhere else, accessibility, and meshes to look at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request
+
+import kuma_ca_builtin
+import kuma_gui
+import kuma_policy_traffic
+import kuma_store_memory
+from kuma_core.testing.platform import RunningPlatform, running_platform
+from plugins.gui import build_web
+
+WIDE, NARROW = {"width": 1440, "height": 900}, {"width": 360, "height": 740}
+THEMES = ("light", "dark")
+PATIENCE_MILLISECONDS = 30_000
+AXE = build_web.WEB / "node_modules/axe-core/axe.min.js"
+PLUGINS = [kuma_store_memory, kuma_ca_builtin, kuma_policy_traffic, kuma_gui]
+
+
+class Tab:
+    """A tab of a browser at the GUI of a control plane; ``foreign`` are requests to other hosts, ``errors`` what its
+    console complained of."""
+
+    def __init__(self, context: BrowserContext, origin: str) -> None:
+        self.page: Page = context.new_page()
+        self.origin, self.foreign, self.errors = origin, list[str](), list[str]()
+        self.requests: list[str] = []
+        self.page.on("request", self._requested)
+        self.page.on("console", self._said)
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+
+    def open(self, path: str) -> Page:
+        """Open a page and wait until its heading is there."""
+        self.page.goto(self.origin + path)
+        self.page.locator("h1").wait_for()
+        return self.page
+
+    def _requested(self, request: Request) -> None:
+        parts = urlsplit(request.url)
+        self.requests.append(request.url.removeprefix(self.origin))
+        if f"{parts.scheme}://{parts.netloc}" != self.origin and parts.scheme not in (
+            "data",
+            "blob",
+            "about",
+        ):
+            self.foreign.append(request.url)
+
+    def _said(self, message: ConsoleMessage) -> None:
+        if message.type == "error":
+            self.errors.append(message.text)
+
+    def api_requests(self) -> list[str]:
+        """The paths of the REST API that this page has read so far."""
+        return [path for path in self.requests if path.startswith("/api/")]
+
+
+def violations(page: Page) -> list[str]:
+    """What axe-core finds wrong with a page: each rule with the elements."""
+    page.evaluate(AXE.read_text(encoding="utf-8"))
+    found: list[dict[str, Any]] = page.evaluate("async () => (await axe.run()).violations")
+    return [f"{item['id']}: {[node['html'] for node in item['nodes'][:3]]}" for item in found]
+
+
+@contextmanager
+def context_of(
+    browser: Browser, size: dict[str, int] = WIDE, theme: str = "light"
+) -> Iterator[BrowserContext]:
+    """A browser's profile of its own, without any history."""
+    context = browser.new_context(
+        locale="en-US", timezone_id="UTC", viewport=size, color_scheme=theme, reduced_motion="reduce"
+    )  # type: ignore[arg-type]
+    context.set_default_timeout(PATIENCE_MILLISECONDS)
+    try:
+        yield context
+    finally:
+        context.close()
+
+
+@contextmanager
+def gui_platform(*more: Any, **settings: str) -> Iterator[RunningPlatform]:
+    """A control plane with the GUI and every plugin of ours that it shows, and with ``more``."""
+    with running_platform([*PLUGINS, *more], {"KUMA_GUI_SERVER_INTERFACE": "127.0.0.1", **settings}) as cp:
+        yield cp
+
+
+def origin_of(cp: RunningPlatform) -> str:
+    """Where the GUI of a control plane is."""
+    return f"http://127.0.0.1:{cp.gui}"
+
+
+def picture(page: Page, name: str) -> Path:
+    """Keep a screenshot for the documentation, where ``KUMA_TEST_PICTURES`` names a folder for it."""
+    import os
+
+    folder = Path(os.environ.get("KUMA_TEST_PICTURES", "") or ".")
+    path = folder / f"{name}.png"
+    if "KUMA_TEST_PICTURES" in os.environ:
+        page.screenshot(path=path)
+    return path

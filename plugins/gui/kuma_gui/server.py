@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from kuma_core.sdk import Access, Apps, AsgiServer, Body, Context, Port
+from importlib.metadata import version
+from typing import Any
+
+from kuma_core.sdk import Access, Apps, AsgiServer, Body, Config, Context, Port
 from kuma_core.sdk.http import KnownHosts, known_hosts
-from kuma_gui.app import GuiApp
+from kuma_gui.app import API, GuiApp
 from kuma_gui.pages import Pages
 
 CONNECTIONS = 1000
@@ -13,16 +16,34 @@ READS = Access(strangers="to read", web_pages="to read")
 NO_BODY = Body(64 * 1024)
 
 
+PORTS = {
+    "api": "apiServer.port",
+    "bootstrap": "bootstrapServer.port",
+    "diagnostics": "xdsServer.diagnosticsPort",
+    "events": "eventsServer.port",
+    "gui": "guiServer.port",
+    "sds": "sdsServer.grpcPort",
+    "xds": "xdsServer.grpcPort",
+}
+
+
 def gui_server(context: Context) -> AsgiServer:
     """The server on ``guiServer.port``."""
     config = context.config
-    about = {
-        "apiUrl": "/api",
-        "environment": config.text("environment"),
-        "storeType": config.text("store.type"),
-        "readOnly": True,
-    }
     hosts = KnownHosts(known_hosts(config))
-    app = GuiApp(Pages(), about, hosts, context.ask("apps", Apps))
+    app = GuiApp(Pages(), about(config), hosts, context.ask("apps", Apps))
     port = Port("guiServer.port", config.text("guiServer.interface"))
     return AsgiServer("gui-server", port, app, body=NO_BODY, access=READS, connections=CONNECTIONS)
+
+
+def about(config: Config) -> dict[str, Any]:
+    """What ``/config`` says: ``apiUrl`` and ``environment`` as in Kuma 0.3.2, and what the pages show beside them."""
+    return {
+        "apiUrl": API,
+        "environment": config.text("environment"),
+        "hostname": config.text("general.advertisedHostname"),
+        "ports": {name: config.number(path) for name, path in PORTS.items()},
+        "readOnly": True,
+        "storeType": config.text("store.type"),
+        "version": version("kuma-core"),
+    }

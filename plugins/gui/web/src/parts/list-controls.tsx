@@ -26,11 +26,11 @@ export function Search({ state, label, hint }: { state: ListState; label: string
 }
 
 /** Which rows of how many are shown, and the way to others. */
-export function Pager({ state, total, shown }: { state: ListState; total: number; shown: number }) {
+export function Pager({ state, label, total, shown }: { state: ListState; label: string; total: number; shown: number }) {
   const first = (state.page - 1) * state.size;
   const turn = (page: number) => setQuery({ page: page === 1 ? null : page, row: null }, false);
   return (
-    <nav class="pager" aria-label="Pages">
+    <nav class="pager" aria-label={`Pages of ${label}`}>
       <span role="status">
         {shown ? `${first + 1}–${first + shown} of ${total.toLocaleString("en-US")}` : `0 of ${total}`}
       </span>

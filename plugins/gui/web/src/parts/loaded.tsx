@@ -1,5 +1,6 @@
 import type { ComponentChildren } from "preact";
 import type { Live } from "../live";
+import { Age } from "./age";
 import { Problem } from "./problem";
 
 interface Props<T> {
@@ -13,7 +14,14 @@ export function Loaded<T>({ of, children }: Props<T>) {
     <>
       {of.error && <Problem error={of.error} retry={of.retry} />}
       {of.data !== undefined ? (
-        <div class={of.stale ? "stale" : undefined}>{children(of.data)}</div>
+        <div class={of.stale ? "stale" : undefined}>
+          {of.stale && (
+            <p class="as-of">
+              As it was <Age at={of.at} />
+            </p>
+          )}
+          {children(of.data)}
+        </div>
       ) : (
         of.loading && !of.error && <p class="quiet" role="status">Loading …</p>
       )}

@@ -48,7 +48,7 @@ export function Table<T>(props: Props<T>) {
           </table>
         </div>
       )}
-      {state && <Pager state={state} total={props.total ?? rows.length} shown={rows.length} />}
+      {state && <Pager state={state} label={label} total={props.total ?? rows.length} shown={rows.length} />}
     </div>
   );
 }

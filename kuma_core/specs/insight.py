@@ -46,10 +46,15 @@ class Subscription(Spec):
 
 
 class CertificateStatus(Spec):
-    """How often no certificate could be issued, and why the last one was not, or lacks a name; empty if all is well."""
+    """How often no certificate could be issued, and why the last one was not, or lacks a name; empty if all is well.
+
+    ``issued`` and ``ends`` are of the newest one: when it was made, and until when it holds.
+    """
 
     refused: UInt64 = 0
     problem: str = ""
+    issued: Timestamp | None = None
+    ends: Timestamp | None = None
 
 
 class InsightSpec(Spec):

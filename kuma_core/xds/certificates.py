@@ -5,12 +5,17 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Callable
+from datetime import datetime
 
 import structlog
 
 from kuma_core.log_levels import IN_FORCE
 from kuma_core.xds.contract import CertificateTrouble
 from kuma_core.xds.proxy import Proxy
+
+Moments = tuple[datetime | None, datetime | None]
+"""When a certificate was made, and when it ends."""
+NONE_MADE: Moments = (None, None)
 
 COMPONENT = "sds-server"
 _log = structlog.get_logger(COMPONENT)
@@ -25,27 +30,27 @@ class CertificateTroubles:
         self._by_proxy: dict[tuple[str, str], CertificateTrouble] = {}
         self._told: Counter[tuple[str, str]] = Counter()
 
-    def refused(self, proxy: Proxy, problem: str) -> None:
-        """A certificate, or a name in it, could not be issued to a proxy."""
+    def refused(self, proxy: Proxy, problem: str, made: Moments = NONE_MADE) -> None:
+        """A certificate, or a name in it, could not be issued to a proxy; with ``made`` it got one without the name."""
         with self._lock:
             before = self.of(*proxy.id)
-            self._replace(proxy, CertificateTrouble(before.refused + 1, problem, before.issued))
+            moments = made if made is not NONE_MADE else (before.made, before.ends)
+            self._replace(proxy, CertificateTrouble(before.refused + 1, problem, before.issued, *moments))
             is_first = self._told[proxy.mesh, problem] == 1 and before.problem != problem
         if is_first:
             _log.warning("a proxy gets no certificate", proxy=str(proxy), problem=problem)
         self._changed(proxy)
 
-    def issued(self, proxy: Proxy) -> None:
+    def issued(self, proxy: Proxy, made: Moments = NONE_MADE) -> None:
         """A proxy got a certificate with all its names."""
         if IN_FORCE.is_debugging(COMPONENT):
             _log.debug("a proxy gets a certificate", proxy=str(proxy))
         with self._lock:
             before = self.of(*proxy.id)
-            if before.problem or not before.issued:
-                self._replace(proxy, CertificateTrouble(before.refused, issued=True))
+            self._replace(proxy, CertificateTrouble(before.refused, "", True, *made))
         if before.problem:
             _log.info("a proxy gets its certificate again", proxy=str(proxy))
-            self._changed(proxy)
+        self._changed(proxy)
 
     def of(self, mesh: str, name: str) -> CertificateTrouble:
         """What is known of the proxies of a Dataplane."""

@@ -191,12 +191,15 @@ class StreamReport:
 class CertificateTrouble:
     """How often a certificate could not be issued, and why the last one was not; empty once one was.
 
-    ``issued`` tells whether this control plane ever issued one: what another one knew is over then.
+    ``issued`` tells whether this control plane ever issued one: what another one knew is over then. ``made`` and
+    ``ends`` are of the newest one.
     """
 
     refused: int = 0
     problem: str = ""
     issued: bool = False
+    made: datetime | None = None
+    ends: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

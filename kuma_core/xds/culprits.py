@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
-from kuma_core.xds.memo import named, plugin_of
+from kuma_core.xds.memo import named, plugin_of, policy_named
 from kuma_core.xds.seal import Sealed
 from kuma_core.xds.snapshot import Snapshot
 
@@ -13,8 +14,13 @@ MOST_NAMED = 5
 
 def culprits(snapshot: Snapshot, type_url: str, words: str) -> list[str]:
     """A sentence for each resource of the type that ``words`` name, at most ``MOST_NAMED``; none if they name none."""
+    return [origin(item) for item in named_by(snapshot, type_url, words)]
+
+
+def named_by(snapshot: Snapshot, type_url: str, words: str) -> list[Sealed]:
+    """The resources of the type that ``words`` of an Envoy name, by name; the first ``MOST_NAMED``."""
     found = [item for name, item in snapshot.resources(type_url).items() if _is_named(name, words)]
-    return [origin(item) for item in sorted(found, key=lambda item: item.name)[:MOST_NAMED]]
+    return sorted(found, key=lambda item: item.name)[:MOST_NAMED]
 
 
 def origin(item: Sealed) -> str:
@@ -26,6 +32,17 @@ def origin(item: Sealed) -> str:
     made = owner if owner.startswith("plugin ") else plugin_of(item.draft.build) + owner
     edits = ", ".join(named(edit) for edit in item.draft.edits)
     return f'{kind} "{item.name}" of {made}' + (f", edited by {edits}" if edits else "")
+
+
+def origin_as_data(item: Sealed) -> dict[str, Any]:
+    """Who made a resource, as JSON data: in words, and the policies that drafted or edited it by kind and name."""
+    drafted = policy_named(item.owner)
+    edits = [(edit.kind, edit.names) for edit in (item.draft.edits if item.draft else ())]
+    policies = [*([drafted] if drafted else []), *edits]
+    return {
+        "words": origin(item),
+        "policies": [{"kind": kind, "name": name} for kind, names in policies for name in names],
+    }
 
 
 def _is_named(name: str, words: str) -> bool:

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
+from datetime import UTC, datetime
 from functools import partial
 from hashlib import blake2b
 from typing import TypeVar
@@ -183,10 +184,11 @@ class ProxySecrets:
         may(key, lambda: tuple(dataplane.tag_sets()))
         services = _services(dataplane)
         identity = self._issuer.issue(key.mesh, spec, services)
+        made = datetime.now(UTC), identity.expires
         if identity.problem:
-            self._troubles.refused(key, identity.problem)
+            self._troubles.refused(key, identity.problem, made)
         else:
-            self._troubles.issued(key)
+            self._troubles.issued(key, made)
         now, ends = (
             time.time(),
             identity.expires.timestamp(),

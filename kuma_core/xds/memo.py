@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from weakref import WeakValueDictionary
 
@@ -26,6 +27,15 @@ def named(edit: Edit) -> str:
     """An edit as messages name it: the plugin, the kind and the resources."""
     names = ", ".join(f'"{name}"' for name in edit.names)
     return f"{plugin_of(edit.apply)}policy {edit.kind} {names}".rstrip()
+
+
+_NAMED = re.compile(r'(?:plugin "[^"]*": )?policy (?P<kind>\S+) (?P<names>".+")')
+
+
+def policy_named(words: str) -> tuple[str, tuple[str, ...]] | None:
+    """The kind and the resources that ``named`` told of; ``None`` for other words, such as those of a generator."""
+    found = _NAMED.fullmatch(words)
+    return (found["kind"], tuple(found["names"][1:-1].split('", "'))) if found else None
 
 
 def plugin_of(function: object) -> str:

@@ -13,6 +13,7 @@ from kuma_core.errors import NotFound
 from kuma_core.model import Resource, ResourceKey
 from kuma_core.plugin.boundary import Call
 from kuma_core.xds.contract import SHORT_NAMES, Foreseen, StreamReport
+from kuma_core.xds.culprits import named_by, origin_as_data
 from kuma_core.xds.differences import Differences, readable
 from kuma_core.xds.foresight import Foresight
 from kuma_core.xds.hints import hint
@@ -90,7 +91,8 @@ def _type(snapshot: Snapshot, url: str) -> Steps[dict[str, Any]]:
     resources, shown = snapshot.resources(url), []
     for name in sorted(resources):
         found = resources[name]
-        shown.append({"name": name, "version": found.version, "config": readable(found)})
+        made = {"version": found.version, "config": readable(found), "origin": origin_as_data(found)}
+        shown.append({"name": name, **made})
         yield
     return {"version": snapshot.version(url), "resources": shown}
 
@@ -105,5 +107,6 @@ def _stream(report: StreamReport, snapshot: Snapshot) -> dict[str, Any]:
             "upToDate": acknowledged == snapshot.version(url),
             "rejection": rejection,
             "hint": hint(rejection),
+            "culprits": [item.name for item in named_by(snapshot, url, rejection)] if rejection else [],
         }
     return {"id": report.id, "connected": report.connected.isoformat(), "types": types}

@@ -17,7 +17,8 @@ from kuma_core.testing.policies import snapshot_of
 from kuma_core.testing.waiting import eventually
 from kuma_core.testing.xds_client import DeltaClient, SotwClient
 from kuma_core.xds.contract import CLUSTER, LISTENER
-from kuma_core.xds.culprits import culprits
+from kuma_core.xds.culprits import culprits, named_by, origin_as_data
+from kuma_core.xds.memo import policy_named
 from kuma_core.xds.proxy import Proxy
 from kuma_core.xds.server.ads import LEFT
 from kuma_core.xds.status import StreamBook
@@ -115,6 +116,21 @@ def test_a_rejection_names_generator_policy_and_plugin(cp: RunningPlatform, envo
     assert "Envoy itself cannot open this access log" in line["advice"]
 
 
+def test_the_dump_names_what_is_rejected(cp: RunningPlatform, envoys: Fleet) -> None:
+    client = DeltaClient("default.web")
+    name = "outbound:127.0.0.1:9000"
+    client.bad = {(LISTENER, name): f"{name}: no"}
+    envoys.connect(client)
+    (rejected,) = eventually(lambda: _rejected(cp))
+    assert (rejected["rejection"], rejected["culprits"]) == (f"{name}: no", [name])
+
+
+def _rejected(cp: RunningPlatform) -> list[dict[str, Any]]:
+    proxies = cp.get("/meshes/default/dataplanes/web/xds").body["proxies"]
+    states = (state for proxy in proxies for stream in proxy["streams"] for state in stream["types"].values())
+    return [state for state in states if state["rejection"]]
+
+
 def template(name: str, cluster: str) -> dict[str, Any]:
     raw = f"""
 '@type': type.googleapis.com/envoy.config.cluster.v3.Cluster
@@ -134,3 +150,20 @@ def test_a_raw_resource_names_its_template() -> None:
     ]
     assert culprits(snapshot, CLUSTER, "echo: bad") == ['Cluster "echo" of generator "outbound"']
     assert culprits(snapshot, CLUSTER, "something else") == []
+    assert [item.name for item in named_by(snapshot, CLUSTER, words)] == ["mine"]
+    told = origin_as_data(snapshot.resources(CLUSTER)["mine"])
+    assert told["policies"] == [{"kind": "ProxyTemplate", "name": "odd"}]
+    assert told["words"] == culprits(snapshot, CLUSTER, words)[0]
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ('plugin "p": policy TrafficLog "a", "b-1"', ("TrafficLog", ("a", "b-1"))),
+        ('policy ProxyTemplate "odd"', ("ProxyTemplate", ("odd",))),
+        ('generator "policy"', None),
+        ("", None),
+    ],
+)
+def test_who_owns_a_resource_is_read_back(words: str, expected: object) -> None:
+    assert policy_named(words) == expected

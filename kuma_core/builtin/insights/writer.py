@@ -129,10 +129,14 @@ def merged(
 
 def _certificates(spec: InsightSpec, trouble: CertificateTrouble) -> CertificateStatus | None:
     """What is in force of the news about certificates, and of what was known."""
-    if trouble.refused:
-        return CertificateStatus(refused=trouble.refused, problem=trouble.problem)
-    if trouble.issued and spec.certificates and spec.certificates.problem:
-        return CertificateStatus(refused=spec.certificates.refused)
+    known = spec.certificates or CertificateStatus()
+    if trouble.refused and trouble.problem:
+        made, ends = (trouble.made, trouble.ends) if trouble.ends else (known.issued, known.ends)
+        return CertificateStatus(refused=trouble.refused, problem=trouble.problem, issued=made, ends=ends)
+    if trouble.issued:
+        refused = trouble.refused or known.refused
+        found = CertificateStatus(refused=refused, issued=trouble.made, ends=trouble.ends)
+        return found if found != CertificateStatus() else None
     return spec.certificates
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from kuma_core.api.contract import Route
 from kuma_core.builtin.cluster.contract import Cluster
 from kuma_core.builtin.rotation.contract import RotationStage
 from kuma_core.builtin.rotation.driver import RotationDriver
 from kuma_core.builtin.rotation.observer import RotationObserver
 from kuma_core.builtin.rotation.rotations import Rotations
+from kuma_core.builtin.rotation.routes import MeshAuthority
 from kuma_core.builtin.rotation.settled import Settled
 from kuma_core.ca.contract import Authorities
 from kuma_core.plugin.contract import ChangeListener, Component, Context, Metric
@@ -30,11 +32,17 @@ class RotationFeature:
         authorities.listen(self._rotations.suspect)
         self._driver = RotationDriver(context.config, settled, self._rotations)
         self._observer = RotationObserver(settled, self._rotations, identities)
+        self._shown = MeshAuthority(context.resources, authorities, settled, identities)
 
     @hookimpl
     def kuma_register_change_listeners(self) -> Iterable[ChangeListener]:
         """A rotation begins and ends by a write of a secret, or of the mesh that selects its authority."""
         return [ChangeListener(self._rotations.changed, (SECRET, MESH))]
+
+    @hookimpl
+    def kuma_register_routes(self) -> Iterable[Route]:
+        """Who signs in a mesh, and how far a rotation is."""
+        return [Route("/meshes/{mesh}/authority", self._shown)]
 
     @hookimpl
     def kuma_register_components(self) -> Iterable[Component]:

@@ -13,7 +13,7 @@ from kuma_core.builtin.services.picture import Statuses
 from kuma_core.builtin.services.platform_findings import clocks_apart, ending_certificates, memory_store
 from kuma_core.builtin.services.policy_picture import Lag
 from kuma_core.builtin.services.policy_routes import PolicyItem, PolicyKinds, PolicyList
-from kuma_core.builtin.services.routes import Findings, Service, ServiceMap, Services
+from kuma_core.builtin.services.routes import Findings, GoverningPolicies, Service, ServiceMap, Services
 from kuma_core.builtin.services.watch import FindingsWatch
 from kuma_core.builtin.status.contract import ProxyStatuses
 from kuma_core.ca.contract import Authorities
@@ -41,7 +41,7 @@ class ServicesFeature:
 
     @hookimpl
     def kuma_register_routes(self) -> Iterable[Route]:
-        """The map, the services and the findings of a mesh."""
+        """The map, the services and the findings of a mesh, and what governs one dataplane of it."""
         maps, statuses = self._maps, self._statuses.states
         yield Route("/meshes/{mesh}/service-map", ServiceMap(maps, statuses))
         yield Route("/meshes/{mesh}/services", Services(maps, statuses))
@@ -51,6 +51,8 @@ class ServicesFeature:
         yield Route("/meshes/{mesh}/policies", PolicyKinds(*known))
         yield Route("/meshes/{mesh}/policies/{kind}", PolicyList(*known))
         yield Route("/meshes/{mesh}/policies/{kind}/{name}", PolicyItem(*known, self._lag))
+        path = "/meshes/{mesh}/dataplanes/{name}/policies"
+        yield Route(path, GoverningPolicies(maps, statuses, self._policies))
 
     @hookimpl
     def kuma_register_change_listeners(self) -> Iterable[ChangeListener]:

@@ -104,6 +104,13 @@ class Maps:
             cell.decisions = Decisions(context.name, context.mesh, stored, self._policies, resources)
         return cell.decisions, cell.asked
 
+    def decisions(self, found: MeshMap) -> Decisions:
+        """What policies say of the view that a map is of, for one question and one thread."""
+        assert found.context.mesh
+        name = found.context.name
+        resources = partial(self._resources, set(), name)
+        return Decisions(name, found.context.mesh, found.stored, self._policies, resources)
+
     def is_current(self, found: MeshMap) -> bool:
         """Whether nothing changed in the mesh since the map was made."""
         mesh = found.context.name

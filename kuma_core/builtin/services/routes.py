@@ -1,4 +1,4 @@
-"""``/meshes/{mesh}/services[/{name}]``, ``/service-map`` and ``/findings``."""
+"""``/meshes/{mesh}/services[/{name}]``, ``/service-map``, ``/findings`` and ``/dataplanes/{name}/policies``."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ from kuma_core.api.paging import answer_page, read_page
 from kuma_core.api.searching import Searchable, read_search
 from kuma_core.builtin.services import picture
 from kuma_core.builtin.services.findings import Finding, as_document
+from kuma_core.builtin.services.governing import governing
 from kuma_core.builtin.services.mesh_map import Maps, MeshMap
 from kuma_core.builtin.services.picture import Statuses
 from kuma_core.model import Resource, ResourceKey
+from kuma_core.policy.contract import Policy
 from kuma_core.resources.contract import Listed, Record
 from kuma_core.resources.listed import ListedRecords
 
@@ -117,3 +119,21 @@ class Findings(Mapped):
         found, statuses = self._look(req, mesh, "Could not look for findings")
         items = [as_document(item) for item in self._search(found, statuses)]
         answer_json(resp, {"mesh": mesh, "total": len(items), "items": items})
+
+
+class GoverningPolicies(_Mapped):
+    """``/meshes/{mesh}/dataplanes/{name}/policies``."""
+
+    def __init__(self, maps: Maps, statuses: StatusesOf, policies: Iterable[Policy]) -> None:
+        super().__init__(maps, statuses)
+        self._policies = tuple(policies)
+
+    def on_get(self, req: falcon.Request, resp: falcon.Response, mesh: str, name: str) -> None:
+        """Which policies govern a dataplane, what of it, and why; its proxies need not be connected."""
+        title = "Could not retrieve the policies of a dataplane"
+        found, _ = self._look(req, mesh, title)
+        if name not in found.traits:
+            missing = f'There is no Dataplane "{name}" in mesh "{mesh}"'
+            raise falcon.HTTPNotFound(title=title, description=missing)
+        told = governing(found, name, self._maps.decisions(found), self._policies)
+        answer_json(resp, {"mesh": mesh, "name": name, "current": self._maps.is_current(found), **told})

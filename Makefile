@@ -1,4 +1,4 @@
-# make programs | install | run | test | chaos | lint | docs | bench | wheels | lowest | release | clean
+# make programs | install | run | test | chaos | lint | docs | bench | kube-assets | wheels | lowest | release | clean
 # (CONTRIBUTING.md says what each is for)
 PYTHON  ?= python3
 BIN     := .venv/bin
@@ -13,7 +13,7 @@ PARTS   := $(dir $(wildcard plugins/*/setup.cfg))
 POSTGRES_TOO := $(addprefix tests/conformance/,test_api_examples.py test_more_api_examples.py test_foreign_kind.py \
                   seed/test_rest.py) plugins/policy_traffic/tests/test_rest.py
 
-.PHONY: programs install run test chaos lint docs bench wheels lowest release clean
+.PHONY: programs install run test chaos lint docs bench kube-assets wheels lowest release clean
 
 programs: .venv/running
 
@@ -62,6 +62,9 @@ bench: install
 ifndef ARGS
 	$(BIN)/python -m pytest -m bench
 endif
+
+kube-assets:
+	@nice -n 19 tools/kube/build.sh
 
 wheels: programs
 	$(BIN)/python -m pip wheel $(QUIET) --no-deps --wheel-dir dist . $(PARTS:%=./%)

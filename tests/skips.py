@@ -2,6 +2,9 @@
 
 A plugin of pytest for the whole suite. Where ``KUMA_TEST_REQUIRES`` says that the machine has all that tests need, a
 run fails in which more are skipped than ``ALLOWED``, however many workers it has.
+
+Tests on a real Kubernetes are counted apart: the programs for it take minutes to build, so a run without them is told of
+at its end and goes well. ``KUMA_REQUIRE_KUBE=1`` lets none of them be skipped.
 """
 
 from __future__ import annotations
@@ -10,6 +13,7 @@ import os
 
 import pytest
 
+from .kube.assets import ADVICE, MISSING
 from .needs import REQUIRES
 
 ALLOWED = 6
@@ -21,10 +25,15 @@ class Skips:
 
     def __init__(self) -> None:
         self._found: set[str] = set()
+        self._without_kubernetes = 0
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Note a skipped test; an expected failure is none, although its report says so."""
-        if report.skipped and not hasattr(report, "wasxfail"):
+        if not report.skipped or hasattr(report, "wasxfail"):
+            return
+        if isinstance(report.longrepr, tuple) and MISSING in report.longrepr[2]:
+            self._without_kubernetes += 1
+        else:
             self._found.add(report.nodeid)
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
@@ -42,6 +51,9 @@ class Skips:
     ) -> None:
         """Say what is wrong with the number: too many, or in a run of everything too few."""
         count = len(self._found)
+        if self._without_kubernetes:
+            text = f"{self._without_kubernetes} tests on a real Kubernetes were skipped: {ADVICE}"
+            terminalreporter.write_line(text, yellow=True)
         if count > ALLOWED:
             text = f"FAILED: {count} tests were skipped, and tests/skips.py allows {ALLOWED}; see why above"
             terminalreporter.write_line(text, red=True)

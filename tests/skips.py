@@ -3,8 +3,8 @@
 A plugin of pytest for the whole suite. Where ``KUMA_TEST_REQUIRES`` says that the machine has all that tests need, a
 run fails in which more are skipped than ``ALLOWED``, however many workers it has.
 
-Tests on a real Kubernetes are counted apart: the programs for it take minutes to build, so a run without them is told of
-at its end and goes well. ``KUMA_REQUIRE_KUBE=1`` lets none of them be skipped.
+Tests on a real Kubernetes are counted apart: its programs take minutes to build, so a run without them says so at its
+end and goes well. ``KUMA_REQUIRE_KUBE=1`` lets none of them be skipped.
 """
 
 from __future__ import annotations

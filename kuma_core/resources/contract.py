@@ -1,7 +1,8 @@
 """The Store, which a store plugin implements, and the resources and secrets that everybody else works with.
 
-A store has six verbs over opaque documents. It never validates, never cascades and never looks into a document; all
-that lives above it, once, so that a new kind of resource never touches a backend.
+A store has six verbs over documents that mean nothing to it. It never validates and never cascades; all that lives
+above it, once, so that a new kind of resource never touches a backend. What its backend cannot hold, a name or a number,
+it refuses with ``InvalidResource``.
 """
 
 from __future__ import annotations
@@ -21,7 +22,11 @@ from kuma_core.model import Resource, ResourceKey
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A stored document: JSON text, and an opaque version that never repeats for its key."""
+    """A stored document, and an opaque version that never repeats for its key.
+
+    The document is the text of one JSON object, in which no key is there twice. A store gives back an equal object:
+    spaces and the order of keys are its own.
+    """
 
     key: ResourceKey
     document: str
@@ -118,7 +123,7 @@ class CountedStore(Protocol):
     """What a store may offer besides, so that nobody has to read everything to know that nothing changed."""
 
     def counter(self) -> str:
-        """A word that changes with every write that watchers hear of, foreign ones included.
+        """A word that changes with every write that watchers hear of, foreign ones included, when they hear of it.
 
         Whoever reads records after a word sees all writes that the word counts; ``""`` where that cannot be
         promised at the moment. Equal words so mean that nobody missed anything. It may also change without a

@@ -10,6 +10,7 @@ A part that hands work to threads of its own hands the mandate on: ``contextvars
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,6 +24,7 @@ MARK = "leaderTerm"
 """The key in a stored document that a leader wrote; whoever else writes the record leaves it out again."""
 
 _MARK = re.compile(rf',?"{MARK}":(\d+)}}$', re.ASCII)
+"""The mark where we put it."""
 
 
 class Mandate:
@@ -96,9 +98,13 @@ def marked(document: str, term: int) -> str:
 
 
 def term_of(document: str) -> int:
-    """The term of the leader that wrote a document; 0 if none did."""
+    """The term of the leader that wrote a document; 0 if none did. A store may have put its keys in another order."""
     found = _MARK.search(document, max(0, len(document) - 64))
-    return int(found[1]) if found else 0
+    if found or f'"{MARK}"' not in document:
+        return int(found[1]) if found else 0
+    stored = json.loads(document)
+    term = stored.get(MARK) if isinstance(stored, dict) else 0
+    return term if isinstance(term, int) else 0
 
 
 def unmarked(stored: Any) -> Any:

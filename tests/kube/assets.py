@@ -1,8 +1,8 @@
 """Where the programs of a real Kubernetes are: etcd, the API server, the controller-manager and kubectl.
 
 They are looked for as the field's envtest does: a variable for each of them, ``KUBEBUILDER_ASSETS``,
-``/usr/local/kubebuilder/bin``; and last where ``make kube-assets`` puts what it builds. A test that needs them is skipped
-without, and says what to do; with ``KUMA_REQUIRE_KUBE=1`` it fails instead.
+``/usr/local/kubebuilder/bin``; and last where ``make kube-assets`` puts what it builds. A test that needs them is
+skipped without, and says what to do; with ``KUMA_REQUIRE_KUBE=1`` it fails instead.
 """
 
 from __future__ import annotations

@@ -244,6 +244,21 @@ def test_a_document_is_marked_once(document: str, expected: str) -> None:
     assert term_of(expected) == (3 if expected.startswith("{") else 0)
 
 
+@pytest.mark.parametrize(
+    ("document", "term"),
+    [
+        ('{"leaderTerm":3,"n":1}', 3),
+        ('{ "a": 1, "leaderTerm": 3, "z": {} }\n', 3),
+        ('{"n":{"leaderTerm":3}, "z":1}', 0),
+        ('{"leaderTerm":"3","n":1}', 0),
+        ('["leaderTerm", 3]', 0),
+    ],
+)
+def test_a_mark_is_found_wherever_a_store_puts_it(document: str, term: int) -> None:
+    """A store keeps what a document says, and not the order of its keys."""
+    assert term_of(document) == term
+
+
 class Teller:
     """Tells, and does not count."""
 

@@ -1,12 +1,13 @@
-"""The suite for stores passes whoever keeps the contract, and nobody else: here for watchers that fall behind."""
+"""The suite for stores passes whoever keeps the contract, and nobody else: watchers that fall behind, and documents."""
 
 from __future__ import annotations
 
+import json
 from collections import deque
 
 import pytest
 
-from kuma_core.sdk import Change
+from kuma_core.sdk import Change, Record, ResourceKey
 from kuma_core.testing.stores import RESYNC, StoreSuite
 from kuma_store_memory import store as memory
 
@@ -64,3 +65,37 @@ def test_what_a_slow_watcher_missed_may_not_be_kept_from_it(
     suite.PATIENCE = 0.5
     with pytest.raises(AssertionError, match="nothing was published that has the last write read"):
         slow(suite)
+
+
+class _Tidy(memory.MemoryStore):
+    """Keeps the content of a document, and writes it in its own way."""
+
+    def _write(self, key: ResourceKey, document: str) -> Record:
+        return super()._write(key, self.tidied(document))
+
+    def tidied(self, document: str) -> str:
+        return json.dumps(json.loads(document), sort_keys=True, indent=1)
+
+
+class _Rounding(_Tidy):
+    """Has one kind of number, as a backend may that is written in another language."""
+
+    def tidied(self, document: str) -> str:
+        return json.dumps(json.loads(document, parse_int=lambda text: int(float(text))))
+
+
+class _Flags(_Tidy):
+    """Takes a flag for a number."""
+
+    def tidied(self, document: str) -> str:
+        return document.replace("true", "1")
+
+
+def test_a_store_may_write_documents_in_its_own_way(suite: StoreSuite) -> None:
+    suite.test_a_document_comes_back_with_the_same_content(_Tidy())
+
+
+@pytest.mark.parametrize("lossy", [_Rounding, _Flags])
+def test_a_store_may_not_change_what_a_document_says(suite: StoreSuite, lossy: type[_Tidy]) -> None:
+    with pytest.raises(AssertionError):
+        suite.test_a_document_comes_back_with_the_same_content(lossy())

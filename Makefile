@@ -40,6 +40,7 @@ test: install
 	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 ifndef ARGS
 	KUMA_TEST_STORE=postgres $(BIN)/python -m pytest -n 2 --dist loadfile -q $(POSTGRES_TOO)
+	$(BIN)/python -m pytest -m "kube and not chaos" -q
 endif
 
 chaos: install

@@ -1,8 +1,8 @@
 """The Store, which a store plugin implements, and the resources and secrets that everybody else works with.
 
 A store has six verbs over documents that mean nothing to it. It never validates and never cascades; all that lives
-above it, once, so that a new kind of resource never touches a backend. What its backend cannot hold, a name or a number,
-it refuses with ``InvalidResource``.
+above it, once, so that a new kind of resource never touches a backend. It refuses a name or a number that its backend
+cannot hold with ``InvalidResource``.
 """
 
 from __future__ import annotations

@@ -41,6 +41,9 @@ _POLICY_TRAFFIC = ("HealthCheck", "ProxyTemplate", "TrafficLog", "TrafficPermiss
 KINDS: Mapping[str, str] = MappingProxyType(dict.fromkeys(_POLICY_TRAFFIC, "kuma-policy-traffic"))
 """Kinds of resources that people look for."""
 
+FORMATS: Mapping[str, str] = MappingProxyType({"kubernetes": "kuma-store-k8s"})
+"""Output formats of kumactl that people look for."""
+
 STORES: Mapping[str, str] = MappingProxyType(
     {"memory": "kuma-store-memory", "postgres": "kuma-store-postgres"}
 )
@@ -77,6 +80,12 @@ def of_kind(word: str) -> str:
                 f"install it beside kuma-cp ({pip_install(package, 'cp')}) and restart kuma-cp"
             )
     return ""
+
+
+def of_format(name: str) -> str:
+    """What to install for an output format, as half a sentence; empty for one that is none of ours."""
+    package = FORMATS.get(name, "")
+    return package and f"it comes with the package {package}: {pip_install(package)}"
 
 
 def _bare(word: str) -> str:

@@ -65,6 +65,7 @@ PROGRAMS = {"kumactl", "dataplane"}
 
 MEETINGS = {
     ("kumactl.main", "plugin.commands"),  # in a function, for words that kumactl itself does not know
+    ("kumactl.main", "plugin.formats"),  # likewise, for output formats
     *(
         ("sdk.kumactl", f"kumactl.{name}")
         for name in ("admin", "client", "files", "output", "session", "table")

@@ -12,7 +12,7 @@ from kuma_core.commandline import tell
 from kuma_core.documents import shown
 from kuma_core.errors import KumaError
 from kuma_core.kumactl.dry_run import VALIDATE, XDS, DryRunCommand, Report, check_output, dry_run_option
-from kuma_core.kumactl.output import output_option
+from kuma_core.kumactl.output import is_of_plugin, resources_option, resources_text
 from kuma_core.kumactl.parameters import key_values, seconds
 from kuma_core.kumactl.session import Session, pass_session, warn
 from kuma_core.model import Scope
@@ -80,7 +80,7 @@ class Document:
     help="How long to wait with --wait.",
 )
 @click.option("--quiet", "-q", is_flag=True, help="Print nothing for what went well.")
-@output_option
+@resources_option
 @pass_session
 def apply(
     session: Session,
@@ -105,7 +105,13 @@ def apply(
 
     With --wait it returns once every proxy whose configuration changes, at whichever control plane, has
     acknowledged the new one; after the time-out it fails and says who has not, and why.
+
+    With -o kubernetes nothing is sent and no server asked: it prints the documents as manifests for kubectl.
     """
+    if is_of_plugin(output):
+        _refuse_beside(output, dry_run, wait)
+        click.echo(resources_text(_checked(_read(given, variables, strict)), output))
+        return
     check_output(output, dry_run)
     documents = _read(given, variables, strict)
     client = session.client()
@@ -122,6 +128,27 @@ def apply(
         _send_and_wait(planned, client, say, timeout)
     else:
         _send(planned, client, say)
+
+
+def _refuse_beside(output: str, dry_run: str, wait: bool) -> None:
+    if dry_run or wait:
+        flag = "--dry-run" if dry_run else "--wait"
+        message = f"-o {output} prints the documents and sends nothing: leave {flag} away"
+        raise click.UsageError(message, click.get_current_context())
+
+
+def _checked(documents: Sequence[Document]) -> list[dict[str, Any]]:
+    """The documents as resources, as far as that can be known without a server."""
+    problems = []
+    for document in documents:
+        try:
+            for name in ("type", "name"):
+                _field(_mapping(document.value), name)
+        except KumaError as error:
+            problems.append((document.where, str(error)))
+    if problems:
+        raise KumaError(_invalid(problems))
+    return [document.value for document in documents]
 
 
 def _send_and_wait(
@@ -232,14 +259,19 @@ def _invalid(problems: Sequence[tuple[str, str]]) -> str:
 
 def plan(document: Any, kinds: ServedKinds) -> Planned:
     """One document checked against what the server has. Raises KumaError with what is wrong."""
-    if not isinstance(document, dict):
-        raise KumaError(f"a resource must be a mapping, but this is {_described(document)}")
+    document = _mapping(document)
     kind = kinds.find_type(_field(document, "type"))
     name = _field(document, "name")
     mesh = _field(document, "mesh") if kind.scope is Scope.MESH else ""
     if kind.read_only:
         raise KumaError(f"{kind.name} is read-only: the control plane writes it itself")
     return Planned(kind, name, kind.path_of(mesh, name), {**document, "type": kind.name})
+
+
+def _mapping(document: Any) -> dict[str, Any]:
+    if not isinstance(document, dict):
+        raise KumaError(f"a resource must be a mapping, but this is {_described(document)}")
+    return document
 
 
 def _field(document: Mapping[str, Any], name: str) -> str:

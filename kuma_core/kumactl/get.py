@@ -10,7 +10,7 @@ import click
 from kuma_core.commandline import Command
 from kuma_core.errors import KumaError
 from kuma_core.kumactl.lists import check_mesh, fetch_items, items_of
-from kuma_core.kumactl.output import dump, output_option
+from kuma_core.kumactl.output import dump, is_of_plugin, resources_option, resources_text
 from kuma_core.kumactl.parameters import watch_option
 from kuma_core.kumactl.session import Session, pass_session
 from kuma_core.model import Scope
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @click.command("get", cls=Command, short_help="Show resources.")
 @click.argument("type_", metavar="TYPE", required=False)
 @click.argument("name", metavar="[NAME]", required=False)
-@output_option
+@resources_option
 @watch_option
 @pass_session
 def get(session: Session, type_: str | None, name: str | None, output: str, watch: bool) -> None:
@@ -43,6 +43,8 @@ def get(session: Session, type_: str | None, name: str | None, output: str, watc
             raise KumaError(
                 "services are derived from dataplanes; watch these: `kumactl get dataplanes --watch`"
             )
+        if is_of_plugin(output):
+            raise KumaError(f"services are no resources: -o {output} is for kinds that are stored")
         services.show_services(session, name, output)
         return
     client = session.client()
@@ -51,7 +53,9 @@ def get(session: Session, type_: str | None, name: str | None, output: str, watc
         _watch(session, client, kind, name, output)
         return
     value = _items(client, kind, session.mesh) if name is None else _item(client, kind, session.mesh, name)
-    if output != "table":
+    if is_of_plugin(output):
+        click.echo(resources_text(items_of(value) if name is None else [value], output))
+    elif output != "table":
         click.echo(dump(value, output))
     else:
         click.echo(_table(kind, items_of(value) if name is None else [value]))
@@ -68,6 +72,9 @@ def _watch(session: Session, client: Client, kind: Kind, name: str | None, outpu
         if output == "table":
             text = _table(kind, items)
             click.echo(text if is_first else text.partition("\n")[2])
+            return
+        if is_of_plugin(output):
+            click.echo(resources_text(items, output))
             return
         for item in items:
             click.echo(("---\n" if output == "yaml" else "") + dump(item, output))

@@ -6,13 +6,16 @@ A new command is one line in ``COMMANDS`` and a module of its own. Plugins add o
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping, Sequence
-from typing import NoReturn, cast
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, NoReturn, cast
 
 import click
 
 from kuma_core.commandline import Group, add_help_command, run
 from kuma_core.kumactl.session import add_global_flags
+
+if TYPE_CHECKING:
+    from kuma_core.kumactl.output import Render
 
 COMMANDS: tuple[tuple[str, str], ...] = (
     ("analyze", "kuma_core.kumactl.services:analyze"),
@@ -40,6 +43,8 @@ COMMANDS: tuple[tuple[str, str], ...] = (
 class _Root(Group):
     """The root command; a sub-command's module is imported when the command is looked up."""
 
+    formats: Callable[[str], Render]
+
     def list_commands(self, ctx: click.Context) -> list[str]:
         return sorted({*dict(COMMANDS), *super().list_commands(ctx)})
 
@@ -56,7 +61,7 @@ class _Root(Group):
 def build() -> click.Group:
     """The whole command tree, new at every call."""
     root = _Root("kumactl", help="Manage the control plane of a service mesh.")
-    root.added = _of_plugins
+    root.added, root.formats = _of_plugins, _format_of_plugins
     add_global_flags(root)
     add_help_command(root)
     return root
@@ -67,6 +72,13 @@ def _of_plugins(ctx: click.Context) -> Mapping[str, click.Command]:
     from kuma_core.plugin.commands import added
 
     return added(ctx, finish=add_global_flags)
+
+
+def _format_of_plugins(name: str) -> Render:
+    """What makes texts in a format that a plugin adds. Raises KumaError."""
+    from kuma_core.plugin.formats import find
+
+    return find(name)
 
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:

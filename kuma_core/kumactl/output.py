@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import click
@@ -40,6 +41,44 @@ def _check(_ctx: click.Context, _param: click.Parameter, value: str) -> str:
     if value not in FORMATS:
         raise KumaError(f'unknown output format "{value}"; use table, yaml or json')
     return value
+
+
+def resources_option(command: Any) -> Any:
+    """Decorator: as ``output_option``, for commands that print resources; formats of plugins are taken, too."""
+    return click.option(
+        "-o",
+        "--output",
+        default="table",
+        show_default=True,
+        metavar="FORMAT",
+        callback=_check_all,
+        help="Output format: table, yaml, json, or one of a plugin's, such as kubernetes.",
+    )(command)
+
+
+def _check_all(ctx: click.Context, _param: click.Parameter, value: str) -> str:
+    if value not in FORMATS:
+        _render(ctx, value)
+    return value
+
+
+Render = Callable[[Sequence[Mapping[str, Any]]], str]
+"""What makes the text of resources."""
+
+
+def _render(ctx: click.Context, name: str) -> Render:
+    find: Callable[[str], Render] = ctx.find_root().command.formats  # type: ignore[attr-defined]
+    return find(name)
+
+
+def is_of_plugin(output: str) -> bool:
+    """Whether a format that was taken is one of a plugin's."""
+    return output not in FORMATS
+
+
+def resources_text(items: Sequence[Mapping[str, Any]], output: str) -> str:
+    """Resources in a format of a plugin's, without the last line end. Raises KumaError."""
+    return _render(click.get_current_context(), output)(items).removesuffix("\n")
 
 
 def dump(value: Any, output: str) -> str:

@@ -20,7 +20,7 @@ from kuma_core.plugin.admission import Admission
 from kuma_core.plugin.asking import Asking
 from kuma_core.plugin.boundary import Boundary
 from kuma_core.plugin.collecting import Contributed, collect, implementations, refuse_clashes
-from kuma_core.plugin.command import Command
+from kuma_core.plugin.command import Command, OutputFormat
 from kuma_core.plugin.guarding import guarded_generator, guarded_policy
 from kuma_core.plugin.loader import KERNEL, Plugin, State
 from kuma_core.plugin.registration import (
@@ -125,6 +125,7 @@ def _freeze(manager: pluggy.PluginManager, plugins: tuple[Plugin, ...]) -> Catal
     generators = collect(manager, "kuma_register_generators", Generator)
     policies = collect(manager, "kuma_register_policies", Policy)
     commands = collect(manager, "kuma_register_commands", Command)
+    formats = collect(manager, "kuma_register_formats", OutputFormat)
     refuse_clashes("configuration key", settings, lambda item: [item.path])
     _refuse_keys_inside_keys(settings)
     refuse_clashes("environment variable", settings, lambda item: [item.env, *item.aliases])
@@ -137,6 +138,7 @@ def _freeze(manager: pluggy.PluginManager, plugins: tuple[Plugin, ...]) -> Catal
     refuse_clashes("policy of the kind", policies, lambda item: [item.kind])
     refuse_clashes("order of a policy", policies, lambda item: [item.order])
     refuse_clashes("command", commands, lambda item: [item.name])
+    refuse_clashes("output format", formats, lambda item: [item.name])
     for kind in kinds:
         _require_keepable(kind)
     for entry in policies:
@@ -158,6 +160,7 @@ def _freeze(manager: pluggy.PluginManager, plugins: tuple[Plugin, ...]) -> Catal
             ca_providers=ca_providers,
             generators=generators,
             commands=commands,
+            output_formats=formats,
         ),
         manager=manager,
         boundary=boundary,

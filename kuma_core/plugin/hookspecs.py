@@ -21,7 +21,7 @@ if TYPE_CHECKING:  # a start that only asks which hooks there are stays light
     from kuma_core.config import Setting
     from kuma_core.errors import Violation
     from kuma_core.model import Resource, ResourceType
-    from kuma_core.plugin.command import Command
+    from kuma_core.plugin.command import Command, OutputFormat
     from kuma_core.plugin.contract import (
         BootstrapFragment,
         ChangeListener,
@@ -89,6 +89,12 @@ def kuma_register_policies() -> Iterable[Policy]:
 @hookspec
 def kuma_register_commands() -> Iterable[Command]:
     """Return the commands that the plugin adds to ``kumactl`` and ``kuma-cp``; both ask without starting anything."""
+    raise NotImplementedError
+
+
+@hookspec
+def kuma_register_formats() -> Iterable[OutputFormat]:
+    """Return the output formats that the plugin adds to ``kumactl apply`` and ``kumactl get``."""
     raise NotImplementedError
 
 

@@ -52,7 +52,7 @@ from kuma_core.kinds import Kinds
 from kuma_core.lazily import handing_on
 from kuma_core.lifecycle import Stop
 from kuma_core.model import CellFormat, Column, Resource, ResourceKey, ResourceType, Scope, not_found
-from kuma_core.plugin.command import Command
+from kuma_core.plugin.command import Command, OutputFormat
 from kuma_core.plugin.hookspecs import hookimpl
 from kuma_core.resources.contract import (
     Change,
@@ -249,6 +249,7 @@ __all__ = [
     "Migrations",
     "NotFound",
     "Op",
+    "OutputFormat",
     "OwnSecret",
     "PluginError",
     "Policy",

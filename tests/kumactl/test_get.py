@@ -166,8 +166,14 @@ def test_yaml_and_json(connected: Call) -> None:
 
 
 def test_an_unknown_output_format(connected: Call) -> None:
-    result = connected("get", "meshes", "-o", "xml")
+    """Where resources are printed, plugins add formats."""
+    result = connected("analyze", "-o", "xml")
     assert (result.code, result.err) == (1, 'Error: unknown output format "xml"; use table, yaml or json\n')
+    result = connected("get", "meshes", "-o", "xml")
+    assert (result.code, result.err) == (
+        1,
+        'Error: unknown output format "xml"; use table, yaml, json or kubernetes\n',
+    )
 
 
 NUMERIC = ["1", "1.0", "1e3", "0x1f", "0755", "1_0", ".5", "+1", "1:30", "2020-01-01"]

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
-
 import click
 
-from kuma_core.sdk.kumactl import dump, kinds_at_hand, warn
+from kuma_core.sdk.kumactl import kinds_at_hand, warn
 from kuma_store_k8s import crds as definitions
+from kuma_store_k8s.manifests import text_of
 from kuma_store_k8s.names import KUMA_0_3, KubeKind, kube_kinds
 
 
@@ -28,8 +26,3 @@ def all_kinds() -> list[KubeKind]:
         warn(problem)
     own = {kind.plural: kind for kind in KUMA_0_3}
     return list((own | {kind.plural: kind for kind in kube_kinds(found)}).values())
-
-
-def text_of(objects: Iterable[Mapping[str, Any]]) -> str:
-    """Objects as YAML documents that kubectl takes, without the last line end."""
-    return "\n".join(f"---\n{dump(item, 'yaml')}" for item in objects)

@@ -16,6 +16,7 @@ folders of a checkout. A test compares the documents with this.
 FOLDERS: Mapping[str, str] = MappingProxyType(
     {
         "kuma-core": ".",
+        "kuma-access-roles": "./plugins/access_roles",
         "kuma-ca-builtin": "./plugins/ca_builtin",
         "kuma-ca-provided": "./plugins/ca_provided",
         "kuma-policy-traffic": "./plugins/policy_traffic",
@@ -36,9 +37,15 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
 )
 """Commands of plugins that people look for, with the program's name."""
 
+_ACCESS_ROLES = ("AccessRole", "AccessRoleBinding")
 _POLICY_TRAFFIC = ("HealthCheck", "ProxyTemplate", "TrafficLog", "TrafficPermission", "TrafficRoute")
 
-KINDS: Mapping[str, str] = MappingProxyType(dict.fromkeys(_POLICY_TRAFFIC, "kuma-policy-traffic"))
+KINDS: Mapping[str, str] = MappingProxyType(
+    {
+        **dict.fromkeys(_ACCESS_ROLES, "kuma-access-roles"),
+        **dict.fromkeys(_POLICY_TRAFFIC, "kuma-policy-traffic"),
+    }
+)
 """Kinds of resources that people look for."""
 
 FORMATS: Mapping[str, str] = MappingProxyType({"kubernetes": "kuma-store-k8s"})

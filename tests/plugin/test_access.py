@@ -73,7 +73,9 @@ def test_hook_kuma_register_access() -> None:
 
 def test_two_policies_are_refused_with_both_names() -> None:
     entries = [Contributed(name, AccessPolicy(name * 2, (), names_of_users)) for name in ("one", "two")]
-    with pytest.raises(PluginError, match=r'"oneone" of plugin "one" and "twotwo" of plugin "two".*no:one or'):
+    with pytest.raises(
+        PluginError, match=r'"oneone" of plugin "one" and "twotwo" of plugin "two".*no:one or'
+    ):
         one_access_policy(entries, catalog().kinds)
 
 

@@ -121,7 +121,7 @@ class Findings(Mapped):
         answer_json(resp, {"mesh": mesh, "total": len(items), "items": items})
 
 
-class GoverningPolicies(_Mapped):
+class GoverningPolicies(Mapped):
     """``/meshes/{mesh}/dataplanes/{name}/policies``."""
 
     def __init__(self, maps: Maps, statuses: StatusesOf, policies: Iterable[Policy]) -> None:

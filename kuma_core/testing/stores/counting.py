@@ -59,4 +59,6 @@ def _moved(counted: Callable[[], Words], before: Words) -> Words:
         now = counted()
         return now if all(word != last for word, last in zip(now, before, strict=True)) else None
 
-    return eventually(other_words, what="another word of the counter through both connections")
+    words = eventually(other_words, what="another word of the counter through both connections")
+    assert words is not None
+    return words

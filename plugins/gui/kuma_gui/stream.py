@@ -47,4 +47,4 @@ class Audible:
 
 def _goes_on(message: Any) -> bool:
     """Whether more of a stream is to come: refusals have a length and end at once."""
-    return message["type"] == "http.response.body" and message.get("more_body", False)
+    return message["type"] == "http.response.body" and bool(message.get("more_body", False))

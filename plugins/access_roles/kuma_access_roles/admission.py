@@ -1,0 +1,66 @@
+"""What the writer of a role or a binding should be told, beside what its own text says: whom and what it names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from kuma_access_roles.globs import ANY
+from kuma_access_roles.role import BINDING, ROLE
+from kuma_core.sdk import Resource, ResourceKey, Severity, Violation, shown
+
+if TYPE_CHECKING:
+    from kuma_core.sdk import Resources
+
+
+def violations(
+    resource: Resource | None, previous: Resource | None, resources: Resources
+) -> Iterator[Violation]:
+    """Warnings of kinds that there are not, and of roles that are not there (any more)."""
+    if resource is None:
+        if previous is not None and previous.key.type == ROLE:
+            yield from _still_bound(previous.name, resources)
+    elif resource.key.type == ROLE:
+        yield from _unknown_kinds(resource, resources)
+    elif resource.key.type == BINDING:
+        yield from _missing_roles(resource, resources)
+
+
+def _unknown_kinds(role: Resource, resources: Resources) -> Iterator[Violation]:
+    served = {kind.name for kind in resources.kinds if kind.served}
+    for place, rule in enumerate(role.spec.rules):
+        for index, kind in enumerate(rule.kinds):
+            if kind not in served and kind != ANY:
+                yield _warning(
+                    f"rules[{place}].kinds[{index}]",
+                    f"this control plane serves no kind {shown(kind)}; "
+                    "kinds are written as in the field type of a document, e.g. Dataplane",
+                )
+
+
+def _missing_roles(binding: Resource, resources: Resources) -> Iterator[Violation]:
+    for index, role in enumerate(binding.spec.roles):
+        if resources.find(ResourceKey(ROLE, role, role)) is None:
+            yield _warning(
+                f"roles[{index}]",
+                f"there is no AccessRole {shown(role)} yet; until it is there, it gives nothing",
+            )
+
+
+def _still_bound(role: str, resources: Resources) -> Iterator[Violation]:
+    bindings = [
+        item.name for item in resources.list(BINDING, unreadable=_left_out) if role in item.spec.roles
+    ]
+    if bindings:
+        named = ", ".join(map(shown, bindings[:3])) + (", …" if len(bindings) > 3 else "")
+        yield _warning(
+            "name", f"AccessRoleBindings name this role still ({named}), and give nothing by it now"
+        )
+
+
+def _left_out(error: Exception) -> None:
+    """One that cannot be read gives nothing anyway."""
+
+
+def _warning(field: str, message: str) -> Violation:
+    return Violation(field, message, Severity.WARNING)

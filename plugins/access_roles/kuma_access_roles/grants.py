@@ -21,15 +21,18 @@ class Rule:
     names: Patterns | None
     tags: tuple[tuple[str, Patterns], ...]
 
-    def misfit(self, asked: Asked, tags: TagPairs) -> str:
-        """What keeps the rule from allowing a question with these tags, in a few words; empty if nothing does."""
+    def misfit(self, asked: Asked, tags: TagPairs | None) -> str:
+        """What keeps the rule from allowing a question with these tags, in a few words; empty if nothing does.
+
+        With ``None`` tags count for nothing.
+        """
         mesh = asked.name if asked.kind == MESH else asked.mesh
         if self.meshes is not None and not (mesh and self.meshes.match(mesh)):
             return f"not in the mesh {shown(mesh)}" if mesh else "only in some meshes"
         if self.names is not None and not (asked.name and self.names.match(asked.name)):
             return f"not for the name {shown(asked.name)}"
-        for key, values in self.tags:
-            given = [value for name, value in tags if name == key]
+        for key, values in self.tags if tags is not None else ():
+            given = [value for name, value in tags or () if name == key]
             if not given:
                 return f"only with the tag {shown(key)}"
             for value in given:

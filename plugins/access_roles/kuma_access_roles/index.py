@@ -16,7 +16,7 @@ from kuma_core.sdk import Asked, Decision, TagPairs, User
 
 NOBODY = "nobody"
 """By what somebody is known who proved nothing."""
-NO_TAGS: TagPairs = ()
+TAKING_AWAY = ("delete", "dry-run")
 
 
 class Index:
@@ -41,7 +41,7 @@ class Index:
         """Whether bindings allow what is asked: with each set of tags, by whichever of them."""
         grants = self._grants(asked.user)
         allowed_by: dict[str, None] = {}
-        for tags in asked.tag_sets or (NO_TAGS,):
+        for tags in asked.tag_sets or _without_tags(asked):
             found = _allowing(grants, asked, tags)
             if found is None:
                 return refusal(grants, asked, tags)
@@ -58,7 +58,15 @@ class Index:
         return found
 
 
-def _allowing(grants: Iterable[Grant], asked: Asked, tags: TagPairs) -> Grant | None:
+def _without_tags(asked: Asked) -> tuple[TagPairs | None]:
+    """What is asked where no tags are named: of a deletion, whether anything may be deleted there at all.
+
+    The kernel asks again, with the tags of what is stored, before it deletes that.
+    """
+    return (None,) if asked.verb.value in TAKING_AWAY else ((),)
+
+
+def _allowing(grants: Iterable[Grant], asked: Asked, tags: TagPairs | None) -> Grant | None:
     """The first grant that allows it with these tags."""
     verb, kind = asked.verb.value, asked.kind
     for grant in grants:

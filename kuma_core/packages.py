@@ -19,6 +19,7 @@ FOLDERS: Mapping[str, str] = MappingProxyType(
         "kuma-access-roles": "./plugins/access_roles",
         "kuma-ca-builtin": "./plugins/ca_builtin",
         "kuma-ca-provided": "./plugins/ca_provided",
+        "kuma-gui": "./plugins/gui",
         "kuma-policy-traffic": "./plugins/policy_traffic",
         "kuma-store-k8s": "./plugins/store_k8s",
         "kuma-store-memory": "./plugins/store_memory",

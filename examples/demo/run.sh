@@ -8,10 +8,13 @@ export PATH="${KUMA_DEMO_PROGRAMS:-$PWD/.venv/bin}:$PATH"
 logs=$(mktemp -d -t kuma-demo-XXXXXX)
 export HOME="$logs" KUMA_GENERAL_ADVERTISED_HOSTNAME=127.0.0.1
 pids=()
+building=
+gui=http://localhost:5683/
 
 finish() {
   local code=$?
   trap - EXIT INT TERM
+  [ -z "$building" ] || kill "$building" 2>/dev/null || true
   for ((i = ${#pids[@]} - 1; i >= 0; i--)); do kill "${pids[i]}" 2>/dev/null || true; done
   wait 2>/dev/null || true
   if [ "$code" -ne 0 ] && [ "$code" -ne 130 ]; then
@@ -50,10 +53,30 @@ until_ok() { # until_ok WHAT COMMAND…: run a command again and again, for half
 get() { python3 -c 'import sys, urllib.request as u
 with u.urlopen(sys.argv[1], timeout=5) as answer: print(answer.headers.get("X-Instance", ""), answer.status)' "$1"; }
 
+# The pages of a checkout, for which Node.js may have to be fetched, while everything else begins; a wheel holds them.
+build_pages() {
+  [ -z "${KUMA_DEMO_PROGRAMS:-}" ] || return 0
+  exec nice -n 19 .venv/bin/python plugins/gui/build_web.py
+}
+
+tell_of_the_pages() { # once, when they are there, or when they cannot be built
+  [ -z "$told" ] || return 0
+  local ended=yes
+  kill -0 "$building" 2>/dev/null && ended=
+  if get "$gui" >/dev/null 2>&1; then
+    told=yes; echo "The web interface: $gui"
+  elif [ -n "$ended" ]; then
+    told=yes; echo "The web interface cannot be shown. $(tail -n 5 "$logs/pages.log")" >&2
+  fi
+}
+
 all_online() { # the control plane writes what it knows of its streams a moment behind them
   [ "$(kumactl inspect dataplanes | grep -cw Online)" = 3 ]
 }
 
+told=
+build_pages >"$logs/pages.log" 2>&1 &
+building=$!
 background kuma-cp kuma-cp run
 until_ok "the control plane" get http://127.0.0.1:5680/ready
 background service-1 kuma-tcp-echo -port 9001 -interface 127.0.0.1 -name echo-1
@@ -86,10 +109,13 @@ echo "              http://127.0.0.1:5673/metrics    what the Envoy of web-1 cou
 echo "              http://127.0.0.1:20001/          the service echo, through the mesh"
 echo "Try:          .venv/bin/kumactl delete dataplane echo-2    and call the service again"
 [ "${1:-}" = "--once" ] && exit 0
+echo
+tell_of_the_pages
 echo "Everything runs until you press Ctrl-C."
 while :; do
   for pid in "${pids[@]}"; do
     kill -0 "$pid" 2>/dev/null || { echo "One of the programs ended." >&2; exit 1; }
   done
+  tell_of_the_pages
   sleep 1
 done

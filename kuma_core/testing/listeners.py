@@ -15,7 +15,7 @@ from kuma_core.runtime.platform import Platform
 from kuma_core.testing.authorities import root_without_key_id
 from kuma_core.testing.platform import make_catalog
 
-PLUGINS = ("kuma_store_memory", "kuma_ca_builtin", "kuma_ca_provided", "kuma_policy_traffic")
+PLUGINS = ("kuma_store_memory", "kuma_ca_builtin", "kuma_ca_provided", "kuma_gui", "kuma_policy_traffic")
 
 
 def registered() -> list[tuple[Config, Server]]:

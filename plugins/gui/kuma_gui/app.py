@@ -64,7 +64,10 @@ class GuiApp:
                 send, 405, f"The GUI reads and changes nothing; {scope['method']} is not served here"
             )
         elif path == API or path.startswith(API + "/"):
-            await self._hand_on(scope, path.removeprefix(API) or "/", receive, send)
+            if problem := _foreign_page(headers):
+                await _refuse(send, 403, problem)
+            else:
+                await self._hand_on(scope, path.removeprefix(API) or "/", receive, send)
         elif path == "/config":
             await _answer(send, 200, "application/json", json.dumps(self._about).encode())
         else:
@@ -87,11 +90,28 @@ class GuiApp:
             await _send_file(send, 200, file, headers)
         elif not files:
             await _answer(send, 503, "text/html; charset=utf-8", NOT_BUILT, LOOK_AGAIN)
+        elif path.split("/")[1] in PLACES:
+            await _send_file(send, 200, files[INDEX], headers)
         elif "text/html" in headers.get("accept", ""):
-            status = 200 if path.split("/")[1] in PLACES else 404
-            await _send_file(send, status, files[INDEX], headers)
+            await _send_file(send, 404, files[INDEX], headers)
         else:
             await _refuse(send, 404, f"There is no file {path[:100]} here")
+
+
+def _foreign_page(headers: Mapping[str, str]) -> str:
+    """Why a page that did not come from here gets nothing of ``/api``; empty for our own pages and for programs.
+
+    Browsers send ``Origin`` with what a page may read only by leave, and ``Sec-Fetch-Site`` with everything.
+    """
+    site = headers.get("sec-fetch-site", "none").lower()
+    origin = headers.get("origin", "")
+    is_ours = origin.partition("://")[2].lower() == headers.get("host", "").lower()
+    if site in ("none", "same-origin") and (not origin or is_ours):
+        return ""
+    return (
+        "What the GUI serves below /api is for its own pages; a page of another origin asks the REST API on "
+        "apiServer.port, if apiServer.corsAllowedDomains allows it"
+    )
 
 
 async def _send_file(send: Send, status: int, file: File, headers: Mapping[str, str]) -> None:

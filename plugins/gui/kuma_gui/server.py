@@ -12,7 +12,7 @@ from kuma_gui.pages import Pages
 
 CONNECTIONS = 1000
 """Each browser holds one for the stream of events, and few more for a moment."""
-READS = Access(strangers="to read", web_pages="to read")
+READS = Access(strangers="everything, to read", web_pages="nothing")
 NO_BODY = Body(64 * 1024)
 
 

@@ -15,7 +15,7 @@ STILL_HERE = b": still here\n\n"
 
 
 class Audible:
-    """``send`` for one answer that streams, with a comment whenever nothing was sent for two seconds, until ``close``."""
+    """``send`` for one answer that streams, until ``close`` with a comment whenever nothing was sent for a while."""
 
     def __init__(self, send: Send) -> None:
         self._send, self._speaking = send, asyncio.Lock()

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
-import subprocess
-from pathlib import Path
 from typing import NoReturn
 
 import pytest
 
+from plugins.gui import build_web
+
 NAMED, REQUIRED = "KUMA_TEST_BROWSER", "KUMA_REQUIRE_BROWSER"
 PACKAGE = "chromium-headless-shell"
 PROGRAMS = (PACKAGE, "chromium", "chromium-browser", "google-chrome")
-FROM_NPM = "@sparticuz/chromium"
+FROM_NPM, PLACE = "@sparticuz/chromium", build_web.HERE / ".browser"
+UNPACK = "import({module}).then(async (found) => console.log(await found.default.executablePath()))"
 
 
 def browser_program() -> str:
@@ -22,21 +24,19 @@ def browser_program() -> str:
         return named if os.access(named, os.X_OK) else _none(f"{NAMED}={named} is no program")
     found = next(filter(None, map(shutil.which, PROGRAMS)), "") or _from_npm()
     return found or _none(
-        f"there is no {PACKAGE} here: 'apt-get install {PACKAGE}', or 'npm install -g {FROM_NPM}'"
+        f"there is no browser here: 'apt-get install {PACKAGE}', or 'npm install --prefix {PLACE} {FROM_NPM}'"
     )
 
 
 def _from_npm() -> str:
-    """The browser that somebody installed from npm for all projects; it unpacks itself and tells its path."""
-    npm, node = shutil.which("npm"), shutil.which("node")
-    if not (npm and node):
+    """The browser of the package in ``.browser``, which unpacks itself; fetched where a browser is required."""
+    if os.environ.get(REQUIRED) == "1":
+        build_web.any_node().npm("install", "--no-save", "--prefix", str(PLACE), FROM_NPM)
+    package = PLACE / "node_modules" / FROM_NPM
+    if not package.is_dir():
         return ""
-    root = subprocess.run([npm, "root", "-g"], capture_output=True, text=True, check=False).stdout.strip()
-    package = Path(root, FROM_NPM)
-    if not (root and package.is_dir()):
-        return ""
-    script = f"import({str(package)!r} + '/build/esm/index.js').then(async (m) => console.log(await m.default.executablePath()))"
-    return subprocess.run([node, "-e", script], capture_output=True, text=True, check=False).stdout.strip()
+    entry = package / json.loads((package / "package.json").read_text())["main"]
+    return build_web.any_node().output("-e", UNPACK.format(module=json.dumps(str(entry))))
 
 
 def _none(why: str) -> NoReturn:

@@ -16,8 +16,8 @@ export function Header() {
       </Link>
       <Told />
       <span class="filler" />
-      <button type="button" class="small" aria-keyshortcuts="Control+K" onClick={() => (dialog.value = "palette")}>
-        Go to … <kbd>Ctrl K</kbd>
+      <button type="button" class="small" aria-label="Go to" aria-keyshortcuts="Control+K" onClick={() => (dialog.value = "palette")}>
+        <span aria-hidden="true">⌕</span> <span class="where">Go to …</span> <kbd>Ctrl K</kbd>
       </button>
       <State />
       <button type="button" class="small" aria-label={`Colours: ${theme.value}`} title={`Colours: ${theme.value}`} onClick={turnTheme}>

@@ -98,6 +98,7 @@ def edge(item: Edge, statuses: Statuses) -> dict[str, Any]:
 def _flow(flow: Flow, statuses: Statuses) -> dict[str, Any]:
     return {
         "clients": len(flow.clients),
+        "client": flow.clients[0],
         "routedBy": [{"kind": kind, "name": name} for kind, name in flow.lead.routes],
         "shares": [_share(share, flow.lead, statuses) for share in flow.shares],
     }
@@ -109,6 +110,7 @@ def _share(share: Share, lead: Lead, statuses: Statuses) -> dict[str, Any]:
         "weight": share.destination.weight,
         "share": round(share.destination.weight / lead.weight, 4),
         "endpoints": _instances([share], statuses),
+        "instance": next((name for group in share.groups for name in group.names), ""),
     }
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import chain
+from typing import Any
 from urllib.parse import quote, urlencode
 
 import falcon
@@ -57,8 +59,10 @@ def answer_page(
     found: Listed,
     item: Callable[[Resource], object],
     search: Search | None = None,
+    around: Iterable[tuple[str, Any]] = (),
 ) -> None:
-    """Answer with the items of a page of what is searched for, ``total`` and ``next``.
+    """Answer with the items of a page of what is searched for, ``total`` and ``next``, and the members of ``around``,
+    which are asked for when the items are written.
 
     Without a page and a search it is the plain list of 0.3.1; without a page alone, all that was found.
     Raises ``Busy`` if too many long lists are being made, or on their way to clients that read slowly.
@@ -68,13 +72,13 @@ def answer_page(
         page = page or Page(max(1, len(found)), 0)
     if page is None:
         with _turns.turn(len(found)):
-            answer_list(resp, map(item, found))
+            answer_list(resp, map(item, found), around)
         return
     end = page.offset + page.size
     following = _url(req, end) if end < len(found) else None
     shown = found[page.offset : end]
     with _turns.turn(len(shown)):
-        answer_list(resp, map(item, shown), [("total", len(found)), ("next", following)])
+        answer_list(resp, map(item, shown), chain([("total", len(found)), ("next", following)], around))
 
 
 def _last(req: falcon.Request, name: str) -> str | None:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterable, Iterator
 
+from kuma_core.api.contract import Route
 from kuma_core.api.cors import Cors
 from kuma_core.api.pages import KnownHosts, known_hosts
+from kuma_core.auth.contract import Right
 from kuma_core.builtin.events.app import EventsApp
 from kuma_core.builtin.events.clients import Clients
 from kuma_core.builtin.events.contract import Event
+from kuma_core.builtin.events.recent import RecentChanges
 from kuma_core.builtin.events.ring import Ring
 from kuma_core.builtin.events.sources import LeadershipEvents, StoreEvents, told_kinds, transition_events
 from kuma_core.builtin.status.contract import ProxyStatuses
@@ -67,6 +70,11 @@ class EventsFeature:
                 stopping=self._clients.close,
             )
         ]
+
+    @hookimpl
+    def kuma_register_routes(self) -> Iterable[Route]:
+        """What happened lately, for whoever comes later."""
+        return [Route("/changes", RecentChanges(self._ring), right=Right.READER)]
 
     @hookimpl
     def kuma_register_change_listeners(self) -> Iterable[ChangeListener]:

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import islice
 
 from kuma_core.builtin.events.contract import RESET, Event
 
@@ -36,6 +38,7 @@ class Filter:
 class _Told:
     event: Event
     frame: bytes
+    at: float
 
 
 class Lost(Exception):
@@ -61,7 +64,7 @@ class Ring:
         """Take an event, and call ``wake``."""
         with self._lock:
             number = self._newest + 1
-            self._slots[number % self._most] = _Told(event, self.frame(event, number))
+            self._slots[number % self._most] = _Told(event, self.frame(event, number), time.time())
             self._newest = number
         self.wake()
 
@@ -70,6 +73,19 @@ class Ring:
         members = {"kind": event.kind, "mesh": event.mesh, **event.data}
         data = json.dumps({key: value for key, value in members.items() if value != ""}, ensure_ascii=False)
         return f"id: {self.id_of(number)}\nevent: {event.type}\ndata: {data}\n\n".encode()
+
+    def latest(self, types: frozenset[str], mesh: str, most: int) -> list[tuple[float, Event]]:
+        """The newest events of some types, of one mesh if it is named, the newest first, with when they were told
+        (seconds since 1970)."""
+        with self._lock:
+            oldest = max(0, self._newest - self._most)
+            told = [self._slots[number % self._most] for number in range(self._newest, oldest, -1)]
+        found = (
+            (item.at, item.event)
+            for item in told
+            if item and item.event.type in types and mesh in ("", item.event.mesh)
+        )
+        return list(islice(found, most))
 
     def id_of(self, number: int) -> str:
         """The id that stands for an event of this ring."""

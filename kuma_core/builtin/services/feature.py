@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from kuma_core.api.contract import Route
+from kuma_core.auth.contract import Right
 from kuma_core.builtin.cluster.contract import Cluster
 from kuma_core.builtin.events.contract import Events
 from kuma_core.builtin.services.findings import SEARCHES, Finding, Sight, in_order
 from kuma_core.builtin.services.mesh_map import FrozenViews, Maps, MeshMap
+from kuma_core.builtin.services.overview_routes import Counts, MeshOverview, Overview
 from kuma_core.builtin.services.picture import Statuses
 from kuma_core.builtin.services.platform_findings import clocks_apart, ending_certificates, memory_store
 from kuma_core.builtin.services.policy_picture import Lag
@@ -23,6 +25,10 @@ from kuma_core.specs.mesh import MESH
 from kuma_core.xds.contract import Enforcement
 
 
+def _to_read(template: str, resource: object) -> Route:
+    return Route(template, resource, right=Right.READER)
+
+
 class ServicesFeature:
     """What is open of the maps of services."""
 
@@ -34,6 +40,8 @@ class ServicesFeature:
         self._statuses = context.ask("builtin.status", ProxyStatuses)
         self._kinds = context.registered.kinds
         self._enforcement = context.ask("enforcement", Enforcement)
+        self._views = context.views
+        self._counts = Counts(self._kinds, context.views, context.store)
         self._cluster = context.ask("builtin.cluster", Cluster)
         events = context.ask("builtin.events", Events)
         self._watch = FindingsWatch(events, self._look, lambda: context.views.resources(MESH, ""))
@@ -48,9 +56,12 @@ class ServicesFeature:
         yield Route("/meshes/{mesh}/services/{name}", Service(maps, statuses))
         yield Route("/meshes/{mesh}/findings", Findings(maps, statuses, self._found))
         known = (maps, statuses, self._kinds, self._policies)
-        yield Route("/meshes/{mesh}/policies", PolicyKinds(*known))
-        yield Route("/meshes/{mesh}/policies/{kind}", PolicyList(*known))
-        yield Route("/meshes/{mesh}/policies/{kind}/{name}", PolicyItem(*known, self._lag))
+        yield _to_read("/meshes/{mesh}/policies", PolicyKinds(*known))
+        yield _to_read("/meshes/{mesh}/policies/{kind}", PolicyList(*known))
+        yield _to_read("/meshes/{mesh}/policies/{kind}/{name}", PolicyItem(*known, self._lag))
+        seen = (maps, statuses, self._found, self._counts)
+        yield _to_read("/overview", Overview(*seen, self._views))
+        yield _to_read("/meshes/{mesh}/overview", MeshOverview(*seen))
         path = "/meshes/{mesh}/dataplanes/{name}/policies"
         yield Route(path, GoverningPolicies(maps, statuses, self._policies))
 

@@ -9,6 +9,8 @@ import type { Told } from "./stream";
 export { connection, paused } from "./connection";
 
 const PACE_MILLISECONDS = 1_000;
+/** How often in a row an answer that says by `current` that it is a moment old is asked for anew. */
+const MOST_REPEATS = 2;
 
 export interface Wanted {
   /** Kinds of resources, as `/kinds` names them; left out: all. */
@@ -93,6 +95,7 @@ class Reading<T> {
   private wanted = false;
   private began = -Infinity;
   private timer = 0;
+  private repeats = 0;
 
   constructor(path: string, tell: (change: Partial<Held<T>>) => void) {
     this.path = path;
@@ -101,6 +104,11 @@ class Reading<T> {
 
   /** Read soon; at once, and paused or not, if the reader asks for it. */
   again(asked = false): void {
+    this.repeats = 0;
+    this.soon(asked);
+  }
+
+  private soon(asked = false): void {
     this.wanted = true;
     if (this.left.signal.aborted || this.busy || (paused.peek() && !asked)) return;
     const pause = asked ? 0 : Math.max(0, this.began + PACE_MILLISECONDS - performance.now());
@@ -126,11 +134,15 @@ class Reading<T> {
       const data = await get<T>(this.path, { signal: this.left.signal });
       if (!this.left.signal.aborted) this.tell({ data, error: undefined, loading: false, at: Date.now() });
       reached(true);
+      if (isOld(data) && this.repeats < MOST_REPEATS) {
+        this.repeats += 1;
+        this.wanted = true;
+      }
     } catch (error) {
       this.failed(error);
     } finally {
       this.busy = false;
-      if (this.wanted) this.again();
+      if (this.wanted) this.soon();
     }
   }
 
@@ -140,6 +152,11 @@ class Reading<T> {
     if (told.status === 0) reached(false);
     this.tell({ error: told, loading: false });
   }
+}
+
+/** Maps and what is made of them are made once a second at most; `current` is false where the next one says more. */
+function isOld(data: unknown): boolean {
+  return typeof data === "object" && data !== null && (data as { current?: unknown }).current === false;
 }
 
 const clock = signal(Date.now());

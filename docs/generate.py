@@ -164,9 +164,10 @@ def _listener(config: Config, server: Server) -> str:
     if isinstance(server.port, UnixSocket):
         return _row_of(server, f"`{server.port.setting}`", "a Unix socket")
     port = f"`{server.port.setting}`, {config.number(server.port.setting)}"
-    interface = server.port.setting.rpartition(".")[0] + ".interface"
-    if interface in (setting.path for setting in config.settings):
-        addresses = f"`{interface}`"
+    section = server.port.setting.rpartition(".")[0]
+    paths = {setting.path for setting in config.settings} & {f"{section}.interface", f"{section}.address"}
+    if paths:
+        addresses = f"`{paths.pop()}`"
     else:
         addresses = f"`{server.port.interface}`" if server.port.interface else "all"
     return _row_of(server, port, addresses)

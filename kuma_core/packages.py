@@ -21,6 +21,7 @@ FOLDERS: Mapping[str, str] = MappingProxyType(
         "kuma-ca-provided": "./plugins/ca_provided",
         "kuma-gui": "./plugins/gui",
         "kuma-policy-traffic": "./plugins/policy_traffic",
+        "kuma-runtime-k8s": "./plugins/runtime_k8s",
         "kuma-store-k8s": "./plugins/store_k8s",
         "kuma-store-memory": "./plugins/store_memory",
         "kuma-store-postgres": "./plugins/store_postgres",

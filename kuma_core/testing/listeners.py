@@ -15,15 +15,33 @@ from kuma_core.runtime.platform import Platform
 from kuma_core.testing.authorities import root_without_key_id
 from kuma_core.testing.platform import make_catalog
 
-PLUGINS = ("kuma_store_memory", "kuma_ca_builtin", "kuma_ca_provided", "kuma_gui", "kuma_policy_traffic")
+PLUGINS = (
+    "kuma_store_memory",
+    "kuma_ca_builtin",
+    "kuma_ca_provided",
+    "kuma_gui",
+    "kuma_policy_traffic",
+    "kuma_runtime_k8s",
+)
 
 
 def registered() -> list[tuple[Config, Server]]:
     """Every server of the kernel and of the plugins of this repository, with its configuration."""
+    found: list[tuple[Config, Server]] = []
     with tempfile.TemporaryDirectory() as folder:
-        catalog = make_catalog(import_module(name) for name in PLUGINS)
-        config = autoconfigured(build_config(catalog.settings, {}, "everything", everything_on(Path(folder))))
-        return [(config, server) for server in asyncio.run(_registered(Platform(config, catalog)))]
+        for environ in (everything_on(Path(folder)), {"KUMA_ENVIRONMENT": "kubernetes", _CERT_DIR: folder}):
+            known = {server.name for _, server in found}
+            found += [entry for entry in _servers_of(environ) if entry[1].name not in known]
+    return found
+
+
+def _servers_of(environ: dict[str, str]) -> list[tuple[Config, Server]]:
+    catalog = make_catalog(import_module(name) for name in PLUGINS)
+    config = autoconfigured(build_config(catalog.settings, {}, "everything", environ))
+    return [(config, server) for server in asyncio.run(_registered(Platform(config, catalog)))]
+
+
+_CERT_DIR = "KUMA_KUBERNETES_ADMISSION_SERVER_CERT_DIR"
 
 
 async def _registered(platform: Platform) -> list[Server]:

@@ -8,6 +8,7 @@ import os
 import socket
 import ssl
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ import pytest
 
 import kuma_ca_builtin
 import kuma_gui
+import kuma_runtime_k8s
 import kuma_store_memory
 from kuma_core.kumactl.tls_pair import generate, save
 from kuma_core.plugin.contract import EVERYTHING, NOTHING, TO_READ, Server
@@ -66,20 +68,28 @@ BEHIND = {
     "diagnostics-server": Wanted("GET", "/metrics"),
     "events-server": Wanted("GET", "/events", endless=True),
     "gui-server": Wanted("GET", "/api/meshes"),
+    "admission-server": Wanted(
+        "POST",
+        "/validate-kuma-io-v1alpha1",
+        {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": {"uid": "1"}},
+    ),
 }
+ON_KUBERNETES = ["admission-server"]
 SOCKETS = ["admin-socket"]
 STREAMS = {"xds-server": (SOTW, ask_sotw), "sds-server": (SDS, ask_mesh_ca)}
 
 
 @dataclass
 class Everything:
-    """A control plane with every listener, and a client's certificate that it knows."""
+    """Control planes with every listener, and a client's certificate that the first knows."""
 
     cp: RunningPlatform
     alice: Pair
+    on_kubernetes: RunningPlatform
 
     def port(self, name: str) -> int:
-        return self.cp.platform.config.number(ROWS[name][PORT].split("`")[1])
+        cp = self.on_kubernetes if name in ON_KUBERNETES else self.cp
+        return cp.platform.config.number(ROWS[name][PORT].split("`")[1])
 
     def ask(self, name: str, wanted: Wanted, shown: bool = False, **headers: str) -> http.client.HTTPResponse:
         """The answer to a request; a certificate is shown where that is asked for."""
@@ -142,7 +152,19 @@ def everything(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Everything]
     with running_platform([kuma_store_memory, kuma_ca_builtin, kuma_gui], settings) as cp:
         cp.apply(mesh("default", mtls={"enabled": True, "ca": {"builtin": {}}}))
         cp.apply(dataplane("web-1", inbound("127.0.0.1:8080:80", "web")))
-        yield Everything(cp, Pair(folder / "clients/alice.pem", folder / "alice-key.pem"))
+        with _on_kubernetes(folder) as other:
+            yield Everything(cp, Pair(folder / "clients/alice.pem", folder / "alice-key.pem"), other)
+
+
+@contextmanager
+def _on_kubernetes(folder: Path) -> Iterator[RunningPlatform]:
+    (folder / "tls.crt").write_bytes((folder / "server.pem").read_bytes())
+    (folder / "tls.key").write_bytes((folder / "server-key.pem").read_bytes())
+    server = {"ADDRESS": "127.0.0.1", "PORT": str(free_port()), "CERT_DIR": str(folder)}
+    settings = {f"KUMA_KUBERNETES_ADMISSION_SERVER_{name}": value for name, value in server.items()}
+    plugins = [kuma_store_memory, kuma_ca_builtin, kuma_runtime_k8s]
+    with running_platform(plugins, {"KUMA_ENVIRONMENT": "kubernetes", **settings}) as cp:
+        yield cp
 
 
 def test_every_listener_has_a_row_and_a_request() -> None:
@@ -153,6 +175,9 @@ def test_every_listener_has_a_row_and_a_request() -> None:
 def test_the_rows_are_what_listens(everything: Everything) -> None:
     """What a control plane opens is what is registered: the page is made from that."""
     opened = [item.name for item, _ in _bound(everything.cp)]
+    more = [item.name for item, _ in _bound(everything.on_kubernetes) if item.name not in opened]
+    assert more == ON_KUBERNETES
+    opened += more
     assert sorted(opened) == sorted(ROWS)
 
 

@@ -1,0 +1,1 @@
+"""Tests of kuma-runtime-k8s."""

@@ -71,7 +71,9 @@ def cp(built: Path) -> Iterator[RunningPlatform]:
 def ask(cp: RunningPlatform, path: str, method: str = "GET", **headers: str) -> Any:
     connection = http.client.HTTPConnection("127.0.0.1", cp.gui, timeout=30, source_address=(BROWSER, 0))
     try:
-        connection.request(method, path, headers={name.replace("_", "-"): text for name, text in headers.items()})
+        connection.request(
+            method, path, headers={name.replace("_", "-"): text for name, text in headers.items()}
+        )
         answer = connection.getresponse()
         headers = {name.lower(): value for name, value in answer.getheaders()}
         return SimpleNamespace(status=answer.status, headers=headers, body=answer.read())

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 from kuma_core.testing.builders import dataplane, inbound, outbound
 from kuma_core.testing.fake_envoy import fleet
@@ -17,7 +14,6 @@ from kuma_core.testing.platform import RunningPlatform
 from kuma_core.testing.waiting import eventually
 from kuma_core.testing.xds_client import DeltaClient
 
-from . import support
 from .conftest import OpenTab
 
 SLACK = 10

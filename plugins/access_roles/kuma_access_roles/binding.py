@@ -8,9 +8,8 @@ from kuma_access_roles.globs import ANY
 from kuma_access_roles.role import size_problems
 from kuma_core.sdk import Severity, Spec, Violation, odd_text
 
-MOST_SUBJECTS = 1000
-"""Users, or groups, of one binding."""
-MOST_ROLES = 100
+MOST_ITEMS = 100
+"""Users, groups or roles of one binding; groups are for more."""
 MOST_CHARACTERS = 253
 ADMINS = "kuma:admin"
 
@@ -27,12 +26,12 @@ class AccessRoleBindingSpec(Spec):
         if not self.users and not self.groups:
             yield Violation("users", "must have at least one element, unless groups have")
         for field, names in (("users", self.users), ("groups", self.groups)):
-            if len(names) > MOST_SUBJECTS:
-                yield Violation(field, f"has more than {MOST_SUBJECTS} elements")
-            for index, name in enumerate(names[:MOST_SUBJECTS]):
+            if len(names) > MOST_ITEMS:
+                yield Violation(field, f"has more than {MOST_ITEMS} elements")
+            for index, name in enumerate(names[:MOST_ITEMS]):
                 yield from _name_problems(f"{field}[{index}]", name)
-        yield from size_problems("roles", self.roles, MOST_ROLES)
-        for index, role in enumerate(self.roles[:MOST_ROLES]):
+        yield from size_problems("roles", self.roles, MOST_ITEMS)
+        for index, role in enumerate(self.roles[:MOST_ITEMS]):
             yield from _name_problems(f"roles[{index}]", role)
         if ADMINS in self.groups:
             where = f"groups[{self.groups.index(ADMINS)}]"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from functools import cache, lru_cache
 
 from kuma_access_roles.binding import AccessRoleBindingSpec
 from kuma_access_roles.grants import Grant, compiled
@@ -16,26 +17,30 @@ from kuma_core.sdk import Asked, Decision, TagPairs, User
 
 NOBODY = "nobody"
 """By what somebody is known who proved nothing."""
+REMEMBERED = 4096
+"""Of how many users it is remembered which roles they have."""
 TAKING_AWAY = ("delete", "dry-run")
 
 
 class Index:
-    """Frozen once it is made; ``decide`` is pure, and safe for use from several threads."""
+    """Frozen once it is made; ``decide`` is pure, and safe for use from several threads.
+
+    Making it notes who is in which binding. Roles are made ready when somebody who has them asks.
+    """
 
     def __init__(
         self, roles: Mapping[str, AccessRoleSpec], bindings: Mapping[str, AccessRoleBindingSpec]
     ) -> None:
-        known = {name: compiled(name, spec) for name, spec in roles.items()}
-        users: dict[str, dict[str, Grant]] = defaultdict(dict)
-        groups: dict[str, dict[str, Grant]] = defaultdict(dict)
-        for binding, spec in sorted(bindings.items()):
-            grants = [Grant(binding, known[role]) for role in spec.roles if role in known]
-            for holders, names in ((users, spec.users), (groups, spec.groups)):
-                for name in names:
-                    for grant in grants:  # a role that somebody has twice is asked once
-                        holders[name].setdefault(grant.role.name, grant)
-        self._users = {name: tuple(grants.values()) for name, grants in users.items()}
-        self._groups = {name: tuple(grants.values()) for name, grants in groups.items()}
+        self._bindings = dict(bindings)
+        users: dict[str, list[str]] = defaultdict(list)
+        groups: dict[str, list[str]] = defaultdict(list)
+        for binding in sorted(bindings):
+            for holders, names in ((users, bindings[binding].users), (groups, bindings[binding].groups)):
+                for name in dict.fromkeys(names):
+                    holders[name].append(binding)
+        self._users, self._groups = dict(users), dict(groups)
+        self._role = cache(lambda name: compiled(name, roles[name]) if name in roles else None)
+        self._grants = lru_cache(REMEMBERED)(self._gathered)
 
     def decide(self, asked: Asked) -> Decision:
         """Whether bindings allow what is asked: with each set of tags, by whichever of them."""
@@ -48,14 +53,24 @@ class Index:
             allowed_by[str(found)] = None
         return Decision(True, " and ".join(allowed_by))
 
-    def _grants(self, user: User) -> tuple[Grant, ...]:
-        """The roles of a user and of his groups; whoever proved nothing has none, whatever he says that he is."""
+    def bindings_of(self, user: User) -> list[str]:
+        """The bindings of a user and of his groups; whoever proved nothing has none, whatever he says that he is."""
         if user.by == NOBODY:
-            return ()
-        found = self._users.get(user.name, ())
+            return []
+        found = dict.fromkeys(self._users.get(user.name, ()))
         for group in sorted(user.groups):
-            found += self._groups.get(group, ())
-        return found
+            found |= dict.fromkeys(self._groups.get(group, ()))
+        return list(found)
+
+    def _gathered(self, user: User) -> tuple[Grant, ...]:
+        """The roles of a user, each once, by the first binding that gives it."""
+        found: dict[str, Grant] = {}
+        for binding in self.bindings_of(user):
+            for name in self._bindings[binding].roles:
+                role = self._role(name)
+                if role is not None and name not in found:
+                    found[name] = Grant(binding, role)
+        return tuple(found.values())
 
 
 def _without_tags(asked: Asked) -> tuple[TagPairs | None]:

@@ -200,7 +200,7 @@ def test_its_wheels_and_extras_exist() -> None:
     assert set(re.findall(r"whl\)\[(\w+)\]", PAGE)) == {"cp", "dp"}
 
 
-IDLE = re.compile(r"Without effect|Kubernetes only|GUI|Deprecated|; 0: |^0: ")
+IDLE = re.compile(r"Without effect|Kubernetes only|Deprecated|; 0: |^0: ")
 
 
 def test_every_port_of_a_control_plane_is_in_the_table_of_the_firewall() -> None:

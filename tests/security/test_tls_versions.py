@@ -10,6 +10,7 @@ import psutil
 import pytest
 
 import kuma_ca_builtin
+import kuma_gui
 import kuma_store_memory
 from kuma_ca_builtin.root import new_root
 from kuma_core.kumactl.tls_pair import generate
@@ -24,6 +25,7 @@ PLAIN = (
     "apiServer.port",
     "bootstrapServer.port",
     "eventsServer.port",
+    "guiServer.port",
     "xdsServer.diagnosticsPort",
 )
 """What listens without TLS; docs/how-to/secure.md says who may reach it."""
@@ -71,7 +73,7 @@ def scanned(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scanned]:
     }
     settings = {f"KUMA_ADMIN_SERVER_PUBLIC_{name}": value for name, value in said.items()}
     own = listening()
-    with running_platform([kuma_store_memory, kuma_ca_builtin], settings) as platform:
+    with running_platform([kuma_store_memory, kuma_ca_builtin, kuma_gui], settings) as platform:
         yield Scanned(platform, client, own)
 
 

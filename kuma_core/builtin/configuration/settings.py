@@ -469,7 +469,7 @@ _TABLE: tuple[Setting, ...] = (
             "API_SERVER_URL",
             TEXT,
             "",
-            "Where the GUI finds the REST API. Empty: http://localhost with apiServer.port.",
+            "Without effect: the GUI hands requests on within the process.",
         ),
     ),
     *_keys(

@@ -133,7 +133,7 @@ def test_proxies_that_cannot_be_looked_at_are_not_settled_and_are_looked_at_anew
     deaf, rotations = Deaf(), Rotations(cp.platform.core.resources, cp.platform.core.authorities)
     builtin_ca(cp).rotate("default")
     rotations.suspect("default")
-    own = RotationObserver(cp.offer("builtin.rotation"), rotations, deaf)
+    own = RotationObserver(cp.offer("builtin.rotation"), rotations, deaf, cp.offer("builtin.events"))
     with structlog.testing.capture_logs() as logs:
         eventually(lambda: own.look() or deaf.nudged)
         own.look()

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
 RESOURCE, STATUS, REJECTION, LEADERSHIP = "resource", "status", "rejection", "leadership"
-FINDINGS = "findings"
+FINDINGS, ROTATION = "findings", "rotation"
 RESET = "reset"
 """The types of events that the kernel tells; ``docs/reference/events.md`` has what each carries."""
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from kuma_core.api.contract import Route
 from kuma_core.builtin.cluster.contract import Cluster
+from kuma_core.builtin.events.contract import Events
 from kuma_core.builtin.rotation.contract import RotationStage
 from kuma_core.builtin.rotation.driver import RotationDriver
 from kuma_core.builtin.rotation.observer import RotationObserver
@@ -27,11 +28,12 @@ class RotationFeature:
         cluster = context.ask("builtin.cluster", Cluster)
         authorities = context.ask("authorities", Authorities)
         identities = context.ask("identities", Identities)
+        events = context.ask("builtin.events", Events)
         self.offer = settled = Settled(cluster)
         self._rotations = Rotations(context.resources, authorities)
         authorities.listen(self._rotations.suspect)
         self._driver = RotationDriver(context.config, settled, self._rotations)
-        self._observer = RotationObserver(settled, self._rotations, identities)
+        self._observer = RotationObserver(settled, self._rotations, identities, events)
         self._shown = MeshAuthority(context.resources, authorities, settled, identities)
 
     @hookimpl

@@ -1,22 +1,26 @@
 """Tells which stages of a rotation all proxies of this control plane have acknowledged.
 
 Every control plane looks at its own proxies, and notes for the others which stage all of them have acknowledged; the
-leader goes on when all control planes say so.
+leader goes on when all control planes say so. Events tell each step, so that whoever shows one need not ask all the
+time.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import structlog
 
+from kuma_core.builtin.events.contract import ROTATION, Event, Events
 from kuma_core.builtin.rotation import rotations
 from kuma_core.builtin.rotation.contract import Rotation
 from kuma_core.builtin.rotation.rotations import Rotations
 from kuma_core.builtin.rotation.settled import Settled
 from kuma_core.errors import KumaError, StoreUnavailable
 from kuma_core.lifecycle import Stop
+from kuma_core.specs.mesh import MESH
 from kuma_core.xds.contract import Identities
 
 _log = structlog.get_logger("ca-rotations")
@@ -33,8 +37,9 @@ class RotationObserver:
     name = "ca-rotation-observer"
     leader_only = False
 
-    def __init__(self, settled: Settled, rotations: Rotations, proxies: Identities) -> None:
+    def __init__(self, settled: Settled, rotations: Rotations, proxies: Identities, events: Events) -> None:
         self._settled, self._rotations, self._proxies = settled, rotations, proxies
+        self._events = events
         self._stages: dict[str, _Stage] = {}
 
     def run(self, stop: Stop) -> None:
@@ -57,6 +62,7 @@ class RotationObserver:
         for mesh in [mesh for mesh in self._stages if mesh not in current]:
             self._stages.pop(mesh).end()
             self._settled.settle(mesh, "")
+            self._tell(mesh, {})
         for mesh, going_on in current.items():
             self._observe(mesh, going_on.rotation)
 
@@ -67,10 +73,16 @@ class RotationObserver:
             if stage:
                 stage.end()
             stage = self._stages[mesh] = _Stage(mesh, rotation)
+            self._tell(mesh, {"stage": rotation.stage.value})
         if not stage.settled:
             self._look_at_proxies(mesh, stage)
+            if stage.settled:
+                self._tell(mesh, {"stage": rotation.stage.value, "settled": True})
         if stage.settled:
             self._settled.settle(mesh, rotation.id)
+
+    def _tell(self, mesh: str, data: Mapping[str, Any]) -> None:
+        self._events.publish(Event(ROTATION, MESH, mesh, {"name": mesh, **data}))
 
     def _look_at_proxies(self, mesh: str, stage: _Stage) -> None:
         try:

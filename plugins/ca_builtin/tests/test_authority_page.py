@@ -11,6 +11,7 @@ import kuma_ca_builtin
 import kuma_store_memory
 from kuma_ca_builtin.admin import PATH
 from kuma_core.testing.builders import dataplane, inbound, mesh
+from kuma_core.testing.events_client import following
 from kuma_core.testing.fake_envoy import fleet
 from kuma_core.testing.platform import RunningPlatform, running_platform
 from kuma_core.testing.waiting import eventually
@@ -71,14 +72,18 @@ def test_a_proxy_that_got_a_certificate_has_its_end_in_the_insight_and_comes_fir
 
 
 def test_a_rotation_tells_its_stage_and_whom_it_waits_for(cp: RunningPlatform) -> None:
-    with stream(cp, SDS, cp.token("b", "safe")) as opened:
-        opened.ask("identity_cert", node="safe.b")
-        opened.secret()
-        assert cp.request("POST", PATH.format(mesh="safe"), port=cp.admin).status == 200
-        found = authority(cp)
-        assert (found["rotation"]["stage"], len(found["roots"])) == ("trusting", 2)
-        assert [root["signs"] for root in found["roots"]].count(True) == 1
-        assert found["rotation"]["behind"] == {"count": 1, "names": ["b"]}, "it has acknowledged nothing"
+    with following(cp, "mesh=safe") as events:
+        with stream(cp, SDS, cp.token("b", "safe")) as opened:
+            opened.ask("identity_cert", node="safe.b")
+            opened.secret()
+            assert cp.request("POST", PATH.format(mesh="safe"), port=cp.admin).status == 200
+            found = authority(cp)
+            assert (found["rotation"]["stage"], len(found["roots"])) == ("trusting", 2)
+            assert [root["signs"] for root in found["roots"]].count(True) == 1
+            assert found["rotation"]["behind"] == {"count": 1, "names": ["b"]}, "it has acknowledged nothing"
+            assert events.wait_for("rotation", mesh="safe").data["stage"] == "trusting"
+            assert not events.of("rotation", settled="True")
+        events.wait_for("rotation", mesh="safe", stage="trusting", settled="True")
 
 
 def test_a_mesh_that_is_not_there_and_an_authority_that_is_not_loaded(cp: RunningPlatform) -> None:

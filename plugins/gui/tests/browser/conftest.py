@@ -21,9 +21,9 @@ from .finding import browser_program
 ARGUMENTS = ["--no-sandbox", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost"]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
-    """One for a module: while it is there, nothing else of this process may run an event loop in this thread."""
+    """One for this folder: while it is there, nothing else of this process may run an event loop in this thread."""
     program = browser_program()
     build_web.ensure_pages()
     build_web.ensure_tools()

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, expect
 
 import kuma_ca_builtin
 import kuma_gui
@@ -21,6 +21,7 @@ WIDE, NARROW = {"width": 1440, "height": 900}, {"width": 360, "height": 740}
 THEMES = ("light", "dark")
 PATIENCE_MILLISECONDS = 30_000
 AXE = build_web.WEB / "node_modules/axe-core/axe.min.js"
+expect.set_options(timeout=PATIENCE_MILLISECONDS)  # the machine may be ten times slower than one thinks
 PLUGINS = [kuma_store_memory, kuma_ca_builtin, kuma_policy_traffic, kuma_gui]
 
 

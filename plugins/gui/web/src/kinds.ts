@@ -1,5 +1,7 @@
 /** The kinds of resources that this control plane serves, plugins' kinds too. */
 
+import { signal } from "@preact/signals";
+import { useEffect, useRef } from "preact/hooks";
 import { useLive } from "./live";
 
 export interface KindColumn {
@@ -33,9 +35,16 @@ export function policyKinds(found: Kinds | undefined): Kind[] {
   return kinds.filter((kind) => kind.scope === "mesh" && !kind.status && kind.name !== "Dataplane");
 }
 
-/** `/kinds`; it changes with the control plane alone. */
-export function useKinds() {
-  return useLive<Kinds>("/kinds", { kinds: [] });
+const known = signal<Kinds | undefined>(undefined);
+
+/** `/kinds`, which changes with the control plane alone: the first who asks reads it, for everybody. */
+export function useKinds(): { data: Kinds | undefined } {
+  const reads = useRef(known.peek() === undefined);
+  const own = useLive<Kinds>(reads.current ? "/kinds" : null, { kinds: [] }).data;
+  useEffect(() => {
+    if (own) known.value = own;
+  }, [own]);
+  return { data: own ?? known.value };
 }
 
 /** `TrafficRoute` as people write it: `Traffic Route`. */

@@ -16,7 +16,7 @@ export function Header() {
       </Link>
       <Told />
       <span class="filler" />
-      <button type="button" class="small" aria-label="Go to" aria-keyshortcuts="Control+K" onClick={() => (dialog.value = "palette")}>
+      <button type="button" class="small" aria-label="Go to … Ctrl K" aria-keyshortcuts="Control+K" onClick={() => (dialog.value = "palette")}>
         <span aria-hidden="true">⌕</span> <span class="where">Go to …</span> <kbd>Ctrl K</kbd>
       </button>
       <State />

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Any
 
 import falcon
@@ -11,6 +12,7 @@ from kuma_core.api.exchange import answer_json
 from kuma_core.errors import InvalidResource, Violation
 from kuma_core.model import ResourceKey
 from kuma_core.policy.contract import Destination, Policy
+from kuma_core.policy.entrance import judge
 from kuma_core.policy.explain import Candidate, Explanation, Party, explain_connection, explain_proxy
 from kuma_core.policy.matching import MeshPolicies, PolicyIndex, destination_tags, entries
 from kuma_core.resources.contract import Resources
@@ -37,18 +39,21 @@ class Explain:
         answer: dict[str, Any] = {"mesh": mesh, "source": source.name}
         if req.has_param("destination"):
             destination = self._party(mesh, "destination", req.get_param("destination"))
-            explained, routed = explain_connection(
-                self._policies,
-                stored,
-                (mesh, found.spec),
-                source,
-                destination,
-                lambda kind: {item.name: item.spec for item in self._resources.list(kind, mesh)},
-            )
-            answer |= {"destination": destination.name, "routed": [_destination(item) for item in routed]}
+            asked = (self._policies, stored, (mesh, found.spec), source, destination)
+            explained, routed = explain_connection(*asked, partial(self._specs, mesh))
+            verdict = judge(*asked, partial(self._specs, mesh))
+            answer |= {
+                "destination": destination.name,
+                "access": verdict.access,
+                "reason": verdict.reason,
+                "routed": [_destination(item) for item in routed],
+            }
         else:
             explained = explain_proxy(self._policies, stored, source)
         answer_json(resp, {**answer, "policies": [_explanation(item) for item in explained]})
+
+    def _specs(self, mesh: str, kind: str) -> Mapping[str, Any]:
+        return {item.name: item.spec for item in self._resources.list(kind, mesh)}
 
     def _stored(self, mesh: str) -> MeshPolicies:
         indexes: Mapping[str, PolicyIndex] = {

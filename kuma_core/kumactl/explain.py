@@ -73,7 +73,8 @@ def _heading(value: Mapping[str, Any]) -> str:
     if "destination" not in value:
         return f"{source}: policies of the proxy itself"
     routed = ", ".join(f"{_tags(item['tags'])} {item['weight']}" for item in value["routed"])
-    return f"{source} -> {_bare(value['destination'])} goes to: {routed or 'nowhere, it has no service'}"
+    led = f"{source} -> {_bare(value['destination'])} goes to: {routed or 'nowhere, it has no service'}"
+    return f"{led}\n{value['access']}: {value['reason']}" if "access" in value else led
 
 
 def _bare(party: str) -> str:

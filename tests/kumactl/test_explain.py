@@ -31,6 +31,8 @@ ANSWER = {
     "mesh": "default",
     "source": "dataplane:web-1",
     "destination": "service:ledger",
+    "access": "denied",
+    "reason": "nobody lets them in",
     "routed": [destination(70, zone="z", version="1"), destination(30)],
     "policies": [
         policy(
@@ -58,6 +60,7 @@ def test_a_connection_winners_first_and_marked(connected: Call, server: FakeServ
     assert (result.code, result.err) == (0, "")
     assert result.out == (
         "web-1 -> ledger goes to: ledger{version=1,zone=z} 70, ledger 30\n"
+        "denied: nobody lets them in\n"
         "\n"
         "KIND                FOR              NAME   RANK          RESULT\n"
         "TrafficRoute        ledger           d      2 (1 exact)   * applies: no other ranks higher\n"
@@ -88,7 +91,9 @@ def test_a_proxy_alone(connected: Call, server: FakeServer) -> None:
 
 
 def test_nothing_to_route_and_nothing_to_choose(connected: Call, server: FakeServer) -> None:
-    server.reply("GET", PATH, 200, json.dumps({**ANSWER, "routed": [], "policies": []}))
+    """An older control plane says nothing of whether they may come in."""
+    older = {name: value for name, value in ANSWER.items() if name not in ("access", "reason")}
+    server.reply("GET", PATH, 200, json.dumps({**older, "routed": [], "policies": []}))
     assert connected("explain", "web-1", "ledger").out == (
         "web-1 -> ledger goes to: nowhere, it has no service\n\nthe control plane has no kind of policy for this\n"
     )

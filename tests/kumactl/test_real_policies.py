@@ -58,9 +58,10 @@ def test_explain_a_connection(at: Call) -> None:
     result = at("explain", "web-1", "ledger")
     lines = result.out.splitlines()
     assert lines[0] == "web-1 -> ledger goes to: ledger{version=1} 70, ledger{version=2} 30"
+    assert lines[1].startswith("plaintext: the mesh has mTLS off")
     routes = [line.split()[2] for line in lines if line.startswith("TrafficRoute ")]
     assert routes == ["split", "broad", "other"]
-    assert [line for line in lines if " * " in line] == [lines[3]]
+    assert [line for line in lines if " * " in line] == [lines[4]]
     for kind in ("TrafficLog", "HealthCheck", "TrafficPermission"):
         assert f'no {kind} exists in mesh "default"' in result.out
 

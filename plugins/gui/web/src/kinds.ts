@@ -1,8 +1,9 @@
 /** The kinds of resources that this control plane serves, plugins' kinds too. */
 
 import { signal } from "@preact/signals";
-import { useEffect, useRef } from "preact/hooks";
-import { useLive } from "./live";
+import { useEffect } from "preact/hooks";
+import { ApiError, get } from "./api";
+import { listen } from "./connection";
 
 export interface KindColumn {
   header: string;
@@ -35,16 +36,32 @@ export function policyKinds(found: Kinds | undefined): Kind[] {
   return kinds.filter((kind) => kind.scope === "mesh" && !kind.status && kind.name !== "Dataplane");
 }
 
-const known = signal<Kinds | undefined>(undefined);
+const known = signal<{ data?: Kinds; error?: ApiError }>({});
+let isFollowed = false;
 
-/** `/kinds`, which changes with the control plane alone: the first who asks reads it, for everybody. */
-export function useKinds(): { data: Kinds | undefined } {
-  const reads = useRef(known.peek() === undefined);
-  const own = useLive<Kinds>(reads.current ? "/kinds" : null, { kinds: [] }).data;
-  useEffect(() => {
-    if (own) known.value = own;
-  }, [own]);
-  return { data: own ?? known.value };
+async function read(): Promise<void> {
+  try {
+    known.value = { data: await get<Kinds>("/kinds") };
+  } catch (error) {
+    if (error instanceof ApiError) known.value = { ...known.peek(), error };
+  }
+}
+
+/** Kinds change with the control plane alone: what all parts of all pages ask for is read once, until it comes back. */
+function follow(): void {
+  if (isFollowed) return;
+  isFollowed = true;
+  listen((event) => {
+    if (event.type === "begin" || event.type === "reset") void read();
+  });
+  void read();
+}
+
+/** `/kinds`. */
+export function useKinds(): { data: Kinds | undefined; error: ApiError | undefined } {
+  useEffect(follow, []);
+  const { data, error } = known.value;
+  return { data, error };
 }
 
 /** `TrafficRoute` as people write it: `Traffic Route`. */

@@ -13,6 +13,11 @@ export interface Choice extends Wish {
   readonly to: string;
 }
 
+/** The choice of somebody who only looks. */
+export const NOTHING_CHOSEN: Choice = {
+  focus: "", steps: 1, group: "", hidesIdle: false, zoom: 1, service: "", from: "", to: "",
+};
+
 const MOST_STEPS = 3;
 const ZOOMS = [0.25, 0.5, 0.75, 1, 1.5, 2] as const;
 

@@ -31,6 +31,7 @@ FOLDERS: Mapping[str, str] = MappingProxyType(
 
 COMMANDS: Mapping[str, str] = MappingProxyType(
     {
+        "kumactl install control-plane": "kuma-store-k8s",
         "kumactl install crds": "kuma-store-k8s",
         "kumactl install database-schema": "kuma-store-postgres",
         "kumactl manage ca builtin": "kuma-ca-builtin",

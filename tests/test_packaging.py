@@ -225,11 +225,16 @@ HEAVY = ("pydantic", "grpc", "falcon", "structlog", "sqlalchemy", "psycopg", "al
 
 
 def test_a_laptop_has_the_commands_of_plugins_and_needs_nothing_heavy(site: Site, tmp_path: Path) -> None:
-    laptop = bare(site, tmp_path, "kuma-ca-builtin", "kuma-ca-provided", "kuma-store-postgres")
+    laptop = bare(
+        site, tmp_path, "kuma-ca-builtin", "kuma-ca-provided", "kuma-store-postgres", "kuma-store-k8s"
+    )
     (laptop.target / "bin" / "have").write_text(
         f"import importlib.util as u; print(*(n for n in {HEAVY!r} if u.find_spec(n)))"
     )
     assert laptop.run("have").split() == []
+    installing = laptop.call("kumactl", "install", "control-plane")
+    assert (installing.returncode, installing.stderr) == (0, "")
+    assert "kind: CustomResourceDefinition" in installing.stdout
     assert "CREATE TABLE IF NOT EXISTS resources" in laptop.run("kumactl", "install", "database-schema")
     for words in ("builtin status", "builtin rotate", "provided certificates list"):
         asked = laptop.call("kumactl", "manage", "ca", *words.split())

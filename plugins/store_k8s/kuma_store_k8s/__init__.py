@@ -9,9 +9,12 @@ from kuma_core.sdk import Command, OutputFormat, hookimpl
 
 @hookimpl
 def kuma_register_commands() -> Iterable[Command]:
-    """Bring ``kumactl install crds``."""
-    text = "Print the custom resource definitions of all kinds."
-    return [Command("kumactl", ("install", "crds"), text, "kuma_store_k8s.commands:crds")]
+    """Bring ``kumactl install crds`` and ``kumactl install control-plane``."""
+    kinds = "Print the custom resource definitions of all kinds."
+    yield Command("kumactl", ("install", "crds"), kinds, "kuma_store_k8s.commands:crds")
+    everything = "Print the objects of a control plane on Kubernetes."
+    place = "kuma_store_k8s.install.commands:control_plane"
+    yield Command("kumactl", ("install", "control-plane"), everything, place)
 
 
 @hookimpl

@@ -35,10 +35,14 @@ MAX_NAME = 253
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What the REST API allows: the size of a body in bytes, and whether anything may be written."""
+    """What the REST API allows: the size of a body in bytes, and whether anything may be written.
+
+    ``elsewhere`` says who is to write where nothing may be written here.
+    """
 
     body_bytes: int
     read_only: bool
+    elsewhere: str = ""
 
 
 def resource_routes(
@@ -141,7 +145,7 @@ class Item:
     def _require_writable(self) -> None:
         if self._limits.read_only or self._kind.read_only:
             why = (
-                "the API is read-only (apiServer.readOnly)"
+                f"the API is read-only (apiServer.readOnly){self._limits.elsewhere}"
                 if self._limits.read_only
                 else f"{self._kind.name} is written by the control plane alone"
             )

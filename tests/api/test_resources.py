@@ -259,4 +259,18 @@ def test_read_only_says_what_is_read_only() -> None:
             assert (answer.status, answer.headers["Allow"]) == (405, "GET")
             assert_error(answer.body)
             assert "read-only (apiServer.readOnly)" in answer.body["details"]
+            assert "kubectl" not in answer.body["details"]
         assert cp.get("/meshes/default").status == 200
+
+
+def test_read_only_on_kubernetes_names_kubectl() -> None:
+    settings = {
+        "KUMA_API_SERVER_READ_ONLY": "true",
+        "KUMA_ENVIRONMENT": "kubernetes",
+        "KUMA_KUBERNETES_ADMISSION_SERVER_CERT_DIR": "/nowhere",
+    }
+    with running_platform([BreakableStorePlugin()], settings) as cp:
+        for method in ("PUT", "DELETE"):
+            answer = cp.request(method, "/meshes/default", mesh("default"))
+            assert answer.status == 405
+            assert "on Kubernetes write with kubectl: `kumactl apply -o kubernetes`" in answer.body["details"]

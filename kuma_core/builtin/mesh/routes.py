@@ -27,6 +27,13 @@ PAGES = {
 }
 
 
+ON_KUBERNETES = (
+    "; on Kubernetes write with kubectl: `kumactl apply -o kubernetes` turns documents into manifests for "
+    "`kubectl apply -f -`, and `kubectl delete` deletes"
+)
+"""Who writes in a cluster."""
+
+
 def routes(context: Context) -> Iterator[Route]:
     """The pages, and a collection and an item for every stored kind."""
     config, kinds = context.config, context.registered.kinds
@@ -42,7 +49,12 @@ def routes(context: Context) -> Iterator[Route]:
     }
     for path in PAGES:
         yield Route(path, index.JsonPage(answers[path], one_line=path == "/config"))
-    limits = Limits(config.number("apiServer.maxBodyBytes"), config.flag("apiServer.readOnly"))
+    is_kubernetes = config.text("environment") == "kubernetes"
+    limits = Limits(
+        config.number("apiServer.maxBodyBytes"),
+        config.flag("apiServer.readOnly"),
+        ON_KUBERNETES if is_kubernetes else "",
+    )
     yield from resource_routes(kinds, context.resources, limits, previewer)
     yield Route("/meshes/{mesh}/explain", Explain(context.resources, context.registered.policies))
     yield Route("/meshes/{mesh}/dataplanes/{name}/xds", ProxyConfiguration(previewer))

@@ -115,7 +115,7 @@ class DataplaneSpec(Spec):
         """
         bound, found = not self.redirect_port, []
         for field, inbound, item in self._inbounds():
-            found.append(Place(field, item.ip, item.port, bound, inbound.use))
+            found.append(Place(field, item.ip, item.port, bound, inbound.use, item.workload_port))
         for index, outbound in enumerate(self.networking.outbound):
             if place := _readable(parse_outbound, outbound.interface):
                 field = f"networking.outbound[{index}].interface"

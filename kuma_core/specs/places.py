@@ -16,7 +16,7 @@ class Place:
     """An address and a port, and the field of the Dataplane that names them.
 
     ``bound`` is False for a listener that is only handed connections, by the address that they were meant for. ``use``
-    is what happens to connections there.
+    is what happens to connections there; ``workload`` is the port of the service to which an inbound leads.
     """
 
     field: str
@@ -24,6 +24,7 @@ class Place:
     port: int
     bound: bool = True
     use: Hashable = None
+    workload: int = 0
 
     def __str__(self) -> str:
         return f"{before_a_port(self.ip)}:{self.port}"
@@ -64,6 +65,9 @@ def _shared(listeners: Iterable[Place]) -> Iterator[tuple[Place, Place]]:
 def _sharing(place: Place, earlier: Place) -> Violation:
     if (place.ip, place.use) == (earlier.ip, earlier.use):
         message = f"{place} does what {earlier.field} does already; leave one of them out"
+        return Violation(place.field, message, Severity.WARNING)
+    if place.ip == earlier.ip and place.workload == earlier.workload != 0 and not place.bound:
+        message = f"{place} is also the place of {earlier.field}: one listener serves both, with the policies of that"
         return Violation(place.field, message, Severity.WARNING)
     any_address = next((ip for ip in (place.ip, earlier.ip) if ip in ANY_ADDRESSES), "")
     wide = "" if place.ip == earlier.ip else f" ({earlier}), for {any_address} takes in every address"

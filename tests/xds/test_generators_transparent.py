@@ -50,6 +50,13 @@ def test_scenario_21_one_listener_is_bound_and_hands_over_to_all_others() -> Non
     }
 
 
+def test_two_services_over_one_port_share_a_listener() -> None:
+    """It has the policies of the first: they are two inbounds of one Pod and port, under two names."""
+    document = redirected(15001)
+    document["networking"]["inbound"].append(inbound("10.0.0.1:80:8080", "web-headless"))
+    assert generated(document) == generated(redirected(15001))
+
+
 def test_without_a_redirect_port_every_listener_is_bound() -> None:
     found = generated(redirected(0))
     assert found[LISTENER].keys() == {"inbound:10.0.0.1:80", "outbound:10.1.0.2:81"}

@@ -45,10 +45,15 @@ class InboundListener:
 def generate_inbound(view: ProxyView) -> Iterable[Draft]:
     """A listener and a local cluster for every inbound; inbounds with one workload port share the cluster.
 
-    It leaves out an inbound whose service would be Envoy's own admin API: others would govern the proxy through it.
+    It leaves out an inbound whose service would be Envoy's own admin API: others would govern the proxy through it. Of
+    inbounds at one place, as two Services of Kubernetes over one port make them, the first one counts.
     """
+    served: set[tuple[str, int]] = set()
     for inbound in view.dataplane.networking.inbound:
         address = inbound.address
+        if (address.ip, address.port) in served:
+            continue
+        served.add((address.ip, address.port))
         if address.workload_port == view.admin_port:
             view.warn(_ADMIN_API.format(inbound.interface, address.workload_port))
             continue

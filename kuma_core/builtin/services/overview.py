@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from kuma_core.builtin.services import picture
+from kuma_core.builtin.services import edges, picture
 from kuma_core.builtin.services.findings import ERROR, INFO, WARNING, Finding
 from kuma_core.builtin.services.mesh_map import MeshMap
 from kuma_core.builtin.services.picture import COUNTED, NEVER, Statuses
@@ -15,10 +15,10 @@ EMPTY, GOOD = "empty", "good"
 """Levels of health beside those of findings: no dataplane is there yet; nothing is to be looked at."""
 
 VERDICTS = (
-    picture.ALLOWED,
-    picture.PARTLY,
-    picture.DENIED,
-    picture.PLAINTEXT,
+    edges.ALLOWED,
+    edges.PARTLY,
+    edges.DENIED,
+    edges.PLAINTEXT,
     picture.NO_ENDPOINT,
     picture.UNKNOWN,
 )
@@ -65,7 +65,7 @@ def _text(
 ) -> str:
     """The sentence on the health of a mesh."""
     parts = [_proxies(dataplanes), f"mTLS is on ({authority})" if authority else "mTLS is off"]
-    for verdict, words in ((picture.DENIED, "denied"), (picture.NO_ENDPOINT, "without an endpoint")):
+    for verdict, words in ((edges.DENIED, "denied"), (picture.NO_ENDPOINT, "without an endpoint")):
         if calls[verdict]:
             parts.append(f"{_many(calls[verdict], 'call')} {_are(calls[verdict])} {words}")
     told = [_many(levels[level], level) for level in (ERROR, WARNING) if levels[level]]

@@ -8,11 +8,13 @@ from itertools import groupby
 from pathlib import Path
 
 from kuma_core.api import long_answers
+from kuma_core.api.rights import asked_of, right_of
+from kuma_core.auth.contract import Right, Verb
 from kuma_core.builtin.configuration.settings import SETTINGS
 from kuma_core.config import DURATION, FLAG, NUMBER, TEXTS, Config, Setting
 from kuma_core.plugin.contract import GrpcServer, Server, UnixSocket
 from kuma_core.runtime import descriptors, http, http_deadlines, http_doors
-from kuma_core.testing.listeners import registered
+from kuma_core.testing.listeners import methods_of, registered, registered_routes
 
 REFERENCE = Path(__file__).parent / "reference"
 
@@ -180,7 +182,46 @@ def _row_of(server: Server, port: str, addresses: str) -> str:
     return "| " + " | ".join([*cells, server.access.strangers, server.access.web_pages, body]) + " |"
 
 
-PAGES = {"configuration.md": configuration, "listeners.md": listeners}
+RIGHTS = """\
+# Who may ask what
+
+<!-- written by docs/generate.py; change it there -->
+
+Every route of the REST API (5681, and 5686 over HTTPS) and of the admin API (5679, its Unix socket, and 5686), with
+its class. `tests/access/test_matrix.py` asks each of them as every kind of user, in two meshes, and compares; a route
+without a class fails the build.
+
+| class | who may |
+|---|---|
+| public | everybody |
+| reader | users in the group `kuma:reader` or `kuma:admin`; in the mode `localhostIsAdmin` everybody |
+| admin | users in the group `kuma:admin`, who asks over the Unix socket or with a client certificate, and in the mode \
+`localhostIsAdmin` this machine |
+
+Who is in neither group may do what the [access policy](hooks.md#kuma_register_accesscontext) of a plugin allows by
+verb, kind, mesh and name; without one, what is public. [The modes](../how-to/secure.md#who-may-change-a-mesh).
+
+{table}
+
+The bootstrap server (5682), `/healthy` and `/ready` (5680) are public; `/metrics` (5680) and `/events` (5685) are for
+readers. A `PUT` or `DELETE` with `?dry-run` has the verb `dry-run`.
+"""
+
+
+def rights() -> str:
+    """The page ``rights.md``: the class of each route that is registered."""
+    rows = ["| server | path | method | class | verb | kind |", "|---|---|---|---|---|---|"]
+    for server, route in registered_routes():
+        for method in methods_of(route):
+            right = right_of(route, method == "GET")
+            verb, kind, _, _ = asked_of(route, method, {}, right)
+            name = Verb.GENERATE_TOKEN.value if route.template == "/tokens" else verb.value
+            shown = "" if right is Right.PUBLIC else name
+            rows.append(f"| {server} | `{route.template}` | {method} | {right.value} | {shown} | {kind} |")
+    return RIGHTS.format(table="\n".join(rows))
+
+
+PAGES = {"configuration.md": configuration, "listeners.md": listeners, "rights.md": rights}
 
 
 def main(arguments: list[str]) -> int:

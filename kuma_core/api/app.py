@@ -12,6 +12,8 @@ import falcon
 
 from kuma_core.api import errors
 from kuma_core.api.contract import Route
+from kuma_core.api.rights import IsForeign, Rights, nobody_is_foreign
+from kuma_core.auth.access import AccessControl
 from kuma_core.errors import KumaError
 from kuma_core.histogram import Histogram
 
@@ -92,22 +94,37 @@ class _Routes:
 def build_app(
     routes: Iterable[Route],
     *middleware: Any,
+    access: AccessControl,
+    is_foreign: IsForeign = nobody_is_foreign,
     hint: Callable[[str], str] | None = None,
     times: Histogram | None = None,
 ) -> falcon.App[Any, Any]:
     """An app that serves the routes, ignores a trailing slash and answers every error as JSON.
 
-    ``middleware`` says which web pages may use it, the first one first. ``hint`` gives what is told beside the 404 of
-    an unknown path. Requests are counted in ``times``. Raises ``KumaError`` for a template that falcon cannot tell
-    apart from another one.
+    ``middleware`` says which web pages may use it, the first one first; ``access`` who may ask what, by the classes of
+    the routes, and ``is_foreign`` which pages are strangers even on this machine. ``hint`` gives what is told beside
+    the 404 of an unknown path. Requests are counted in ``times``. Raises ``KumaError`` for a template that falcon
+    cannot tell apart from another one.
     """
-    app = _App(middleware=[*middleware, _Paths(), _Routes()])
+    routes = list(routes)
+    app = _App(middleware=[*middleware, Rights(access, routes, is_foreign), _Paths(), _Routes()])
     app.times = times
     app.req_options.strip_url_path_trailing_slash = True
     errors.register(app, hint)
     for route in routes:
+        _require_true(route)
         try:
             app.add_route(route.template, route.resource)
         except ValueError as error:
             raise KumaError(f'the route "{route.template}" cannot be served: {error}') from error
     return app
+
+
+def _require_true(route: Route) -> None:
+    """falcon asks no middleware about a resource that counts as false, such as an empty collection: not even whether
+    somebody may."""
+    if any(hasattr(type(route.resource), name) for name in ("__bool__", "__len__")):
+        raise KumaError(
+            f'the route "{route.template}" cannot be served: its resource has a __len__ or a __bool__; wrap it in an '
+            "object without"
+        )

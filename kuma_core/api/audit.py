@@ -1,18 +1,19 @@
-"""The audit line: each accepted and each refused write over HTTP, with who asked for it and what became of it.
+"""The audit line: each write over HTTP, accepted or refused, and each denial, with who asked and what became of it.
 
-It holds names and results, never content. Who asked is what the connection proves: an address, the user of a process on
-this machine (the Unix socket), a client certificate (HTTPS). The REST API knows no users.
+It holds names and results, never content. The latest lines are kept in memory, too, for ``GET /audit``.
 """
 
 from __future__ import annotations
 
 import re
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import falcon
 import structlog
 
+from kuma_core.api.audit_ring import AuditRing
 from kuma_core.counted import CountedLine
 from kuma_core.log_levels import IN_FORCE
 
@@ -28,6 +29,7 @@ _LONG_WORD = re.compile(r"[\w+/=.-]{32,}", re.ASCII)
 _log = structlog.get_logger("audit")
 _refused = CountedLine(_log, "info", "a write is refused", most=MOST_KINDS)
 _unchanged = CountedLine(_log, "info", "a write changes nothing", most=MOST_KINDS)
+_denied = CountedLine(_log, "info", "a request is denied", most=MOST_KINDS)
 
 SERVER = "api-server"
 _requests = structlog.get_logger(SERVER)
@@ -43,8 +45,8 @@ def discreet_path(req: falcon.Request) -> str:
     return "/".join(map(discreet, req.path[:LONGEST_TEXT].split("/")))
 
 
-def _shown(name: str, value: object) -> object:
-    return discreet(value, LONGEST_NAME) if isinstance(value, str) and name != "path" else value
+def _shown(value: object) -> object:
+    return discreet(value, LONGEST_NAME) if isinstance(value, str) else value
 
 
 def _shortened(word: str) -> str:
@@ -75,8 +77,20 @@ def failed(req: falcon.Request, problem: str) -> None:
     req.context.problem = problem
 
 
+def denied(req: falcon.Request, what: str, why: str) -> None:
+    """Say that somebody may not do what they ask."""
+    req.context.denied = {"asked": what} if what else {}
+    req.context.reason = why
+
+
 class Audit:
-    """Middleware, in front of all other: has a line for every write, and at ``debug`` one for every request."""
+    """Middleware, in front of all other: has a line for every write and denial, and at ``debug`` for every request.
+
+    ``ring`` keeps the latest.
+    """
+
+    def __init__(self, ring: AuditRing | None = None) -> None:
+        self._ring = ring or AuditRing()
 
     def process_request(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Note when it came."""
@@ -88,8 +102,52 @@ class Audit:
         """Tell what became of it."""
         if IN_FORCE.is_debugging(SERVER):
             _tell_of_a_request(req, resp)
-        if req.method not in READS and not getattr(req.context, "asks", False):
-            _tell_of_a_write(req, resp)
+        if hasattr(req.context, "denied"):
+            self._tell_of_a_denial(req, resp)
+        elif req.method not in READS and not getattr(req.context, "asks", False):
+            self._tell_of_a_write(req, resp)
+
+    def _tell_of_a_denial(self, req: falcon.Request, resp: falcon.Response) -> None:
+        said = {**_said(req), **req.context.denied}
+        tell_of_a_denial(self._ring, said, resp.status_code, req.context.reason, who(req))
+
+    def _tell_of_a_write(self, req: falcon.Request, resp: falcon.Response) -> None:
+        said = {name: _shown(value) for name, value in _said(req).items()}
+        source = who(req)
+        if binding := getattr(req.context, "binding", ""):
+            source["binding"] = discreet(binding)
+        result = getattr(req.context, "result", "done")
+        if resp.status_code >= 400:
+            problem = discreet(getattr(req.context, "problem", ""))
+            kind = f"{resp.status_code} {said.get('kind', req.path[:LONGEST_NAME])} {source['address']}"
+            _refused(kind, **said, status=resp.status_code, problem=problem, **source)
+            said |= {"result": "refused", "status": resp.status_code, "problem": problem}
+            self._ring.add_refusal({**said, **source})
+            return
+        if result == UNCHANGED:
+            _unchanged(f"{said.get('kind', '')} {source['address']}", **said, **source)
+        else:
+            _log.info("a write is accepted", result=result, **said, **source)
+        self._ring.add_write({**said, "result": result, **source})
+
+
+def tell_of_a_denial(
+    ring: AuditRing, said: Mapping[str, Any], status: int, why: str, source: Mapping[str, str]
+) -> None:
+    """Have a line for what somebody may not do: ``said`` is what they asked, ``source`` who they are."""
+    shown = {name: _shown(value) for name, value in said.items()}
+    reason = discreet(why)
+    what = shown.get("asked", shown.get("path", ""))
+    _denied(f"{what} {source['address']}", **shown, status=status, problem=reason, **source)
+    ring.add_denial({**shown, "result": "denied", "status": status, "problem": reason, **source})
+
+
+def _said(req: falcon.Request) -> dict[str, Any]:
+    found: dict[str, Any] = getattr(req.context, "about", None) or {
+        "method": req.method[:20],
+        "path": discreet_path(req),
+    }
+    return found
 
 
 def _tell_of_a_request(req: falcon.Request, resp: falcon.Response) -> None:
@@ -104,33 +162,20 @@ def _tell_of_a_request(req: falcon.Request, resp: falcon.Response) -> None:
     )
 
 
-def _tell_of_a_write(req: falcon.Request, resp: falcon.Response) -> None:
-    said: dict[str, Any] = getattr(req.context, "about", None) or {
-        "method": req.method[:20],
-        "path": discreet_path(req),
-    }
-    said = {
-        name: discreet(value, LONGEST_NAME) if isinstance(value, str) else value
-        for name, value in said.items()
-    }
-    source = who(req)
-    result = getattr(req.context, "result", "done")
-    if resp.status_code >= 400:
-        problem = discreet(getattr(req.context, "problem", ""))
-        kind = f"{resp.status_code} {said.get('kind', req.path[:LONGEST_NAME])} {source['address']}"
-        _refused(kind, **said, status=resp.status_code, problem=problem, **source)
-    elif result == UNCHANGED:
-        _unchanged(f"{said.get('kind', '')} {source['address']}", **said, **source)
-    else:
-        _log.info("a write is accepted", result=result, **said, **source)
+def certificate_of(req: falcon.Request) -> str:
+    """Whom the client's certificate names, and its number; empty without one."""
+    scope = req.env.get("asgi.scope") or {}
+    return str(scope.get("state", {}).get("certificate", ""))[:LONGEST_NAME]
 
 
 def who(req: falcon.Request) -> dict[str, str]:
-    """From where a request came, by whom as far as that is proved, and with what program as it says itself."""
-    scope = req.env.get("asgi.scope") or {}
+    """From where a request came, who asked by what proof, and with what program as it says itself."""
     found = {"address": req.remote_addr[:100]}
-    if by := str(scope.get("state", {}).get("certificate", ""))[:LONGEST_NAME]:
-        found["by"] = by
+    visit = getattr(req.context, "visit", None)
+    if visit and (user := visit.known):
+        found |= {"user": discreet(user.name, LONGEST_NAME), "by": user.by}
+        if user.id:
+            found["credential"] = user.id[:100]
     if agent := req.user_agent:
         found["agent"] = agent[:80]
     return found

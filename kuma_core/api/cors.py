@@ -48,6 +48,11 @@ class Cors:
         """Whether pages of that origin may change something: a pattern names nobody, it was made for reading."""
         return self.allows(origin) and not self._named.isdisjoint(_spellings(origin))
 
+    def is_stranger(self, req: falcon.Request) -> bool:
+        """Whether a page of another origin asks that may read alone, whoever sits before its browser."""
+        source = _source(req)
+        return _is_another_origin(req, source) and not self.allows_writes(source or "")
+
     def process_resource(
         self, req: falcon.Request, resp: falcon.Response, resource: object, params: object
     ) -> None:
@@ -62,7 +67,7 @@ class Cors:
     def _refuse_strangers(self, req: falcon.Request) -> None:
         """The page may be a form, too: it is not asked for permission before, and its writes are done."""
         source = _source(req)
-        if not _is_another_origin(req, source) or self.allows_writes(source or ""):
+        if not self.is_stranger(req):
             return
         raise falcon.HTTPForbidden(
             title=TITLE,

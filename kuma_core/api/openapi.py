@@ -12,6 +12,7 @@ from kuma_core import __version__
 from kuma_core.api.paging import DEFAULT_SIZE, MAX_SIZE
 from kuma_core.api.resources import MAX_NAME, RESULT_HEADER, collection_paths
 from kuma_core.api.searching import MOST_CHARACTERS
+from kuma_core.auth.contract import Right
 from kuma_core.model import ResourceType, Scope
 from kuma_core.resources.contract import Result
 from kuma_core.specs.base import Member, Spec, members_of
@@ -23,17 +24,21 @@ _SPECS = "#/components/schemas/spec.{model}"
 
 
 def document(
-    kinds: Iterable[ResourceType], pages: Mapping[str, str], filters: Mapping[str, list[Json]]
+    kinds: Iterable[ResourceType],
+    pages: Mapping[str, tuple[str, Right]],
+    filters: Mapping[str, list[Json]],
 ) -> Json:
     """The whole description.
 
-    ``pages`` are the paths of single pages and what each says; ``filters`` are further query parameters of
-    the collection of a kind, by its name.
+    ``pages`` are the paths of single pages, what each says, and the class of each; ``filters`` are further query
+    parameters of the collection of a kind, by its name.
     """
     served = [kind for kind in kinds if kind.served]
     specs, definitions = _specs(served)
     schemas = {**_SHARED_SCHEMAS, **{f"spec.{name}": schema for name, schema in definitions.items()}}
-    paths: Json = {path: {"get": _get(text, {"type": "object"})} for path, text in pages.items()}
+    paths: Json = {
+        path: {"get": _get(text, {"type": "object"}, right=right)} for path, (text, right) in pages.items()
+    }
     for kind in served:
         schemas[kind.name] = _item_schema(kind, specs[kind.name])
         collection = collection_paths(kind)[0]
@@ -43,7 +48,12 @@ def document(
         "openapi": "3.1.0",
         "info": {"title": "Kuma control plane", "version": __version__, "description": _ABOUT},
         "paths": paths,
-        "components": {"schemas": schemas, "headers": _HEADERS, "responses": _RESPONSES},
+        "components": {
+            "schemas": schemas,
+            "headers": _HEADERS,
+            "responses": _RESPONSES,
+            "securitySchemes": _SECURITY,
+        },
     }
 
 
@@ -146,9 +156,20 @@ def _item(kind: ResourceType) -> Json:
     return path
 
 
-def _get(summary: str, schema: Json, *errors: str) -> Json:
+def _get(summary: str, schema: Json, *errors: str, right: Right = Right.READER) -> Json:
     ok = {"description": "The answer.", "content": {"application/json": {"schema": schema}}}
-    return {"summary": summary, "responses": {"200": ok, **_errors(*errors)}}
+    denials = () if right is Right.PUBLIC else _DENIALS
+    return {
+        "summary": summary,
+        **_for(right),
+        "responses": {"200": ok, **_errors(*errors, *denials)},
+    }
+
+
+def _for(right: Right) -> Json:
+    """The class of an operation, and by what its users prove who they are; where no mode asks for that, by nothing."""
+    schemes: list[Json] = [] if right is Right.PUBLIC else [{name: []} for name in _SECURITY]
+    return {"x-kuma-right": right.value, "security": schemes}
 
 
 def _put(kind: ResourceType) -> Json:
@@ -156,11 +177,12 @@ def _put(kind: ResourceType) -> Json:
     body = {"required": True, "content": {"application/json": {"schema": _ref(kind.name)}}}
     return {
         "summary": f"Create a {kind.name}, or replace it as a whole.",
+        **_for(Right.ADMIN),
         "requestBody": body,
         "responses": {
             "200": {"description": "Replaced, or the same as before.", "headers": headers},
             "201": {"description": "Created.", "headers": headers},
-            **_errors("400", "405", "406", "409", "413", "415"),
+            **_errors("400", *_DENIALS, "405", "406", "409", "413", "415"),
         },
     }
 
@@ -168,7 +190,8 @@ def _put(kind: ResourceType) -> Json:
 def _delete(kind: ResourceType) -> Json:
     return {
         "summary": f"Delete a {kind.name}.",
-        "responses": {"200": {"description": "Deleted."}, **_errors("404", "405", "406", "409")},
+        **_for(Right.ADMIN),
+        "responses": {"200": {"description": "Deleted."}, **_errors(*_DENIALS, "404", "405", "406", "409")},
     }
 
 
@@ -179,6 +202,21 @@ def _errors(*codes: str) -> Json:
 def _ref(schema: str) -> Json:
     return {"$ref": f"#/components/schemas/{schema}"}
 
+
+_DENIALS = ("401", "403")
+
+_SECURITY: Json = {
+    "userToken": {
+        "type": "http",
+        "scheme": "bearer",
+        "bearerFormat": "JWT",
+        "description": "A user's token: kumactl generate user-token.",
+    },
+    "clientCertificate": {
+        "type": "mutualTLS",
+        "description": "Over HTTPS: a certificate of apiServer.https.clientCertsDir.",
+    },
+}
 
 _PAGING: list[Json] = [
     {
@@ -242,6 +280,8 @@ _RESPONSES: Json = {
     code: {"description": text, "content": {"application/json": {"schema": _ref("Error")}}}
     for code, text in {
         "400": "The request or the resource breaks a rule.",
+        "401": "Who asks proved nothing, or showed a token that is good for nothing.",
+        "403": "Who asks may not do that.",
         "404": "There is no such thing.",
         "405": "The path does not take this method, or the API is read-only.",
         "406": "The client accepts no JSON.",

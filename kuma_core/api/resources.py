@@ -13,11 +13,13 @@ import falcon
 from kuma_core.api import audit
 from kuma_core.api.contract import Route
 from kuma_core.api.exchange import answer_json, begin, read_body
+from kuma_core.api.may_write import MayWrite
 from kuma_core.api.paging import answer_page, read_page
 from kuma_core.api.searching import Searchable, read_search
 from kuma_core.api.tag_search import DATAPLANES
 from kuma_core.api.warning_headers import add_warnings, tell_if_refused, warning_texts
 from kuma_core.api.xds import VALIDATE, answer_dry_run, dry_run_of
+from kuma_core.auth.contract import Right
 from kuma_core.errors import InvalidResource, Severity, Violation
 from kuma_core.model import Resource, ResourceKey, ResourceType, Scope
 from kuma_core.resources import codec
@@ -53,8 +55,9 @@ def resource_routes(
         if kind.stored and kind.served:
             for path in collection_paths(kind):
                 item = f"{path}/{{mesh}}" if kind.scope is Scope.GLOBAL else f"{path}/{{name}}"
-                yield Route(path, Collection(kind, resources))
-                yield Route(item, Item(kind, resources, limits, previewer))
+                reader = partial(Route, right=Right.READER, kind=kind.name)
+                yield reader(path, Collection(kind, resources))
+                yield reader(item, Item(kind, resources, limits, previewer), decides=True)
 
 
 def collection_paths(kind: ResourceType) -> list[str]:
@@ -101,11 +104,14 @@ class Item:
         begin(req, "Could not process a resource")
         key = self._begin_write(req, mesh, name)
         spec, told = self._read(req, key)
+        may = MayWrite(req, key, self._kind, spec)
+        may.check()
         req.context.title = "Could not find a resource"
         current = self._resources.find(key)
         req.context.title = f"Could not {'update' if current else 'create'} a resource"
         if dry_run := dry_run_of(req):
             audit.asked(req)
+            may.previous(current)
             alone = dry_run == VALIDATE
             resource, warnings = self._resources.examine(Resource(key, spec), alone)
             told += warning_texts((), warnings)
@@ -114,7 +120,8 @@ class Item:
             else:
                 answer_dry_run(resp, self._previewer, key, resource, told)
             return
-        written = self._resources.put(Resource(key, spec))
+        written = self._resources.put(Resource(key, spec), may.over)
+        may.wrote()
         resp.status = 201 if written.result is Result.CREATED else 200
         audit.wrote(req, written.result.value)
         resp.set_header(RESULT_HEADER, written.result.value)
@@ -124,15 +131,20 @@ class Item:
         """Delete the resource (200, empty), or 404."""
         begin(req, "Could not delete a resource")
         key = self._begin_write(req, mesh, name)
+        may = MayWrite(req, key, self._kind)
+        may.check()
         if dry_run := dry_run_of(req):
             audit.asked(req)
+            if may.over:
+                may.previous(self._resources.find(key))
             told = warning_texts([], self._resources.examine_deletion(key))
             if dry_run == VALIDATE:
                 answer_json(resp, {"result": "deleted", "warnings": told})
             else:
                 answer_dry_run(resp, self._previewer, key, None, told)
             return
-        add_warnings(resp, warning_texts([], self._resources.delete(key)))
+        add_warnings(resp, warning_texts([], self._resources.delete(key, may.over)))
+        may.wrote()
         audit.wrote(req, "deleted")
 
     def _begin_write(self, req: falcon.Request, mesh: str, name: str) -> ResourceKey:

@@ -20,6 +20,7 @@ from kuma_core.auth.contract import (
     Right,
     Snapshot,
 )
+from kuma_core.auth.users import Users
 from kuma_core.errors import Busy, KumaError, PluginError, UnreadableResource
 from kuma_core.kinds import Kinds
 from kuma_core.plugin.asking import Asking
@@ -78,7 +79,8 @@ class Authorizer:
     """
 
     def __init__(self, resources: Resources, asking: Asking, policy: AttributedPolicy | None = None) -> None:
-        self._resources, self._asking, self._policy = resources, asking, policy
+        self._resources, self._asking = resources, asking
+        self._policy = policy
         self._lock = threading.Lock()
         self._wanted, self._have = 1, 0
         self._decide: Decide | None = None
@@ -89,9 +91,18 @@ class Authorizer:
         """Whether a plugin decides about users of other groups."""
         return self._policy is not None
 
+    def use(self, policy: AttributedPolicy | None) -> None:
+        """Decide by this policy from now on: the kernel asks plugins for it once they are open."""
+        self._policy = policy
+
     def changed(self, change: Change) -> None:
         """Hear of a change in the store."""
         if self._policy and (change.key is None or change.key.type in self._policy.policy.kinds):
+            self._wanted += 1
+
+    def wrote(self, kind: str) -> None:
+        """Hear of a write of this control plane's own: it counts with the next question."""
+        if self._policy and kind in self._policy.policy.kinds:
             self._wanted += 1
 
     def decide(self, right: Right, asked: Asked) -> Decision:
@@ -162,6 +173,14 @@ class Authorizer:
             return self._asking.ask(plugin, what, lambda: _checked(plugin, what, function(asked)))
 
         return decide
+
+
+@dataclass(frozen=True, slots=True)
+class AccessControl:
+    """What all servers of a control plane share: who somebody is, and what they may do."""
+
+    users: Users
+    authorizer: Authorizer
 
 
 _EVERYBODY = Decision(True, "it is public")

@@ -15,13 +15,14 @@ from typing import Any
 import structlog
 
 from kuma_core.config import Config
-from kuma_core.errors import KumaError, StoreFailed, StoreTakesNoWrites, StoreUnavailable
+from kuma_core.errors import Conflict, KumaError, StoreFailed, StoreTakesNoWrites, StoreUnavailable
 from kuma_core.lifecycle import Stop
 from kuma_core.log_levels import IN_FORCE
 from kuma_core.model import ResourceKey
 from kuma_core.resources.calls import Calls
 from kuma_core.resources.contract import (
     CountedStore,
+    ExactStore,
     Publish,
     QuietStore,
     Record,
@@ -122,6 +123,16 @@ class GuardedStore:
         """Remove a record."""
         _fenced("")
         self._write("delete", key)
+
+    def delete_exactly(self, key: ResourceKey, version: str) -> None:
+        """Remove a record of a known version; a store that cannot do that in one step is asked before."""
+        _fenced("")
+        if isinstance(self._store, ExactStore):
+            self._write("delete_exactly", key, version)
+        elif self.get(key).version == version:
+            self._write("delete", key)
+        else:
+            raise Conflict(f"the resource {key} was changed by somebody else")
 
     def watch(self, publish: Publish, stop: Stop) -> None:
         """Publish changes until ``stop`` is set. It waits for as long as nothing changes, and so is no call."""

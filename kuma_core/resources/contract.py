@@ -107,6 +107,18 @@ class QuietStore(Protocol):
 
 
 @runtime_checkable
+class ExactStore(Protocol):
+    """What a store may offer besides: a deletion that never hits what somebody else wrote meanwhile.
+
+    The kernel looks before it deletes with other stores, which leaves a moment in between.
+    """
+
+    def delete_exactly(self, key: ResourceKey, version: str) -> None:
+        """Remove a record that still has ``version``; raises ``Conflict`` if it has another, ``NotFound``."""
+        ...
+
+
+@runtime_checkable
 class TellingStore(Protocol):
     """What a store may offer beside ``leave_untold``, so that a few of those writes are told after all."""
 
@@ -219,8 +231,12 @@ class Resources(Protocol):
         """As ``list``, for those that may be many: each is read when it is taken."""
         ...
 
-    def put(self, resource: Resource) -> Written:
-        """Create the resource or replace its spec as a whole; raises ``InvalidResource`` or ``Conflict``."""
+    def put(self, resource: Resource, check: Callable[[Resource], None] | None = None) -> Written:
+        """Create the resource or replace its spec as a whole; raises ``InvalidResource`` or ``Conflict``.
+
+        ``check`` gets what would be replaced, and raises if that may not be; it is asked again if others write
+        meanwhile.
+        """
         ...
 
     def amend(self, key: ResourceKey, change: Callable[[Any], Any]) -> Written:
@@ -231,8 +247,13 @@ class Resources(Protocol):
         """Create the resource unless it is there already, and return what is there."""
         ...
 
-    def delete(self, key: ResourceKey) -> tuple[Violation, ...]:
-        """Delete a resource and what cannot live without it; raises ``NotFound`` or ``InvalidResource``."""
+    def delete(
+        self, key: ResourceKey, check: Callable[[Resource], None] | None = None
+    ) -> tuple[Violation, ...]:
+        """Delete a resource and what cannot live without it; raises ``NotFound`` or ``InvalidResource``.
+
+        ``check`` gets what would be deleted, as in ``put``.
+        """
         ...
 
     def examine(

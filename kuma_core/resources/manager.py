@@ -25,6 +25,7 @@ from kuma_core.model import Resource, ResourceKey, Scope
 from kuma_core.plugin.boundary import Boundary
 from kuma_core.resources import codec
 from kuma_core.resources.contract import Deletions, Record, Resources, Result, Store, TellingStore, Written
+from kuma_core.resources.exactly import delete_exactly
 from kuma_core.resources.kinds_code import completed, through, violations
 from kuma_core.resources.listed import ListedRecords
 from kuma_core.resources.reader import Reader
@@ -41,6 +42,9 @@ Admit = Callable[[Resource | None, Resource | None, Resources], list[Violation]]
 Prepare = Callable[[Resource], None]
 """Makes what a resource needs before we store it. Repeating it does no harm."""
 
+
+Check = Callable[[Resource], None]
+"""Raises if somebody may not write over a resource that is there."""
 
 Keep = Callable[[ResourceKey], bool]
 """Whether a resource outlives its mesh."""
@@ -120,9 +124,11 @@ class ResourceManager:
             self._reader.forget_others(type, records)
         return ListedRecords(records, partial(self._reader.read, kind))
 
-    def put(self, resource: Resource) -> Written:
+    def put(self, resource: Resource, check: Check | None = None) -> Written:
         """Create the resource or replace its spec as a whole.
 
+        ``check`` gets what would be replaced, and raises if that may not be; it is asked again if others wrote it
+        meanwhile.
         Raises ``InvalidResource`` with every rule that it breaks, ``Conflict`` if others keep writing it.
         """
         resource = completed(resource, self._through)
@@ -130,7 +136,7 @@ class ResourceManager:
         self._finish_deletion(resource.key)
         for _ in range(_ATTEMPTS):
             try:
-                return self._put_once(resource, warnings)
+                return self._put_once(resource, warnings, check)
             except (Conflict, AlreadyExists):
                 continue
         raise self._contested(resource.key)
@@ -190,7 +196,7 @@ class ResourceManager:
                 continue
         raise self._contested(resource.key)
 
-    def _put_once(self, resource: Resource, warnings: tuple[Violation, ...]) -> Written:
+    def _put_once(self, resource: Resource, warnings: tuple[Violation, ...], check: Check | None) -> Written:
         document = codec.encode(resource)
         try:
             current = self._store.get(resource.key)
@@ -199,7 +205,7 @@ class ResourceManager:
             written = self._write(resource, document)
             self._tell(resource, None)
             return Written(*written, warnings)
-        before = self._readable(current)
+        before = self._checked(current, check)
         warnings += self._ask(resource, before)
         resource = Resource(resource.key, resource.spec, current.version)
         if current.document == document:
@@ -214,6 +220,14 @@ class ResourceManager:
         if self._telling and worth_telling and worth_telling(before and before.spec, resource.spec):
             with suppress(StoreUnavailable):  # the write stands; watchers look again once the store is back
                 self._telling.tell(resource.key)
+
+    def _checked(self, record: Record, check: Check | None) -> Resource | None:
+        """The stored resource, if it may be written over; where nobody can read it, nobody can say so."""
+        if check is None:
+            return self._readable(record)
+        found = self._reader.read(self.kinds[record.key.type], record)
+        check(found)
+        return found
 
     def _readable(self, record: Record) -> Resource | None:
         """The stored resource; one that cannot be read counts as none, so that it can be replaced."""
@@ -278,9 +292,10 @@ class ResourceManager:
         previous = self._readable(self._store.get(key))
         return _accept(self._admit(None, previous, self)) if previous else ()
 
-    def delete(self, key: ResourceKey) -> tuple[Violation, ...]:
+    def delete(self, key: ResourceKey, check: Check | None = None) -> tuple[Violation, ...]:
         """Delete a resource and what cannot live without it; returns the warnings for its deleter.
 
+        ``check`` gets what would be deleted, and raises if that may not be.
         A mesh takes everything inside it along, a dataplane its insight. Repeating the call finishes what an
         interrupted one left. Raises ``NotFound`` if the resource itself was not there, ``InvalidResource`` if
         it may not be deleted, ``Busy`` if a mesh is being deleted by somebody else who does not end.
@@ -289,19 +304,36 @@ class ResourceManager:
         with suppress(NotFound):  # a deletion that stopped halfway may have left something to clear away
             warnings = self.examine_deletion(key)
         if key.type == MESH:
+            if check:
+                self._checked(self._store.get(key), check)
             try:
                 self._deletions.run(key)
             finally:
                 self._reader.forget_mesh(key.mesh)
             return warnings
         try:
-            self._store.delete(key)
+            self._delete_once(key, check)
         finally:
             self._reader.forget(key)
             for kind in self.kinds:
                 if kind.owner == key.type:
                     self._discard(ResourceKey(kind.name, key.mesh, key.name))
         return warnings
+
+    def _delete_once(self, key: ResourceKey, check: Check | None) -> None:
+        """Delete what is there; where that is looked at before, nothing else that somebody put in its place."""
+        if check is None:
+            self._store.delete(key)
+            return
+        for _ in range(_ATTEMPTS):
+            record = self._store.get(key)
+            self._checked(record, check)
+            try:
+                delete_exactly(self._store, key, record.version)
+                return
+            except Conflict:
+                continue
+        raise self._contested(key)
 
     def owned_by_mesh(self, mesh: str) -> Iterator[ResourceKey]:
         """What goes with a mesh: all that is in it, but for what outlives it."""

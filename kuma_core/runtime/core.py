@@ -5,7 +5,11 @@ from __future__ import annotations
 from contextlib import AsyncExitStack
 from typing import TypeVar
 
+from kuma_core.api.audit_ring import AuditRing
+from kuma_core.auth.access import AccessControl, Authorizer, one_access_policy
+from kuma_core.auth.users import MODE, Users
 from kuma_core.builtin.cluster.contract import Cluster
+from kuma_core.builtin.tokens.contract import UserTokens
 from kuma_core.ca.authorities import open_authorities
 from kuma_core.config import Config
 from kuma_core.plugin.catalog import Catalog
@@ -61,13 +65,18 @@ class Core:
             self.secrets.outlives_its_mesh,
             catalog.boundary,
         )
+        users = Users(config.text(MODE), lambda token: self.offer("builtin.tokens", UserTokens).user(token))
+        self.access = AccessControl(users, Authorizer(self.resources, catalog.asking))
+        self.audited = AuditRing()
         self.proxies = ProxyServers(config, catalog, self.resources, self.secrets, self.authorities)
         self._collector = Collector(catalog.manager, self._offers(), self._context)
 
     def _offers(self) -> dict[str, object]:
         """What the kernel itself offers to plugins that ask."""
         return {
+            "access": self.access,
             "apps": self.apps,
+            "audited": self.audited,
             "authorities": self.authorities,
             "enforcement": Enforced(self.proxies),
             "identities": self.proxies,
@@ -94,7 +103,9 @@ class Core:
 
     def open_features(self) -> Features:
         """Open every plugin, and take what it brings."""
-        return self._collector.open()
+        features = self._collector.open()
+        self.access.authorizer.use(one_access_policy(features.access, self._catalog.kinds))
+        return features
 
     def offer(self, plugin: str, contract: type[T]) -> T:
         """What a plugin offers to others."""

@@ -100,7 +100,7 @@ class HttpServer:
             ident=None,
             max_request_header_size=HEAD_BYTES,
             max_request_body_size=max(DISCARDED_BYTES, body.most_bytes + MIB),
-            clear_untrusted_proxy_headers=True,
+            clear_untrusted_proxy_headers=False,  # who was passed on is a stranger, and these tell of it
         )
         self._thread = threading.Thread(target=self.serve, name=name, daemon=True)
 

@@ -10,7 +10,8 @@ import os
 import socket
 import ssl
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import structlog
@@ -94,6 +95,40 @@ class AsgiHttpServer:
         self._stopping()
 
 
+class LateCertificate:
+    """TLS whose certificate comes later: servers are made before anything is written, and so before the control plane
+    has a certificate of its own.
+
+    ``clients`` is the folder with the certificates of clients, which none has to show; empty: nobody shows any.
+    """
+
+    def __init__(self, clients: str, setting: str) -> None:
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.context.minimum_version = ssl.TLSVersion.TLSv1_2
+        if clients:
+            self.context.verify_mode = ssl.CERT_OPTIONAL
+            self.context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+            _trust(self.context, clients, setting)
+
+    def load(self, chain: bytes, key: bytes) -> None:
+        """Take a certificate and its key, in PEM; OpenSSL reads both from files alone, so these are in memory."""
+        with _in_memory("chain", chain) as chain_file, _in_memory("key", key) as key_file:
+            self.context.load_cert_chain(chain_file, key_file)
+
+    def load_files(self, cert_file: str, key_file: str, section: str) -> None:
+        """Take a certificate and its key from files; raises ``ConfigError`` for those that cannot be used."""
+        _load_pair(self.context, cert_file, key_file, section)
+
+
+@contextmanager
+def _in_memory(name: str, content: bytes) -> Iterator[str]:
+    """The path of a file that no disk holds."""
+    with open(os.memfd_create(f"kuma-{name}"), "wb") as file:
+        file.write(content)
+        file.flush()
+        yield f"/proc/self/fd/{file.fileno()}"
+
+
 def server_context(cert_file: str, key_file: str, clients: str, section: str) -> ssl.SSLContext:
     """TLS 1.2 or newer that trusts the clients whose certificates lie in the folder ``clients`` as ``*.pem``.
 
@@ -104,12 +139,16 @@ def server_context(cert_file: str, key_file: str, clients: str, section: str) ->
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.verify_mode = ssl.CERT_REQUIRED
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # a client's own certificate is enough to trust it
+    _load_pair(context, cert_file, key_file, section)
+    _trust(context, clients, f"{section}.clientCertsDir")
+    return context
+
+
+def _load_pair(context: ssl.SSLContext, cert_file: str, key_file: str, section: str) -> None:
     try:
         context.load_cert_chain(cert_file, key_file, password=_no_password)
     except (OSError, ValueError) as error:
         raise _unusable_pair(cert_file, key_file, section, error) from None
-    _trust(context, clients, f"{section}.clientCertsDir")
-    return context
 
 
 def _no_password() -> str:

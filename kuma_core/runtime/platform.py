@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections import Counter
+from collections.abc import Iterator
 from contextlib import AsyncExitStack
 
 import structlog
@@ -19,7 +20,7 @@ from kuma_core.config import Config
 from kuma_core.errors import KumaError, StoreUnavailable
 from kuma_core.model import ResourceKey
 from kuma_core.plugin.catalog import Catalog
-from kuma_core.plugin.contract import Component, Server
+from kuma_core.plugin.contract import Component, Server, WsgiServer
 from kuma_core.plugin.features import Features
 from kuma_core.plugin.hearing import heard
 from kuma_core.resources.changes import ChangeFeed, SlowTick
@@ -28,9 +29,10 @@ from kuma_core.runtime.core import Core
 from kuma_core.runtime.leadership import Leadership
 from kuma_core.runtime.listening import Listening
 from kuma_core.runtime.metrics import OwnMetrics, renderer
-from kuma_core.runtime.own_servers import admin_servers, api_server, bootstrap_server, diagnostics_server
+from kuma_core.runtime.own_servers import admin_servers, bootstrap_server, diagnostics_server
 from kuma_core.runtime.proxy_servers import AuthenticatorWatch
 from kuma_core.runtime.readiness import Missing
+from kuma_core.runtime.rest_servers import HTTPS, Shared, api_server, certificate, https_server
 from kuma_core.specs.dataplane import DATAPLANE, DataplaneSpec
 from kuma_core.specs.mesh import MESH, MeshSpec
 from kuma_core.xds.admin_port import choose_admin_port
@@ -92,7 +94,7 @@ class Platform:
     async def registered(self, stack: AsyncExitStack) -> list[Server]:
         """Every server of this configuration, with what it asks for, and none of them started."""
         self.core = Core(stack, self.config, self.catalog, self.instance_id)
-        features = self.core.open_features()
+        self.features = features = self.core.open_features()
         servers = self._servers(features)
         features.prepare()
         self.core.proxies.prepare(one_authenticator(features.authenticators))
@@ -109,6 +111,8 @@ class Platform:
         features.prepare()
         authenticator = one_authenticator(features.authenticators)
         core.proxies.prepare(authenticator)
+        self._load_certificate()
+        feed.listen(core.access.authorizer.changed)
         for listener in core.proxies.listeners():
             feed.listen(listener.hear)
         for contributed in features.change_listeners:
@@ -148,20 +152,34 @@ class Platform:
             self.catalog.boundary.quarantine.barred,
         )
         clocks = ClockNotes(cluster)
+        shared = Shared(self.config, self.core.access, self.core.audited, requests)
         servers: list[Server] = [
-            api_server(self.config, features.routes, requests),
-            *admin_servers(self.config, features.admin_routes, requests),
+            api_server(shared, features.routes),
+            *self._over_https(shared, features),
+            *admin_servers(shared, features.admin_routes),
             bootstrap_server(
-                self.config,
+                shared,
                 lambda request: self._bootstrap(request, features),
                 lambda request, apart: clocks.note(request.mesh, request.name, apart),
-                requests,
             ),
-            diagnostics_server(self.config, missing, renderer(counted), proxies.supervised.illness),
+            diagnostics_server(shared, missing, renderer(counted), proxies.supervised.illness),
             *features.servers,
         ]
         self.core.apps.know(servers)
         return servers
+
+    def _over_https(self, shared: Shared, features: Features) -> Iterator[WsgiServer]:
+        self._https = certificate(self.config)
+        if self.config.flag(f"{HTTPS}.enabled"):
+            yield https_server(shared, features.routes, features.admin_routes, self._https)
+
+    def _load_certificate(self) -> None:
+        """Of the REST API over HTTPS: yours, or the one that proxies know the control plane by."""
+        files = self.config.text(f"{HTTPS}.tlsCertFile"), self.config.text(f"{HTTPS}.tlsKeyFile")
+        if files[0]:
+            self._https.load_files(*files, HTTPS)
+        else:
+            self._https.load(*self.core.proxies.certificate)
 
     def _leadership(self, features: Features) -> Leadership:
         lease = self.core.offer("builtin.cluster", Cluster).lease

@@ -139,6 +139,12 @@ class ProxyServers:
         hosts = tuple((host, port) for host, _ in self.bootstrap.hosts)
         return SecretServer(grpc_target(hosts), self._root())
 
+    @property
+    def certificate(self) -> tuple[bytes, bytes]:
+        """The chain and the key by which others know the control plane, in PEM."""
+        assert self._tls is not None
+        return self._tls.chain, self._tls.key
+
     def _root(self) -> str:
         assert self._tls is not None
         return self._tls.root.decode()

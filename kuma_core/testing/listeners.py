@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack
 from importlib import import_module
 from pathlib import Path
 
+from kuma_core.api.contract import Route
 from kuma_core.builtin.configuration.autoconfiguration import autoconfigured
 from kuma_core.config import Config, build_config
 from kuma_core.plugin.contract import Server
@@ -42,6 +43,24 @@ def _servers_of(environ: dict[str, str]) -> list[tuple[Config, Server]]:
 
 
 _CERT_DIR = "KUMA_KUBERNETES_ADMISSION_SERVER_CERT_DIR"
+
+
+def registered_routes() -> list[tuple[str, Route]]:
+    """Every route of the REST API and of the admin API, with the name of the server that serves it."""
+    with tempfile.TemporaryDirectory() as folder:
+        catalog = make_catalog(import_module(name) for name in PLUGINS)
+        config = autoconfigured(build_config(catalog.settings, {}, "everything", everything_on(Path(folder))))
+        platform = Platform(config, catalog)
+        asyncio.run(_registered(platform))
+    features = platform.features
+    found = [("api-server", route) for route in features.routes]
+    return found + [("admin-server", route) for route in features.admin_routes]
+
+
+def methods_of(route: Route) -> list[str]:
+    """The methods that a route serves, beside those that every one has."""
+    known = ("GET", "POST", "PUT", "PATCH", "DELETE")
+    return [name for name in known if hasattr(route.resource, f"on_{name.lower()}")]
 
 
 async def _registered(platform: Platform) -> list[Server]:

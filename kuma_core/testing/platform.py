@@ -32,6 +32,7 @@ PORTS = (
     "sdsServer.grpcPort",
     "eventsServer.port",
     "guiServer.port",
+    "apiServer.https.port",
 )
 RULES = Rules(timeout=30, limit=256 * 1024 * 1024)
 OLD_SECTION = "KUMA_DATAPLANE_TOKEN_SERVER_"
@@ -53,7 +54,7 @@ class RunningPlatform:
         self.platform = platform
         numbers = [platform.config.number(path) for path in PORTS]
         self.api, self.bootstrap, self.xds_port, self.diagnostics, self.admin, *others = numbers
-        self.sds_port, self.events, self.gui = others
+        self.sds_port, self.events, self.gui, self.https = others
 
     @property
     def admin_socket(self) -> str:
@@ -113,6 +114,13 @@ class RunningPlatform:
     def token(self, name: str, mesh: str = "default") -> str:
         """A dataplane token, from the admin server; fails the test if none is issued."""
         answer = self.request("POST", "/tokens", {"name": name, "mesh": mesh}, self.admin)
+        assert answer.status == 200, answer
+        return str(answer.body)
+
+    def user_token(self, name: str, *groups: str, valid_for: str = "1h") -> str:
+        """The token of a user, as an operator of the machine makes it; fails the test if none is issued."""
+        request = {"name": name, "groups": list(groups), "validFor": valid_for}
+        answer = self.request("POST", "/tokens/user", request, self.admin_socket)
         assert answer.status == 200, answer
         return str(answer.body)
 

@@ -322,7 +322,8 @@ def test_one_switch_turns_tokens_off(settings: dict[str, str]) -> None:
         apis = cp.get("/catalog").body["apis"]
         assert apis["dataplaneToken"] == {"localUrl": "", "publicUrl": ""}
         assert apis["admin"]["localUrl"] == f"http://localhost:{port}"
-        assert "dataplane-token-signing-key" not in SecretManager(cp.platform.core.store).names("default")
+        user = {"name": "ann", "groups": [], "validFor": "1h"}
+        assert cp.request("POST", "/tokens/user", user, port).status == 200, "users are no dataplanes"
 
 
 def test_a_signature_is_made_with_the_stored_key(cp: RunningPlatform) -> None:

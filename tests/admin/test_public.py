@@ -125,9 +125,9 @@ def test_the_log_names_the_certificate_of_whoever_writes(cp: RunningPlatform, fi
         "web-1",
         "127.0.0.1",
     )
-    names, _, serial = line["by"].rpartition(", serial=")
-    assert names.startswith("commonName=")
-    assert int(serial, 16) == number
+    assert line["user"].startswith("commonName=")
+    assert line["by"] == "certificate"
+    assert int(line["credential"], 16) == number
 
 
 def test_errors_are_json_there_too(cp: RunningPlatform, files: Path) -> None:

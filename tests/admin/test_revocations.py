@@ -151,11 +151,3 @@ def test_entries_of_a_retired_key_go_and_revoked_ids_stay_when_the_mesh_is_delet
 def test_web_pages_stay_outside(cp: RunningPlatform, method: str, path: str) -> None:
     body = {"id": "x"} if method == "POST" else None
     assert ask(cp, method, path, body, Origin="http://evil.example").status == 403
-
-
-@pytest.mark.parametrize("path", [REVOCATIONS, KEYS, KEYS + "/x"])
-def test_one_switch_turns_all_of_it_off(path: str) -> None:
-    settings = {"KUMA_ADMIN_SERVER_APIS_DATAPLANE_TOKEN_ENABLED": "false"}
-    with running_platform([kuma_store_memory], settings) as cp:
-        for method in ("GET", "POST", "DELETE"):
-            assert ask(cp, method, path).status == 404

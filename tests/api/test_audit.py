@@ -19,6 +19,12 @@ from kuma_core.testing.logged import logged
 from kuma_core.testing.platform import RunningPlatform, running_platform
 
 MESH = {"type": "Mesh", "name": "shop"}
+LOCAL = {
+    "address": "127.0.0.1",
+    "user": "localhost",
+    "by": "loopback",
+    "binding": "group kuma:admin",
+}
 
 
 @pytest.fixture
@@ -45,8 +51,8 @@ def lines(log: io.StringIO, logger: str = "audit") -> list[dict[str, Any]]:
 def test_each_accepted_write_is_told_and_what_changes_nothing_once(
     cp: RunningPlatform, log: io.StringIO
 ) -> None:
-    shop = {"kind": "Mesh", "name": "shop", "address": "127.0.0.1"}
-    web = {"kind": "Dataplane", "mesh": "shop", "name": "web-1", "address": "127.0.0.1"}
+    shop = {"kind": "Mesh", "name": "shop", **LOCAL}
+    web = {"kind": "Dataplane", "mesh": "shop", "name": "web-1", **LOCAL}
     dataplane = {"type": "Dataplane", "mesh": "shop", "name": "web-1"}
     inbound = {"interface": "127.0.0.1:80:8080", "tags": {"service": "web"}}
     cp.apply(MESH, MESH, MESH, {**dataplane, "networking": {"inbound": [inbound]}})
@@ -104,7 +110,7 @@ def test_admin_writes_tell_what_and_by_whom_and_never_the_content(
     local, by_socket = "127.0.0.1", f"unix:uid={os.getuid()}"
     assert issued == {
         **{"msg": "a write is accepted", "result": "issued", "kind": "dataplane token"},
-        **{"mesh": "default", "name": "web-1", "address": local},
+        **{"mesh": "default", "name": "web-1", **LOCAL},
     }
     assert (revoked["result"], revoked["name"], revoked["address"]) == ("revoked", "web-1", local)
     assert (exported["result"], exported["kind"], exported["address"]) == ("exported", "secrets", by_socket)

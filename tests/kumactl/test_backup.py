@@ -178,7 +178,7 @@ def test_from_standard_input(places: Places) -> None:
 
 
 def verifier(cp: RunningPlatform) -> TokenVerifier:
-    return TokenVerifier(cp.offer("builtin.tokens"), Revocations(cp.platform.core.secrets))
+    return TokenVerifier(cp.offer("builtin.tokens").keys, Revocations(cp.platform.core.secrets))
 
 
 def test_a_mesh_that_was_moved_keeps_its_trust_and_its_tokens(kumactl: Call, home: Path) -> None:

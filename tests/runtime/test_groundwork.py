@@ -13,7 +13,6 @@ import structlog
 
 import kuma_ca_builtin
 import kuma_store_memory
-from kuma_core.builtin.mesh.groundwork import _warn_of_open_api
 from kuma_core.config import Config
 from kuma_core.errors import ConfigError
 from kuma_core.model import ResourceKey
@@ -141,8 +140,11 @@ def test_defaults_mesh_with_mutual_tls_needs_its_plugin() -> None:
         raise AssertionError("it started")
 
 
-@pytest.mark.parametrize(("interface", "warns"), [("", True), ("10.0.0.1", True), ("127.0.0.1", False)])
-def test_an_open_api_beside_encrypted_meshes_is_warned_of(interface: str, warns: bool) -> None:
-    with structlog.testing.capture_logs() as logs:
-        _warn_of_open_api(interface)
-    assert any("KUMA_API_SERVER_INTERFACE" in entry["event"] for entry in logs) is warns
+@pytest.mark.parametrize(("mode", "warns"), [("open", True), ("localhostIsAdmin", False), ("token", False)])
+def test_an_open_api_is_warned_of(mode: str, warns: bool) -> None:
+    with (
+        structlog.testing.capture_logs() as logs,
+        running_platform([kuma_store_memory], {"KUMA_API_SERVER_AUTH_MODE": mode}),
+    ):
+        pass
+    assert any("apiServer.auth.mode is open" in entry["event"] for entry in logs) is warns

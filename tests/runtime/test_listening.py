@@ -19,7 +19,10 @@ def test_a_start_says_where_it_listens() -> None:
         assert told[server]["asks_for"] == "a credential of the kind dataplane-token"
     assert told["api-server"]["address"].startswith("127.0.0.1:")
     assert told["bootstrap-server"]["address"].startswith("all addresses:")
-    assert (told["api-server"]["protocol"], told["api-server"]["asks_for"]) == ("http", "nothing")
+    assert (told["api-server"]["protocol"], told["api-server"]["asks_for"]) == (
+        "http",
+        "a user's token, from other machines",
+    )
 
 
 def test_what_is_switched_off_is_told_as_it_is() -> None:

@@ -94,14 +94,14 @@ def of_a_retired_key(cp: RunningPlatform) -> str:
 
 def signed(cp: RunningPlatform, key: Any = "own", algorithm: str = "RS256", **claims: Any) -> str:
     """A token for web-1 as the control plane would sign it, but for what is given."""
-    own = cp.offer("builtin.tokens").to_sign()
+    own = cp.offer("builtin.tokens").keys.to_sign()
     said = {"Name": "web-1", "Mesh": "default", "iat": 1, "jti": "a", **claims}
     return jwt.encode(said, own.private if key == "own" else key, algorithm, headers={"kid": own.id})
 
 
 def hmac_signed(cp: RunningPlatform) -> str:
     """A token by the public key, which everybody may know, used as the secret of an HMAC."""
-    own = cp.offer("builtin.tokens").to_sign()
+    own = cp.offer("builtin.tokens").keys.to_sign()
     pem, form = serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
     header = json.dumps({"alg": "HS256", "typ": "JWT", "kid": own.id}).encode()
     start = f"{unpadded(header)}.{signed(cp).split('.')[1]}"

@@ -61,6 +61,7 @@ class Wanted:
 
 BEHIND = {
     "api-server": Wanted("PUT", "/meshes/made-by-a-stranger", HIDDEN_MESH),
+    "api-server-https": Wanted("PUT", "/meshes/made-by-a-stranger", HIDDEN_MESH),
     "admin-server": Wanted("POST", "/tokens", {"name": "web-1", "mesh": "default"}),
     "admin-socket": Wanted("POST", "/secrets/export", {"passphrase": "correct horse battery"}),
     "public-admin-server": Wanted("POST", "/tokens", {"name": "web-1", "mesh": "default"}),
@@ -76,6 +77,9 @@ BEHIND = {
 }
 ON_KUBERNETES = ["admission-server"]
 SOCKETS = ["admin-socket"]
+FROM_ELSEWHERE = {"Via": "1.1 elsewhere"}
+"""We are of this machine; what was passed on is not."""
+REST = ("api-server", "api-server-https")
 STREAMS = {"xds-server": (SOTW, ask_sotw), "sds-server": (SDS, ask_mesh_ca)}
 
 
@@ -192,11 +196,16 @@ def _bound(cp: RunningPlatform) -> list[tuple[Server, socket.socket | None]]:
 @pytest.mark.parametrize("name", BEHIND)
 def test_what_strangers_get_over_http(everything: Everything, name: str) -> None:
     try:
-        served = everything.ask(name, BEHIND[name]).status in (200, 201)
+        headers = FROM_ELSEWHERE if name in REST else {}
+        served = everything.ask(name, BEHIND[name], **headers).status in (200, 201)
         if name in SOCKETS:  # we are its user, and others are whom its mode lets in: test_admin_socket.py
             served = bool(os.stat(everything.cp.admin_socket).st_mode & 0o077)
     except (ssl.SSLError, ConnectionError):
         served = False
+    if name in REST and not served:
+        reads = everything.ask(name, Wanted("GET", "/meshes"), **FROM_ELSEWHERE).status == 200
+        assert (TO_READ if reads else NOTHING) == ROWS[name][STRANGERS]
+        return
     assert (EVERYTHING if served else NOTHING) == ROWS[name][STRANGERS].split(",")[0]
 
 
@@ -223,10 +232,15 @@ def test_what_strangers_get_over_grpc(everything: Everything, name: str) -> None
 def test_everything_is_behind_what_is_asked_for(everything: Everything, name: str) -> None:
     assert ROWS[name][ASKS_FOR].split(",")[0] in (
         "nothing",
+        "a user's token",
         "a client certificate",
         "access to the socket (0600)",
     )
-    assert everything.ask(name, BEHIND[name], shown=True).status in (200, 201)
+    headers = {}
+    if name in REST:
+        token = everything.cp.user_token("ann", "kuma:admin")
+        headers = {**FROM_ELSEWHERE, "Authorization": f"Bearer {token}"}
+    assert everything.ask(name, BEHIND[name], shown=True, **headers).status in (200, 201)
 
 
 @pytest.mark.parametrize("name", STREAMS)

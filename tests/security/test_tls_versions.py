@@ -19,7 +19,12 @@ from kuma_core.testing.ports import free_port
 
 from .tls import NAMES, NEW, OLD, Pair, handshake, is_refusal, only, speaks_to_itself, trusting, write_pair
 
-ENCRYPTED = ("sdsServer.grpcPort", "xdsServer.grpcPort", "adminServer.public.port")
+ENCRYPTED = (
+    "sdsServer.grpcPort",
+    "xdsServer.grpcPort",
+    "adminServer.public.port",
+    "apiServer.https.port",
+)
 PLAIN = (
     "adminServer.local.port",
     "apiServer.port",

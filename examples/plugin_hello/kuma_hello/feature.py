@@ -13,6 +13,7 @@ from kuma_core.sdk import (
     Context,
     Metric,
     Port,
+    Right,
     Route,
     Server,
     StatsTag,
@@ -45,7 +46,7 @@ class HelloFeature:
     @hookimpl
     def kuma_register_routes(self) -> Iterable[Route]:
         """A path of the REST API."""
-        return [Route("/meshes/{mesh}/hello", self)]
+        return [Route("/meshes/{mesh}/hello", self, right=Right.READER)]
 
     def on_get(self, req: Any, resp: Any, mesh: str) -> None:
         """Say each greeting of a mesh as often as it is to be said."""

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 def kuma_register_admin_routes(context: Context) -> Iterable[Route]:
     """``/secrets/export`` and ``/secrets/import``."""
     from kuma_core.api.contract import Route
+    from kuma_core.auth.contract import Right
     from kuma_core.builtin.archive.routes import ExportSecrets, ImportSecrets
 
-    yield Route("/secrets/export", ExportSecrets(context.secrets), confidential=True)
-    yield Route("/secrets/import", ImportSecrets(context.secrets), confidential=True)
+    yield Route("/secrets/export", ExportSecrets(context.secrets), confidential=True, right=Right.ADMIN)
+    yield Route("/secrets/import", ImportSecrets(context.secrets), confidential=True, right=Right.ADMIN)

@@ -190,9 +190,19 @@ def _token_server(config: Config) -> str | None:
     return "Public.Enabled cannot be true when server is disabled."
 
 
-_SDS, _TLS = "sdsServer", "store.postgres.tls"
+_SDS, _TLS, _HTTPS = "sdsServer", "store.postgres.tls", "apiServer.https"
 
 RULES: Mapping[str, Rule] = {
+    f"{_HTTPS}.tlsCertFile": _partner(
+        f"{_HTTPS}.tlsCertFile",
+        f"{_HTTPS}.tlsKeyFile",
+        "TlsCertFile cannot be empty if TlsKeyFile has been set",
+    ),
+    f"{_HTTPS}.tlsKeyFile": _partner(
+        f"{_HTTPS}.tlsKeyFile",
+        f"{_HTTPS}.tlsCertFile",
+        "TlsKeyFile cannot be empty if TlsCertFile has been set",
+    ),
     f"{_SDS}.tlsCertFile": _partner(
         f"{_SDS}.tlsCertFile",
         f"{_SDS}.tlsKeyFile",

@@ -11,14 +11,16 @@ from contextlib import aclosing
 from typing import Any
 from urllib.parse import parse_qsl
 
+from kuma_core.api.audit_ring import AuditRing
 from kuma_core.api.cors import Cors
 from kuma_core.api.errors import JSON, error_body
 from kuma_core.api.pages import KnownHosts
+from kuma_core.auth.access import AccessControl
 from kuma_core.builtin.events.clients import Bell, Clients
+from kuma_core.builtin.events.entrance import PATH, Denied, Visitor, caller_of
 from kuma_core.builtin.events.ring import Filter
 from kuma_core.documents import shown
 
-PATH = "/events"
 METHODS = "GET, OPTIONS"
 MOST_FILTERS = 100
 """How many meshes and kinds one client may name."""
@@ -47,10 +49,19 @@ class Refused(Exception):
 
 class EventsApp:
     """The app. ``kinds`` are those that a client may name, ``cors`` says which web pages may read answers, ``hosts`` by
-    which names they may ask."""
+    which names they may ask, ``access`` who may."""
 
-    def __init__(self, clients: Clients, kinds: Collection[str], cors: Cors, hosts: KnownHosts) -> None:
+    def __init__(
+        self,
+        clients: Clients,
+        kinds: Collection[str],
+        cors: Cors,
+        hosts: KnownHosts,
+        access: AccessControl,
+        ring: AuditRing,
+    ) -> None:
         self._clients, self._kinds, self._cors, self._hosts = clients, frozenset(kinds), cors, hosts
+        self._access, self._ring = access, ring
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -60,21 +71,30 @@ class EventsApp:
             if problem := self._hosts.problem(headers, headers.get("host", "")):
                 raise Refused(403, problem)
             wanted = self._wanted(scope)
-        except Refused as error:
-            await _answer(send, error.status, allowed, error_body("Could not follow events", str(error)))
+            visitor = Visitor(self._access, self._ring, caller_of(scope, headers, False))
+            if scope["method"] != "OPTIONS":
+                await visitor.require(wanted.meshes)
+        except (Refused, Denied) as error:
+            challenge = [(b"www-authenticate", b"Bearer")] if error.status == 401 else []
+            body = error_body("Could not follow events", str(error))
+            await _answer(send, error.status, [*allowed, *challenge], body)
             return
         if scope["method"] == "OPTIONS":
             await _answer(send, 200, [*allowed, *_preflight(headers)] if len(allowed) > 1 else allowed)
             return
         await send({"type": "http.response.start", "status": 200, "headers": [*STREAM, *allowed]})
-        await self._follow(wanted, headers.get("last-event-id", "")[:LONGEST_ID], receive, send)
+        await self._follow(visitor, wanted, headers.get("last-event-id", "")[:LONGEST_ID], receive, send)
 
-    async def _follow(self, wanted: Filter, last_id: str, receive: Receive, send: Send) -> None:
+    async def _follow(
+        self, visitor: Visitor, wanted: Filter, last_id: str, receive: Receive, send: Send
+    ) -> None:
         bell = Bell()
         leaving = asyncio.create_task(_until_left(receive, bell))
         try:
             async with aclosing(self._clients.follow(wanted, last_id, bell)) as pieces:
                 async for piece in pieces:
+                    if not await visitor.may_stay():
+                        break
                     await send({"type": "http.response.body", "body": piece, "more_body": True})
             await send({"type": "http.response.body", "body": b"", "more_body": False})
         finally:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterable, Iterator
 
+from kuma_core.api.audit_ring import AuditRing
 from kuma_core.api.contract import Route
 from kuma_core.api.cors import Cors
 from kuma_core.api.pages import KnownHosts, known_hosts
+from kuma_core.auth.access import AccessControl
 from kuma_core.auth.contract import Right
+from kuma_core.auth.users import MODE, TOKENS
 from kuma_core.builtin.events.app import EventsApp
 from kuma_core.builtin.events.clients import Clients
 from kuma_core.builtin.events.contract import Event
@@ -18,6 +21,9 @@ from kuma_core.builtin.events.sources import LeadershipEvents, StoreEvents, told
 from kuma_core.builtin.status.contract import ProxyStatuses
 from kuma_core.plugin.contract import (
     COUNTER,
+    EVERYTHING,
+    NOTHING,
+    Access,
     AsgiServer,
     ChangeListener,
     Component,
@@ -56,9 +62,12 @@ class EventsFeature:
     def kuma_register_servers(self) -> Iterable[Server]:
         """The server of ``GET /events``; it stands where the REST API does, and web pages get from both the same."""
         config = self._context.config
+        by_token = config.text(MODE) == TOKENS
+        access = self._context.ask("access", AccessControl)
+        ring = self._context.ask("audited", AuditRing)
         cors = Cors(config.texts("apiServer.corsAllowedDomains"))
         hosts = KnownHosts(known_hosts(config))
-        app = EventsApp(self._clients, told_kinds(self._context.registered.kinds), cors, hosts)
+        app = EventsApp(self._clients, told_kinds(self._context.registered.kinds), cors, hosts, access, ring)
         port = Port("eventsServer.port", config.text("apiServer.interface"))
         return [
             AsgiServer(
@@ -68,6 +77,8 @@ class EventsFeature:
                 connections=CONNECTIONS,
                 arrivals=ARRIVALS,
                 stopping=self._clients.close,
+                asks_for=lambda: "a user's token" if by_token else "nothing",
+                access=Access(NOTHING if by_token else EVERYTHING, EVERYTHING),
             )
         ]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from kuma_core.api.contract import Route
+from kuma_core.auth.contract import Right
 from kuma_core.builtin.cluster.contract import Cluster
 from kuma_core.builtin.in_force.fences import FENCE, Fences
 from kuma_core.builtin.in_force.routes import FenceItem, SetFence
@@ -34,4 +35,7 @@ class InForceFeature:
     @hookimpl
     def kuma_register_routes(self) -> Iterable[Route]:
         """To set a fence, and to look at it."""
-        return [Route("/in-force", SetFence(self._fences)), Route("/in-force/{id}", FenceItem(self._fences))]
+        return [
+            Route("/in-force", SetFence(self._fences), right=Right.READER, writes=Right.READER),
+            Route("/in-force/{id}", FenceItem(self._fences), right=Right.READER),
+        ]

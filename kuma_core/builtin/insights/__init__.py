@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from kuma_core.plugin.hookspecs import hookimpl
@@ -26,10 +27,13 @@ def kuma_register_routes(context: Context) -> Iterable[Route]:
     """The overviews, in both spellings of the path."""
     from kuma_core.api.contract import Route
     from kuma_core.api.overview import OverviewCollection, OverviewItem
+    from kuma_core.auth.contract import Right
+    from kuma_core.specs.insight import OVERVIEW
 
     for spelling in ("dataplanes+insights", "dataplane+insights"):
-        yield Route(f"/meshes/{{mesh}}/{spelling}", OverviewCollection(context.resources))
-        yield Route(f"/meshes/{{mesh}}/{spelling}/{{name}}", OverviewItem(context.resources))
+        path, reader = f"/meshes/{{mesh}}/{spelling}", partial(Route, right=Right.READER, kind=OVERVIEW)
+        yield reader(path, OverviewCollection(context.resources))
+        yield reader(f"{path}/{{name}}", OverviewItem(context.resources))
 
 
 @hookimpl

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 def kuma_register_admin_routes(context: Context) -> Iterable[Route]:
     """``/logging``."""
     from kuma_core.api.contract import Route
+    from kuma_core.auth.contract import Right
     from kuma_core.builtin.logging_levels.routes import LogLevels
 
-    return [Route("/logging", LogLevels())]
+    return [Route("/logging", LogLevels(), right=Right.ADMIN)]

@@ -10,6 +10,7 @@ from typing import Any
 import structlog
 
 from kuma_core import packages
+from kuma_core.auth.users import MODE, OPEN
 from kuma_core.ca.authorities import OpenedAuthorities
 from kuma_core.documents import load_documents
 from kuma_core.errors import ConfigError, KumaError, PluginError, StoreUnavailable, UnreadableResource
@@ -22,7 +23,6 @@ from kuma_core.specs.mesh import MESH
 _log = structlog.get_logger("kuma-cp.run")
 
 DEFAULT_MESH = "default"
-_LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 def lay_groundwork(context: Context) -> None:
@@ -35,7 +35,7 @@ def lay_groundwork(context: Context) -> None:
     meshes = context.resources.list(MESH, unreadable=_note_unreadable)
     for mesh in meshes:
         _look_after(mesh, authorities)
-    if any(mesh.spec.is_encrypted() for mesh in meshes):
+    if context.config.text(MODE) == OPEN:
         _warn_of_open_api(context.config.text("apiServer.interface"))
 
 
@@ -78,12 +78,11 @@ def _look_after(mesh: Resource, authorities: OpenedAuthorities) -> None:
 
 
 def _warn_of_open_api(interface: str) -> None:
-    if interface not in _LOOPBACK:
-        _log.warning(
-            "whoever reaches the REST API can change meshes with mutual TLS: it has no authentication; "
-            "close it with a firewall, or set apiServer.interface (KUMA_API_SERVER_INTERFACE)",
-            interface=interface or "all",
-        )
+    _log.warning(
+        "whoever reaches the REST API can change every mesh: apiServer.auth.mode is open; "
+        "set it to localhostIsAdmin or token (KUMA_API_SERVER_AUTH_MODE)",
+        interface=interface or "all",
+    )
 
 
 def _note_unreadable(error: UnreadableResource) -> None:

@@ -12,6 +12,7 @@ from kuma_core.api.explain import Explain
 from kuma_core.api.overview import TAG_FILTER
 from kuma_core.api.resources import Limits, resource_routes
 from kuma_core.api.xds import ProxyConfiguration
+from kuma_core.auth.contract import Right
 from kuma_core.builtin.inventory.contract import Inventory
 from kuma_core.builtin.tokens.contract import tokens_enabled
 from kuma_core.plugin.contract import Context
@@ -39,7 +40,8 @@ def routes(context: Context) -> Iterator[Route]:
     config, kinds = context.config, context.registered.kinds
     previewer = context.ask("previewer", Previewer)
     inventory = context.ask("builtin.inventory", Inventory)
-    described = cache(partial(openapi.document, kinds, PAGES, {OVERVIEW: [TAG_FILTER]}))
+    pages = {path: (text, _right(path)) for path, text in PAGES.items()}
+    described = cache(partial(openapi.document, kinds, pages, {OVERVIEW: [TAG_FILTER]}))
     answers: dict[str, Callable[[], Any]] = {
         "/": index.index,
         "/config": config.as_document,
@@ -48,7 +50,7 @@ def routes(context: Context) -> Iterator[Route]:
         "/openapi.json": described,
     }
     for path in PAGES:
-        yield Route(path, index.JsonPage(answers[path], one_line=path == "/config"))
+        yield Route(path, index.JsonPage(answers[path], one_line=path == "/config"), right=_right(path))
     is_kubernetes = config.text("environment") == "kubernetes"
     limits = Limits(
         config.number("apiServer.maxBodyBytes"),
@@ -56,5 +58,11 @@ def routes(context: Context) -> Iterator[Route]:
         ON_KUBERNETES if is_kubernetes else "",
     )
     yield from resource_routes(kinds, context.resources, limits, previewer)
-    yield Route("/meshes/{mesh}/explain", Explain(context.resources, context.registered.policies))
-    yield Route("/meshes/{mesh}/dataplanes/{name}/xds", ProxyConfiguration(previewer))
+    explain = Explain(context.resources, context.registered.policies)
+    yield Route("/meshes/{mesh}/explain", explain, right=Right.READER)
+    yield Route("/meshes/{mesh}/dataplanes/{name}/xds", ProxyConfiguration(previewer), right=Right.ADMIN)
+
+
+def _right(path: str) -> Right:
+    """What a client has to know before it can show a credential is public; the configuration tells of machines."""
+    return Right.READER if path == "/config" else Right.PUBLIC

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from kuma_core.api.contract import Route
+from kuma_core.auth.contract import Right
 from kuma_core.builtin.proxies.contract import ProxyServing
 from kuma_core.builtin.proxies.control_plane_ca import ControlPlaneCa
 from kuma_core.ca.server_tls import trusted_root
@@ -33,8 +34,8 @@ class ProxiesFeature:
 
     @hookimpl
     def kuma_register_admin_routes(self) -> Iterable[Route]:
-        """``/control-plane-ca``."""
-        return [Route("/control-plane-ca", self._ca)]
+        """``/control-plane-ca``: what it shows is no secret, and who has no credential yet needs it."""
+        return [Route("/control-plane-ca", self._ca, right=Right.PUBLIC)]
 
     @hookimpl
     def kuma_register_bootstrap(self) -> Iterable[BootstrapFragment]:

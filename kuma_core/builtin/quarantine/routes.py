@@ -9,6 +9,7 @@ import falcon
 from kuma_core.api.audit import wrote
 from kuma_core.api.contract import Route
 from kuma_core.api.exchange import answer_json, answer_list
+from kuma_core.auth.contract import Right
 from kuma_core.plugin.contract import Context
 from kuma_core.plugin.quarantine import Quarantine
 
@@ -16,8 +17,8 @@ from kuma_core.plugin.quarantine import Quarantine
 def routes(context: Context) -> Iterator[Route]:
     """The list, and each of its entries."""
     quarantine = context.ask("quarantine", Quarantine)
-    yield Route("/plugins/quarantine", QuarantinedPlugins(quarantine))
-    yield Route("/plugins/quarantine/{name}", QuarantinedPlugin(quarantine))
+    yield Route("/plugins/quarantine", QuarantinedPlugins(quarantine), right=Right.ADMIN)
+    yield Route("/plugins/quarantine/{name}", QuarantinedPlugin(quarantine), right=Right.ADMIN)
 
 
 class QuarantinedPlugins:

@@ -51,10 +51,10 @@ class ServicesFeature:
     def kuma_register_routes(self) -> Iterable[Route]:
         """The map, the services and the findings of a mesh, and what governs one dataplane of it."""
         maps, statuses = self._maps, self._statuses.states
-        yield Route("/meshes/{mesh}/service-map", ServiceMap(maps, statuses))
-        yield Route("/meshes/{mesh}/services", Services(maps, statuses))
-        yield Route("/meshes/{mesh}/services/{name}", Service(maps, statuses))
-        yield Route("/meshes/{mesh}/findings", Findings(maps, statuses, self._found))
+        yield _to_read("/meshes/{mesh}/service-map", ServiceMap(maps, statuses))
+        yield _to_read("/meshes/{mesh}/services", Services(maps, statuses))
+        yield _to_read("/meshes/{mesh}/services/{name}", Service(maps, statuses))
+        yield _to_read("/meshes/{mesh}/findings", Findings(maps, statuses, self._found))
         known = (maps, statuses, self._kinds, self._policies)
         yield _to_read("/meshes/{mesh}/policies", PolicyKinds(*known))
         yield _to_read("/meshes/{mesh}/policies/{kind}", PolicyList(*known))
@@ -63,7 +63,7 @@ class ServicesFeature:
         yield _to_read("/overview", Overview(*seen, self._views))
         yield _to_read("/meshes/{mesh}/overview", MeshOverview(*seen))
         path = "/meshes/{mesh}/dataplanes/{name}/policies"
-        yield Route(path, GoverningPolicies(maps, statuses, self._policies))
+        yield _to_read(path, GoverningPolicies(maps, statuses, self._policies))
 
     @hookimpl
     def kuma_register_change_listeners(self) -> Iterable[ChangeListener]:

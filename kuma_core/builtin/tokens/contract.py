@@ -1,10 +1,12 @@
-"""What a dataplane token says, and whether this control plane issues and verifies any."""
+"""What the tokens of dataplanes and users say, and whether there are any of dataplanes."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Protocol, runtime_checkable
 
+from kuma_core.auth.contract import User
 from kuma_core.config import Config
 
 SIGNING_KEY = "dataplane-token-signing-key"
@@ -46,6 +48,25 @@ class TokenClaims:
     issued: datetime
     expires: datetime | None = None
     binding: Binding = NOTHING
+
+
+@dataclass(frozen=True, slots=True)
+class UserClaims:
+    """What a user's token says. ``id`` is what a revocation names; each ends."""
+
+    name: str
+    groups: frozenset[str]
+    id: str
+    expires: datetime
+
+
+@runtime_checkable
+class UserTokens(Protocol):
+    """Tells users by their tokens. Safe for use from several threads; it answers from memory."""
+
+    def user(self, credential: str) -> User:
+        """The user of a token; raises ``Unauthenticated``, whose text shows nothing of it."""
+        ...
 
 
 def tokens_enabled(config: Config) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,6 +14,7 @@ from kuma_core.api.audit import wrote
 from kuma_core.api.exchange import answer_json, answer_list, read_body
 from kuma_core.builtin.tokens.revocations import Revocation, Revocations
 from kuma_core.builtin.tokens.tokens import MAX_TOKEN, Refused, TokenVerifier
+from kuma_core.builtin.tokens.user_tokens import UserTokenVerifier, tell_revoked
 from kuma_core.errors import InvalidResource, MalformedResource, Violation
 from kuma_core.resources.codec import read_json
 
@@ -24,9 +26,9 @@ MAX_BODY_BYTES = MAX_TOKEN + 4 * 1024
 class RevokedTokens:
     """Revokes tokens, by the token itself or by its id, and lists the ids."""
 
-    def __init__(self, revocations: Revocations, verifier: TokenVerifier) -> None:
+    def __init__(self, revocations: Revocations, verifier: TokenVerifier, users: UserTokenVerifier) -> None:
         self._revocations = revocations
-        self._verifier = verifier
+        self._verifier, self._users = verifier, users
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Every revoked id that is still needed; no token, for none is kept."""
@@ -40,12 +42,21 @@ class RevokedTokens:
         revocation, told = self._by_token(body) if _token_is_given(body) else (_by_id(body), {})
         is_new = self._revocations.revoke(revocation)
         result = "revoked" if is_new else "unchanged"
-        wrote(req, result, kind="dataplane token", id=revocation.id, **told)
-        _log.info("a dataplane token is revoked", token=revocation.id, result=result, **told)
+        of_user = "user" in told
+        wrote(req, result, kind=f"{'user' if of_user else 'dataplane'} token", id=revocation.id, **told)
+        if of_user:
+            tell_revoked(revocation.id, told["user"], result)
+        else:
+            _log.info("a dataplane token is revoked", token=revocation.id, result=result, **told)
         answer_json(resp, {**_shown(revocation), **told, "result": result})
 
     def _by_token(self, body: Mapping[str, Any]) -> tuple[Revocation, dict[str, str]]:
         """The token need not be good any more, but it must be one that we have signed."""
+        with suppress(Refused):
+            user = self._users.genuine(body["token"])
+            return Revocation(user.claims.id, user.claims.expires, user.key.serial), {
+                "user": user.claims.name
+            }
         try:
             genuine = self._verifier.genuine(body["token"])
         except Refused as error:

@@ -9,12 +9,15 @@ import falcon
 
 from kuma_core.api.audit import about, wrote
 from kuma_core.api.exchange import read_body
+from kuma_core.api.rights import visit_of
+from kuma_core.auth.contract import Verb
 from kuma_core.builtin.tokens.binding import SERVICE, problems_of, read_binding
 from kuma_core.builtin.tokens.contract import Binding
 from kuma_core.builtin.tokens.tokens import TokenIssuer
 from kuma_core.durations import parse_duration
 from kuma_core.errors import InvalidResource, Violation
 from kuma_core.resources.codec import read_json
+from kuma_core.specs.dataplane import DATAPLANE
 
 MAX_BODY_BYTES = 16 * 1024
 
@@ -54,6 +57,7 @@ class Tokens:
         about(req, "dataplane token", asked.mesh, asked.told)
         if self._require_services and not _says_services(asked.binding):
             raise InvalidResource([Violation("services", REQUIRED)])
+        visit_of(req).require(Verb.GENERATE_TOKEN, DATAPLANE, asked.mesh, asked.name)
         req.context.title = "Could not issue a token"
         resp.text = self._issuer.issue(asked.name, asked.mesh, asked.valid_for, asked.binding)
         wrote(req, "issued")
@@ -80,7 +84,7 @@ def parse_request(body: Any) -> TokenRequest:
     nanoseconds = None
     if valid_for not in (None, ""):
         try:
-            nanoseconds = _duration(valid_for)
+            nanoseconds = duration(valid_for)
         except ValueError as error:
             problems.append(Violation("validFor", str(error)))
     if problems:
@@ -88,7 +92,8 @@ def parse_request(body: Any) -> TokenRequest:
     return TokenRequest(body.get("name") or "", body["mesh"], nanoseconds, read_binding(services, tags))
 
 
-def _duration(value: Any) -> int:
+def duration(value: Any) -> int:
+    """A duration in nanoseconds; raises ``ValueError``."""
     if not isinstance(value, str):
         raise ValueError("expected a duration in quotes, such as 24h")
     nanoseconds = parse_duration(value)

@@ -147,7 +147,7 @@ class TokenVerifier:
     def genuine(self, token: str) -> Genuine:
         """What a token says that we have signed, be it over or not; raises ``Refused``."""
         try:
-            key = self._key(token)
+            key = key_of(self._keys, token, _ANOTHER)
             return Genuine(_claims(jwt.decode(token, key.public, [ALGORITHM], options=_OPTIONS)), key)
         except jwt.InvalidSignatureError:
             raise Refused("its signature is wrong", _ANOTHER) from None
@@ -169,17 +169,6 @@ class TokenVerifier:
             caught_up = keys and revocations
             changed()
 
-    def _key(self, token: str) -> Key:
-        if not token or len(token) > MAX_TOKEN:
-            raise Refused("it is empty" if not token else f"it has more than {MAX_TOKEN} characters")
-        header = jwt.get_unverified_header(token)
-        if header.get("alg") != ALGORITHM:
-            raise Refused(f"its algorithm is not {ALGORITHM}", _ANOTHER)
-        key = self._keys.to_verify(str(header.get("kid", "")))
-        if key is None:
-            raise Refused(_UNKNOWN_KEY, _ANOTHER)
-        return key
-
     def _require_good(self, genuine: Genuine) -> None:
         claims = genuine.claims
         if claims.expires is not None and claims.expires <= datetime.now(UTC):
@@ -195,8 +184,23 @@ class TokenVerifier:
             raise Refused("it was revoked", _ANOTHER)
 
 
+def key_of(keys: SigningKeys, token: str, another: str) -> Key:
+    """The key that a token says to be signed with; raises ``Refused``, or what ``jwt`` raises for what is no token."""
+    if not token or len(token) > MAX_TOKEN:
+        raise Refused("it is empty" if not token else f"it has more than {MAX_TOKEN} characters")
+    header = jwt.get_unverified_header(token)
+    if header.get("alg") != ALGORITHM:
+        raise Refused(f"its algorithm is not {ALGORITHM}", another)
+    key = keys.to_verify(str(header.get("kid", "")))
+    if key is None:
+        raise Refused(_UNKNOWN_KEY, another)
+    return key
+
+
 def _claims(payload: dict[str, Any]) -> TokenClaims:
-    """The claims with their types checked; raises ``ValueError``."""
+    """The claims with their types checked; raises ``ValueError``, also for the token of a user."""
+    if "aud" in payload:
+        raise ValueError
     binding = read_binding(payload.get("Services"), payload.get("Tags"))
     if "Name" not in payload and not binding:
         raise jwt.MissingRequiredClaimError("Name")

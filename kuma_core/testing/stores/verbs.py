@@ -7,7 +7,7 @@ import re
 import pytest
 
 from kuma_core.errors import AlreadyExists, Conflict, NotFound
-from kuma_core.resources.contract import Record, Store
+from kuma_core.resources.contract import ExactStore, Record, Store
 from kuma_core.testing.stores.parts import StoreParts
 from kuma_core.testing.stores.tools import WRITERS, at_once, content
 
@@ -69,6 +69,20 @@ class Verbs(StoreParts):
             store.get(self.key("a"))
         with pytest.raises(NotFound, match=re.escape(str(self.key("a")))):
             store.delete(self.key("a"))
+
+    def test_delete_exactly_removes_the_version_that_was_read_and_no_other(self, store: Store) -> None:
+        if not isinstance(store, ExactStore):
+            return  # the kernel looks before it deletes
+        key = self.key("a")
+        first = store.create(key, "{}")
+        second = store.update(key, '{"n":1}', first.version)
+        for version in (first.version, "", "no version at all"):
+            with pytest.raises(Conflict, match=re.escape(str(key))):
+                store.delete_exactly(key, version)
+        assert store.get(key) == second
+        store.delete_exactly(key, second.version)
+        with pytest.raises(NotFound):
+            store.delete_exactly(key, second.version)
 
     def test_versions_of_a_key_never_repeat(self, store: Store) -> None:
         """Also not after it was deleted and created again, as often as it may be."""

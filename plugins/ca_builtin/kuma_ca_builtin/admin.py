@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives import hashes
 
 from kuma_ca_builtin.authority import BuiltinCa
 from kuma_ca_builtin.roots import Root
-from kuma_core.sdk import Context, InvalidResource, ResourceKey, Rotation, Route, SettledStages
+from kuma_core.sdk import Context, InvalidResource, ResourceKey, Right, Rotation, Route, SettledStages
 from kuma_core.sdk.http import answer_json, begin
 
 PATH = "/meshes/{mesh}/ca/builtin/rotations"
@@ -18,7 +18,7 @@ PATH = "/meshes/{mesh}/ca/builtin/rotations"
 
 def routes(context: Context) -> list[Route]:
     """They are there in every environment."""
-    return [Route(PATH, Rotations(BuiltinCa(context.secrets), context))]
+    return [Route(PATH, Rotations(BuiltinCa(context.secrets), context), right=Right.ADMIN)]
 
 
 class Rotations:

@@ -10,7 +10,7 @@ import falcon
 
 from kuma_ca_provided.certificates import SigningCertificate, SigningCertificates
 from kuma_ca_provided.checks import checked_pair
-from kuma_core.sdk import Context, InvalidResource, NotFound, ResourceKey, Resources, Route, Violation
+from kuma_core.sdk import Context, InvalidResource, NotFound, ResourceKey, Resources, Right, Route, Violation
 from kuma_core.sdk.http import answer_json, begin, read_body, read_json
 
 PATH = "/meshes/{mesh}/ca/provided/certificates"
@@ -25,8 +25,8 @@ def routes(context: Context) -> list[Route]:
     """They are there in every environment; the mesh need not be."""
     certificates = SigningCertificates(context.secrets)
     return [
-        Route(PATH, Collection(certificates)),
-        Route(PATH + "/{id}", Item(certificates, context.resources)),
+        Route(PATH, Collection(certificates), right=Right.ADMIN),
+        Route(PATH + "/{id}", Item(certificates, context.resources), right=Right.ADMIN),
     ]
 
 

@@ -74,6 +74,14 @@ class MemoryStore:
             del self._records[key]
             self._notify(Change(Op.DELETE, key))
 
+    def delete_exactly(self, key: ResourceKey, version: str) -> None:
+        """Remove a record of a known version."""
+        with self._lock:
+            if self._get(key).version != version:
+                raise Conflict(f"Resource conflict: {key}")
+            del self._records[key]
+            self._notify(Change(Op.DELETE, key))
+
     def leave_untold(self, types: Collection[str]) -> None:
         """Wake no watcher for writes of these types."""
         with self._lock:

@@ -99,6 +99,10 @@ UPDATE = _write(
 
 DELETE = _write(delete(resources).where(_AT_KEY).returning(_r.version))
 
+DELETE_EXACTLY = _write(
+    delete(resources).where(_AT_KEY, _r.version == bindparam("at_version")).returning(_r.version)
+)
+
 TELL = select(func.pg_notify(CHANNEL, bindparam("payload")))
 
 COUNTER = text(

@@ -84,6 +84,14 @@ class PostgresStore:
         if not (can_be_stored(key) and self._write(statements.DELETE, Op.DELETE, key, {})):
             raise not_found(key)
 
+    def delete_exactly(self, key: ResourceKey, version: str) -> None:
+        """Remove a record of a known version."""
+        values = {"at_version": as_number(version)}
+        if can_be_stored(key) and self._write(statements.DELETE_EXACTLY, Op.DELETE, key, values):
+            return
+        self.get(key)  # raises where nothing is there
+        raise Conflict(f"Resource conflict: {key}")
+
     def tell(self, key: ResourceKey) -> None:
         """Tell watchers of a write of a record whose type is left untold."""
         if can_be_stored(key):

@@ -1,0 +1,65 @@
+"""Whether a user may write a resource: what would be written counts, and what is there now.
+
+What is there is looked at by whoever replaces it, in the same step of compare-and-set: what somebody else wrote in
+between is looked at, too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import falcon
+
+from kuma_core.api.rights import visit_of
+from kuma_core.api.xds import dry_run_of
+from kuma_core.auth.contract import ADMINS, Verb
+from kuma_core.model import Resource, ResourceKey, ResourceType, Scope
+from kuma_core.specs.dataplane import DATAPLANE, DataplaneSpec
+from kuma_core.specs.tags import TagPairs, sorted_tags
+
+
+class MayWrite:
+    """One write. ``spec`` is what would be stored, ``None`` for a deletion."""
+
+    def __init__(
+        self, req: falcon.Request, key: ResourceKey, kind: ResourceType, spec: object = None
+    ) -> None:
+        self._visit, self._key, self._kind = visit_of(req), key, kind
+        self._sets = _tag_sets(key, spec)
+        self._verb = Verb.PUT if spec is not None else Verb.DELETE
+        if dry_run_of(req):
+            self._verb = Verb.DRY_RUN
+
+    def check(self) -> None:
+        """Go on if the user may write what they give; else raise the refusal."""
+        self._require(self._sets)
+
+    def previous(self, found: Resource | None) -> None:
+        """Go on if the user may write over what is there; else raise the refusal."""
+        if found is not None and not self._is_admin:
+            self._require(tuple(sorted({*self._sets, *_tag_sets(found.key, found.spec)})))
+
+    @property
+    def over(self) -> Callable[[Resource], None] | None:
+        """What looks at what is there; nothing for an admin, who may write over what nobody can read, too."""
+        return None if self._is_admin else self.previous
+
+    def wrote(self) -> None:
+        """It is stored: what users may do may depend on it."""
+        self._visit.wrote(self._kind.name)
+
+    @property
+    def _is_admin(self) -> bool:
+        return ADMINS in self._visit.user.groups
+
+    def _require(self, sets: tuple[TagPairs, ...]) -> None:
+        mesh = "" if self._kind.scope is Scope.GLOBAL else self._key.mesh
+        self._visit.require(self._verb, self._kind.name, mesh, self._key.name, sets)
+
+
+def _tag_sets(key: ResourceKey, spec: object) -> tuple[TagPairs, ...]:
+    """The tags of a Dataplane's inbounds, or of its gateway."""
+    if key.type != DATAPLANE or spec is None:
+        return ()
+    assert isinstance(spec, DataplaneSpec)
+    return tuple(sorted({sorted_tags(tags) for tags in spec.tag_sets()}))

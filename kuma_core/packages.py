@@ -55,7 +55,11 @@ FORMATS: Mapping[str, str] = MappingProxyType({"kubernetes": "kuma-store-k8s"})
 """Output formats of kumactl that people look for."""
 
 STORES: Mapping[str, str] = MappingProxyType(
-    {"memory": "kuma-store-memory", "postgres": "kuma-store-postgres"}
+    {
+        "kubernetes": "kuma-store-k8s",
+        "memory": "kuma-store-memory",
+        "postgres": "kuma-store-postgres",
+    }
 )
 """Stores, by what ``store.type`` says."""
 

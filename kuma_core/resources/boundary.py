@@ -8,7 +8,7 @@ writes is fenced and marked here, so that no part can forget it; see ``fencing``
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -16,6 +16,7 @@ import structlog
 
 from kuma_core.config import Config
 from kuma_core.errors import Conflict, KumaError, StoreFailed, StoreTakesNoWrites, StoreUnavailable
+from kuma_core.kinds import Kinds
 from kuma_core.lifecycle import Stop
 from kuma_core.log_levels import IN_FORCE
 from kuma_core.model import ResourceKey
@@ -23,6 +24,7 @@ from kuma_core.resources.calls import Calls
 from kuma_core.resources.contract import (
     CountedStore,
     ExactStore,
+    LearningStore,
     Publish,
     QuietStore,
     Record,
@@ -44,18 +46,20 @@ def opened_store(
     factory: StoreFactory,
     plugin: str,
     config: Config,
-    untold: Collection[str] = (),
+    kinds: Kinds,
     times: StoreTimes | None = None,
 ) -> Iterator[Store]:
-    """The store of a plugin, as the kernel uses it, until the end of the block; nobody watches types ``untold``.
+    """The store of a plugin, as the kernel uses it, until the end of the block, for these kinds.
 
     Calls are counted in ``times``. Raises ``KumaError``.
     """
     with ExitStack() as stack:
         with explained(plugin, factory.name, "open"):
             store = stack.enter_context(factory.open(config))
+            if isinstance(store, LearningStore):
+                store.learn_kinds(kinds)
             if isinstance(store, QuietStore):
-                store.leave_untold(untold)
+                store.leave_untold([kind.name for kind in kinds if not kind.watched])
         try:
             yield guarded(store, plugin, factory.name, times)
         finally:

@@ -24,8 +24,8 @@ from kuma_core.model import Resource, ResourceKey
 class Record:
     """A stored document, and an opaque version that never repeats for its key.
 
-    The document is the text of one JSON object, in which no key is there twice. A store gives back an equal object:
-    spaces and the order of keys are its own.
+    The document is JSON: an object in which no key is there twice; of a secret, a text in base64. A store gives back an
+    equal value: spaces and the order of keys are its own.
     """
 
     key: ResourceKey
@@ -79,7 +79,10 @@ class Store(Protocol):
         ...
 
     def update(self, key: ResourceKey, document: str, version: str) -> Record:
-        """Replace a record that still has ``version``; raises ``Conflict`` if it has another or is gone."""
+        """Replace a record that still has ``version``; raises ``Conflict`` if it has another or is gone.
+
+        Where the document is an equal one, a store may do nothing: the version stays, and nobody is told.
+        """
         ...
 
     def delete(self, key: ResourceKey) -> None:
@@ -115,6 +118,18 @@ class ExactStore(Protocol):
 
     def delete_exactly(self, key: ResourceKey, version: str) -> None:
         """Remove a record that still has ``version``; raises ``Conflict`` if it has another, ``NotFound``."""
+        ...
+
+
+@runtime_checkable
+class LearningStore(Protocol):
+    """What a store may offer besides, whose backend has a place of its own for each kind."""
+
+    def learn_kinds(self, kinds: Kinds) -> None:
+        """The kernel calls this once after opening, before everything else: the kinds that there are.
+
+        Raises a ``KumaError`` that names a kind for which the backend can have no place.
+        """
         ...
 
 

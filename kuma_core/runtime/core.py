@@ -50,7 +50,8 @@ class Core:
         factory = catalog.store(config.text("store.type"))
         untold = [kind.name for kind in catalog.kinds if not kind.watched]
         self.store_times = StoreTimes(untold)
-        opened = opened_store(factory, catalog.store_plugin(factory.name), config, untold, self.store_times)
+        plugin = catalog.store_plugin(factory.name)
+        opened = opened_store(factory, plugin, config, catalog.kinds, self.store_times)
         self.store: Store = stack.enter_context(opened)
         self.secrets = open_secrets(self.store, keyring, catalog.own_secrets)
         self.authorities = open_authorities(

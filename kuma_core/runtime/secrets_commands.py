@@ -130,5 +130,5 @@ def _opened(config_file: str | None, plugins: str | None) -> Iterator[tuple[str,
     config = read_config(catalog, config_file, os.environ)
     keyring = configured_keyring(config)
     factory = catalog.store(config.text("store.type"))
-    with opened_store(factory, catalog.store_plugin(factory.name), config) as store:
+    with opened_store(factory, catalog.store_plugin(factory.name), config, catalog.kinds) as store:
         yield factory.name, SecretManager(store, keyring), keyring

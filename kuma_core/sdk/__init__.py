@@ -57,6 +57,7 @@ from kuma_core.plugin.hookspecs import hookimpl
 from kuma_core.resources.contract import (
     Change,
     CountedStore,
+    LearningStore,
     Migrations,
     Op,
     OwnSecret,
@@ -241,6 +242,7 @@ __all__ = [
     "Kinds",
     "KumaError",
     "Leadership",
+    "LearningStore",
     "LeaseLost",
     "MalformedResource",
     "Match",

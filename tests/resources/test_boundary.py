@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager, nullcontext
 from contextvars import copy_context
 from typing import Any
 
@@ -13,8 +13,9 @@ import pytest
 import kuma_store_memory
 from kuma_core.config import Config
 from kuma_core.errors import LeaseLost, NotFound, StoreFailed, StoreTakesNoWrites, StoreUnavailable
+from kuma_core.kinds import Kinds
 from kuma_core.lifecycle import Stop
-from kuma_core.model import ResourceKey
+from kuma_core.model import ResourceKey, ResourceType
 from kuma_core.resources import calls
 from kuma_core.resources.boundary import guarded, opened_store
 from kuma_core.resources.calls import PLACES, Places
@@ -22,6 +23,7 @@ from kuma_core.resources.contract import CountedStore, Store, StoreFactory, Tell
 from kuma_core.resources.fencing import Mandate, marked, term_of
 from kuma_core.testing.stores import key
 from kuma_core.testing.waiting import eventually
+from kuma_store_memory import store as memory
 
 
 class Sick:
@@ -118,7 +120,7 @@ def test_a_store_that_cannot_be_opened_or_closed_names_its_plugin(store: Store, 
     named = pytest.raises(
         StoreFailed, match=f'"acme": {verb} of the store "shelf" failed: OSError: it is nailed'
     )
-    with named, opened_store(StoreFactory("shelf", shelf), "acme", Config([], {}, {})):
+    with named, opened_store(StoreFactory("shelf", shelf), "acme", Config([], {}, {}), Kinds([])):
         pass
 
 
@@ -284,8 +286,29 @@ def test_what_a_store_can_tell_goes_through_the_boundary() -> None:
         found.tell(ResourceKey("Quiet", "m", "fails"))
 
 
+def test_a_store_learns_of_the_kinds_first_and_which_of_them_nobody_watches() -> None:
+    calls: list[tuple[str, list[str]]] = []
+
+    class Attentive(memory.MemoryStore):
+        def learn_kinds(self, kinds: Kinds) -> None:
+            calls.append(("kinds", [kind.name for kind in kinds]))
+
+        def leave_untold(self, types: Collection[str]) -> None:
+            calls.append(("untold", list(types)))
+
+    shelf = StoreFactory("shelf", lambda config: nullcontext(Attentive()))
+    kinds = Kinds(("kernel", kind) for kind in (kind_named("Told"), kind_named("Quiet", watched=False)))
+    with opened_store(shelf, "acme", Config([], {}, {}), kinds):
+        pass
+    assert calls == [("kinds", ["Quiet", "Told"]), ("untold", ["Quiet"])]
+
+
+def kind_named(name: str, watched: bool = True) -> ResourceType:
+    return ResourceType(name, name.lower() + "s", object, name.lower(), watched=watched)
+
+
 def test_the_store_in_memory_counts_and_tells_behind_the_boundary() -> None:
     (factory,) = kuma_store_memory.kuma_register_stores()
-    with opened_store(factory, "store_memory", Config([], {}, {})) as store:
+    with opened_store(factory, "store_memory", Config([], {}, {}), Kinds([])) as store:
         assert isinstance(store, CountedStore)
         assert isinstance(store, TellingStore)

@@ -33,7 +33,7 @@ class Counting(StoreParts):
         for writer in (store, other):
             record = writer.create(self.key("a"), "{}")
             words = _moved(counted, words)
-            writer.update(self.key("a"), "{}", record.version)
+            writer.update(self.key("a"), '{"n":1}', record.version)
             words = _moved(counted, words)
             writer.delete(self.key("a"))
             words = _moved(counted, words)

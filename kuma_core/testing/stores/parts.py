@@ -36,6 +36,9 @@ class StoreParts:
     )
     """Documents by what is special about them; all are JSON objects, and no key is there twice in one."""
 
+    EQUAL_IS_A_WRITE = True
+    """Whether an update to an equal document is a write, with a version of its own, that watchers hear of."""
+
     UPDATES = 1000
     """How often each of the writers updates in the test of compare-and-set."""
 

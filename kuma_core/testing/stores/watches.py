@@ -30,7 +30,7 @@ class Watches(StoreParts):
                 record = writer.create(self.key("a"), "{}")
                 watch.wait_for(Change(Op.PUT, self.key("a")))
                 watch.changes.clear()
-                writer.update(self.key("a"), "{}", record.version)
+                writer.update(self.key("a"), '{"n":1}', record.version)
                 watch.wait_for(Change(Op.PUT, self.key("a")))
                 writer.delete(self.key("a"))
                 watch.wait_for(Change(Op.DELETE, self.key("a")))
@@ -108,8 +108,10 @@ class Watches(StoreParts):
         watch.thread.start()
         try:
             assert attached.wait(10)
-            for _ in range(2 * self.BACKLOG - 10):  # twice: many may be under way when the watcher goes on
-                record = store.update(self.key("a"), "{}", record.version)
+            for number in range(
+                2 * self.BACKLOG - 10
+            ):  # twice: many may be under way when the watcher goes on
+                record = store.update(self.key("a"), f'{{"n":{number}}}', record.version)
             go_on.set()
             store.create(last, "{}")
             assert last_is_known.wait(self.PATIENCE), "nothing was published that has the last write read"

@@ -1,10 +1,10 @@
-"""Mesh resources as Kubernetes objects. Nothing but hook implementations lives here."""
+"""A store in the Kubernetes API, and mesh resources as its objects. Nothing but hook implementations lives here."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from kuma_core.sdk import Command, OutputFormat, hookimpl
+from kuma_core.sdk import Command, OutputFormat, StoreFactory, hookimpl
 
 
 @hookimpl
@@ -22,3 +22,11 @@ def kuma_register_formats() -> Iterable[OutputFormat]:
     """Bring ``-o kubernetes`` of ``kumactl apply`` and ``kumactl get``."""
     text = "manifests for kubectl"
     return [OutputFormat("kubernetes", text, "kuma_store_k8s.manifests:kubernetes")]
+
+
+@hookimpl
+def kuma_register_stores() -> Iterable[StoreFactory]:
+    """Bring the store ``kubernetes``."""
+    from kuma_store_k8s.factory import FACTORY
+
+    return [FACTORY]

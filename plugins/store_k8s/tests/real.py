@@ -1,0 +1,45 @@
+"""The real cluster as the tests of the store want it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+from kuma_store_k8s.client import ApiClient, connect
+from kuma_store_k8s.crds import crds
+from kuma_store_k8s.names import KubeKind
+from tests.kube.cluster import Cluster, Refused
+
+from .kinds import KINDS
+
+SYSTEM = "kuma-system"
+
+
+def prepare(cluster: Cluster) -> None:
+    """Have the system namespace and the kinds there."""
+    with suppress(Refused):
+        cluster.create("/api/v1/namespaces", {"metadata": {"name": SYSTEM}})
+    cluster.install(crds(KINDS))
+
+
+def empty(cluster: Cluster, *more: KubeKind) -> None:
+    """Remove every object of the kinds, and what the store keeps in the system namespace."""
+    for kind in {*KINDS, *more}:
+        namespaces = "/namespaces/default" if kind.is_namespaced else ""
+        cluster.delete(f"/apis/kuma.io/v1alpha1{namespaces}/{kind.plural}")
+    cluster.delete(f"/api/v1/namespaces/{SYSTEM}/secrets")
+    cluster.delete(f"/apis/coordination.k8s.io/v1/namespaces/{SYSTEM}/leases")
+
+
+@contextmanager
+def client_of(cluster: Cluster, kubeconfig: Path | None = None) -> Iterator[ApiClient]:
+    """A client as the control plane makes it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(os.environ, "KUBECONFIG", str(kubeconfig or cluster.kubeconfig))
+        client = connect()
+    yield client
+    client.close()

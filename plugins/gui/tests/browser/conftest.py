@@ -9,7 +9,7 @@ import pytest
 
 pytest.importorskip("playwright", reason="the pages need a browser: make install")
 
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
 from kuma_core.testing.platform import RunningPlatform
 from plugins.gui import build_web
@@ -27,6 +27,7 @@ def browser() -> Iterator[Browser]:
     program = browser_program()
     build_web.ensure_pages()
     build_web.ensure_tools()
+    expect.set_options(timeout=support.PATIENCE_MILLISECONDS)
     with sync_playwright() as playwright:
         started = playwright.chromium.launch(executable_path=program, args=ARGUMENTS)
         yield started

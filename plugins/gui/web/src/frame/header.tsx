@@ -16,8 +16,8 @@ export function Header() {
       </Link>
       <Told />
       <span class="filler" />
-      <button type="button" class="small" aria-label="Go to … Ctrl K" aria-keyshortcuts="Control+K" onClick={() => (dialog.value = "palette")}>
-        <span aria-hidden="true">⌕</span> <span class="where">Go to …</span> <kbd>Ctrl K</kbd>
+      <button type="button" class="small" aria-keyshortcuts="Control+K" onClick={() => (dialog.value = "palette")}>
+        <span aria-hidden="true">⌕</span> <span class="where">Go to …</span> <kbd aria-hidden="true">Ctrl K</kbd>
       </button>
       <State />
       <button type="button" class="small" aria-label={`Colours: ${theme.value}`} title={`Colours: ${theme.value}`} onClick={turnTheme}>
@@ -57,7 +57,7 @@ function State() {
       aria-pressed={paused}
       onClick={() => (paused.value = !paused.value)}
     >
-      <span aria-hidden="true">{mark}</span> <span role="status">{word}</span>
+      <span aria-hidden="true">{mark}</span> <span aria-live="polite">{word}</span>
     </button>
   );
 }

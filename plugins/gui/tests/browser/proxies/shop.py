@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -13,7 +14,7 @@ from kuma_core.testing.fake_envoy import FakeEnvoy, Fleet, fleet
 from kuma_core.testing.platform import RunningPlatform
 from kuma_core.testing.waiting import eventually
 from kuma_core.testing.xds_client import DeltaClient
-from kuma_core.xds.contract import CLUSTER
+from kuma_core.xds.contract import CLUSTER, LISTENER, PREFIX
 
 from ..support import NARROW, WIDE
 
@@ -38,13 +39,33 @@ def policy(kind: str, name: str, **rest: Any) -> dict[str, Any]:
     return {"type": kind, "mesh": "default", "name": name, "sources": ANY, "destinations": ANY, **rest}
 
 
-def broken_template(service: str) -> dict[str, Any]:
-    """A ProxyTemplate whose cluster the fake Envoy refuses."""
-    type_url = "type.googleapis.com/envoy.config.cluster.v3.Cluster"
-    raw = f"'@type': {type_url}\nname: {BAD_CLUSTER}\ntype: STATIC\nconnect_timeout: 1s\n"
-    conf = {"imports": ["default-proxy"], "resources": [{"name": "r", "version": "v1", "resource": raw}]}
+def template(service: str, mesh: str, resource: dict[str, Any]) -> dict[str, Any]:
+    """The ProxyTemplate ``bad`` of a service, which adds one resource of Envoy."""
+    raw = {"name": "r", "version": "v1", "resource": json.dumps(resource)}
+    conf = {"imports": ["default-proxy"], "resources": [raw]}
     selectors = [{"match": {"service": service}}]
-    return {"type": "ProxyTemplate", "mesh": "default", "name": "bad", "selectors": selectors, "conf": conf}
+    return {"type": "ProxyTemplate", "mesh": mesh, "name": "bad", "selectors": selectors, "conf": conf}
+
+
+def broken_template(service: str) -> dict[str, Any]:
+    """One whose cluster the fake Envoys refuse."""
+    cluster = {"@type": CLUSTER, "name": BAD_CLUSTER, "type": "STATIC", "connect_timeout": "1s"}
+    return template(service, "default", cluster)
+
+
+def taken_template(service: str, mesh: str, port: int) -> dict[str, Any]:
+    """One whose listener a real Envoy refuses, since the port is somebody else's."""
+    config = {
+        "@type": f"{PREFIX}envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy",
+        "stat_prefix": "taken",
+    }
+    filters = [
+        {"name": "envoy.filters.network.tcp_proxy", "typed_config": {**config, "cluster": "localhost:1"}}
+    ]
+    address = {"socket_address": {"address": "127.0.0.1", "port_value": port}}
+    chains = [{"filters": filters}]
+    listener = {"@type": LISTENER, "name": "taken", "address": address, "filter_chains": chains}
+    return template(service, mesh, listener)
 
 
 def state(cp: RunningPlatform, name: str) -> str:

@@ -81,10 +81,25 @@ def test_the_commands_bring_a_dataplane_online_while_the_page_watches(
             else:
                 done(command, tmp_path)
         expect(row).to_contain_text("Online", timeout=STARTS_MILLISECONDS)
+        look_at_what_a_real_envoy_refuses(cp, open_tab)
         process.kill()
         expect(row).to_contain_text("Offline")
     page.get_by_role("button", name="See the mesh").click()
     expect(page).to_have_url(re.compile("/meshes/fresh$"))
+
+
+def look_at_what_a_real_envoy_refuses(cp: RunningPlatform, open_tab: OpenTab) -> None:
+    """Its words are two clicks away from the list."""
+    page = open_tab("/meshes/fresh/dataplanes").page
+    cp.apply(shop.taken_template("echo", "fresh", cp.api))
+    expect(page.get_by_role("row", name="echo-1")).to_contain_text("Degraded")
+    page.get_by_role("button", name="echo-1").click()
+    page.get_by_role("complementary").get_by_role("link", name="configuration").click()
+    refused = page.get_by_role("region", name="Refused listeners")
+    expect(refused).to_contain_text("Address already in use")
+    expect(refused).to_contain_text("Something else on that machine listens there")
+    expect(refused.get_by_role("link", name="ProxyTemplate bad")).to_be_visible()
+    cp.delete("/meshes/fresh/proxytemplates/bad")
 
 
 def test_it_can_be_skipped_without_a_dataplane_and_called_again(open_tab: OpenTab) -> None:

@@ -24,7 +24,7 @@ export default function Dataplane() {
         {(data) => (
           <>
             <Told of={data} />
-            <Tabs label={`About ${name}`} tabs={tabs(data, authority.data)} />
+            <Tabs label={`About ${name}`} tabs={tabs(data, authority.data, found.retry)} />
           </>
         )}
       </Loaded>
@@ -57,13 +57,13 @@ function For({ since }: { since: string }) {
   );
 }
 
-function tabs(found: Overview, authority: Authority | undefined): Tab[] {
+function tabs(found: Overview, authority: Authority | undefined, again: () => void): Tab[] {
   const { mesh, name, dataplane, dataplaneInsight: insight } = found;
   const never = insight?.subscriptions?.length ? undefined : NEVER;
   return [
     { id: "overview", title: "Overview", show: () => <Picture of={found} /> },
     { id: "policies", title: "Policies", show: () => <GoverningPolicies mesh={mesh} name={name} /> },
-    { id: "connections", title: "Connections", empty: never, show: () => <Connections of={insight ?? {}} /> },
+    { id: "connections", title: "Connections", empty: never, show: () => <Connections of={insight ?? {}} again={again} /> },
     {
       id: "certificate",
       title: "Certificate",

@@ -19,11 +19,17 @@ function number(text: string | undefined): string {
   return Number(text ?? 0).toLocaleString("en-US");
 }
 
-/** The streams that control planes remember, the newest first, with what was sent and what Envoy said to it. */
-export function Connections({ of: insight }: { of: Insight }) {
+/**
+ * The streams that control planes remember, the newest first, with what was sent and what Envoy said to it. Events tell of
+ * another status, and not of each answer: `again` reads the counters as they are now.
+ */
+export function Connections({ of: insight, again }: { of: Insight; again: () => void }) {
   const streams = [...(insight.subscriptions ?? [])].reverse();
   return (
     <>
+      <button type="button" class="small" onClick={again}>
+        Read again
+      </button>
       {streams.map((stream) => (
         <Stream key={stream.id} of={stream} />
       ))}

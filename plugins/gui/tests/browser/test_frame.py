@@ -24,7 +24,7 @@ def two_meshes(cp: RunningPlatform) -> None:
 
 @pytest.fixture
 def page(open_tab: OpenTab) -> Iterator[Page]:
-    yield open_tab(LIST).page
+    return open_tab(LIST).page
 
 
 def address(page: Page) -> str:
@@ -87,7 +87,7 @@ def test_a_letter_in_a_field_is_a_letter(page: Page) -> None:
     expect(search).to_be_focused()
     page.keyboard.type("gd?/")
     expect(search).to_have_value("gd?/")
-    page.wait_for_function("location.search === '?q=gd%3F%2F'")
+    page.wait_for_function("() => location.search === '?q=gd%3F%2F'")
     page.keyboard.press("Escape")
     expect(search).not_to_be_focused()
     page.keyboard.press("?")
@@ -118,7 +118,7 @@ def test_the_palette_leads_to_anything_by_its_name(page: Page) -> None:
         "aria-selected", "true"
     )
     page.keyboard.press("Enter")
-    page.wait_for_function("location.pathname === '/meshes/default/policies/traffic-routes'")
+    page.wait_for_function("() => location.pathname === '/meshes/default/policies/traffic-routes'")
 
 
 def test_a_narrow_screen_has_the_sidebar_behind_a_button(open_tab: OpenTab) -> None:

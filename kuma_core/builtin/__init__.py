@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from types import MappingProxyType, ModuleType
 
 from kuma_core.builtin import (
+    access,
     archive,
     cluster,
     configuration,
@@ -30,6 +31,7 @@ from kuma_core.builtin import (
 
 FEATURES: Mapping[str, ModuleType] = MappingProxyType(
     {
+        "access": access,
         "archive": archive,
         "cluster": cluster,
         "configuration": configuration,

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 COMMANDS: tuple[tuple[str, str], ...] = (
     ("analyze", "kuma_core.kumactl.services:analyze"),
     ("apply", "kuma_core.kumactl.apply:apply"),
+    ("auth", "kuma_core.kumactl.auth:auth"),
     ("completion", "kuma_core.kumactl.completion:completion"),
     ("config", "kuma_core.kumactl.config_commands:config"),
     ("delete", "kuma_core.kumactl.delete:delete"),

@@ -71,13 +71,16 @@ def violations(page: Page) -> list[str]:
 
 @contextmanager
 def context_of(
-    browser: Browser, size: dict[str, int] = WIDE, theme: str = "light"
+    browser: Browser, size: dict[str, int] = WIDE, theme: str = "light", is_first: bool = False
 ) -> Iterator[BrowserContext]:
-    """A browser's profile of its own, without any history."""
+    """A browser's profile of its own, without any history, but for the first steps, which it has seen unless it
+    ``is_first``."""
     context = browser.new_context(
         locale="en-US", timezone_id="UTC", viewport=size, color_scheme=theme, reduced_motion="reduce"
     )  # type: ignore[arg-type]
     context.set_default_timeout(PATIENCE_MILLISECONDS)
+    if not is_first:
+        context.add_init_script("try { localStorage.setItem('kuma.firstRun', 'done') } catch {}")
     try:
         yield context
     finally:

@@ -12,9 +12,9 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
-from kuma_core.testing.builders import mesh
+from kuma_core.testing.builders import dataplane, inbound, mesh
 from kuma_core.testing.platform import RunningPlatform
 from kuma_core.testing.ports import free_port
 
@@ -108,6 +108,21 @@ def test_it_can_be_skipped_without_a_dataplane_and_called_again(open_tab: OpenTa
     expect(page).to_have_url(re.compile(r"/$"))
     page.get_by_role("link", name="First steps").click()
     expect(page.get_by_role("heading", name="First steps")).to_be_visible()
+
+
+def test_who_comes_first_is_led_there_once_and_others_are_not(browser: Browser) -> None:
+    with support.gui_platform() as empty, support.context_of(browser, is_first=True) as context:
+        tab = support.Tab(context, support.origin_of(empty))
+        tab.page.goto(tab.origin)
+        expect(tab.page.get_by_role("heading", name="First steps")).to_be_visible()
+        tab.page.get_by_role("button", name="Skip").click()
+        tab.page.reload()
+        expect(tab.page).to_have_url(tab.origin + "/")
+        empty.apply(dataplane("web-1", inbound("127.0.0.1:8000:80", "web")))
+        tab.page.evaluate("localStorage.clear()")
+        tab.page.reload()
+        tab.page.wait_for_function("localStorage.getItem('kuma.firstRun') === 'done'")
+        expect(tab.page).to_have_url(tab.origin + "/")
 
 
 def test_each_step_has_an_address(open_tab: OpenTab) -> None:

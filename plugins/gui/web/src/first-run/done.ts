@@ -1,12 +1,15 @@
 /** Whether the reader has seen the first steps, kept by the browser: they are not in the way a second time. */
 
-import { signal } from "@preact/signals";
-import { useEffect } from "preact/hooks";
-import { go } from "../router";
+import { get } from "../api";
+import { go, route } from "../router";
 
 const KEPT_AS = "kuma.firstRun";
 
-function kept(): boolean {
+interface Totals {
+  totals: { dataplanes: { total: number } };
+}
+
+function isDone(): boolean {
   try {
     return localStorage.getItem(KEPT_AS) === "done";
   } catch {
@@ -14,20 +17,19 @@ function kept(): boolean {
   }
 }
 
-export const firstRunDone = signal(kept());
-
-/** On the page of all meshes: whoever comes to a control plane without any dataplane for the first time is led to the steps. */
-export function useFirstRun(dataplanes: number | undefined): void {
-  useEffect(() => {
-    if (dataplanes === 0 && !firstRunDone.peek()) go("/first-run");
-  }, [dataplanes]);
-}
-
 export function endFirstRun(): void {
-  firstRunDone.value = true;
   try {
     localStorage.setItem(KEPT_AS, "done");
   } catch {
-    // they come again with the next tab, and can be skipped again
+    // nothing leads to them, then
   }
+}
+
+/** Whoever opens the first page of a control plane without any dataplane is led to the steps, once. */
+export async function startFirstRun(): Promise<void> {
+  if (route.peek().path !== "/" || isDone()) return;
+  const found = await get<Totals>("/overview?size=1").catch(() => undefined);
+  if (!found) return;
+  if (found.totals.dataplanes.total > 0) endFirstRun();
+  else if (route.peek().path === "/") go("/first-run");
 }

@@ -14,6 +14,7 @@ from kuma_core.config import Config, build_config
 from kuma_core.plugin.contract import Server
 from kuma_core.runtime.platform import Platform
 from kuma_core.testing.authorities import root_without_key_id
+from kuma_core.testing.kubernetes import NoApi, way_to
 from kuma_core.testing.platform import make_catalog
 
 PLUGINS = (
@@ -37,7 +38,7 @@ def registered() -> list[tuple[Config, Server]]:
 
 
 def _servers_of(environ: dict[str, str]) -> list[tuple[Config, Server]]:
-    catalog = make_catalog(import_module(name) for name in PLUGINS)
+    catalog = make_catalog([way_to(NoApi()), *(import_module(name) for name in PLUGINS)])
     config = autoconfigured(build_config(catalog.settings, {}, "everything", environ))
     return [(config, server) for server in asyncio.run(_registered(Platform(config, catalog)))]
 

@@ -25,6 +25,7 @@ from kuma_core.plugin.contract import EVERYTHING, NOTHING, TO_READ, Server
 from kuma_core.runtime.listening import Listening
 from kuma_core.runtime.proxy_servers import ROOTS
 from kuma_core.testing.builders import dataplane, inbound, mesh
+from kuma_core.testing.kubernetes import NoApi, way_to
 from kuma_core.testing.listeners import registered
 from kuma_core.testing.platform import RunningPlatform, running_platform
 from kuma_core.testing.ports import free_port
@@ -166,7 +167,7 @@ def _on_kubernetes(folder: Path) -> Iterator[RunningPlatform]:
     (folder / "tls.key").write_bytes((folder / "server-key.pem").read_bytes())
     server = {"ADDRESS": "127.0.0.1", "PORT": str(free_port()), "CERT_DIR": str(folder)}
     settings = {f"KUMA_KUBERNETES_ADMISSION_SERVER_{name}": value for name, value in server.items()}
-    plugins = [kuma_store_memory, kuma_ca_builtin, kuma_runtime_k8s]
+    plugins = [kuma_store_memory, kuma_ca_builtin, way_to(NoApi()), kuma_runtime_k8s]
     with running_platform(plugins, {"KUMA_ENVIRONMENT": "kubernetes", **settings}) as cp:
         yield cp
 

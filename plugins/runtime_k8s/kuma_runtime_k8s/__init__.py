@@ -5,21 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from kuma_core.sdk import hookimpl
+from kuma_core.sdk import Setting, hookimpl
 
 if TYPE_CHECKING:
-    from kuma_core.sdk import Context, Server
+    from kuma_core.sdk import Context
 
 
 @hookimpl
-def kuma_register_servers(context: Context) -> Iterable[Server]:
-    """Answer the API server's questions about resources that somebody writes, on Kubernetes only."""
-    if not _is_on(context):
-        return []
-    from kuma_runtime_k8s.admission.server import server
+def kuma_register_config() -> Iterable[Setting]:
+    """Add the keys of ``runtime.kubernetes`` that Kuma 0.3.1 did not have."""
+    from kuma_runtime_k8s.settings import SETTINGS
 
-    return [server(context)]
+    return SETTINGS
 
 
-def _is_on(context: Context) -> bool:
-    return context.config.text("environment") == "kubernetes"
+@hookimpl
+def kuma_open(context: Context) -> object:
+    """Open what there is in a cluster; nothing if there is none."""
+    from kuma_runtime_k8s.feature import ClusterFeature, NothingOpen
+
+    is_cluster = context.config.text("environment") == "kubernetes"
+    return ClusterFeature(context) if is_cluster else NothingOpen()

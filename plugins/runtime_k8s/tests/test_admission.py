@@ -17,6 +17,7 @@ import kuma_policy_traffic
 import kuma_runtime_k8s
 import kuma_store_memory
 from kuma_core.kumactl.tls_pair import generate, save
+from kuma_core.testing.kubernetes import NoApi, way_to
 from kuma_core.testing.platform import RunningPlatform, running_platform
 from kuma_core.testing.ports import free_port
 
@@ -90,7 +91,7 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
         "KUMA_KUBERNETES_ADMISSION_SERVER_ADDRESS": "127.0.0.1",
         "KUMA_KUBERNETES_ADMISSION_SERVER_CERT_DIR": str(folder),
     }
-    plugins = [kuma_store_memory, kuma_policy_traffic, kuma_ca_builtin, kuma_runtime_k8s]
+    plugins = [kuma_store_memory, kuma_policy_traffic, kuma_ca_builtin, way_to(NoApi()), kuma_runtime_k8s]
     with running_platform(plugins, settings) as cp:
         yield ApiServer(cp, port, folder)
 

@@ -12,6 +12,7 @@ import yaml
 
 from kuma_core.builtin.configuration.settings import SETTINGS
 from kuma_core.kumactl.tls_pair import generate
+from kuma_store_k8s.commands import all_kinds
 from kuma_store_k8s.crds import crds
 from kuma_store_k8s.install.everything import ORDER
 from kuma_store_k8s.names import KUMA_0_3
@@ -55,7 +56,7 @@ def test_the_objects(install: Install) -> None:
         ("Namespace", "kuma-system"),
         ("ConfigMap", "kuma-control-plane-config"),
         ("ServiceAccount", "kuma-control-plane"),
-        *(("CustomResourceDefinition", kind.crd_name) for kind in KUMA_0_3),
+        *(("CustomResourceDefinition", item["metadata"]["name"]) for item in crds(all_kinds())),
         ("ClusterRole", "kuma:control-plane"),
         ("ClusterRoleBinding", "kuma:control-plane"),
         ("Role", "kuma:control-plane"),
@@ -66,7 +67,7 @@ def test_the_objects(install: Install) -> None:
         ("MutatingWebhookConfiguration", "kuma-admission-mutating-webhook-configuration"),
         ("ValidatingWebhookConfiguration", "kuma-validating-webhook-configuration"),
     ]
-    assert [item for item in objects if item["kind"] == "CustomResourceDefinition"] == crds(KUMA_0_3)
+    assert [item for item in objects if item["kind"] == "CustomResourceDefinition"] == crds(all_kinds())
 
 
 def test_with_an_injector_there_are_its_objects_too(install: Install) -> None:
@@ -223,7 +224,7 @@ def test_webhooks_are_as_v1_wants_them(install: Install) -> None:
         assert 1 <= webhook["timeoutSeconds"] <= 30
     validating = next(webhook for webhook in webhooks if webhook["name"].startswith("validator"))
     assert validating["rules"][0]["resources"] == sorted(
-        kind.plural for kind in KUMA_0_3 if kind.name != "DataplaneInsight"
+        kind.plural for kind in all_kinds() if kind.name != "DataplaneInsight"
     )
 
 

@@ -61,7 +61,7 @@ def _cluster_rules(choices: Choices) -> list[Object]:
 
 def _system_rules() -> list[Object]:
     return [
-        _rule("", ["secrets"], WRITE),
+        _rule("", ["configmaps", "secrets"], WRITE),
         _rule("coordination.k8s.io", ["leases"], WRITE),
     ]
 

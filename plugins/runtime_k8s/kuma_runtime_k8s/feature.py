@@ -1,0 +1,41 @@
+"""What is open in a cluster: its parts share the way to the API server, and what is known of Pods."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from kuma_core.sdk import Authenticator, Component, Context, Server, hookimpl
+from kuma_runtime_k8s.admission.server import server
+from kuma_runtime_k8s.contract import STORE, KubeApi
+from kuma_runtime_k8s.identity.authenticator import NAME, ServiceAccountTokens
+from kuma_runtime_k8s.pods import FollowedPods, Pods
+from kuma_runtime_k8s.settings import AUDIENCE
+
+
+class ClusterFeature:
+    """The open feature."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._api = context.ask(STORE, KubeApi)
+        self._pods = Pods()
+
+    @hookimpl
+    def kuma_register_servers(self) -> Iterable[Server]:
+        """Answer the API server's questions about resources that somebody writes."""
+        return [server(self._context)]
+
+    @hookimpl
+    def kuma_register_authenticators(self) -> Iterable[Authenticator]:
+        """Proxies prove who they are by the tokens of their ServiceAccounts."""
+        audience = self._context.config.text(AUDIENCE)
+        return [Authenticator(NAME, ServiceAccountTokens(self._api, self._pods, audience))]
+
+    @hookimpl
+    def kuma_register_components(self) -> Iterable[Component]:
+        """Keep what is known of Pods up to date."""
+        return [FollowedPods(self._api, self._pods)]
+
+
+class NothingOpen:
+    """There is no cluster."""

@@ -1,0 +1,165 @@
+"""A double of the API server: objects in memory, watches, token reviews, and a note of every request.
+
+It does what the tests of the real one show: versions, conflicts, owners that take what they own along.
+"""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import queue
+import re
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from kuma_core.sdk import Stop, StoreUnavailable
+
+_PLACE = re.compile(
+    r"(?P<api>/api/v1|/apis/[^/]+/[^/]+)(/namespaces/(?P<ns>[^/]+))?/(?P<kind>[a-z]+)(/(?P<name>[^/]+))?"
+)
+
+
+class Refusal(StoreUnavailable):
+    """An answer that says no."""
+
+    def __init__(self, code: int, message: str = "refused") -> None:
+        super().__init__(f"{message} ({code})")
+        self.code = code
+
+
+class FakeApi:
+    """See above. ``refuse`` is asked before each request, and raises what is to be answered."""
+
+    def __init__(self) -> None:
+        self.requests: list[tuple[str, str, Any]] = []
+        self.reviewed: Callable[[dict[str, Any]], dict[str, Any]] = lambda spec: {"authenticated": False}
+        self.refuse: Callable[[str, str], None] = lambda method, path: None
+        self._objects: dict[tuple[str, str, str], dict[str, Any]] = {}
+        self._watchers: list[tuple[str, Any]] = []
+        self._guard = threading.RLock()
+        self._numbers = itertools.count(1)
+
+    def asked(self, method: str, part: str = "") -> list[Any]:
+        """The bodies of the requests of a method whose path holds a text."""
+        return [body for verb, path, body in self.requests if verb == method and part in path]
+
+    # -- what a KubeApi does
+
+    def ask(
+        self,
+        method: str,
+        path: str,
+        parameters: Mapping[str, str] | None = None,
+        body: Mapping[str, Any] | None = None,
+        type: str = "application/json",
+    ) -> dict[str, Any]:
+        with self._guard:
+            self.requests.append((method, path, copy.deepcopy(body)))
+            self.refuse(method, path)
+            if path.endswith("/tokenreviews"):
+                assert body is not None
+                return {"status": self.reviewed(body["spec"])}
+            return copy.deepcopy(self._served(method, path, copy.deepcopy(dict(body or {}))))
+
+    def follow(self, path: str, selection: Mapping[str, str], receiver: Any, stop: Stop) -> None:
+        told: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        with self._guard:
+            there = [item for (kind, _, _), item in self._objects.items() if kind == path]
+            watcher = (path, told)
+            self._watchers.append(watcher)
+        receiver.replaced({f"{_ns(item)}/{item['metadata']['name']}": copy.deepcopy(item) for item in there})
+        receiver.settled()
+        with stop.calling(lambda: told.put(None)):
+            while (event := told.get()) is not None:
+                (receiver.deleted if event[0] == "DELETED" else receiver.put)(event[1])
+        with self._guard:
+            self._watchers.remove(watcher)
+
+    # -- what tests do
+
+    def put(self, path: str, item: Mapping[str, Any]) -> dict[str, Any]:
+        """Have an object be there; ``path`` is that of its collection, without a namespace."""
+        with self._guard:
+            made = copy.deepcopy(dict(item))
+            key = (path, _ns(made), made["metadata"]["name"])
+            old = self._objects.get(key)
+            made["metadata"].setdefault("uid", old["metadata"]["uid"] if old else f"u-{next(self._numbers)}")
+            return copy.deepcopy(self._store(key, made, "MODIFIED" if old else "ADDED"))
+
+    def get(self, path: str, name: str, namespace: str = "") -> dict[str, Any] | None:
+        """An object, or ``None``."""
+        with self._guard:
+            return copy.deepcopy(self._objects.get((path, namespace, name)))
+
+    def remove(self, path: str, name: str, namespace: str = "") -> None:
+        """Delete an object, and all that it owns."""
+        with self._guard:
+            item = self._objects.pop((path, namespace, name))
+            self._tell(path, "DELETED", item)
+            owned = [
+                key
+                for key, other in self._objects.items()
+                if any(
+                    o["uid"] == item["metadata"]["uid"] for o in other["metadata"].get("ownerReferences", ())
+                )
+            ]
+            for key in owned:
+                self.remove(key[0], key[2], key[1])
+
+    def _served(self, method: str, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        found = _PLACE.fullmatch(path)
+        assert found, path
+        collection, namespace = f"{found['api']}/{found['kind']}", found["ns"] or ""
+        name = found["name"] or body.get("metadata", {}).get("name", "")
+        key = (collection, namespace, name)
+        present = self._objects.get(key)
+        if method == "POST":
+            if present:
+                raise Refusal(409, "already exists")
+            body["metadata"].setdefault("uid", f"u-{next(self._numbers)}")
+            if namespace:
+                body["metadata"]["namespace"] = namespace
+            return self._store(key, body, "ADDED")
+        if method == "GET" and not found["name"]:
+            return {"items": [item for at, item in self._objects.items() if at[0] == collection]}
+        if present is None:
+            raise Refusal(404, f"{path} is not found")
+        if method == "GET":
+            return present
+        if method == "DELETE":
+            self.remove(collection, name, namespace)
+            return {}
+        if method == "PATCH":
+            return self._store(key, _merged(present, body), "MODIFIED")
+        if body["metadata"].get("resourceVersion") != present["metadata"]["resourceVersion"]:
+            raise Refusal(409, "conflict")
+        return self._store(key, body, "MODIFIED")
+
+    def _store(self, key: tuple[str, str, str], item: dict[str, Any], event: str) -> dict[str, Any]:
+        item["metadata"]["resourceVersion"] = str(next(self._numbers))
+        self._objects[key] = item
+        self._tell(key[0], event, item)
+        return item
+
+    def _tell(self, path: str, event: str, item: dict[str, Any]) -> None:
+        for watched, told in self._watchers:
+            if watched == path:
+                told.put((event, copy.deepcopy(item)))
+
+
+def _ns(item: Mapping[str, Any]) -> str:
+    return str(item["metadata"].get("namespace") or "")
+
+
+def _merged(present: Any, change: Any) -> Any:
+    """A JSON Merge Patch (RFC 7386)."""
+    if not isinstance(change, dict):
+        return change
+    made = dict(present) if isinstance(present, dict) else {}
+    for key, value in change.items():
+        if value is None:
+            made.pop(key, None)
+        else:
+            made[key] = _merged(made.get(key), value)
+    return made

@@ -12,7 +12,9 @@ from kuma_gui.pages import Pages
 
 CONNECTIONS = 1000
 """Each browser holds one for the stream of events, and few more for a moment."""
-READS = Access(strangers="everything, to read", web_pages="nothing")
+TO_READ = Access("everything, to read", "nothing")
+PAGES_ALONE = Access("the pages, and what is public", "nothing")
+MODE, TOKENS = "apiServer.auth.mode", "token"
 NO_BODY = Body(64 * 1024)
 
 
@@ -33,7 +35,16 @@ def gui_server(context: Context) -> AsgiServer:
     hosts = KnownHosts(known_hosts(config))
     app = GuiApp(Pages(), about(config), hosts, context.ask("apps", Apps))
     port = Port("guiServer.port", config.text("guiServer.interface"))
-    return AsgiServer("gui-server", port, app, body=NO_BODY, access=READS, connections=CONNECTIONS)
+    asks = config.text(MODE) == TOKENS
+    return AsgiServer(
+        "gui-server",
+        port,
+        app,
+        asks_for=lambda: "a user's token, for what the pages read" if asks else "nothing",
+        body=NO_BODY,
+        access=PAGES_ALONE if asks else TO_READ,
+        connections=CONNECTIONS,
+    )
 
 
 def about(config: Config) -> dict[str, Any]:

@@ -72,8 +72,14 @@ function work(token: string): () => void {
   const order = (what: Order) => worker.port.postMessage(what);
   const begin = () => order({ headers: credential() });
   const leave = () => order("leave");
+  let stopPolling = () => {};
   worker.port.onmessage = ({ data }: MessageEvent<Message>) => {
     if ("event" in data) return tell(data.event);
+    if (data.state === "refused") {
+      stopPolling();
+      stopPolling = poll();
+      return reached(true);
+    }
     const back = heard.peek() === "lost" && data.state === "live";
     heard.value = data.state;
     nowListening();
@@ -85,6 +91,7 @@ function work(token: string): () => void {
   return () => {
     removeEventListener("pagehide", leave);
     removeEventListener("pageshow", begin);
+    stopPolling();
     leave();
     worker.port.close();
   };
@@ -94,7 +101,10 @@ function poll(): () => void {
   polling = true;
   nowListening();
   const timer = setInterval(() => document.hidden || tell({ type: "begin", data: {} }), POLL_MILLISECONDS);
-  return () => clearInterval(timer);
+  return () => {
+    polling = false;
+    clearInterval(timer);
+  };
 }
 
 /** A short name for a token, which says nothing of it. */

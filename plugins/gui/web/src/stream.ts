@@ -5,7 +5,10 @@ export interface Told {
   data: { kind?: string; mesh?: string; name?: string; op?: string; state?: string; reason?: string };
 }
 
-export type State = "live" | "lost";
+/** `refused`: the control plane is there, and tells events only to somebody else. */
+export type State = "live" | "lost" | "refused";
+
+class Refused extends Error {}
 
 interface Listener {
   told(event: Told): void;
@@ -29,8 +32,9 @@ export async function follow(headers: Record<string, string>, listener: Listener
         listener.state("live");
         if (frame.event) listener.told({ type: frame.event, data: frame.data });
       });
-    } catch {
-      // told by the state: the stream is gone, for whatever reason
+    } catch (error) {
+      if (error instanceof Refused && !stop.aborted) return listener.state("refused");
+      // Else told by the state: the stream is gone, for whatever reason.
     }
     if (stop.aborted) return;
     listener.state("lost");
@@ -54,6 +58,7 @@ async function read(headers: Record<string, string>, stop: AbortSignal, each: (f
   try {
     const signal = AbortSignal.any([stop, silence.signal]);
     const answer = await fetch(PATH, { headers, signal, cache: "no-store" });
+    if (answer.status === 401 || answer.status === 403) throw new Refused();
     if (!answer.ok || !answer.body) throw new Error(`the stream answered ${answer.status}`);
     const frames = new Frames();
     const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();

@@ -279,7 +279,7 @@ class _Https(urllib.request.HTTPSHandler):
 def _opener(url: str, rules: Rules) -> urllib.request.OpenerDirector:
     """An opener that knows http and https only: no redirect may lead to ``file:`` or ``ftp:``."""
     opener = urllib.request.OpenerDirector()
-    direct = not rules.proxies or bool(rules.unix_socket) or _is_loopback(url)
+    direct = not rules.proxies or bool(rules.unix_socket) or is_loopback_url(url)
     handlers: list[Any] = [urllib.request.ProxyHandler({} if direct else None)]
     handlers += [_Http(rules), _Https(rules.tls), urllib.request.UnknownHandler()]
     if rules.follow_redirects:
@@ -290,7 +290,8 @@ def _opener(url: str, rules: Rules) -> urllib.request.OpenerDirector:
     return opener
 
 
-def _is_loopback(url: str) -> bool:
+def is_loopback_url(url: str) -> bool:
+    """Whether the host of a URL is this machine by its nature; no name but ``localhost`` is."""
     import ipaddress
 
     host = urlsplit(url).hostname or ""

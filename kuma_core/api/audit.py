@@ -120,14 +120,14 @@ class Audit:
         if resp.status_code >= 400:
             problem = discreet(getattr(req.context, "problem", ""))
             kind = f"{resp.status_code} {said.get('kind', req.path[:LONGEST_NAME])} {source['address']}"
-            _refused(kind, **said, status=resp.status_code, problem=problem, **source)
+            _refused(kind, **{**said, "status": resp.status_code, "problem": problem, **source})
             said |= {"result": "refused", "status": resp.status_code, "problem": problem}
             self._ring.add_refusal({**said, **source})
             return
         if result == UNCHANGED:
-            _unchanged(f"{said.get('kind', '')} {source['address']}", **said, **source)
+            _unchanged(f"{said.get('kind', '')} {source['address']}", **{**said, **source})
         else:
-            _log.info("a write is accepted", result=result, **said, **source)
+            _log.info("a write is accepted", **{"result": result, **said, **source})
         self._ring.add_write({**said, "result": result, **source})
 
 
@@ -138,7 +138,7 @@ def tell_of_a_denial(
     shown = {name: _shown(value) for name, value in said.items()}
     reason = discreet(why)
     what = shown.get("asked", shown.get("path", ""))
-    _denied(f"{what} {source['address']}", **shown, status=status, problem=reason, **source)
+    _denied(f"{what} {source['address']}", **{**shown, "status": status, "problem": reason, **source})
     ring.add_denial({**shown, "result": "denied", "status": status, "problem": reason, **source})
 
 

@@ -11,6 +11,7 @@ from types import MappingProxyType, ModuleType
 from kuma_core.builtin import (
     access,
     archive,
+    audited,
     cluster,
     configuration,
     events,
@@ -33,6 +34,7 @@ FEATURES: Mapping[str, ModuleType] = MappingProxyType(
     {
         "access": access,
         "archive": archive,
+        "audited": audited,
         "cluster": cluster,
         "configuration": configuration,
         "events": events,

@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from kuma_core.errors import KumaError
-from kuma_core.kumactl import unix_socket
+from kuma_core.kumactl import credentials, unix_socket
 from kuma_core.kumactl.client import ApiError, Client
 from kuma_core.kumactl.session import Session, warn
 
 if TYPE_CHECKING:
     from ssl import SSLContext
+
+    from kuma_core.kumactl.config import NamedContext
 
 TIMEOUT = 10.0
 """Seconds for the catalog, and for each request to the admin server."""
@@ -89,8 +91,11 @@ def connect(
     api_url = session.configuration.current_control_plane.url
     context = session.configuration.current
     has_certificate = bool(context and context.client_cert and context.client_key)
-    if _is_this_machine(api_url):
-        if unix_socket.may_use(addresses.socket) and (secrets or not unix_socket.stranger(addresses.socket)):
+    proves = bool(context and context.auth_type)
+    if proves and not secrets and api_url.startswith("https:"):
+        return session.client(timeout)  # it serves the admin API, too
+    if is_this_machine(api_url):
+        if _goes_by_socket(addresses.socket, secrets, proves):
             place, check = addresses.socket, partial(unix_socket.refuse_stranger, addresses.socket)
             return Client(_BY_SOCKET, warn, session.log, timeout, "admin server", None, place, check)
         if secrets and addresses.public and has_certificate:
@@ -109,16 +114,25 @@ def connect(
     return _client(session, addresses.public, timeout)
 
 
+def _goes_by_socket(path: str, secrets: bool, proves: bool) -> bool:
+    """Whether to ask over the Unix socket: not who has a credential of their own, which is to count."""
+    if (proves and not secrets) or not unix_socket.may_use(path):
+        return False
+    return secrets or not unix_socket.stranger(path)
+
+
 def _client(session: Session, url: str, timeout: float) -> Client:
     from kuma_core.kumactl.config import url_problem
 
     if problem := url_problem(url):
         raise KumaError(f"the URL of the admin server in the catalog {problem}")
-    tls = _tls(session) if url.startswith("https:") else None
-    return Client(url, warn, session.log, timeout, "admin server", tls)
+    if url.startswith("https:"):
+        return Client(url, warn, session.log, timeout, "admin server", _tls(session))
+    headers = credentials.headers(session.configuration.current, url)
+    return Client(url, warn, session.log, timeout, "admin server", headers=headers)
 
 
-def _is_this_machine(url: str) -> bool:
+def is_this_machine(url: str) -> bool:
     """Whether all addresses of the URL's host are loopback ones; a missing port is that of the scheme."""
     parts = urlsplit(url)
     host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
@@ -144,18 +158,23 @@ def _tls(session: Session) -> SSLContext:
         raise KumaError("certificates has to be configured to use https destination")
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     if context.ca_cert:
-        _trust(tls, context.ca_cert)
+        trust(tls, context.ca_cert)
     else:
         tls.check_hostname = False
         tls.verify_mode = ssl.CERT_NONE
+    load_pair(tls, context)
+    return tls
+
+
+def load_pair(tls: SSLContext, context: NamedContext) -> None:
+    """Show the client certificate of a context. Raises KumaError for files that cannot be used."""
     try:
         tls.load_cert_chain(context.client_cert, context.client_key, password=_no_password)
     except (OSError, ValueError) as error:
         raise KumaError(_unusable(context.client_cert, context.client_key, error)) from None
-    return tls
 
 
-def _trust(tls: SSLContext, path: str) -> None:
+def trust(tls: SSLContext, path: str, server: str = "admin server") -> None:
     """A certificate that the server shows itself will do: it need not be an authority's."""
     import ssl
 
@@ -164,7 +183,7 @@ def _trust(tls: SSLContext, path: str) -> None:
         tls.load_verify_locations(path)
     except (OSError, ValueError) as error:
         reason = "it holds no certificate in PEM" if isinstance(error, ssl.SSLError) else _reason(error)
-        raise KumaError(f'cannot use the certificate "{path}" to verify the admin server: {reason}') from None
+        raise KumaError(f'cannot use the certificate "{path}" to verify the {server}: {reason}') from None
 
 
 def _reason(error: OSError | ValueError) -> str:

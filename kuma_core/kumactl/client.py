@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
@@ -64,7 +64,7 @@ class Client:
 
     ``warn`` is given each text of a ``Warning`` header, ``log`` a line about each request. The admin server
     speaks alike: ``server`` is what messages call it, ``tls`` how https is spoken with it, ``unix_socket`` where it is
-    asked in place of the host of ``url``.
+    asked in place of the host of ``url``. ``headers`` go with each request.
     """
 
     def __init__(
@@ -77,11 +77,12 @@ class Client:
         tls: SSLContext | None = None,
         unix_socket: str = "",
         check_peer: Callable[[Socket], None] | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         self.url = url.rstrip("/")
         self._unix_socket, self._check_peer = unix_socket, check_peer
         self._warn, self._log, self._timeout = warn, log, timeout
-        self._server, self._tls = server, tls
+        self._server, self._tls, self._headers = server, tls, dict(headers or {})
 
     def without_warnings(self) -> Client:
         """The same client, which tells nobody of ``Warning`` headers."""
@@ -121,7 +122,8 @@ class Client:
 
     def _send(self, method: str, path: str, body: bytes | None = None) -> Answer:
         url = self.url + path
-        headers = {"Accept": ACCEPTED} | ({"Content-Type": "application/json"} if body else {})
+        headers = {"Accept": ACCEPTED, **self._headers}
+        headers |= {"Content-Type": "application/json"} if body else {}
         rules = Rules(
             self._timeout,
             MAX_ANSWER,

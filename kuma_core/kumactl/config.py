@@ -11,6 +11,10 @@ from typing import Any
 
 from kuma_core.errors import ConfigError
 
+TOKEN, CERTIFICATE = "token", "certificate"
+AUTH_TYPES = (TOKEN, CERTIFICATE)
+"""How a context proves to the API server who we are."""
+
 _ADD = "run `kumactl config control-planes add` to add a Control Plane and make it the active one"
 
 
@@ -30,7 +34,10 @@ class ControlPlane:
 class NamedContext:
     """How to use a control plane. Paths are kept as they were typed; ``mesh`` is the default mesh.
 
-    ``ca_cert`` is the file with what the admin server is trusted by; without one it is not verified.
+    ``ca_cert`` is the file with what the admin server is trusted by; without one it is not verified. ``auth_type`` is
+    how we prove to the API server who we are: ``token``, from the file ``token_file``, ``certificate``, by the client
+    certificate, or ``""``. ``api_ca_cert`` is what an https API server is trusted by; without one by what the system
+    trusts. ``allow_plain`` lets a token go over plain HTTP.
     """
 
     name: str
@@ -39,6 +46,10 @@ class NamedContext:
     client_key: str = ""
     mesh: str = ""
     ca_cert: str = ""
+    auth_type: str = ""
+    token_file: str = ""
+    api_ca_cert: str = ""
+    allow_plain: bool = False
     raw: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
 
@@ -129,6 +140,8 @@ def problem_of(configuration: Configuration) -> str:
         for member, value in (("name", context.name), ("controlPlane", context.control_plane)):
             if not value:
                 return f"contexts[{i}].{member} must not be empty"
+        if context.auth_type not in ("", *AUTH_TYPES):
+            return f"contexts[{i}].credentials.api.type must be one of {', '.join(AUTH_TYPES)}"
     return ""
 
 

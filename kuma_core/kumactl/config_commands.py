@@ -6,6 +6,7 @@ import click
 
 from kuma_core.commandline import Group
 from kuma_core.errors import KumaError
+from kuma_core.kumactl.config import CERTIFICATE, TOKEN, NamedContext
 from kuma_core.kumactl.session import Session, pass_session, warn
 
 CONNECT_TIMEOUT = 5.0
@@ -53,6 +54,14 @@ def list_(session: Session) -> None:
 )
 @click.option("--admin-client-key", default="", metavar="FILE", help="Key of the client certificate.")
 @click.option("--admin-ca-cert", default="", metavar="FILE", help="Certificate to trust its admin server by.")
+@click.option(
+    "--auth-type", default="", metavar="TYPE", help="How to prove who you are: token or certificate."
+)
+@click.option("--auth-token-file", default="", metavar="FILE", help="File that holds a user's token.")
+@click.option(
+    "--ca-cert", default="", metavar="FILE", help="Certificate to trust its API server by, over HTTPS."
+)
+@click.option("--allow-plain", is_flag=True, help="Send the token over plain HTTP, too.")
 @click.option("--dataplane-token-client-cert", "old_cert", default="", hidden=True)
 @click.option("--dataplane-token-client-key", "old_key", default="", hidden=True)
 @pass_session
@@ -64,19 +73,32 @@ def add(
     admin_client_cert: str,
     admin_client_key: str,
     admin_ca_cert: str,
+    auth_type: str,
+    auth_token_file: str,
+    ca_cert: str,
+    allow_plain: bool,
     old_cert: str,
     old_key: str,
 ) -> None:
     """Add a control plane, after asking whether it is one, and make it the active one."""
-    from kuma_core.kumactl.config import ControlPlane, NamedContext
+    from kuma_core.kumactl.config import ControlPlane
     from kuma_core.kumactl.config_file import save
 
     _check_new(session, name, address, overwrite)
-    _check_answers(session, address)
     plane = ControlPlane(name, address)
     context = NamedContext(
-        name, name, admin_client_cert or old_cert, admin_client_key or old_key, ca_cert=admin_ca_cert
+        name,
+        name,
+        admin_client_cert or old_cert,
+        admin_client_key or old_key,
+        ca_cert=admin_ca_cert,
+        auth_type=auth_type or (TOKEN if auth_token_file else ""),
+        token_file=auth_token_file,
+        api_ca_cert=ca_cert,
+        allow_plain=allow_plain,
     )
+    _check_credentials(context, address)
+    _check_answers(session, address, context)
     save(session.configuration.add(plane, context))
     click.echo(f'added Control Plane "{name}"')
     click.echo(f'switched active Control Plane to "{name}"')
@@ -95,11 +117,30 @@ def _check_new(session: Session, name: str, address: str, overwrite: bool) -> No
         raise KumaError(f'Control Plane with name "{name}" already exists; use --overwrite to replace it')
 
 
-def _check_answers(session: Session, address: str) -> None:
+def _check_credentials(context: NamedContext, address: str) -> None:
+    """What the context proves itself by has to be there, and may not be told to whoever listens."""
+    from kuma_core.kumactl import credentials
+
+    if context.auth_type not in ("", TOKEN, CERTIFICATE):
+        raise KumaError(f'--auth-type must be {TOKEN} or {CERTIFICATE}, but is "{context.auth_type}"')
+    if context.auth_type == TOKEN and not context.token_file:
+        raise KumaError(
+            "--auth-type=token needs --auth-token-file FILE, with a token of `kumactl generate user-token`"
+        )
+    if context.auth_type == CERTIFICATE and not (context.client_cert and context.client_key):
+        raise KumaError("--auth-type=certificate needs --admin-client-cert FILE and --admin-client-key FILE")
+    if context.auth_type == CERTIFICATE and not address.startswith("https:"):
+        raise KumaError("--auth-type=certificate needs an address with https://, such as that of port 5686")
+    credentials.headers(context, address)
+
+
+def _check_answers(session: Session, address: str, context: NamedContext) -> None:
     """What is at ``address`` must introduce itself as a control plane."""
+    from kuma_core.kumactl import credentials
     from kuma_core.kumactl.client import ApiError, Client, Unreachable
 
-    client = Client(address, warn, session.log, CONNECT_TIMEOUT)
+    tls = credentials.tls(context, address)
+    client = Client(address, warn, session.log, CONNECT_TIMEOUT, tls=tls)
     try:
         index = client.get("/")
     except ApiError as error:

@@ -67,7 +67,13 @@ def _context_value(context: NamedContext) -> dict[str, Any]:
                 "clientCert": context.client_cert,
                 "clientKey": context.client_key,
                 "caCert": context.ca_cert,
-            }
+            },
+            "api": {
+                "type": context.auth_type,
+                "tokenFile": context.token_file,
+                "caCert": context.api_ca_cert,
+                "allowPlain": context.allow_plain,
+            },
         },
         "defaults": {"mesh": context.mesh},
     }
@@ -139,6 +145,10 @@ def _context(value: Any, where: str) -> NamedContext:
     context = _mapping(value, where)
     credentials = _mapping(_member(context, "credentials"), f"{where}.credentials")
     admin = _mapping(_member(credentials, "adminApi"), f"{where}.credentials.adminApi")
+    api = _mapping(_member(credentials, "api"), f"{where}.credentials.api")
+    allow_plain = _member(api, "allowPlain") or False
+    if not isinstance(allow_plain, bool):
+        raise _Wrong(f"{where}.credentials.api.allowPlain must be true or false")
     defaults = _mapping(_member(context, "defaults"), f"{where}.defaults")
     return NamedContext(
         name=_text(context, "name", f"{where}."),
@@ -146,6 +156,10 @@ def _context(value: Any, where: str) -> NamedContext:
         client_cert=_text(admin, "clientCert", f"{where}.credentials.adminApi."),
         client_key=_text(admin, "clientKey", f"{where}.credentials.adminApi."),
         ca_cert=_text(admin, "caCert", f"{where}.credentials.adminApi."),
+        auth_type=_text(api, "type", f"{where}.credentials.api."),
+        token_file=_text(api, "tokenFile", f"{where}.credentials.api."),
+        api_ca_cert=_text(api, "caCert", f"{where}.credentials.api."),
+        allow_plain=allow_plain,
         mesh=_text(defaults, "mesh", f"{where}.defaults."),
         raw=context,
     )

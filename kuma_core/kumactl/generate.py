@@ -76,6 +76,35 @@ def dataplane_token(
     click.echo(printable(answer.text()), nl=bool(sys.stdout and sys.stdout.isatty()))
 
 
+@generate.command("user-token", short_help="Generate the token with which a user proves who they are.")
+@click.option("--name", required=True, metavar="NAME", help="Who the user is.")
+@click.option(
+    "--group",
+    "groups",
+    multiple=True,
+    metavar="GROUP",
+    callback=texts,
+    help="A group of the user, such as kuma:admin or kuma:reader; repeatable, comma separated.",
+)
+@click.option("--valid-for", required=True, metavar="DURATION", help="How long, such as 24h.")
+@pass_session
+def user_token(session: Session, name: str, groups: list[str], valid_for: str) -> None:
+    """Print the token with which a user proves who they are; in a file or a pipe it ends without a newline."""
+    from kuma_core.kumactl import admin
+    from kuma_core.kumactl.client import ApiError
+    from kuma_core.visible import printable
+
+    request = {"name": name, "groups": groups, "validFor": _duration(valid_for)}
+    client = admin.admin_client(session)
+    try:
+        answer = client.send("POST", "/tokens/user", request)
+    except ApiError as error:
+        if error.status == 404 and not error.explained:
+            raise KumaError("this control plane knows no users; upgrade it") from None
+        raise admin.refused("failed to generate a user token", error) from None
+    click.echo(printable(answer.text()), nl=bool(sys.stdout and sys.stdout.isatty()))
+
+
 def _lacking(what: str, flag: str) -> KumaError:
     """An older control plane leaves aside what it does not know."""
     return KumaError(

@@ -31,12 +31,13 @@ def get(session: Session, type_: str | None, name: str | None, output: str, watc
 
     TYPE is a kind that the control plane has, such as meshes, dataplanes or traffic-permissions; the
     singular and the short names work too. With --watch it shows each again that changes, until it is ended. TYPE may
-    also be services, which the control plane derives from the tags of dataplanes.
+    also be services, which the control plane derives from the tags of dataplanes, or audit: who wrote what lately, and
+    who was denied what.
     """
     if type_ is None:
         click.echo(click.get_current_context().get_help())
         return
-    from kuma_core.kumactl import kinds, services
+    from kuma_core.kumactl import audit, kinds, services
 
     if type_.lower() in services.WORDS:
         if watch:
@@ -46,6 +47,9 @@ def get(session: Session, type_: str | None, name: str | None, output: str, watc
         if is_of_plugin(output):
             raise KumaError(f"services are no resources: -o {output} is for kinds that are stored")
         services.show_services(session, name, output)
+        return
+    if type_.lower() in audit.WORDS:
+        audit.show_audit(session, name, output, watch)
         return
     client = session.client()
     kind = kinds.fetch(client).find(type_)

@@ -10,6 +10,7 @@ from kuma_core.commandline import Group
 from kuma_core.errors import KumaError
 from kuma_core.kumactl.session import Session, pass_session
 
+USER_TOKEN = "user token"
 MAX_TOKEN = 64 * 1024
 """As much as the admin server takes."""
 
@@ -30,24 +31,46 @@ def dataplane_token(session: Session, token_file: str | None, id_: str | None) -
 
     The token itself never stands on the command line, where others could read it.
     """
+    _revoke(session, "dataplane token", token_file, id_)
+
+
+@revoke.command("user-token", short_help="Have a user's token refused from now on.")
+@click.option("--token-file", metavar="FILE|-", help="File that holds the token; - is standard input.")
+@click.option(
+    "--id", "id_", metavar="ID", help="The token's id, its jti, where the token itself is not at hand."
+)
+@pass_session
+def user_token(session: Session, token_file: str | None, id_: str | None) -> None:
+    """Have a user's token refused from now on, by every control plane."""
+    _revoke(session, USER_TOKEN, token_file, id_)
+
+
+def _revoke(session: Session, what: str, token_file: str | None, id_: str | None) -> None:
     from kuma_core.kumactl import token_client
 
     if bool(token_file) == bool(id_):
         raise KumaError("give either --token-file or --id")
     request = {"token": _token(token_file)} if token_file else {"id": id_}
     answer = token_client.ask(
-        session, "failed to revoke the dataplane token", "POST", token_client.REVOCATIONS, request
+        session,
+        f"failed to revoke the {what}",
+        "POST",
+        token_client.REVOCATIONS,
+        request,
+        of_users=what == USER_TOKEN,
     )
-    click.echo(_words(answer))
+    click.echo(_words(answer, what))
 
 
-def _words(answer: dict[str, Any]) -> str:
+def _words(answer: dict[str, Any], what: str) -> str:
     from kuma_core.kumactl.client import known_shape
     from kuma_core.visible import printable
 
     with known_shape("the admin server"):
         whose = f' of "{answer["name"]}" in mesh "{answer["mesh"]}"' if "name" in answer else ""
-        token = f'dataplane token "{answer["id"]}"{whose}'
+        if "user" in answer:
+            what, whose = "user token", f' of "{answer["user"]}"'
+        token = f'{what} "{answer["id"]}"{whose}'
         was_new = answer["result"] == "revoked"
     return printable(f"revoked {token}" if was_new else f"{token} was revoked already")
 

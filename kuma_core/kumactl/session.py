@@ -63,8 +63,14 @@ class Session:
         """
         from kuma_core.kumactl.client import TIMEOUT, Client
 
-        url = self.configuration.current_control_plane.url
-        return Client(url, warn, self.log, TIMEOUT if timeout is None else timeout)
+        url, context = self.configuration.current_control_plane.url, self.configuration.current
+        seconds = TIMEOUT if timeout is None else timeout
+        if context is None or not (context.auth_type or context.api_ca_cert):
+            return Client(url, warn, self.log, seconds)
+        from kuma_core.kumactl import credentials
+
+        headers, tls = credentials.headers(context, url), credentials.tls(context, url)
+        return Client(url, warn, self.log, seconds, tls=tls, headers=headers)
 
     def log(self, message: str) -> None:
         """Write a line on stderr if ``--log-level`` is info or debug; tab separated, as all our logs."""

@@ -27,12 +27,21 @@ def connect(session: Session) -> Client:
 
 
 def ask(
-    session: Session, what: str, method: str, path: str, value: dict[str, Any] | None = None
+    session: Session,
+    what: str,
+    method: str,
+    path: str,
+    value: dict[str, Any] | None = None,
+    *,
+    of_users: bool = False,
 ) -> dict[str, Any]:
-    """The JSON object that the admin server answers; a refusal begins with ``what`` failed."""
+    """The JSON object that the admin server answers; a refusal begins with ``what`` failed.
+
+    Tokens ``of_users`` are there also where those of dataplanes are switched off.
+    """
     from kuma_core.kumactl import admin
 
-    client = connect(session)
+    client = admin.admin_client(session) if of_users else connect(session)
     try:
         answer = client.send(method, path, value)
     except ApiError as error:

@@ -46,6 +46,7 @@ class Events:
     def __init__(self, session: Session, mesh: str, kind: str) -> None:
         query = [("kind", kind), *([("mesh", mesh)] if mesh else [])]
         self._url = f"{events_url(session)}/events?{urlencode(query)}"
+        self._credential = _credential(session, self._url)
         self._heard: queue.SimpleQueue[Event | KumaError] = queue.SimpleQueue()
         self._last = ""
         threading.Thread(target=self._run, name="events", daemon=True).start()
@@ -87,7 +88,8 @@ class Events:
             time.sleep(AGAIN_SECONDS)
 
     def _follow(self) -> None:
-        headers = {"Accept": "text/event-stream", **({"Last-Event-ID": self._last} if self._last else {})}
+        headers = {"Accept": "text/event-stream", **self._credential}
+        headers |= {"Last-Event-ID": self._last} if self._last else {}
         with lines(self._url, headers, RULES) as (status, found):
             if status == 503 and self._last:
                 return
@@ -95,10 +97,22 @@ class Events:
                 text = b"".join(line for line, _ in zip(found, range(50), strict=False)).decode(
                     "utf-8", "replace"
                 )
+                if status == 401:
+                    raise KumaError(_needs_token(self._url, bool(self._credential), text))
                 raise KumaError(f"the events at {self._url} are refused ({status}): {printable(text)[:500]}")
             for id, event in _events(found):
                 self._last = id or self._last
                 self._heard.put(event)
+
+
+def _needs_token(url: str, shown: bool, text: str) -> str:
+    said = f"the events at {url} are refused (401): {printable(text)[:500]}"
+    if shown:
+        return said
+    return (
+        f"{said}. kumactl sent no token, as they come over plain HTTP: ask on the control plane's machine, or add the "
+        "control plane with --allow-plain"
+    )
 
 
 def _events(found: Iterator[bytes]) -> Iterator[tuple[str, Event]]:
@@ -119,6 +133,16 @@ def _object(text: str) -> dict[str, Any]:
     except ValueError:
         return {}
     return value if isinstance(value, dict) else {}
+
+
+def _credential(session: Session, url: str) -> Mapping[str, str]:
+    """What proves who we are; nothing where everybody on the way could read it, since readers may need none."""
+    from kuma_core.kumactl import credentials
+
+    context = session.configuration.current
+    if context is None or not (context.allow_plain or credentials.is_private(url)):
+        return {}
+    return credentials.headers(context, url)
 
 
 def events_url(session: Session) -> str:

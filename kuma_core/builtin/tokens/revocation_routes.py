@@ -43,7 +43,8 @@ class RevokedTokens:
         is_new = self._revocations.revoke(revocation)
         result = "revoked" if is_new else "unchanged"
         of_user = "user" in told
-        wrote(req, result, kind=f"{'user' if of_user else 'dataplane'} token", id=revocation.id, **told)
+        about = {"name": told["user"]} if of_user else told
+        wrote(req, result, kind=f"{'user' if of_user else 'dataplane'} token", id=revocation.id, **about)
         if of_user:
             tell_revoked(revocation.id, told["user"], result)
         else:

@@ -17,6 +17,7 @@ from playwright.sync_api import Browser, Page, expect
 from kuma_core.testing.builders import dataplane, inbound, mesh
 from kuma_core.testing.platform import RunningPlatform
 from kuma_core.testing.ports import free_port
+from kuma_core.testing.waiting import eventually
 
 from .. import support
 from ..conftest import OpenTab
@@ -121,7 +122,7 @@ def test_who_comes_first_is_led_there_once_and_others_are_not(browser: Browser) 
         empty.apply(dataplane("web-1", inbound("127.0.0.1:8000:80", "web")))
         tab.page.evaluate("localStorage.clear()")
         tab.page.reload()
-        tab.page.wait_for_function("localStorage.getItem('kuma.firstRun') === 'done'")
+        eventually(lambda: tab.page.evaluate("localStorage.getItem('kuma.firstRun')") == "done")
         expect(tab.page).to_have_url(tab.origin + "/")
 
 

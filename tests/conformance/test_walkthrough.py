@@ -1,7 +1,6 @@
 """The newcomer's walkthrough, step by step, with the real programs on their well-known ports.
 
-The walk with PostgreSQL is in test_walkthrough_postgres.py. What it says of the GUI on port 5683 is skipped visibly
-at the end of this file: there is no GUI yet.
+The walk with PostgreSQL is in test_walkthrough_postgres.py, what it says of the GUI in test_walkthrough_gui.py.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from kuma_core.testing.waiting import eventually
 
 from ..end_to_end.support import end
 from ..namespaces import network_namespace, two_machines
-from .support import BIN, Shell, dataplane_token, has, needs
+from .support import BIN, Shell, dataplane_token
 
 API = "http://127.0.0.1:5681"
 ECHO = dataplane("dp-echo-1", inbound("127.0.0.1:10000:9000", "echo"))
@@ -229,9 +228,3 @@ def test_tokens_from_another_machine(tmp_path: Path) -> None:
         line = f"kuma-dp run --name=dp-echo-1 --cp-address=http://{HOST}:5681 --dataplane-token-file={token}"
         far.start(line)
         eventually(lambda: " Online " in far.good("kumactl inspect dataplanes"), 60, "a remote dataplane")
-
-
-@pytest.mark.parametrize("step", ["the GUI opens its first-run page", "the wizard shows 1 dataplane"])
-def test_the_gui(step: str) -> None:
-    needs(has("kuma_gui"), f"the plugin kuma-gui, so that {step}")
-    raise AssertionError("there is a GUI now: follow the step here")

@@ -45,9 +45,9 @@ export function inPath(...parts: string[]): string {
   return parts.map((part) => `/${encodeURIComponent(part)}`).join("");
 }
 
-/** Go to a page. */
-export function go(path: string, query: Query = {}): void {
-  show(address(path, query), false);
+/** Go to a page; `replace` leaves no way back to where the reader is. */
+export function go(path: string, query: Query = {}, replace = false): void {
+  show(address(path, query), replace);
   window.scrollTo(0, 0);
 }
 

@@ -31,5 +31,5 @@ export async function startFirstRun(): Promise<void> {
   const found = await get<Totals>("/overview?size=1").catch(() => undefined);
   if (!found) return;
   if (found.totals.dataplanes.total > 0) endFirstRun();
-  else if (route.peek().path === "/") go("/first-run");
+  else if (route.peek().path === "/") go("/first-run", {}, true);
 }

@@ -108,7 +108,7 @@ def test_neither_kind_of_token_passes_for_the_other(cp: RunningPlatform) -> None
     authenticator = cp.platform.features.authenticators[0].value.authenticator
     assert authenticator.recognise(dataplanes)
     for token in (cp.user_token("ann", ADMINS), forged(cp, **both)):
-        with pytest.raises(Unauthenticated, match="it is no dataplane token|it lacks the claim"):
+        with pytest.raises(Unauthenticated, match=r"it is no dataplane token|it lacks the claim"):
             authenticator.recognise(token)
 
 

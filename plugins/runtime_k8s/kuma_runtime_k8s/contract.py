@@ -46,7 +46,7 @@ class KubeApi(Protocol):
         method: str,
         path: str,
         parameters: Mapping[str, str] | None = None,
-        body: Object | None = None,
+        body: Any = None,
         type: str = "application/json",
     ) -> dict[str, Any]:
         """One exchange. Raises ``StoreUnavailable``, for an answer that says no with an attribute ``code``."""

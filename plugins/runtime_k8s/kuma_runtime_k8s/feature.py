@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from kuma_core.sdk import Authenticator, Component, Context, Server, hookimpl
 from kuma_runtime_k8s.admission.server import server
+from kuma_runtime_k8s.certificates.components import CaBundles, ServingCertificate
 from kuma_runtime_k8s.contract import STORE, KubeApi
 from kuma_runtime_k8s.identity.authenticator import NAME, ServiceAccountTokens
 from kuma_runtime_k8s.pods import FollowedPods, Pods
@@ -33,8 +34,23 @@ class ClusterFeature:
 
     @hookimpl
     def kuma_register_components(self) -> Iterable[Component]:
-        """Keep what is known of Pods up to date."""
-        return [FollowedPods(self._api, self._pods)]
+        """Keep what is known of Pods up to date, and the certificate that the API server is shown."""
+        config = self._context.config
+        namespace = config.text("store.kubernetes.systemNamespace")
+        service = service_of(config.text("general.advertisedHostname"), namespace)
+        folder = config.text("runtime.kubernetes.admissionServer.certDir")
+        return [
+            FollowedPods(self._api, self._pods),
+            ServingCertificate(self._api, namespace, service, folder),
+            CaBundles(self._api, namespace),
+        ]
+
+
+def service_of(hostname: str, namespace: str) -> str:
+    """The Service of the control plane, of which the advertised name speaks: ``<service>.<namespace>``."""
+    service, dot, rest = hostname.partition(".")
+    is_service = dot and (rest == namespace or rest.startswith(f"{namespace}."))
+    return service if is_service else "kuma-control-plane"
 
 
 class NothingOpen:

@@ -51,7 +51,7 @@ class FakeApi:
         method: str,
         path: str,
         parameters: Mapping[str, str] | None = None,
-        body: Mapping[str, Any] | None = None,
+        body: Any = None,
         type: str = "application/json",
     ) -> dict[str, Any]:
         with self._guard:
@@ -60,19 +60,31 @@ class FakeApi:
             if path.endswith("/tokenreviews"):
                 assert body is not None
                 return {"status": self.reviewed(body["spec"])}
+            if type == "application/json-patch+json":
+                body = self._patched(path, body)
             return copy.deepcopy(self._served(method, path, copy.deepcopy(dict(body or {}))))
 
     def follow(self, path: str, selection: Mapping[str, str], receiver: Any, stop: Stop) -> None:
         told: queue.SimpleQueue[Any] = queue.SimpleQueue()
         with self._guard:
-            there = [item for (kind, _, _), item in self._objects.items() if kind == path]
-            watcher = (path, told)
+            wanted = _PLACE.fullmatch(path)
+            assert wanted
+            collection, namespace = f"{wanted['api']}/{wanted['kind']}", wanted["ns"]
+            name = selection.get("fieldSelector", "").removeprefix("metadata.name=")
+            watcher = (collection, told)
+            there = [item for (kind, *at), item in self._objects.items() if kind == collection and at]
             self._watchers.append(watcher)
-        receiver.replaced({f"{_ns(item)}/{item['metadata']['name']}": copy.deepcopy(item) for item in there})
+
+        def is_meant(item: Mapping[str, Any]) -> bool:
+            return namespace in (None, _ns(item)) and name in ("", item["metadata"]["name"])
+
+        listed = {f"{_ns(item)}/{item['metadata']['name']}": copy.deepcopy(item) for item in there}
+        receiver.replaced({place: item for place, item in listed.items() if is_meant(item)})
         receiver.settled()
         with stop.calling(lambda: told.put(None)):
             while (event := told.get()) is not None:
-                (receiver.deleted if event[0] == "DELETED" else receiver.put)(event[1])
+                if is_meant(event[1]):
+                    (receiver.deleted if event[0] == "DELETED" else receiver.put)(event[1])
         with self._guard:
             self._watchers.remove(watcher)
 
@@ -135,6 +147,21 @@ class FakeApi:
         if body["metadata"].get("resourceVersion") != present["metadata"]["resourceVersion"]:
             raise Refusal(409, "conflict")
         return self._store(key, body, "MODIFIED")
+
+    def _patched(self, path: str, operations: list[dict[str, Any]]) -> dict[str, Any]:
+        """What a JSON Patch of ``test`` and ``add`` makes of an object."""
+        made = copy.deepcopy(self._served("GET", path, {}))
+        for operation in operations:
+            *steps, last = operation["path"].split("/")[1:]
+            target: Any = made
+            for step in steps:
+                target = target[int(step) if isinstance(target, list) else step]
+            if operation["op"] == "test":
+                if target.get(last) != operation["value"]:
+                    raise Refusal(422, "the test failed")
+            else:
+                target[last] = operation["value"]
+        return made
 
     def _store(self, key: tuple[str, str, str], item: dict[str, Any], event: str) -> dict[str, Any]:
         item["metadata"]["resourceVersion"] = str(next(self._numbers))

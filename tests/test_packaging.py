@@ -162,7 +162,7 @@ def test_the_extra_cp_of_a_plugin_is_what_it_needs_in_a_control_plane(site: Site
     beside = {"kuma-ca-provided": {"cryptography"}}.get(name, set())
     assert needs(site.wheels[name], "") == {"kuma-core"} | beside, "a laptop needs no more"
     own = needs(site.wheels[name], "cp") - needs(site.wheels["kuma-core"], "cp") - {"kuma-core"}
-    installed_with_it = {"kuma-store-postgres", "kuma-policy-traffic"}
+    installed_with_it = {"kuma-policy-traffic", "kuma-store-k8s", "kuma-store-postgres"}
     assert not own or name in installed_with_it, "docs/how-to/run-it-for-real.md installs the others bare"
 
 

@@ -15,7 +15,7 @@ import pytest
 
 import kuma_gui
 import kuma_store_memory
-from kuma_core.sdk import Route, hookimpl
+from kuma_core.sdk import Right, Route, hookimpl
 from kuma_core.testing.builders import mesh
 from kuma_core.testing.events_client import following
 from kuma_core.testing.platform import RunningPlatform, running_platform
@@ -39,7 +39,7 @@ class Told:
 
 @hookimpl
 def kuma_register_routes(context: Any) -> list[Route]:
-    return [Route("/who-asks", Told())]
+    return [Route("/who-asks", Told(), right=Right.PUBLIC)]
 
 
 TELLING = SimpleNamespace(__name__="telling", kuma_register_routes=kuma_register_routes)
@@ -141,8 +141,8 @@ def test_the_configuration_of_the_pages_is_that_of_0_3_2_and_more(cp: RunningPla
 
 
 def test_requests_go_on_with_the_address_and_the_credential_of_who_asks(cp: RunningPlatform) -> None:
-    answer = ask(cp, "/api/who-asks?a=%20b", Authorization="Bearer token")
-    expected = {"address": BROWSER, "authorization": "Bearer token", "query": "a=%20b"}
+    answer = ask(cp, "/api/who-asks?a=%20b", Authorization="Basic token")
+    expected = {"address": BROWSER, "authorization": "Basic token", "query": "a=%20b"}
     assert json.loads(answer.body) == expected
     assert json.loads(ask(cp, "/api/who-asks", X_Forwarded_For="127.0.0.9").body)["address"] == BROWSER
 

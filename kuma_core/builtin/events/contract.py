@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
 RESOURCE, STATUS, REJECTION, LEADERSHIP = "resource", "status", "rejection", "leadership"
-FINDINGS, ROTATION = "findings", "rotation"
+FINDINGS = "findings"
 RESET = "reset"
 """The types of events that the kernel tells; ``docs/reference/events.md`` has what each carries."""
 

@@ -9,6 +9,9 @@ from typing import Protocol, runtime_checkable
 
 from kuma_core.ca.contract import SigningCaProvider
 
+TOLD = "rotation"
+"""The type of the events that tell of a step of a rotation."""
+
 
 class RotationStage(Enum):
     """How far the replacement of a trust anchor is."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from kuma_core.api.contract import Route
+from kuma_core.auth.contract import Right
 from kuma_core.builtin.cluster.contract import Cluster
 from kuma_core.builtin.events.contract import Events
 from kuma_core.builtin.rotation.contract import RotationStage
@@ -44,7 +45,7 @@ class RotationFeature:
     @hookimpl
     def kuma_register_routes(self) -> Iterable[Route]:
         """Who signs in a mesh, and how far a rotation is."""
-        return [Route("/meshes/{mesh}/authority", self._shown)]
+        return [Route("/meshes/{mesh}/authority", self._shown, right=Right.READER)]
 
     @hookimpl
     def kuma_register_components(self) -> Iterable[Component]:

@@ -13,9 +13,9 @@ from typing import Any
 
 import structlog
 
-from kuma_core.builtin.events.contract import ROTATION, Event, Events
+from kuma_core.builtin.events.contract import Event, Events
 from kuma_core.builtin.rotation import rotations
-from kuma_core.builtin.rotation.contract import Rotation
+from kuma_core.builtin.rotation.contract import TOLD, Rotation
 from kuma_core.builtin.rotation.rotations import Rotations
 from kuma_core.builtin.rotation.settled import Settled
 from kuma_core.errors import KumaError, StoreUnavailable
@@ -82,7 +82,7 @@ class RotationObserver:
             self._settled.settle(mesh, rotation.id)
 
     def _tell(self, mesh: str, data: Mapping[str, Any]) -> None:
-        self._events.publish(Event(ROTATION, MESH, mesh, {"name": mesh, **data}))
+        self._events.publish(Event(TOLD, MESH, mesh, {"name": mesh, **data}))
 
     def _look_at_proxies(self, mesh: str, stage: _Stage) -> None:
         try:

@@ -39,6 +39,7 @@ def health(*documents, **statuses):
     [
         ((PLAIN,), {}, "empty", "no dataplane yet, mTLS is off"),
         ((PLAIN, LEDGER[0]), {}, "good", "its proxy is online, mTLS is off"),
+        ((PLAIN, LEDGER[0]), {"ledger_1": DEGRADED}, "warning", "its proxy is degraded, mTLS is off"),
         ((ENCRYPTED, WEB, *LEDGER, PERMISSION), {}, "good", "all 3 proxies are online, mTLS is on (builtin)"),
         (
             (ENCRYPTED, WEB, *LEDGER),
@@ -82,7 +83,7 @@ def cp() -> Iterator[RunningPlatform]:
         found.apply({"type": "Greeting", "mesh": "bank", "name": "hello", "text": "hello"})
         found.apply(ENCRYPTED, WEB, *LEDGER, PERMISSION, policy("TrafficLog", "log"))
         eventually(lambda: found.get("/overview").body["current"])
-        eventually(lambda: found.get("/meshes/default/overview").body["services"] == 2)
+        eventually(lambda: found.get("/meshes/default/overview").body["dataplanes"]["total"] == 3)
         yield found
 
 

@@ -9,6 +9,7 @@ import pytest
 import kuma_ca_builtin
 import kuma_policy_traffic
 import kuma_store_memory
+from kuma_core.builtin.services.influence import Influences
 from kuma_core.builtin.services.picture import OFFLINE
 from kuma_core.builtin.services.policy_picture import detail, summary
 from kuma_core.testing.builders import dataplane, inbound
@@ -28,7 +29,7 @@ def told(kind, name, *documents, lag=(), **statuses):
     """The detail of one resource; proxies are online unless another status is given."""
     mesh = mapped(*documents)
     known = {**online(mesh), **{key.replace("_", "-"): word for key, word in statuses.items()}}
-    return detail(mesh, POLICIES[kind], name, known, dict(lag))
+    return detail(Influences(mesh), POLICIES[kind], name, known, dict(lag))
 
 
 def test_a_route_names_the_connection_that_it_leads_and_the_proxy_that_does():
@@ -108,7 +109,7 @@ def test_proxies_that_have_not_taken_it_come_first_and_say_why():
 
 def test_one_that_matches_nothing_says_so_in_a_list():
     mesh = mapped(PLAIN, WEB, *LEDGER, policy("TrafficLog", "idle", source="nobody"))
-    found = summary(mesh, POLICIES["TrafficLog"], "idle")
+    found = summary(Influences(mesh), POLICIES["TrafficLog"], "idle")
     assert (found["state"], found["connections"], found["proxies"]) == ("matchesNothing", 0, 0)
 
 

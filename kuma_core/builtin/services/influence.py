@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from kuma_core.builtin.services.decisions import Applied, Lead
 from kuma_core.builtin.services.mesh_map import MeshMap
@@ -52,56 +53,105 @@ class Influence:
         return {name for names in self.won.values() for name in names}
 
 
-def influence(found: MeshMap, policy: Policy, entry: Entry) -> Influence:
-    """What a resource of a policy's kind does in a mesh."""
-    look = {Scope.INBOUND: _inbounds, Scope.PROXY: _proxies}.get(policy.scope, _connections)
-    answer = Influence()
-    for place, names in look(found, policy, entry):
-        answer.places[place].update(names)
-    return answer
-
-
 Places = Iterator[tuple[Place, list[str]]]
-
-
-def _connections(found: MeshMap, policy: Policy, entry: Entry) -> Places:
-    """A connection is chosen for by its client's tags and the service that it calls, or is led to."""
-    index = found.stored.index(policy.kind)
-    named: dict[str, Rank | None] = {}
-    leads = _leads(found) if policy.scope is Scope.DESTINATION else None
-    for traits, names in _kinds(found):
-        own = best_rank(entry.ends.sources, traits.tag_sets) if traits.calls else None
-        if own is None:
-            continue
-        for called, service in _chosen_for(traits, names[0], leads):
-            if service not in named:
-                named[service] = best_rank(entry.ends.destinations, (destination_tags(service),))
-            if (other := named[service]) is None:
-                continue
-            winner, why = _against(entry, own + other, index.best(traits.tag_sets, service), traits, service)
-            for source in traits.services:
-                yield Place(source, called, winner, why), names
-
-
-def _against(entry: Entry, own: Rank, best: Entry | None, traits: Traits, service: str) -> tuple[str, str]:
-    if best is None or best.name == entry.name:
-        return "", ""
-    source = best_rank(best.ends.sources, traits.tag_sets) or Rank()
-    other = best_rank(best.ends.destinations, (destination_tags(service),)) or Rank()
-    return best.name, lost_against(best.name, source + other, own)
-
 
 Leads = Mapping[tuple[str, str], Lead]
 """Where the calls of a dataplane to a service go."""
 
+Kind = tuple[Traits, list[str]]
+"""Dataplanes that are one and the same to every policy, with what they are to it."""
 
-def _leads(found: MeshMap) -> Leads:
-    return {
-        (name, edge.destination): flow.lead
-        for edge in found.edges
-        for flow in edge.flows
-        for name in flow.clients
-    }
+
+class Influences:
+    """What the resources of policies do in one map. What all of them need of it is looked at once."""
+
+    def __init__(self, found: MeshMap) -> None:
+        self.map = found
+
+    @cached_property
+    def _kinds(self) -> list[Kind]:
+        kinds: dict[Traits, list[str]] = defaultdict(list)
+        for name, traits in self.map.traits.items():
+            kinds[traits].append(name)
+        return list(kinds.items())
+
+    @cached_property
+    def _leads(self) -> Leads:
+        return {
+            (name, edge.destination): flow.lead
+            for edge in self.map.edges
+            for flow in edge.flows
+            for name in flow.clients
+        }
+
+    def of(self, policy: Policy, entry: Entry) -> Influence:
+        """What a resource of a policy's kind does."""
+        look = {Scope.INBOUND: self._inbounds, Scope.PROXY: self._proxies}.get(
+            policy.scope, self._connections
+        )
+        answer = Influence()
+        for place, names in look(policy, entry):
+            answer.places[place].update(names)
+        return answer
+
+    def _connections(self, policy: Policy, entry: Entry) -> Places:
+        """A connection is chosen for by its client's tags and the service that it calls, or is led to."""
+        index = self.map.stored.index(policy.kind)
+        leads = self._leads if policy.scope is Scope.DESTINATION else None
+        to = _RanksTo()
+        for traits, names in self._kinds:
+            own = best_rank(entry.ends.sources, traits.tag_sets) if traits.calls else None
+            if own is None:
+                continue
+            of_winner: dict[str, Rank] = {}
+            for called, service in _chosen_for(traits, names[0], leads):
+                if (other := to.rank(entry, service)) is None:
+                    continue
+                best = index.best(traits.tag_sets, service) or entry
+                winner = "" if best.name == entry.name else best.name
+                if winner and winner not in of_winner:
+                    of_winner[winner] = best_rank(best.ends.sources, traits.tag_sets) or Rank()
+                theirs = of_winner[winner] + (to.rank(best, service) or Rank()) if winner else Rank()
+                why = lost_against(winner, theirs, own + other) if winner else ""
+                for source in traits.services:
+                    yield Place(source, called, winner, why), names
+
+    def _inbounds(self, policy: Policy, entry: Entry) -> Places:
+        """All that match an inbound apply together: nobody loses."""
+        for traits, names in self._kinds:
+            for tags in () if traits.is_gateway else traits.tag_sets:
+                if any(matches(selector, tags) for selector in entry.ends.destinations):
+                    yield Place("", service_of(tags)), names
+
+    def _proxies(self, policy: Policy, entry: Entry) -> Places:
+        index = self.map.stored.index(policy.kind)
+        for traits, names in self._kinds:
+            own, best = proxy_rank(entry.ends, traits.tag_sets), index.best_for_proxy(traits.tag_sets)
+            if own is None or best is None:
+                continue
+            rank = proxy_rank(best.ends, traits.tag_sets) or Rank()
+            winner = "" if best.name == entry.name else best.name
+            why = lost_against(winner, rank, own) if winner else ""
+            for service in traits.services:
+                yield Place(service, "", winner, why), names
+
+    def let_in(self, kind: str, name: str) -> list[Place]:
+        """The connections that a resource lets in."""
+        applied = Applied(kind, name)
+        return [Place(edge.source, edge.destination) for edge in self.map.edges if applied in edge.let_in]
+
+
+class _RanksTo:
+    """How well resources match the services that are called; each is looked at once."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, str], Rank | None] = {}
+
+    def rank(self, entry: Entry, service: str) -> Rank | None:
+        key = (entry.name, service)
+        if key not in self._known:
+            self._known[key] = best_rank(entry.ends.destinations, (destination_tags(service),))
+        return self._known[key]
 
 
 def _chosen_for(traits: Traits, name: str, leads: Leads | None) -> Iterator[tuple[str, str]]:
@@ -112,39 +162,3 @@ def _chosen_for(traits: Traits, name: str, leads: Leads | None) -> Iterator[tupl
             yield called, called
         elif lead := leads.get((name, called)):
             yield from ((called, led) for led in sorted({item.service for item in lead.shares}))
-
-
-def _inbounds(found: MeshMap, policy: Policy, entry: Entry) -> Places:
-    """All that match an inbound apply together: nobody loses. With what a policy admits come the connections."""
-    for traits, names in _kinds(found):
-        for tags in () if traits.is_gateway else traits.tag_sets:
-            if any(matches(selector, tags) for selector in entry.ends.destinations):
-                yield Place("", service_of(tags)), names
-
-
-def _proxies(found: MeshMap, policy: Policy, entry: Entry) -> Places:
-    index = found.stored.index(policy.kind)
-    for traits, names in _kinds(found):
-        own, best = proxy_rank(entry.ends, traits.tag_sets), index.best_for_proxy(traits.tag_sets)
-        if own is None or best is None:
-            continue
-        for service in traits.services:
-            if best.name == entry.name:
-                yield Place(service, ""), names
-            else:
-                rank = proxy_rank(best.ends, traits.tag_sets) or Rank()
-                yield Place(service, "", best.name, lost_against(best.name, rank, own)), names
-
-
-def _kinds(found: MeshMap) -> list[tuple[Traits, list[str]]]:
-    """The dataplanes of a mesh, those together that are one and the same to every policy."""
-    kinds: dict[Traits, list[str]] = defaultdict(list)
-    for name, traits in found.traits.items():
-        kinds[traits].append(name)
-    return list(kinds.items())
-
-
-def let_in(found: MeshMap, kind: str, name: str) -> list[Place]:
-    """The connections that a resource lets in."""
-    applied = Applied(kind, name)
-    return [Place(edge.source, edge.destination) for edge in found.edges if applied in edge.let_in]

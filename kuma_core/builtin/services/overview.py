@@ -78,15 +78,18 @@ def _proxies(dataplanes: Mapping[str, int]) -> str:
     total, online = dataplanes["total"], dataplanes["online"]
     if not total:
         return "no dataplane yet"
+    if total == 1:
+        word = next(COUNTED[key].lower() for key in COUNTED if dataplanes[key])
+        return f"its proxy {word}" if word.startswith("never") else f"its proxy is {word}"
     if online == total:
-        return "its proxy is online" if total == 1 else f"all {total} proxies are online"
+        return f"all {total} proxies are online"
     others = ((dataplanes[key], COUNTED[key].lower()) for key in COUNTED if key != "online")
     rest = ", ".join(f"{count} {word}" for count, word in others if count)
-    return f"{online} of {_many(total, 'proxy', 'proxies')} {_are(online)} online ({rest})"
+    return f"{online} of {total} proxies {_are(online)} online ({rest})"
 
 
-def _many(count: int, one: str, several: str = "") -> str:
-    return f"{count} {one if count == 1 else several or one + 's'}"
+def _many(count: int, one: str) -> str:
+    return f"{count} {one if count == 1 else one + 's'}"
 
 
 def _are(count: int) -> str:

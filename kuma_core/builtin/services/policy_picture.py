@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from kuma_core.builtin.services.influence import Influence, Place, influence, let_in
-from kuma_core.builtin.services.mesh_map import MeshMap
+from kuma_core.builtin.services.influence import Influence, Influences, Place
 from kuma_core.builtin.services.picture import NEVER, SERVING, Statuses
 from kuma_core.policy.contract import Policy, Scope
 from kuma_core.policy.matching import Entry
@@ -22,14 +21,18 @@ Lag = Mapping[str, str]
 """By dataplane: why its proxy does not run with its newest configuration."""
 
 
-def summary(found: MeshMap, policy: Policy, name: str) -> dict[str, Any]:
+def summary(found: Influences, policy: Policy, name: str) -> dict[str, Any]:
     """One resource in a list."""
-    entry = found.stored.index(policy.kind).entries.get(name)
+    entry = found.map.stored.index(policy.kind).entries.get(name)
     if entry is None:
-        return {"name": name, "state": FAILS, "reason": found.stored.unplaced(policy.kind).get(name, "")}
-    did = influence(found, policy, entry)
+        reason = found.map.stored.unplaced(policy.kind).get(name, "")
+        return {"name": name, "state": FAILS, "reason": reason}
+    return _summary(found, policy, entry, found.of(policy, entry))
+
+
+def _summary(found: Influences, policy: Policy, entry: Entry, did: Influence) -> dict[str, Any]:
     return {
-        "name": name,
+        "name": entry.name,
         "state": _state(did),
         "sources": _selectors(entry.ends.sources),
         "destinations": _selectors(entry.ends.destinations),
@@ -39,16 +42,17 @@ def summary(found: MeshMap, policy: Policy, name: str) -> dict[str, Any]:
     }
 
 
-def detail(found: MeshMap, policy: Policy, name: str, statuses: Statuses, lag: Lag) -> dict[str, Any]:
+def detail(found: Influences, policy: Policy, name: str, statuses: Statuses, lag: Lag) -> dict[str, Any]:
     """One resource with all that is known of it."""
-    entry = found.stored.index(policy.kind).entries.get(name)
-    whole = {"kind": policy.kind, "scope": policy.scope.value, **summary(found, policy, name)}
+    whole = {"kind": policy.kind, "scope": policy.scope.value}
+    entry = found.map.stored.index(policy.kind).entries.get(name)
     if entry is None:
-        return whole
-    did = influence(found, policy, entry)
+        return {**whole, **summary(found, policy, name)}
+    did = found.of(policy, entry)
     inbounds = did.won.items() if policy.scope is Scope.INBOUND else ()
     return {
         **whole,
+        **_summary(found, policy, entry, did),
         "connections": _some(_connections(found, policy, entry, did)),
         "inbounds": _some(
             [{"service": place.destination, "dataplanes": len(who)} for place, who in inbounds]
@@ -66,12 +70,12 @@ def _selectors(ends: Iterable[TagPairs]) -> list[dict[str, str]]:
     return [dict(tags) for tags in ends]
 
 
-def _connections(found: MeshMap, policy: Policy, entry: Entry, did: Influence) -> list[dict[str, Any]]:
+def _connections(found: Influences, policy: Policy, entry: Entry, did: Influence) -> list[dict[str, Any]]:
     """The connections that it acts on: of a policy of inbounds those that it lets in, of one of proxies none."""
     if policy.scope is Scope.PROXY:
         return []
     if policy.scope is Scope.INBOUND:
-        return [_ends(place) for place in let_in(found, policy.kind, entry.name)]
+        return [_ends(place) for place in found.let_in(policy.kind, entry.name)]
     return [{**_ends(place), "clients": len(who)} for place, who in sorted(did.won.items())]
 
 

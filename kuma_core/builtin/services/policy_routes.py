@@ -9,6 +9,7 @@ import falcon
 from kuma_core.api.exchange import answer_json
 from kuma_core.api.paging import answer_page, read_page
 from kuma_core.api.searching import Searchable, read_search
+from kuma_core.builtin.services.influence import Influences
 from kuma_core.builtin.services.mesh_map import Maps, MeshMap
 from kuma_core.builtin.services.policy_picture import Lag, detail, summary
 from kuma_core.builtin.services.routes import Mapped, StatusesOf
@@ -73,7 +74,8 @@ class PolicyList(_Policies):
         policy, page, search = self._policy(kind), read_page(req), read_search(req, Searchable())
         records = [Record(ResourceKey(policy.kind, mesh, name), "", "") for name in _names(found, policy)]
         listed = ListedRecords(records, lambda record: Resource(record.key, None))
-        answer_page(req, resp, page, listed, lambda item: summary(found, policy, item.name), search)
+        influences = Influences(found)
+        answer_page(req, resp, page, listed, lambda item: summary(influences, policy, item.name), search)
 
 
 class PolicyItem(_Policies):
@@ -92,7 +94,7 @@ class PolicyItem(_Policies):
         if name not in _names(found, policy):
             missing = f'There is no {policy.kind} "{name}" in mesh "{mesh}"'
             raise falcon.HTTPNotFound(title=TITLE, description=missing)
-        known = detail(found, policy, name, statuses, self._lag(mesh))
+        known = detail(Influences(found), policy, name, statuses, self._lag(mesh))
         answer_json(resp, {"mesh": mesh, "current": self._maps.is_current(found), **known})
 
 

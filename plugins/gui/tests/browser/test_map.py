@@ -4,48 +4,25 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from kuma_core.testing.builders import dataplane, inbound, outbound
 from kuma_core.testing.fake_envoy import fleet
 from kuma_core.testing.platform import RunningPlatform
+from kuma_core.testing.ports import free_port
 from kuma_core.testing.waiting import eventually
 from kuma_core.testing.xds_client import DeltaClient
+from tests.end_to_end.support import Machine
 
+from . import meshes, support
 from .conftest import OpenTab
-
-SLACK = 10
-"""A machine that others use, too, may be so many times slower than the one that the promises are for."""
-
-Document = dict[str, Any]
-
-
-def in_mesh(mesh: str, *documents: Document) -> Iterator[Document]:
-    """Documents as they are in another mesh than the builders write."""
-    for document in documents:
-        yield {**document, "mesh": mesh}
-
-
-def policy(kind: str, name: str, source: str = "*", destination: str = "*", **more: object) -> Document:
-    """A policy with one selector at each end."""
-    ends = {
-        "sources": [{"match": {"service": source}}],
-        "destinations": [{"match": {"service": destination}}],
-    }
-    return {"type": kind, "name": name, "mesh": "default", **ends, **more}
-
-
-def encrypted(name: str) -> Document:
-    """A mesh with mTLS."""
-    return {"type": "Mesh", "name": name, "mtls": {"enabled": True, "ca": {"builtin": {}}}}
-
-
-WEB = dataplane("web-1", inbound("127.0.0.1:8000:1", "web"), outbounds=[outbound(":7100", "ledger")])
-LEDGER = [
-    dataplane(f"ledger-{n}", inbound(f"127.0.0.{n + 1}:9000:1", "ledger", version=str(n))) for n in (1, 2)
-]
+from .meshes import LEDGER, SLACK, WEB, encrypted, in_mesh, large, policy
 
 
 def line(page: Page, source: str, destination: str) -> Any:
@@ -87,24 +64,6 @@ def test_mtls_without_a_permission_denies_and_a_permission_allows_within_three_s
         expect(panel).to_contain_text("TrafficPermission web-to-ledger: applies, with all others that match")
 
 
-def large(services: int, calls: int) -> list[Document]:
-    """A mesh with so many services, one dataplane each, that call each other without any order."""
-    pairs = {(n % services, (n * 37 + n // services * 11 + 1) % services) for n in range(calls * 2)}
-    chosen = sorted(pair for pair in pairs if pair[0] != pair[1])[: calls * 2 : 2]
-    called: dict[int, list[Document]] = {n: [] for n in range(services)}
-    for source, target in chosen:
-        port = 10000 + len(called[source])
-        called[source].append(outbound(f":{port}", f"service-{target:03}"))
-    return [
-        dataplane(
-            f"proxy-{n:03}",
-            inbound(f"127.0.1.{n % 250 + 1}:9000:1", f"service-{n:03}", zone="east" if n % 2 else "west"),
-            outbounds=called[n],
-        )
-        for n in range(services)
-    ]
-
-
 def test_a_map_of_200_services_starts_around_one_and_is_laid_out_quickly(
     cp: RunningPlatform, open_tab: OpenTab
 ) -> None:
@@ -126,3 +85,144 @@ def test_a_map_of_200_services_starts_around_one_and_is_laid_out_quickly(
     page.get_by_role("combobox", name="Group by").select_option("")
     assert min(page.evaluate(script)) < 50 * SLACK
     assert len(tab.api_requests()) <= 5 + 1  # the stream of events is none of the five reads
+
+
+@pytest.fixture(scope="module")
+def shop(cp: RunningPlatform) -> Iterator[RunningPlatform]:
+    """The mesh ``shop``, whose proxies are connected."""
+    cp.apply(*meshes.shop("shop"))
+    with fleet(cp) as envoys:
+        for name in meshes.SHOP_PROXIES:
+            envoys.connect(DeltaClient(f"shop.{name}"))
+        eventually(lambda: cp.get("/meshes/shop/overview").body["dataplanes"]["online"] == 3)
+        yield cp
+
+
+def test_a_panel_says_what_applies_to_a_call_and_why(shop: RunningPlatform, open_tab: OpenTab) -> None:
+    page = open_tab("/meshes/shop/map").page
+    page.get_by_role("button", name="web → ledger").click()
+    panel = page.get_by_role("complementary", name="web → ledger")
+    expect(panel.get_by_role("list").first).to_match_aria_snapshot(
+        """
+        - list:
+          - listitem: 90 % version=1 1 of 1 healthy
+          - listitem: 10 % version=2 1 of 1 healthy
+        """
+    )
+    expect(panel).to_contain_text("TrafficPermission to-ledger: applies, with all others that match")
+    expect(panel).to_contain_text("TrafficRoute canary: applies: no other ranks higher")
+    expect(panel).to_contain_text("TrafficLog everything: applies: no other ranks higher")
+    expect(panel).to_contain_text("HealthCheck none applies")
+    panel.get_by_role("link", name="canary").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Traffic Route canary")
+
+
+def test_what_is_selected_dims_the_rest_and_moves_nothing(shop: RunningPlatform, open_tab: OpenTab) -> None:
+    page = open_tab("/meshes/shop/map").page
+    ledger = page.locator("g.map-node").filter(has_text="ledger").first
+    place, frame = ledger.get_attribute("transform"), page.locator(".map-frame")
+    frame.evaluate("frame => frame.scrollTo(40, 0)")
+    scrolled = frame.evaluate("frame => frame.scrollLeft")
+    ledger.click()
+    expect(line(page, "web", "mailer")).to_have_class("map-line verdict-noEndpoint dim")
+    expect(page.locator("g.map-node").filter(has_text="mailer")).to_have_class("map-node state-ghost dim")
+    assert "service=ledger" in page.url
+    assert (ledger.get_attribute("transform"), frame.evaluate("frame => frame.scrollLeft")) == (
+        place,
+        scrolled,
+    )
+    page.keyboard.press("Escape")
+    expect(page.locator(".map-drawing .dim")).to_have_count(0)
+
+
+def test_the_picture_is_the_same_after_a_reload(shop: RunningPlatform, open_tab: OpenTab) -> None:
+    page = open_tab("/meshes/shop/map?group=zone").page
+    page.locator("g.map-node").first.wait_for()
+    before = page.locator("svg.map-drawing").inner_html()
+    page.reload()
+    expect(page.locator("g.map-lane text")).to_have_text(["east", "without"])
+    assert page.locator("svg.map-drawing").inner_html() == before
+
+
+def test_idle_calls_can_be_hidden_and_nothing_else_moves(cp: RunningPlatform, open_tab: OpenTab) -> None:
+    cp.apply({"type": "Mesh", "name": "idle"}, *in_mesh("idle", WEB, *LEDGER))
+    page = open_tab("/meshes/idle/map").page
+    node = page.locator("g.map-node").first
+    place = node.get_attribute("transform")
+    page.get_by_role("checkbox", name="Hide idle calls").check()
+    expect(line(page, "web", "ledger")).to_have_count(0)
+    assert node.get_attribute("transform") == place
+    assert "idle=hidden" in page.url
+
+
+def test_the_keyboard_reaches_calls_and_services(shop: RunningPlatform, open_tab: OpenTab) -> None:
+    page = open_tab("/meshes/shop/map").page
+    page.get_by_role("button", name="web → mailer").focus()
+    page.keyboard.press("Enter")
+    panel = page.get_by_role("complementary", name="web → mailer")
+    expect(panel).to_contain_text('no dataplane offers "mailer"')
+    expect(page.get_by_role("button", name="web → mailer")).to_have_attribute("aria-expanded", "true")
+    page.keyboard.press("Escape")
+    expect(panel).to_have_count(0)
+
+
+def test_the_picture_can_be_saved_as_svg(shop: RunningPlatform, open_tab: OpenTab) -> None:
+    page = open_tab("/meshes/shop/map").page
+    page.locator("g.map-node").first.wait_for()
+    with page.expect_download() as saved:
+        page.get_by_role("button", name="Export SVG").click()
+    assert saved.value.suggested_filename == "service-map-shop.svg"
+    root = ElementTree.parse(saved.value.path()).getroot()
+    texts = {element.text for element in root.iter("{http://www.w3.org/2000/svg}text")}
+    assert {"web", "ledger", "mailer"} <= texts
+    dashed = [
+        item
+        for item in root.iter("{http://www.w3.org/2000/svg}path")
+        if item.get("stroke-dasharray") != "none"
+    ]
+    assert dashed, "the styles of the page go along"
+
+
+@pytest.mark.parametrize("theme", support.THEMES)
+@pytest.mark.parametrize("size", [support.WIDE, support.NARROW], ids=["wide", "narrow"])
+def test_the_map_is_accessible(
+    shop: RunningPlatform, open_tab: OpenTab, size: dict[str, int], theme: str
+) -> None:
+    """With a panel open, and lanes."""
+    page = open_tab("/meshes/shop/map?from=web&to=ledger&group=zone", size=size, theme=theme).page
+    page.locator("g.map-node").first.wait_for()
+    expect(page.get_by_role("complementary")).to_contain_text("TrafficRoute canary: applies")
+    assert support.violations(page) == []
+    support.picture(page, f"service-map-{theme}-{size['width']}")
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "nothing is beside the page"
+
+
+def test_texts_of_resources_are_text(cp: RunningPlatform, open_tab: OpenTab) -> None:
+    name = "<img src=x onerror=alert(1)>&amp;\u202e\u001b[31m"
+    odd = dataplane("odd-1", inbound("127.0.0.1:8000:1", name, zone="</svg><script>1</script>"))
+    caller = dataplane("web-1", inbound("127.0.0.2:8000:1", "web"), outbounds=[outbound(":7100", name)])
+    cp.apply({"type": "Mesh", "name": "odd"}, *in_mesh("odd", odd, caller))
+    tab = open_tab("/meshes/odd/map?group=zone")
+    expect(tab.page.get_by_role("button", name="<img src=x onerror=alert(1)>&amp;").first).to_be_visible()
+    assert tab.page.locator("main img, main script").count() == 0
+    tab.page.get_by_role("button", name="web → <img").click()
+    expect(tab.page.get_by_role("complementary")).to_contain_text("<img src=x onerror=alert(1)>&amp;")
+
+
+def test_a_killed_kuma_dp_is_offline_on_map_and_overview_alike(
+    cp: RunningPlatform, open_tab: OpenTab, tmp_path: Path
+) -> None:
+    ports = free_port(), free_port()
+    own = dataplane("lone-1", inbound(f"127.0.0.1:{ports[0]}:{ports[1]}", "lone"))
+    cp.apply({"type": "Mesh", "name": "killed"}, *in_mesh("killed", own))
+    with ExitStack() as stack:
+        sidecar = Machine(cp, tmp_path, stack).sidecar("lone-1", mesh="killed")
+        chart, overview = open_tab("/meshes/killed/map").page, open_tab("/meshes/killed").page
+        expect(chart.locator("g.map-node")).to_contain_text("1 of 1 online")
+        expect(overview.get_by_text("its proxy is online")).to_be_visible()
+        sidecar.process.kill()
+        began = time.monotonic()
+        expect(chart.locator("g.map-node")).to_contain_text("0 of 1 online")
+        expect(overview.get_by_text("its proxy is offline")).to_be_visible()
+        expect(overview.get_by_role("list").filter(has_text="lone-1 is Offline")).to_be_visible()
+        assert time.monotonic() - began < 3 * SLACK

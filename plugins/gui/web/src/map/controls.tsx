@@ -1,6 +1,7 @@
 /** What the reader can change about the picture. Nothing here happens by itself. */
 
 import { useId } from "preact/hooks";
+import { useTyped } from "../parts";
 import { setQuery } from "../router";
 import type { ServiceMap, Verdict } from "./answer";
 import { type Choice, focusOn, zoomed } from "./choice";
@@ -46,6 +47,7 @@ export function Controls({ map, scene, choice }: Props) {
 /** Around which service the map is; it can be typed, since there may be hundreds. */
 function Focus({ map, scene, choice }: Props) {
   const list = useId();
+  const typed = useTyped(scene.focus === EVERYTHING ? "" : scene.focus);
   const take = (event: Event) => {
     const { value } = event.currentTarget as HTMLInputElement;
     if (value === "" || map.nodes.some((node) => node.name === value)) focusOn(value || EVERYTHING);
@@ -58,7 +60,8 @@ function Focus({ map, scene, choice }: Props) {
           type="search"
           list={list}
           placeholder="all services"
-          value={scene.focus === EVERYTHING ? "" : scene.focus}
+          value={typed}
+          onInput={(event) => (typed.value = event.currentTarget.value)}
           onChange={take}
         />
       </label>

@@ -7,6 +7,7 @@ import { Badge, Empty, Loaded } from "../parts";
 import { policyPlace } from "../policies/places";
 import { inPath, Link } from "../router";
 import type { Finding } from "./answer";
+import { Prose } from "./prose";
 
 const TONES = { error: "bad", warning: "warn", info: "plain" } as const;
 
@@ -41,7 +42,7 @@ function FindingItem({ mesh, kinds, finding }: { mesh: string; kinds: Kinds | un
         <Badge tone={TONES[finding.level]}>{finding.level}</Badge> {kind}{" "}
         <Link to={subjectPlace(mesh, kinds, kind, name)}>{name}</Link>: {finding.text}
       </p>
-      <p class="quiet">What to do: {finding.advice}</p>
+      <p class="quiet">What to do: <Prose text={finding.advice} /></p>
     </li>
   );
 }

@@ -22,16 +22,18 @@ export default function Page() {
         {(all) => (
           <>
             <Totals of={all} />
-            <Table
-              label="Meshes"
-              columns={columns(all.items)}
-              rows={all.items}
-              total={all.total}
-              rowKey={(row) => row.name}
-              state={state}
-              hint="a part of a name"
-              empty={<Empty title="There is no mesh" />}
-            />
+            <div class="meshes-table">
+              <Table
+                label="Meshes"
+                columns={columns(all.items)}
+                rows={all.items}
+                total={all.total}
+                rowKey={(row) => row.name}
+                state={state}
+                hint="a part of a name"
+                empty={<Empty title="There is no mesh" />}
+              />
+            </div>
             {all.totals.meshes === 1 && all.items[0] && <MapPreview mesh={all.items[0].name} />}
           </>
         )}

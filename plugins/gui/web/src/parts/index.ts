@@ -12,4 +12,5 @@ export { Loaded } from "./loaded";
 export { Problem } from "./problem";
 export { type Column, Table } from "./table";
 export { Tabs, type Tab } from "./tabs";
+export { useTyped } from "./typed";
 export { Yaml } from "./yaml";

@@ -104,3 +104,29 @@ def test_a_lost_control_plane_is_told_and_comes_back_by_itself(browser: Browser,
             expect(banner).not_to_be_visible()
             expect(page.get_by_role("button", name="Live")).to_be_visible()
             expect(page.locator(".stale")).not_to_be_attached()
+
+
+def test_what_happens_before_the_stream_is_heard_is_not_missed(browser: Browser, cp: RunningPlatform) -> None:
+    """A slow machine: the page is read and shown, and its worker comes later."""
+    late = """
+        const Late = window.SharedWorker;
+        window.SharedWorker = class {
+          constructor(...words) {
+            const { port1, port2 } = new MessageChannel();
+            this.port = port1;
+            window.comesAtLast = () => {
+              const { port } = new Late(...words);
+              port.onmessage = ({ data }) => port2.postMessage(data);
+              port2.onmessage = ({ data }) => port.postMessage(data);
+            };
+          }
+        };
+    """
+    with context_of(browser) as context:
+        context.add_init_script(late)
+        page = Tab(context, origin_of(cp)).open(LIST)
+        expect(page.get_by_role("navigation", name="Pages of Dataplanes")).to_be_visible()
+        cp.apply(web("in-between"))
+        expect(page.get_by_role("button", name="Live")).to_be_visible()
+        page.evaluate("() => comesAtLast()")
+        expect(row(page, "in-between")).to_be_visible()

@@ -39,11 +39,19 @@ export function listen(listener: (event: Told) => void): () => void {
 }
 
 let nowListening = () => {};
+/** Whether pages were read before anything was heard: what happened in between was told to nobody. */
+let readUnheard = false;
 
 /** Done when events are heard: what is read from then on misses nothing, and so is read once. */
 export const listening = new Promise<void>((done) => {
-  nowListening = done;
-  setTimeout(done, PATIENCE_MILLISECONDS);
+  const timer = setTimeout(() => {
+    readUnheard = true;
+    done();
+  }, PATIENCE_MILLISECONDS);
+  nowListening = () => {
+    clearTimeout(timer);
+    done();
+  };
 });
 
 function tell(event: Told): void {
@@ -80,10 +88,12 @@ function work(token: string): () => void {
       stopPolling = poll();
       return reached(true);
     }
-    const back = heard.peek() === "lost" && data.state === "live";
+    const unheard = heard.peek() === "lost" || readUnheard;
     heard.value = data.state;
     nowListening();
-    if (back) tell({ type: "begin", data: {} });
+    if (data.state !== "live" || !unheard) return;
+    readUnheard = false;
+    tell({ type: "begin", data: {} });
   };
   addEventListener("pagehide", leave);
   addEventListener("pageshow", begin);

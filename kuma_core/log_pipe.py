@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 
 RECORD, FIELD, FILE = "\x1e", "\x1f", "\x1c"
+DIRECTORY_HEADER = "Kuma-Access-Log-Directory"
+"""The header of a bootstrap by which the control plane confines files, quoted as in a URL."""
 _ESCAPE = "\x1b"
 _LETTERS = {"E": _ESCAPE, "R": RECORD, "F": FIELD}
 _ESCAPES = {ord(mark): _ESCAPE + letter for letter, mark in _LETTERS.items()}
@@ -34,6 +36,16 @@ def escaped(text: str) -> str:
 def unescaped(data: bytes) -> bytes:
     """What ``escaped`` had made of, as it came out of the pipe."""
     return _ESCAPED.sub(lambda found: _LETTERS[found[0][1:].decode()].encode(), data)
+
+
+def is_below(path: str, directory: str) -> bool:
+    """Whether a path leads to something below an absolute one, by its words alone: links are for whoever opens it."""
+    return path.startswith(directory.rstrip("/") + "/") and not {"..", ""} & set(parts_below(path, directory))
+
+
+def parts_below(path: str, directory: str) -> list[str]:
+    """The parts of a path after those of a directory that it is below of."""
+    return path[len(directory.rstrip("/")) + 1 :].split("/")
 
 
 def _without(marks: str, text: str) -> str:

@@ -6,10 +6,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 import falcon
 import structlog
 
+from kuma_core import log_pipe
 from kuma_core.api.exchange import read_body
 from kuma_core.clocks import difference
 from kuma_core.errors import InvalidResource, NotFound, Violation
@@ -41,14 +43,16 @@ class BootstrapRequest:
 
 class Bootstrap:
     """``/bootstrap``, by any method. ``make`` returns YAML text and raises ``NotFound``; ``clock`` hears how far the
-    clock of each proxy's machine is from ours, ``""`` if that does not matter."""
+    clock of each proxy's machine is from ours, ``""`` if that does not matter. kuma-dp is told to keep the files of
+    access logs below ``log_directory``, if it is not empty."""
 
     def __init__(
         self,
         make: Callable[[BootstrapRequest], str],
         clock: Callable[[BootstrapRequest, str], None] = lambda request, difference: None,
+        log_directory: str = "",
     ) -> None:
-        self._make, self._clock = make, clock
+        self._make, self._clock, self._log_directory = make, clock, log_directory
 
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
         """The bootstrap configuration; 400 for a bad request, 404 for a Dataplane that does not exist."""
@@ -60,6 +64,8 @@ class Bootstrap:
             missing = f'There is no Dataplane "{request.name}" in mesh "{request.mesh}"; apply it first'
             raise falcon.HTTPNotFound(title=req.context.title, description=missing) from None
         resp.content_type = YAML
+        if self._log_directory:
+            resp.set_header(log_pipe.DIRECTORY_HEADER, quote(self._log_directory))
         self._clock(request, _look_at_clock(req, request))
 
     on_get = on_head = on_put = on_patch = on_delete = on_options = on_post

@@ -12,15 +12,18 @@ import select
 import sys
 import threading
 import time
+from collections.abc import Sequence
+from contextlib import suppress
 
 from kuma_core import log_pipe
 from kuma_core.dataplane.file_sink import FileSink
-from kuma_core.dataplane.files import WITHOUT_LOGS
+from kuma_core.dataplane.files import WITHOUT_LOGS, write_private
 from kuma_core.dataplane.log import Log
 from kuma_core.dataplane.sink import Sink, Tell
 from kuma_core.dataplane.tcp_sink import TcpSink
 
 PIPE = "access-log"
+DIRECTORY = "access-log-directory"
 RECORD, FIELD = log_pipe.RECORD.encode(), log_pipe.FIELD.encode()
 Record = tuple[str, bytes]
 """Address and text, as they came."""
@@ -52,6 +55,20 @@ def make_pipe(directory: str) -> str:
 
 
 _OTHER = f"Set TMPDIR to a directory of another file system. {WITHOUT_LOGS}"
+
+
+def confine(private: str, directory: str) -> None:
+    """Note in the run's own directory what the control plane says: below which folder files have to be."""
+    if private:
+        write_private(os.path.join(private, DIRECTORY), os.fsencode(directory))
+
+
+def directories(own: str, private: str) -> tuple[str, ...]:
+    """The folders that confine files: that of the settings of this machine, and that of the control plane."""
+    found = [own]
+    with suppress(FileNotFoundError), open(os.path.join(private, DIRECTORY), "rb") as file:
+        found.append(os.fsdecode(file.read()))
+    return tuple(filter(None, found))
 
 
 class Records:
@@ -100,12 +117,15 @@ class Records:
 
 
 class Forwarder:
-    """Reads the pipe from ``start`` to ``finish`` and hands each record to its sink."""
+    """Reads the pipe from ``start`` to ``finish`` and hands each record to its sink.
 
-    def __init__(self, path: str, log: Log) -> None:
+    Files are below each of the ``directories``.
+    """
+
+    def __init__(self, path: str, log: Log, directories: Sequence[str] = ()) -> None:
         # reading and writing, so that it never ends, and so that Envoy can open it at once
         self._pipe = os.open(path, os.O_RDWR)
-        self._tell = Tell(log)
+        self._tell, self._directories = Tell(log), directories
         self._records = Records()
         self._sinks: dict[str, Sink] = {}
         self._homeless = 0
@@ -156,7 +176,7 @@ class Forwarder:
         """A sink for a new address, at most 16 at a time; one that had nothing to do for long makes room."""
         if len(self._sinks) >= MOST_SINKS and not self._retire_one():
             return None
-        sink = _sink(address, self._tell)
+        sink = _sink(address, self._tell, self._directories)
         try:
             sink.start()
         except RuntimeError:  # the machine has no thread left
@@ -174,9 +194,8 @@ class Forwarder:
         return True
 
 
-def _sink(address: str, tell: Tell) -> Sink:
+def _sink(address: str, tell: Tell, directories: Sequence[str]) -> Sink:
     if not address.startswith(log_pipe.FILE):
         return TcpSink(address, tell)
-    return FileSink(
-        address, os.fsdecode(log_pipe.unescaped(os.fsencode(address.removeprefix(log_pipe.FILE)))), tell
-    )
+    path = os.fsdecode(log_pipe.unescaped(os.fsencode(address.removeprefix(log_pipe.FILE))))
+    return FileSink(address, path, tell, directories)

@@ -8,12 +8,12 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
-from kuma_core import __version__
+from kuma_core import __version__, log_pipe
 from kuma_core.clocks import difference, http_date
 from kuma_core.dataplane.log import Log
 from kuma_core.dataplane.settings import is_absolute_url
@@ -99,13 +99,18 @@ def _text(document: object, *path: str) -> str:
 
 
 def fetch_bootstrap(
-    url: str, request: Mapping[str, object], log: Log, tls: SSLContext | None = None
+    url: str,
+    request: Mapping[str, object],
+    log: Log,
+    tls: SSLContext | None = None,
+    confine: Callable[[str], object] = lambda directory: None,
 ) -> bytes:
     """Ask the bootstrap server for Envoy's configuration: YAML, given as it came; it is one mapping.
 
     ``request`` holds ``mesh`` and ``name``, and if there are any ``adminPort``, ``adminPorts`` (others that will do),
     ``dataplaneTokenPath``, ``accessLogPipe`` and ``accessLogFiles``. The path of ``url`` is replaced. While the server
-    is there but cannot answer yet (503, or not in time), it is asked again without end. Raises ``KumaError`` if the
+    is there but cannot answer yet (503, or not in time), it is asked again without end. ``confine`` is called with the
+    folder below which the control plane wants the files of access logs, if it says so. Raises ``KumaError`` if the
     server cannot be reached or refuses, with its reason.
     """
     url = urlsplit(url)._replace(path="/bootstrap", query="", fragment="").geturl()
@@ -133,6 +138,8 @@ def fetch_bootstrap(
             url=url,
         )
     _check_bootstrap(url, answer.body)
+    if directory := unquote(answer.header(log_pipe.DIRECTORY_HEADER) or ""):
+        confine(directory)
     return answer.body
 
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 
+from kuma_core import log_pipe
 from kuma_core.dataplane.sink import LARGEST_QUEUE, SEND_SECONDS, TELL_SECONDS, Sink, Tell
 
 _FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK
 """Not blocking: a named pipe without a reader would hold the thread up for good."""
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _MODE = 0o644
 
 
@@ -19,11 +23,12 @@ class FileSink(Sink):
     """Appends records to the file at ``path``; a relative one begins in the folder that kuma-dp was started in.
 
     What is wrong with the file is told on stderr, whatever the level of the log: it is the operator's file.
+    ``directories`` confine it: it is below each of them, and on the way there is no symbolic link.
     """
 
-    def __init__(self, address: str, path: str, tell: Tell) -> None:
+    def __init__(self, address: str, path: str, tell: Tell, directories: Sequence[str] = ()) -> None:
         super().__init__(address, tell, name=path)
-        self._path = path
+        self._path, self._directories = path, directories
         self._file = -1
         self._warned = ""
         self._warn_again_at = 0.0
@@ -33,7 +38,9 @@ class FileSink(Sink):
         if self._file >= 0 and _stamp(self._path) != _stamp(self._file):
             self._close()
         if self._file < 0:
-            self._file = os.open(self._path, _FLAGS, _MODE)
+            self._file = (
+                _open_below(self._path, self._directories) if self._directories else _open(self._path)
+            )
 
     def _write(self, data: bytes) -> None:
         rest = memoryview(data)
@@ -57,6 +64,38 @@ class FileSink(Sink):
         self._warned, self._warn_again_at = reason, time.monotonic() + TELL_SECONDS
         with suppress(OSError, ValueError):  # nobody reads it
             print(f"Warning: {_sentence(self._path, reason)}", file=sys.stderr, flush=True)
+
+
+def _open(path: str, folder: int | None = None, more: int = 0) -> int:
+    return os.open(path, _FLAGS | more, _MODE, dir_fd=folder)
+
+
+def _open_below(path: str, directories: Sequence[str]) -> int:
+    """Go down from the innermost directory, step by step, and follow no link: who may write there changes nothing."""
+    for directory in directories:
+        if not log_pipe.is_below(path, directory):
+            raise OSError(errno.EACCES, f"it is not below {directory}, to which such files are confined")
+    innermost = max(directories, key=len)
+    *folders, name = log_pipe.parts_below(path, innermost)
+    try:
+        folder = os.open(innermost, _FOLDER)
+        for part in folders:
+            folder = _into(folder, part)
+        try:
+            return _open(name, folder, os.O_NOFOLLOW)
+        finally:
+            os.close(folder)
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.ENOTDIR):
+            raise OSError(errno.EACCES, f"a link, or a file, is on its way below {innermost}") from None
+        raise
+
+
+def _into(folder: int, part: str) -> int:
+    try:
+        return os.open(part, _FOLDER | os.O_NOFOLLOW, dir_fd=folder)
+    finally:
+        os.close(folder)
 
 
 def _sentence(path: str, reason: str) -> str:

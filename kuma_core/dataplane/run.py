@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from kuma_core.dataplane import access_log, connection, envoy, files, process, token_file
@@ -58,7 +59,8 @@ def _run_envoy(settings: Settings, directory: str, private: str, pipe: str, log:
         connection.watched(private, settings.name, settings.mesh, log) as watch,
     ):
         each_second = _both(follow, watch)
-        _supervise(lambda: envoy.become(command, directory), executable, pipe, each_second, log)
+        confined = access_log.directories(settings.log_directory, private)
+        _supervise(lambda: envoy.become(command, directory), executable, pipe, confined, each_second, log)
 
 
 def _both(*tasks: Callable[[], None] | None) -> Callable[[], None] | None:
@@ -76,10 +78,13 @@ def _supervise(
     body: Callable[[], object],
     executable: str,
     pipe: str,
+    confined: Sequence[str],
     each_second: Callable[[], None] | None,
     log: Log,
 ) -> None:
-    logs = access_log.Forwarder(pipe, log) if pipe else None  # before Envoy: it opens what has a reader
+    logs = (
+        access_log.Forwarder(pipe, log, confined) if pipe else None
+    )  # before Envoy: it opens what has a reader
     child = process.start(body)
     if logs:
         logs.start()  # behind: a process must not fork while it has threads
@@ -116,7 +121,9 @@ def prepare(settings: Settings, directory: str, private: str, pipe: str, log: Lo
     request |= {"accessLogPipe": pipe, "accessLogFiles": True} if pipe else {}
     log.info("asking for the bootstrap configuration", url=catalog.bootstrap_url, **request)
     request |= {"adminPorts": admin_ports[1:]} if admin_ports[1:] else {}
-    document = control_plane.fetch_bootstrap(catalog.bootstrap_url, request, log, tls)
+    document = control_plane.fetch_bootstrap(
+        catalog.bootstrap_url, request, log, tls, partial(access_log.confine, private)
+    )
     if pinned:
         document = _pinned(pinned, document, request, catalog.bootstrap_url)
     document = connection.prepare(document, private)

@@ -6,6 +6,7 @@ warning says so (in the original, the environment silently won).
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -81,6 +82,14 @@ OPTIONS = (
         "File that holds the token made by 'kumactl generate dataplane-token'.",
     ),
     Option(
+        "log_directory",
+        "--access-log-directory",
+        "KUMA_DATAPLANE_RUNTIME_ACCESS_LOG_DIRECTORY",
+        "",
+        "DIRECTORY",
+        "Folder below which the files of access logs have to be. Empty: where the control plane says, or anywhere.",
+    ),
+    Option(
         "drain_time",
         None,
         "KUMA_DATAPLANE_DRAIN_TIME",
@@ -103,6 +112,7 @@ class Settings:
     binary_path: str
     config_dir: str
     token_file: str
+    log_directory: str
     drain_seconds: int
 
 
@@ -149,6 +159,10 @@ def check(values: Mapping[str, str]) -> Settings:
     problems = _Problems()
     _check_address(values["cp_address"], problems)
     _check_dataplane(values, problems)
+    if (folder := values["log_directory"]) and not (os.path.isabs(folder) and os.path.isdir(folder)):
+        problems.add(
+            ".DataplaneRuntime", f'.AccessLogDirectory "{folder}" must be an absolute path of a folder'
+        )
     if not values["binary_path"]:
         problems.add(".DataplaneRuntime", ".BinaryPath must be non-empty")
     if text := str(problems):
@@ -199,5 +213,6 @@ def _settings(values: Mapping[str, str]) -> Settings:
         binary_path=values["binary_path"],
         config_dir=values["config_dir"],
         token_file=values["token_file"],
+        log_directory=values["log_directory"],
         drain_seconds=parse_duration(values["drain_time"]) // SECOND,
     )

@@ -75,7 +75,8 @@ class Subject:
 
     ``service`` is empty in the scopes INBOUND and PROXY; ``tags`` are those of the inbound, else empty.
     ``metadata`` is what the proxy said about itself when it connected. ``resources`` gives the specs of another kind's
-    resources in this mesh by name, and has the proxy generated anew when one of them changes.
+    resources in this mesh by name, and has the proxy generated anew when one of them changes. ``setting`` gives the
+    value of a configuration key; ``None`` outside of a control plane. ``admin_port``: of Envoy's admin API, or 0.
     """
 
     dataplane: DataplaneSpec
@@ -85,6 +86,8 @@ class Subject:
     tags: TagPairs
     metadata: Mapping[str, str]
     resources: Callable[[str], Mapping[str, Any]] = field(default=lambda kind: _NONE, compare=False)
+    setting: Callable[[str], Any] = field(default=lambda path: None, compare=False)
+    admin_port: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -121,7 +121,8 @@ def bootstrap_server(
     shared: Shared, make: Callable[[Any], str], clock: Callable[[Any, str], None]
 ) -> WsgiServer:
     """Tells a starting Envoy where its control plane is; ``clock`` hears how far its machine's is from ours."""
-    route = Route("/bootstrap", Bootstrap(make, clock), right=Right.PUBLIC, writes=Right.PUBLIC)
+    bootstrap = Bootstrap(make, clock, shared.config.text("logging.directory"))
+    route = Route("/bootstrap", bootstrap, right=Right.PUBLIC, writes=Right.PUBLIC)
     app = build_app([route], NoPages(known_hosts(shared.config)), access=shared.access, times=shared.times)
     return WsgiServer("bootstrap-server", Port("bootstrapServer.port"), app, body=SMALL, access=UNREADABLE)
 

@@ -78,6 +78,7 @@ class ProxyServers:
             catalog.policies,
             self.streams.set_problem,
             self._looked,
+            config.value,
         )
         self.streams.culprits = self.reconciler.culprits
         self.supervised = Supervised(self.reconciler, catalog.boundary.quarantine)

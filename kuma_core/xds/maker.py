@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from kuma_core.policy.contract import Policy
 from kuma_core.policy.matching import touches
@@ -56,10 +57,16 @@ def _generated(view: TrackedView, snapshot: Snapshot | None, problem: str) -> Ge
 class Maker:
     """Generators and policies at work. Threads beside the reconciler's give frozen views.
 
-    ``secret_server`` is set before proxies connect.
+    ``secret_server`` is set before proxies connect. ``setting`` gives the value of a configuration key.
     """
 
-    def __init__(self, generators: Iterable[Generator], policies: Iterable[Policy]) -> None:
+    def __init__(
+        self,
+        generators: Iterable[Generator],
+        policies: Iterable[Policy],
+        setting: Callable[[str], Any] = lambda path: None,
+    ) -> None:
+        self._setting = setting
         self._generators, self._policies = tuple(generators), tuple(policies)
         self.memo = Memo()
         self.secret_server: SecretServer | None = None
@@ -111,4 +118,5 @@ class Maker:
             self.secret_server,
             lambda kind: views.resources(kind, proxy.mesh),
             waits,
+            self._setting,
         )

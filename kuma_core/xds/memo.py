@@ -6,7 +6,7 @@ import re
 from dataclasses import replace
 from weakref import WeakValueDictionary
 
-from kuma_core.errors import KumaError
+from kuma_core.errors import KumaError, PluginError
 from kuma_core.plugin.boundary import Guarded, PluginFailed, told
 from kuma_core.policy.contract import Edit
 from kuma_core.xds.contract import Draft
@@ -20,7 +20,14 @@ class EditFailed(KumaError):
 
 def edit_failure(edit: Edit, error: Exception) -> str:
     """What to tell of an edit that failed."""
-    return f"{named(edit)}: {error.said if isinstance(error, PluginFailed) else told(error)}"
+    return f"{named(edit)}: {_said(error)}"
+
+
+def _said(error: Exception) -> str:
+    """A policy that refuses by ``PluginError`` says by itself why; anything else is a failure of its."""
+    if isinstance(error, PluginFailed):
+        return error.said
+    return str(error) if isinstance(error, PluginError) else told(error)
 
 
 def named(edit: Edit) -> str:

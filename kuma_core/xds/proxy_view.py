@@ -47,6 +47,7 @@ class TrackedView:
         secrets: SecretServer | None = None,
         resources_of: ResourcesOf = lambda kind: {},
         waits: bool = False,
+        setting: Callable[[str], Any] = lambda path: None,
     ) -> None:
         self.proxy = proxy
         self.dataplane = dataplane
@@ -60,6 +61,7 @@ class TrackedView:
         self._secrets = secrets
         self._resources_of = resources_of
         self._waits = waits
+        self._setting = setting
 
     @cached_property
     def tag_sets(self) -> tuple[TagPairs, ...]:
@@ -180,7 +182,15 @@ class TrackedView:
         self, policy: Policy, matches: tuple[Match, ...], service: str, tags: TagPairs = ()
     ) -> Hashable | None:
         subject = Subject(
-            self.dataplane, self.proxy.mesh, self.mesh, service, tags, self.metadata, self.resources
+            self.dataplane,
+            self.proxy.mesh,
+            self.mesh,
+            service,
+            tags,
+            self.metadata,
+            self.resources,
+            self._setting,
+            self.admin_port,
         )
         try:
             return policy.resolve(matches, subject)

@@ -85,7 +85,7 @@ class Reconciler:
     """Takes changes and arrivals through its inbox, and delivers snapshots.
 
     ``report`` learns why a proxy keeps an older configuration, ``looked`` what a batch of changes can touch, once the
-    views show it.
+    views show it. ``setting`` gives the value of a configuration key.
     """
 
     name = "xds-reconciler"
@@ -100,9 +100,10 @@ class Reconciler:
         policies: Iterable[Policy] = (),
         report: Callable[[Proxy, str], None] = lambda proxy, problem: None,
         looked: Callable[[Effects], None] = lambda effects: None,
+        setting: Callable[[str], Any] = lambda path: None,
     ) -> None:
         self._views = views
-        self.maker = Maker(generators, policies)
+        self.maker = Maker(generators, policies, setting)
         self._deliver = deliver
         self._report = report
         self._looked = looked

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import threading
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -69,10 +70,10 @@ class Server:
 class Running:
     """A forwarder that reads, and the end of the pipe that Envoy would have."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, confined: Sequence[str] = ()) -> None:
         self.log = Memory()
         self.path = make_pipe(str(directory))
-        self.forwarder = Forwarder(self.path, self.log)
+        self.forwarder = Forwarder(self.path, self.log, confined)
         self._pipe = os.open(self.path, os.O_WRONLY)
         self.forwarder.start()
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from kuma_core.dataplane import file_sink
+from kuma_core.dataplane.access_log import confine, directories
 from kuma_core.dataplane.sink import LARGEST_QUEUE
 
 from .pipes import Running, Server, record
@@ -223,3 +224,83 @@ def test_the_end_writes_what_is_still_in_the_pipe(tmp_path: Path) -> None:
     found.close()
     assert (tmp_path / "log").read_text() == "last words"
     assert not [thread for thread in set(threading.enumerate()) - before if "log" in thread.name]
+
+
+# -- confined below a folder
+
+
+@pytest.fixture
+def confined(tmp_path: Path) -> Iterator[Running]:
+    (tmp_path / "logs" / "deep").mkdir(parents=True)
+    (tmp_path / "pipe-of-its-own").mkdir()
+    running = Running(tmp_path / "pipe-of-its-own", [str(tmp_path / "logs")])
+    yield running
+    running.close()
+
+
+def test_below_the_folder_files_are_written(confined: Running, tmp_path: Path) -> None:
+    confined.write(file_record(tmp_path / "logs" / "deep" / "a.log", "x"))
+    wait_for(is_text(tmp_path / "logs" / "deep" / "a.log", "x"), "the text")
+    os.rename(tmp_path / "logs" / "deep" / "a.log", tmp_path / "old")
+    confined.write(file_record(tmp_path / "logs" / "deep" / "a.log", "y"))
+    wait_for(is_text(tmp_path / "logs" / "deep" / "a.log", "y"), "a new file")
+
+
+OUTSIDE = "is not below"
+ON_A_LINK = "a link, or a file, is on its way below"
+
+
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [
+        ("other.log", OUTSIDE),
+        ("logs/../other.log", OUTSIDE),
+        ("logs", OUTSIDE),
+        ("logs-of-another/a.log", OUTSIDE),
+        ("logs/link/a.log", ON_A_LINK),
+        ("logs/link.log", ON_A_LINK),
+        ("logs/dangling.log", ON_A_LINK),
+        ("logs/deep/file/a.log", ON_A_LINK),
+    ],
+)
+def test_nothing_outside_of_the_folder_is_written(
+    confined: Running, tmp_path: Path, told: Told, path: str, reason: str
+) -> None:
+    """Not by words, and not by links that somebody made there."""
+    (tmp_path / "logs-of-another").mkdir()
+    (tmp_path / "victim").write_text("mine")
+    (tmp_path / "logs" / "deep" / "file").touch()
+    (tmp_path / "logs" / "link").symlink_to(tmp_path)
+    (tmp_path / "logs" / "link.log").symlink_to(tmp_path / "victim")
+    (tmp_path / "logs" / "dangling.log").symlink_to(tmp_path / "other.log")
+    confined.write(file_record(tmp_path / path, "x"))
+    [line] = wait_for(told.lines, "a warning")
+    assert f"{reason} {tmp_path}/logs" in line
+    confined.write(file_record(tmp_path / "logs" / "good", "y"))
+    wait_for(is_text(tmp_path / "logs" / "good", "y"), "a record for a file that may be written")
+    assert (tmp_path / "victim").read_text() == "mine"
+    assert not list(tmp_path.rglob("other.log")) + list(tmp_path.rglob("a.log"))
+
+
+def test_two_folders_confine_together(tmp_path: Path, told: Told) -> None:
+    (tmp_path / "logs" / "kuma").mkdir(parents=True)
+    (tmp_path / "pipe-of-its-own").mkdir()
+    both = [str(tmp_path / "logs" / "kuma"), str(tmp_path / "logs")]
+    running = Running(tmp_path / "pipe-of-its-own", both)
+    try:
+        running.write(file_record(tmp_path / "logs" / "a.log", "x"))
+        running.write(file_record(tmp_path / "logs" / "kuma" / "a.log", "y"))
+        wait_for(is_text(tmp_path / "logs" / "kuma" / "a.log", "y"), "the text")
+        [line] = wait_for(told.lines, "a warning")
+        assert f"it is not below {both[0]}" in line
+    finally:
+        running.close()
+
+
+def test_what_the_control_plane_says_adds_to_what_the_machine_says(tmp_path: Path) -> None:
+    assert directories("", str(tmp_path)) == ()
+    assert directories("/var/log", str(tmp_path)) == ("/var/log",)
+    confine(str(tmp_path), "/var/log/k\u00fcma")
+    assert directories("/var/log", str(tmp_path)) == ("/var/log", "/var/log/k\u00fcma")
+    assert directories("", str(tmp_path)) == ("/var/log/k\u00fcma",)
+    confine("", "/var/log")  # without a folder of its own there is no pipe

@@ -25,10 +25,19 @@ from .test_traffic import client, instance
 
 
 @pytest.fixture
-def machine(tmp_path):
+def allowed():
+    """What a ProxyTemplate may hold beside what it may anyway."""
+    return ""
+
+
+@pytest.fixture
+def machine(tmp_path, allowed):
     """Delta alone: the protocol's variants are tested elsewhere."""
     plugins = [kuma_store_memory, kuma_policy_traffic, tuning]
-    settings = {"KUMA_GENERAL_ADVERTISED_HOSTNAME": "127.0.0.1"}
+    settings = {
+        "KUMA_GENERAL_ADVERTISED_HOSTNAME": "127.0.0.1",
+        "KUMA_POLICIES_PROXY_TEMPLATE_ALLOWED_TYPES": allowed,
+    }
     with running_platform(plugins, settings) as cp, ExitStack() as stack:
         yield Machine(cp, tmp_path, stack)
 
@@ -270,6 +279,7 @@ filter_chains:
     eventually(lambda: web.stat("tcp.mine.downstream_cx_total") == 1)
 
 
+@pytest.mark.parametrize("allowed", ["envoy-admin"])
 def test_scenario_55_the_documents_v2_listener_with_untyped_config_serves_statistics(machine):
     port = free_port()
     machine.cp.apply(client("web", outbound(f":{free_port()}", "ledger")))

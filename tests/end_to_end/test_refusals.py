@@ -94,12 +94,15 @@ def test_so_it_is_when_the_control_plane_started_anew_meanwhile(variant, tmp_pat
         assert ports_of(sidecar) == {port}
 
 
+FILE_LOG = "envoy.extensions.access_loggers.file.v3.FileAccessLog"
+
+
 def logged(port: int, file: Path) -> dict:
     """A template that adds a listener with an access log of its own."""
     access_log = {
         "name": "envoy.access_loggers.file",
         "typed_config": {
-            "@type": "type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog",
+            "@type": f"type.googleapis.com/{FILE_LOG}",
             "path": str(file),
             "log_format": {"text_format_source": {"inline_string": "a connection\n"}},
         },
@@ -130,7 +133,11 @@ def logged(port: int, file: Path) -> dict:
 
 @pytest.mark.parametrize("protocol", ["delta", "sotw"])
 def test_a_log_folder_that_comes_later_brings_the_listener(protocol, tmp_path):
-    settings = {"KUMA_XDS_SERVER_PROTOCOL": protocol, "KUMA_GENERAL_ADVERTISED_HOSTNAME": "127.0.0.1"}
+    settings = {
+        "KUMA_XDS_SERVER_PROTOCOL": protocol,
+        "KUMA_GENERAL_ADVERTISED_HOSTNAME": "127.0.0.1",
+        "KUMA_POLICIES_PROXY_TEMPLATE_ALLOWED_TYPES": FILE_LOG,
+    }
     plugins = [kuma_store_memory, kuma_policy_traffic]
     file, port, other = tmp_path / "later" / "access.log", free_port(), free_port()
     with running_platform(plugins, settings) as cp, ExitStack() as stack:

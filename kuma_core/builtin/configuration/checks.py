@@ -86,6 +86,14 @@ def log_levels(value: str) -> str | None:
     return None
 
 
+def folder(value: str) -> str | None:
+    """An absolute path that is what it looks like, or nothing."""
+    parts = value.split("/")[1:]
+    if not value or (value.startswith("/") and value.isprintable() and not {"", ".", ".."} & set(parts)):
+        return None
+    return f'Directory "{value:.200}" should be an absolute path such as /var/log/kuma, without ".." in it'
+
+
 def host(name: str) -> Check:
     """One host, as others write it into a URL."""
 

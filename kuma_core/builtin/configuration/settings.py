@@ -14,6 +14,7 @@ from kuma_core.builtin.configuration.checks import (
     RULES,
     Bounds,
     each_host,
+    folder,
     host,
     hosts,
     interface,
@@ -543,6 +544,14 @@ _TABLE: tuple[Setting, ...] = (
             "console",
             "How a line is written: console, logfmt or json. --log-format wins.",
             one_of("Format should be console, logfmt or json", *FORMATS),
+        ),
+        (
+            "directory",
+            "DIRECTORY",
+            TEXT,
+            "",
+            "Folder on the machines of proxies below which files of access logs have to be. Empty: anywhere.",
+            folder,
         ),
     ),
 )

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from kuma_core.sdk import hookimpl
 
 if TYPE_CHECKING:
-    from kuma_core.sdk import Policy, Resource, Resources, ResourceType, Violation
+    from kuma_core.sdk import Context, Policy, ResourceType, Setting
+    from kuma_policy_traffic.feature import Admission
 
 
 @hookimpl
@@ -28,10 +29,16 @@ def kuma_register_policies() -> Iterable[Policy]:
 
 
 @hookimpl
-def kuma_admit(
-    resource: Resource | None, previous: Resource | None, resources: Resources
-) -> Iterable[Violation]:
-    """Warn of a mesh that is encrypted with nothing permitted in it."""
-    from kuma_policy_traffic.traffic_permission.admission import violations
+def kuma_register_config() -> Iterable[Setting]:
+    """What reaches the machines of proxies."""
+    from kuma_policy_traffic.settings import SETTINGS
 
-    return violations(resource, previous, resources)
+    return SETTINGS
+
+
+@hookimpl
+def kuma_open(context: Context) -> Admission:
+    """What speaks against a write depends on the configuration."""
+    from kuma_policy_traffic.feature import Admission
+
+    return Admission(context.config)

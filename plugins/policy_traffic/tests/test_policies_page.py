@@ -15,7 +15,7 @@ from kuma_core.testing.platform import running_platform
 from kuma_policy_traffic import selectors
 from kuma_policy_traffic.health_check import spec as health_check
 from kuma_policy_traffic.kinds import KINDS
-from kuma_policy_traffic.proxy_template import given, reader
+from kuma_policy_traffic.proxy_template import allowed, given, reader
 from kuma_policy_traffic.proxy_template import spec as proxy_template
 
 PAGE = (Path(__file__).parents[3] / "docs" / "reference" / "policies.md").read_text(encoding="utf-8")
@@ -63,3 +63,12 @@ def test_every_message_of_the_page_is_in_the_code(module: object, constant: str)
 def test_the_bounds_are_those_of_the_code() -> None:
     assert f"up to {reader.MAX_VALUES} values and {reader.MAX_CHARACTERS} characters of text" in PAGE
     assert f"a ProxyTemplate may have {proxy_template.MAX_RESOURCES} at most" in PAGE
+
+
+def test_the_page_lists_what_a_template_may_hold() -> None:
+    section = PAGE.partition("\n### Extensions that a template may hold\n")[2].partition("\n### ")[0]
+    rows = re.findall(r"^\| `([^`]+)` \| (.*) \|$", section, re.MULTILINE)
+    listed = {f"{package}.{name}" for package, names in rows for name in re.findall(r"`(\w+)`", names)}
+    assert listed == {name.removeprefix("envoy.extensions.") for name in allowed.EXTENSIONS}
+    for word in (*allowed.OPERATORS, *(f"{family}\u2026" for family in allowed.OPERATOR_FAMILIES)):
+        assert f"`{word}`" in section

@@ -9,6 +9,7 @@ from kuma_core.sdk.envoy import Message
 from kuma_policy_traffic.proxy_template.envoy_checks import check_endpoints
 from kuma_policy_traffic.proxy_template.given import Given, Where, mapping_of
 from kuma_policy_traffic.proxy_template.messages import PREFIX, name_of
+from kuma_policy_traffic.proxy_template.met import NOTHING, Met
 from kuma_policy_traffic.proxy_template.reader import Budget, Reader
 
 KEPT = {
@@ -30,6 +31,7 @@ class NativeResource(NamedTuple):
     type_url: str
     name: str
     message: Message
+    met: Met = NOTHING
 
 
 def read_resource(text: str, budget: Budget | None = None, thorough: bool = False) -> NativeResource:
@@ -53,7 +55,7 @@ def read_resource(text: str, budget: Budget | None = None, thorough: bool = Fals
     name: str = getattr(message, KEPT[type_name])
     if not name:
         raise ValueError(_nameless(type_name))
-    return NativeResource(PREFIX + type_name, name, message)
+    return NativeResource(PREFIX + type_name, name, message, reader.notes.all())
 
 
 def _document(text: str) -> dict[str, object]:

@@ -32,7 +32,7 @@ def remember(text: str, found: NativeResource) -> Known:
         body = encoded(found.name, found.message)
     except ValueError:  # stored by an earlier version, which took it
         body = None
-    known = Known(found.type_url, found.name, body)
+    known = Known(found.type_url, found.name, body, met=found.met)
     MEMORY.keep(text, known)
     return known
 

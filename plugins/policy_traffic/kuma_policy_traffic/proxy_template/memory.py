@@ -10,10 +10,13 @@ import threading
 from collections import OrderedDict
 from dataclasses import dataclass, field
 
+from kuma_policy_traffic.proxy_template.met import NOTHING, Met
+
 MOST_BYTES = 64 * 2**20
 """Texts and what became of them; a template at its bounds takes some 5 MiB."""
 
 _OVERHEAD = 500
+_NOTED = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +30,7 @@ class Known:
     name: str = ""
     encoded: bytes | None = field(default=None, repr=False)
     problem: str = ""
+    met: Met = NOTHING
 
 
 class Memory:
@@ -62,7 +66,8 @@ class Memory:
 
 def _size(text: str, known: Known) -> int:
     characters = 1 if text.isascii() else 4
-    return _OVERHEAD + characters * len(text) + len(known.encoded or b"") + len(known.problem)
+    noted = sum(_NOTED + len(path) for _, path in (*known.met.restricted, *known.met.dials, *known.met.files))
+    return noted + _OVERHEAD + characters * len(text) + len(known.encoded or b"") + len(known.problem)
 
 
 MEMORY = Memory()

@@ -36,6 +36,7 @@ from kuma_policy_traffic.proxy_template.messages import (
     spellings,
     v3_type,
 )
+from kuma_policy_traffic.proxy_template.met import Notes
 from kuma_policy_traffic.proxy_template.scalars import WRAPPERS, scalar, wrapped
 from kuma_policy_traffic.proxy_template.v2_rules import RULES
 from kuma_policy_traffic.proxy_template.v2_types import CHANGED_VALUES, PREVIOUS, REMOVED
@@ -78,6 +79,7 @@ class Reader:
     def __init__(self, budget: Budget, thorough: bool = False) -> None:
         self._budget = budget
         self._thorough = thorough
+        self.notes = Notes()
         self._special: Mapping[type[Message], Callable[[Given, Where], Any]] = {
             AnyMessage: self.any,
             Struct: self._struct,
@@ -88,6 +90,7 @@ class Reader:
     def any(self, given: Given, where: Where) -> AnyMessage:
         """A message that says its own type by ``@type``, packed."""
         message = self.typed(given, where)
+        self.notes.packed(name_of(type(message)), where.path)
         return AnyMessage(type_url=PREFIX + name_of(type(message)), value=encode(message))
 
     def typed(self, given: Given, where: Where) -> Message:
@@ -125,6 +128,7 @@ class Reader:
         if cls in self._special:
             return self._special[cls](given, where)
         if name in WRAPPERS:
+            self._note_text(given)
             return self._checked(given.path, lambda: cls.from_wrapped(wrapped(cls.__name__, given.value)))
         fields = self._fields(name, given, where.old)
         if where.old:
@@ -135,6 +139,7 @@ class Reader:
         message = cls()  # filled afterwards: the constructor would warn of every deprecated field
         for key, item in fields.items():
             setattr(message, key, self._field(known[key], item, inner))
+        self.notes.message(name, fields.keys(), message, given.path, where.within)
         check_rules(name, message, given.path)
         if self._thorough:
             check_whole(name, message, given.path)
@@ -178,7 +183,14 @@ class Reader:
         if field.kind == "enum":
             return field.cls(_enum_number(field, given, where))
         kind, read = (field.wrapper, wrapped) if field.wrapper else (field.kind, scalar)
-        return self._checked(given.path, lambda: read(kind, given.value))
+        found = self._checked(given.path, lambda: read(kind, given.value))
+        if isinstance(found, str | bytes):
+            self.notes.text(found, given.path)
+        return found
+
+    def _note_text(self, given: Given) -> None:
+        if isinstance(given.value, str):
+            self.notes.text(given.value, given.path)
 
     def _checked(self, path: str, read: Callable[[], Any]) -> Any:
         """Call ``read``; what it complains of is complained of with the path."""
@@ -205,6 +217,7 @@ class Reader:
         if isinstance(value, bool):
             return Value(bool_value=value)
         if isinstance(value, str):
+            self.notes.text(value, given.path)
             return Value(string_value=value)
         if isinstance(value, dict):
             return Value(struct_value=self._struct(given, where))

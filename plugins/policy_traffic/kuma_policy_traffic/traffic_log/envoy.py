@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kuma_core.sdk import Match, Subject, log_pipe
+from kuma_policy_traffic.settings import DIRECTORY
 from kuma_policy_traffic.traffic_log.formats import DEFAULT_FORMAT, render
 
 TCP_PROXY = "envoy.filters.network.tcp_proxy"
@@ -36,6 +37,8 @@ def resolve(matches: tuple[Match, ...], subject: Subject) -> FileLog | None:
 def _log(backend: Any, subject: Subject) -> FileLog | None:
     text = render(backend.format or DEFAULT_FORMAT, _values(subject))
     pipe = subject.metadata.get(LOG_PIPE)
+    if backend.file and not _may_be_written(backend.file.path, subject):
+        return None
     if backend.file and pipe and subject.metadata.get(LOG_FILES):
         return FileLog(pipe, log_pipe.for_file(_verbatim(backend.file.path), text))
     if backend.file:  # an older kuma-dp: Envoy writes, and refuses a listener whose file cannot be opened
@@ -43,6 +46,12 @@ def _log(backend: Any, subject: Subject) -> FileLog | None:
     if backend.tcp and pipe:
         return FileLog(pipe, log_pipe.for_server(_verbatim(backend.tcp.address), text))
     return None  # a backend without a place, or a proxy that has no pipe for logs over TCP
+
+
+def _may_be_written(path: str, subject: Subject) -> bool:
+    """A mesh that was stored before the files were confined logs into none outside."""
+    directory = subject.setting(DIRECTORY)
+    return not directory or log_pipe.is_below(path, directory)
 
 
 def _verbatim(text: str) -> str:

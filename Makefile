@@ -6,7 +6,7 @@ QUIET   := --quiet --disable-pip-version-check
 # One setuptools builds all parts, and Python compiles what is used when it is: a third of the time is saved.
 QUICK   := --no-build-isolation --no-compile
 RUNNING := cp,dp,kumactl
-BENCH   := push sds store fair events
+BENCH   := push sds store fair events roles
 PARTS   := $(dir $(wildcard plugins/*/setup.cfg))
 
 # What runs a second time, on PostgreSQL, in every `make test`; `make chaos` runs everything on it.

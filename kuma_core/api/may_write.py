@@ -35,9 +35,13 @@ class MayWrite:
         self._require(self._sets)
 
     def previous(self, found: Resource | None) -> None:
-        """Go on if the user may write over what is there; else raise the refusal."""
-        if found is not None and not self._is_admin:
-            self._require(tuple(sorted({*self._sets, *_tag_sets(found.key, found.spec)})))
+        """Go on if the user may write over what is there; else raise the refusal.
+
+        Nobody is asked again about what would be written.
+        """
+        others = set(_tag_sets(found.key, found.spec) if found else ()) - set(self._sets)
+        if others and not self._is_admin:
+            self._require(tuple(sorted(others)))
 
     @property
     def over(self) -> Callable[[Resource], None] | None:

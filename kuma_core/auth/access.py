@@ -165,12 +165,11 @@ class Authorizer:
             found = self._asking.ask(plugin, f"prepare of {what}", lambda: policy.policy.prepare(snapshot))
             if not callable(found):
                 raise PluginError(f'plugin "{plugin}": prepare of {what} returned no function', plugin, HOOK)
-            return found
+            return self._asking.straight(plugin, what, found, _checked)
 
         @lru_cache(REMEMBERED)
         def decide(asked: Asked) -> Decision:
-            function = prepared()
-            return self._asking.ask(plugin, what, lambda: _checked(plugin, what, function(asked)))
+            return prepared()(asked)
 
         return decide
 
@@ -196,7 +195,7 @@ def _shown(asked: Asked) -> str:
     return f'user "{asked.user.name:.100}"'
 
 
-def _checked(plugin: str, what: str, found: object) -> Decision:
+def _checked(found: object) -> Decision:
     if not isinstance(found, Decision) or not isinstance(found.allowed, bool):
         raise TypeError(f"it returned a {type(found).__name__}, which is no Decision")
     return found

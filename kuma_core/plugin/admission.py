@@ -14,6 +14,7 @@ from kuma_core.model import Resource
 from kuma_core.plugin.asking import PASSES, Asking
 from kuma_core.plugin.boundary import PluginBarred, PluginFailed, bounded
 from kuma_core.plugin.collecting import implementations
+from kuma_core.plugin.hookspecs import KINDS
 from kuma_core.plugin.registration import is_builtin, owner
 from kuma_core.policy.contract import Policy
 from kuma_core.resources.contract import Resources
@@ -51,8 +52,10 @@ class Admission:
         }
         found: list[Violation] = []
         # Looked up at each write, for the first writes come before features open and bring their hooks.
+        written = resource or previous
         for each in implementations(self._manager, HOOK):
-            found += self._ask(each, arguments)
+            if written is None or _is_about(each, written.key.type):
+                found += self._ask(each, arguments)
         if resource is not None:
             self._place(resource)
         return found
@@ -93,6 +96,12 @@ class Admission:
             self._asking.ask(policy.plugin, f"ends of {policy.kind}", lambda: policy.ends(resource.spec))
         except PluginBarred as error:
             raise Busy(f"{error}; {resource.key.type} cannot be written until then") from None
+
+
+def _is_about(asked: Any, kind: str) -> bool:
+    """Whether a function is asked about writes of a kind: about all, unless it says of which."""
+    kinds: frozenset[str] | None = getattr(asked.function, KINDS, None)
+    return kinds is None or kind in kinds
 
 
 def _plain(name: str, question: Callable[[], list[Violation]]) -> list[Violation]:

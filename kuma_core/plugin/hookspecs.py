@@ -9,8 +9,8 @@ order of plugins changes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pluggy
 
@@ -39,6 +39,23 @@ NAMESPACE = "kuma"
 
 hookspec = pluggy.HookspecMarker(NAMESPACE)
 hookimpl = pluggy.HookimplMarker(NAMESPACE)
+
+KINDS = "kuma_kinds"
+"""The attribute in which ``of_kinds`` notes what a function is about."""
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def of_kinds(*kinds: str) -> Callable[[F], F]:
+    """Decorator below ``hookimpl``: ``kuma_admit`` is asked about writes of these kinds alone.
+
+    Other writes do not wait for the plugin, also while it is in quarantine.
+    """
+
+    def note(function: F) -> F:
+        setattr(function, KINDS, frozenset(kinds))
+        return function
+
+    return note
 
 
 # Phase 1: no arguments. A plugin opens nothing and imports nothing heavy: `kuma-cp plugins` calls these hooks, too.

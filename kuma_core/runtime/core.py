@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AsyncExitStack
+from functools import cached_property
 from typing import TypeVar
 
 from kuma_core.api.audit_ring import AuditRing
@@ -66,11 +67,15 @@ class Core:
             self.secrets.outlives_its_mesh,
             catalog.boundary,
         )
-        users = Users(config.text(MODE), lambda token: self.offer("builtin.tokens", UserTokens).user(token))
+        users = Users(config.text(MODE), lambda token: self._user_tokens.user(token))
         self.access = AccessControl(users, Authorizer(self.resources, catalog.asking))
         self.audited = AuditRing()
         self.proxies = ProxyServers(config, catalog, self.resources, self.secrets, self.authorities)
         self._collector = Collector(catalog.manager, self._offers(), self._context)
+
+    @cached_property
+    def _user_tokens(self) -> UserTokens:
+        return self.offer("builtin.tokens", UserTokens)
 
     def _offers(self) -> dict[str, object]:
         """What the kernel itself offers to plugins that ask."""

@@ -53,7 +53,7 @@ from kuma_core.lazily import handing_on
 from kuma_core.lifecycle import Stop
 from kuma_core.model import CellFormat, Column, Resource, ResourceKey, ResourceType, Scope, not_found
 from kuma_core.plugin.command import Command, OutputFormat
-from kuma_core.plugin.hookspecs import hookimpl
+from kuma_core.plugin.hookspecs import hookimpl, of_kinds
 from kuma_core.resources.contract import (
     Change,
     CountedStore,
@@ -323,6 +323,7 @@ __all__ = [
     "log_pipe",
     "not_found",
     "odd_text",
+    "of_kinds",
     "out_of_bounds",
     "parse_duration",
     "parse_spec",

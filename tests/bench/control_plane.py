@@ -31,7 +31,7 @@ OPTIONS = [("grpc.use_local_subchannel_pool", 1)]
 
 _PORTS = (
     *("API_SERVER_PORT", "BOOTSTRAP_SERVER_PORT", "XDS_SERVER_GRPC_PORT", "XDS_SERVER_DIAGNOSTICS_PORT"),
-    *("ADMIN_SERVER_LOCAL_PORT", "SDS_SERVER_GRPC_PORT", "EVENTS_SERVER_PORT"),
+    *("ADMIN_SERVER_LOCAL_PORT", "SDS_SERVER_GRPC_PORT", "EVENTS_SERVER_PORT", "API_SERVER_HTTPS_PORT"),
 )
 
 
@@ -69,7 +69,7 @@ class ControlPlane:
         self.process = start(stack, [str(BIN / "kuma-cp"), "--log-level", "off", "run"], environ)
         self.xds, self.sds = ports["XDS_SERVER_GRPC_PORT"], ports["SDS_SERVER_GRPC_PORT"]
         self.events = ports["EVENTS_SERVER_PORT"]
-        self._api, self._admin = (
+        self.api, self._admin = (
             f"http://127.0.0.1:{ports[name]}" for name in ("API_SERVER_PORT", "ADMIN_SERVER_LOCAL_PORT")
         )
         self._diagnostics = f"http://127.0.0.1:{ports['XDS_SERVER_DIAGNOSTICS_PORT']}"
@@ -78,16 +78,16 @@ class ControlPlane:
 
     def put(self, collection: str, document: Mapping[str, Any]) -> None:
         """Store a resource in a collection, such as ``meshes/default/dataplanes``."""
-        _send(f"{self._api}/{collection}/{document['name']}", document, "PUT")
+        _send(f"{self.api}/{collection}/{document['name']}", document, "PUT")
 
     def get(self, path: str) -> str:
         """What the API answers at a path, such as ``meshes/default/dataplanes``."""
-        with urllib.request.urlopen(f"{self._api}/{path}", timeout=60) as response:
+        with urllib.request.urlopen(f"{self.api}/{path}", timeout=60) as response:
             return str(response.read().decode())
 
     def delete(self, path: str) -> None:
         """Delete a resource."""
-        request = urllib.request.Request(f"{self._api}/{path}", method="DELETE")
+        request = urllib.request.Request(f"{self.api}/{path}", method="DELETE")
         urllib.request.urlopen(request, timeout=30).close()
 
     def post(self, path: str, document: Mapping[str, Any]) -> str:
@@ -100,7 +100,7 @@ class ControlPlane:
 
     def try_out(self, path: str, document: Mapping[str, Any]) -> tuple[int, Any]:
         """What a write would change (``?dry-run=xds``): the status, and the answer or the error."""
-        url = f"{self._api}/{path}?dry-run=xds"
+        url = f"{self.api}/{path}?dry-run=xds"
         header = {"Content-Type": "application/json"}
         request = urllib.request.Request(url, json.dumps(document).encode(), header, method="PUT")
         try:

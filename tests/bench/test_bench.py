@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from . import events, fair, push, sds, store
+from . import events, fair, push, roles, sds, store
 
 
 def test_the_benchmark_of_changes_runs(capsys: pytest.CaptureFixture[str]) -> None:
@@ -47,3 +47,10 @@ def test_the_benchmark_of_fairness_runs(capsys: pytest.CaptureFixture[str]) -> N
     asyncio.run(fair.main([], seconds=1, proxies=1, dataplanes=0))
     told = capsys.readouterr().out
     assert "nothing else: p99" in told
+
+
+def test_the_benchmark_of_roles_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    ratios = roles.main(bindings=3, times=3)
+    assert set(ratios) == {"PUT", "GET"}
+    told = capsys.readouterr().out
+    assert told.count("ratio") == 2

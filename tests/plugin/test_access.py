@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -169,3 +170,15 @@ def test_a_policy_that_fails_allows_nothing_and_says_so(prepare: Any) -> None:
     found = authorizer(Stored(), prepare).decide(Right.ADMIN, asked())
     assert not found.allowed
     assert 'plugin "acme"' in found.why
+
+
+def test_a_decision_is_made_in_the_thread_that_asks() -> None:
+    """A thread aside would cost each request more than all else that is asked about its user."""
+    threads: list[int] = []
+
+    def decide(asked: Asked) -> Decision:
+        threads.append(threading.get_ident())
+        return Decision(True, "yes")
+
+    assert authorizer(Stored(), lambda snapshot: decide).decide(Right.ADMIN, asked()).allowed
+    assert threads == [threading.get_ident()]

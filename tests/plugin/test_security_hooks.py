@@ -18,7 +18,7 @@ from kuma_core.errors import PluginError, Severity, StoreUnavailable, Violation
 from kuma_core.lifecycle import Stop
 from kuma_core.model import Resource, ResourceKey
 from kuma_core.plugin.catalog import Catalog, build_catalog
-from kuma_core.plugin.hookspecs import hookimpl
+from kuma_core.plugin.hookspecs import hookimpl, of_kinds
 from kuma_core.plugin.loader import Plugin, State
 from kuma_core.sdk import CaProviderFactory, Route
 from kuma_core.testing.builders import mesh
@@ -195,6 +195,18 @@ def test_hook_kuma_admit() -> None:
     )
     assert admission(CARD, None, ANY) == [loud, no]
     assert admission(None, CARD, ANY) == [loud]
+
+
+def test_who_says_of_which_kinds_is_asked_about_no_other() -> None:
+    """Nor does a write of another kind wait for the plugin, in quarantine or not."""
+    no = Violation("text", "is forbidden")
+    about = {kind: of_kinds(kind)(lambda: [no]) for kind in (CARD.key.type, "Mesh")}
+    for kind, found in ((CARD.key.type, [no]), ("Mesh", [])):
+        made = catalog(acme=admitting(about[kind]))
+        assert made.admission(OpenedAuthorities({}))(CARD, None, ANY) == found
+        assert made.admission(OpenedAuthorities({}))(None, CARD, ANY) == found
+    made.boundary.quarantine.bar("acme", "it was bad")
+    assert made.admission(OpenedAuthorities({}))(CARD, None, ANY) == []
 
 
 def test_admission_is_shown_among_what_a_plugin_brings() -> None:

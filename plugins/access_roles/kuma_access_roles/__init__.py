@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from kuma_core.sdk import hookimpl
+from kuma_core.sdk import hookimpl, of_kinds
 
 if TYPE_CHECKING:
     from kuma_core.sdk import AccessPolicy, Resource, Resources, ResourceType, Violation
@@ -28,6 +28,7 @@ def kuma_register_access() -> Iterable[AccessPolicy]:
 
 
 @hookimpl
+@of_kinds("AccessRole", "AccessRoleBinding")
 def kuma_admit(
     resource: Resource | None, previous: Resource | None, resources: Resources
 ) -> Iterable[Violation]:

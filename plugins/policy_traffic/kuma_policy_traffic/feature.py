@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from kuma_core.sdk import Violation, hookimpl, log_pipe
+from kuma_core.sdk import Violation, hookimpl, log_pipe, of_kinds
 from kuma_policy_traffic.places import said_outside
 from kuma_policy_traffic.settings import ALLOWED, DIRECTORY
 from kuma_policy_traffic.traffic_permission import admission
@@ -23,6 +23,7 @@ class Admission:
         self._directory = config.text(DIRECTORY)
 
     @hookimpl
+    @of_kinds("Mesh", "ProxyTemplate")
     def kuma_admit(
         self, resource: Resource | None, previous: Resource | None, resources: Resources
     ) -> list[Violation]:

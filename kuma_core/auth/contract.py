@@ -139,8 +139,8 @@ class Asked:
     ``name`` is empty. ``tag_sets`` are the tags of each inbound, or of the gateway, of a Dataplane: of what is written,
     **and**, in a question of its own, of what is stored there already. Whoever replaces or deletes a Dataplane needs
     the right over both; before a deletion it is asked without any, too. All sets of a question have to be allowed.
-    For ``GENERATE_TOKEN`` the kind is ``Dataplane``, and the sets are those that the token would be good
-    for: none, if it is good for any service.
+    For ``GENERATE_TOKEN`` the kind is ``Dataplane``, and the sets are those that the token would be good for: one
+    without a tag is good for any value of it, no sets at all for any Dataplane.
     """
 
     user: User

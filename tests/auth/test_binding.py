@@ -8,14 +8,16 @@ from typing import Any
 import pytest
 
 from kuma_core.auth.contract import Unauthenticated
-from kuma_core.builtin.tokens.binding import misfit, problems_of, read_binding
+from kuma_core.builtin.tokens.binding import misfit, problems_of, read_binding, tag_sets_of
 from kuma_core.builtin.tokens.contract import Binding
 from kuma_core.builtin.tokens.tokens import Refused, TokenIssuer, TokenVerifier
+from kuma_core.errors import InvalidResource
 from kuma_core.xds.proxy import Proxy
 
 from .test_tokens import signed
 
 WEB, BACKEND = {"service": "web", "team": "a"}, {"service": "backend", "team": "b"}
+WEB_ALONE = {"service": "web"}
 FITTING = "change the Dataplane, or generate a token that fits ('kumactl generate dataplane-token --service')"
 
 
@@ -131,3 +133,24 @@ def test_a_token_says_whom_it_is_for(keys: Any, verifier: TokenVerifier) -> None
     with pytest.raises(Refused, match='it lacks the claim "Name"'):
         verifier.recognise(signed(keys, Name=None))
     assert verifier.recognise(signed(keys, Name=None, Tags={"team": ["a"]})).claims.name == ""
+
+
+@pytest.mark.parametrize(
+    ("services", "tags", "sets"),
+    [
+        (None, None, []),
+        (["web"], None, [WEB_ALONE]),
+        (["web", "db"], None, [{"service": "db"}, WEB_ALONE]),
+        (None, {"team": ["a", "b"]}, [{"team": "a"}, {"team": "b"}]),
+        (["web"], {"team": ["a", "b"]}, [{**WEB_ALONE, "team": "a"}, {**WEB_ALONE, "team": "b"}]),
+        (["web", "x"], {"service": ["web", "y"]}, [WEB_ALONE]),
+    ],
+)
+def test_what_an_inbound_may_be_by_it(services: Any, tags: Any, sets: list[dict[str, str]]) -> None:
+    assert list(map(dict, tag_sets_of(read_binding(services, tags)))) == sets
+
+
+def test_more_than_anybody_could_look_at_is_refused() -> None:
+    many = [f"v{number}" for number in range(32)]
+    with pytest.raises(InvalidResource, match="generate several tokens"):
+        tag_sets_of(read_binding(many, {"team": many}))

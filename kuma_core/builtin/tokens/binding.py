@@ -6,11 +6,14 @@ service would be an identity of another service.
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from kuma_core.builtin.tokens.contract import Binding
-from kuma_core.errors import Violation
+from kuma_core.errors import InvalidResource, Violation
+from kuma_core.specs.tags import TagPairs
 
 SERVICE = "service"
 MOST_VALUES = 100
@@ -99,3 +102,27 @@ def _text_problem(value: Any) -> str:
 
 def _unique(values: Sequence[str]) -> tuple[str, ...]:
     return tuple(sorted(set(values)))
+
+
+MOST_SETS = 1000
+"""So many sets of tags are looked at for a user who has no right to all of them."""
+TOO_MANY = (
+    f"allows more than {MOST_SETS} combinations of tags; generate several tokens with fewer values each"
+)
+
+
+def tag_sets_of(binding: Binding) -> tuple[TagPairs, ...]:
+    """All that an inbound may be by it: one set for each combination of values, without the tags that may be anything.
+
+    None if all may be anything. Raises ``InvalidResource`` for too many.
+    """
+    values: dict[str, Sequence[str]] = dict(binding.tags)
+    if binding.services:
+        wanted = values.get(SERVICE, binding.services)
+        values[SERVICE] = [service for service in binding.services if service in wanted]
+    if not values:
+        return ()
+    if math.prod(map(len, values.values())) > MOST_SETS:
+        raise InvalidResource([Violation("tags", TOO_MANY)])
+    pairs = [[(key, value) for value in given] for key, given in sorted(values.items())]
+    return tuple(itertools.product(*pairs))

@@ -10,8 +10,8 @@ import falcon
 from kuma_core.api.audit import about, wrote
 from kuma_core.api.exchange import read_body
 from kuma_core.api.rights import visit_of
-from kuma_core.auth.contract import Verb
-from kuma_core.builtin.tokens.binding import SERVICE, problems_of, read_binding
+from kuma_core.auth.contract import ADMINS, Verb
+from kuma_core.builtin.tokens.binding import SERVICE, problems_of, read_binding, tag_sets_of
 from kuma_core.builtin.tokens.contract import Binding
 from kuma_core.builtin.tokens.tokens import TokenIssuer
 from kuma_core.durations import parse_duration
@@ -57,12 +57,19 @@ class Tokens:
         about(req, "dataplane token", asked.mesh, asked.told)
         if self._require_services and not _says_services(asked.binding):
             raise InvalidResource([Violation("services", REQUIRED)])
-        visit_of(req).require(Verb.GENERATE_TOKEN, DATAPLANE, asked.mesh, asked.name)
+        _require_right(req, asked)
         req.context.title = "Could not issue a token"
         resp.text = self._issuer.issue(asked.name, asked.mesh, asked.valid_for, asked.binding)
         wrote(req, "issued")
         resp.content_type = falcon.MEDIA_TEXT
         resp.cache_control = ["no-store"]
+
+
+def _require_right(req: falcon.Request, asked: TokenRequest) -> None:
+    """Go on if the user may speak for every service for which the token would be good; else raise the refusal."""
+    visit = visit_of(req)
+    sets = () if ADMINS in visit.user.groups else tag_sets_of(asked.binding)
+    visit.require(Verb.GENERATE_TOKEN, DATAPLANE, asked.mesh, asked.name, sets)
 
 
 def _says_services(binding: Binding) -> bool:

@@ -205,6 +205,24 @@ def test_a_write_counts_for_what_was_looked_at_alone(
     assert found["networking"] == theirs["networking"]
 
 
+# -- tokens of dataplanes
+
+
+def test_a_token_is_for_services_that_one_may_write(cp: RunningPlatform, alice: Person) -> None:
+    good = alice.generate_token(name="web-1", services=["web"])
+    assert good.status == 200
+    assert good.body.count(".") == 2
+    for request in (
+        {"name": "web-1", "services": ["web", "db"]},
+        {"services": ["db"]},
+        {"name": "web-1", "services": ["web"], "mesh": "other"},
+        {"name": "web-1", "tags": {"version": ["1"]}},
+        {"name": "web-1"},
+    ):
+        assert alice.generate_token(**request).status == 403, request
+    assert "--service" in told(alice.generate_token(name="web-1"))
+
+
 # -- when it counts
 
 

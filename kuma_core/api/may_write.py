@@ -26,13 +26,25 @@ class MayWrite:
     ) -> None:
         self._visit, self._key, self._kind = visit_of(req), key, kind
         self._sets = _tag_sets(key, spec)
-        self._verb = Verb.PUT if spec is not None else Verb.DELETE
+        self._gives = spec is not None
+        self._verb = Verb.PUT if self._gives else Verb.DELETE
         if dry_run_of(req):
             self._verb = Verb.DRY_RUN
 
     def check(self) -> None:
-        """Go on if the user may write what they give; else raise the refusal."""
-        self._require(self._sets)
+        """Go on if the user may write what they give; else raise the refusal.
+
+        Who deletes a Dataplane gives nothing: what is there decides alone.
+        """
+        if self._is_admin or self._gives or self._key.type != DATAPLANE:
+            self._require(self._sets)
+
+    def there(self, found: Resource | None) -> None:
+        """Go on if the user may delete what is there. Who may not is not told that nothing is, either."""
+        if found is None:
+            self._require(())
+        else:
+            self.previous(found)
 
     def previous(self, found: Resource | None) -> None:
         """Go on if the user may write over what is there; else raise the refusal.

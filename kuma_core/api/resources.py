@@ -133,10 +133,10 @@ class Item:
         key = self._begin_write(req, mesh, name)
         may = MayWrite(req, key, self._kind)
         may.check()
+        if may.over:
+            may.there(self._resources.find(key))
         if dry_run := dry_run_of(req):
             audit.asked(req)
-            if may.over:
-                may.previous(self._resources.find(key))
             told = warning_texts([], self._resources.examine_deletion(key))
             if dry_run == VALIDATE:
                 answer_json(resp, {"result": "deleted", "warnings": told})

@@ -17,11 +17,11 @@ from kuma_core.errors import KumaError
 from kuma_core.kumactl import credentials, unix_socket
 from kuma_core.kumactl.client import ApiError, Client
 from kuma_core.kumactl.session import Session, warn
+from kuma_core.kumactl.tls_files import load_pair, trust
 
 if TYPE_CHECKING:
     from ssl import SSLContext
 
-    from kuma_core.kumactl.config import NamedContext
 
 TIMEOUT = 10.0
 """Seconds for the catalog, and for each request to the admin server."""
@@ -30,6 +30,8 @@ _BY_SOCKET = "http://localhost"
 
 _REMEDIES = """
 Do one of these:
+* add the control plane with its HTTPS address (port 5686) and a user's token: \
+`kumactl config control-planes add --auth-type=token --auth-token-file FILE`
 * configure certificates on both sides: adminServer.public of kuma-cp, and here \
 `kumactl config control-planes add --admin-client-cert FILE --admin-client-key FILE`
 * run kumactl on the machine of the control plane
@@ -94,7 +96,7 @@ def connect(
     proves = bool(context and context.auth_type)
     if proves and not secrets and api_url.startswith("https:"):
         return session.client(timeout)  # it serves the admin API, too
-    if is_this_machine(api_url):
+    if _is_this_machine(api_url):
         if _goes_by_socket(addresses.socket, secrets, proves):
             place, check = addresses.socket, partial(unix_socket.refuse_stranger, addresses.socket)
             return Client(_BY_SOCKET, warn, session.log, timeout, "admin server", None, place, check)
@@ -132,7 +134,7 @@ def _client(session: Session, url: str, timeout: float) -> Client:
     return Client(url, warn, session.log, timeout, "admin server", headers=headers)
 
 
-def is_this_machine(url: str) -> bool:
+def _is_this_machine(url: str) -> bool:
     """Whether all addresses of the URL's host are loopback ones; a missing port is that of the scheme."""
     parts = urlsplit(url)
     host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
@@ -164,46 +166,6 @@ def _tls(session: Session) -> SSLContext:
         tls.verify_mode = ssl.CERT_NONE
     load_pair(tls, context)
     return tls
-
-
-def load_pair(tls: SSLContext, context: NamedContext) -> None:
-    """Show the client certificate of a context. Raises KumaError for files that cannot be used."""
-    try:
-        tls.load_cert_chain(context.client_cert, context.client_key, password=_no_password)
-    except (OSError, ValueError) as error:
-        raise KumaError(_unusable(context.client_cert, context.client_key, error)) from None
-
-
-def trust(tls: SSLContext, path: str, server: str = "admin server") -> None:
-    """A certificate that the server shows itself will do: it need not be an authority's."""
-    import ssl
-
-    tls.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
-    try:
-        tls.load_verify_locations(path)
-    except (OSError, ValueError) as error:
-        reason = "it holds no certificate in PEM" if isinstance(error, ssl.SSLError) else _reason(error)
-        raise KumaError(f'cannot use the certificate "{path}" to verify the {server}: {reason}') from None
-
-
-def _reason(error: OSError | ValueError) -> str:
-    return getattr(error, "strerror", None) or str(error)
-
-
-def _no_password() -> str:
-    raise ValueError("the key is encrypted, and kumactl asks for no password")
-
-
-def _unusable(cert: str, key: str, error: OSError | ValueError) -> str:
-    import ssl
-
-    reason = str(error)
-    if isinstance(error, ssl.SSLError):
-        mismatch = "MISMATCH" in (error.reason or "")
-        reason = "they do not belong together" if mismatch else "they are not a certificate and a key in PEM"
-    elif isinstance(error, OSError):
-        reason = _reason(error)
-    return f'cannot use the client certificate "{cert}" with the key "{key}" of the context: {reason}'
 
 
 def refused(what: str, error: ApiError) -> KumaError:

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from kuma_core.errors import KumaError
 from kuma_core.http_client import is_loopback_url
 from kuma_core.kumactl.config import CERTIFICATE, TOKEN, NamedContext
+from kuma_core.kumactl.tls_files import load_pair, trust
 
 if TYPE_CHECKING:
     from ssl import SSLContext
@@ -46,14 +47,12 @@ def tls(context: NamedContext | None, url: str) -> SSLContext | None:
         return None
     import ssl
 
-    from kuma_core.kumactl import admin
-
     made = ssl.create_default_context()
     if context.api_ca_cert:
         made = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        admin.trust(made, context.api_ca_cert, "API server")
+        trust(made, context.api_ca_cert, "API server")
     if context.auth_type == CERTIFICATE:
-        admin.load_pair(made, context)
+        load_pair(made, context)
     return made
 
 

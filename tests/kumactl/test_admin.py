@@ -191,7 +191,7 @@ def test_a_certificate_that_the_server_does_not_know_is_refused(
         ("https://127.0.0.1:1", "", "kumactl has no client certificate"),
     ],
 )
-def test_without_tls_on_both_sides_there_are_three_remedies(
+def test_without_tls_on_both_sides_there_are_four_remedies(
     kumactl: Call, home: Path, server: FakeServer, far: None, public: str, context: str, words: str
 ) -> None:
     configure(home, server.url, credentials("c", "k") if context else "")
@@ -201,7 +201,7 @@ def test_without_tls_on_both_sides_there_are_three_remedies(
         assert result.code == 1
         assert words in result.err
         assert [line for line in result.err.splitlines() if line.startswith("* ")] != []
-        assert result.err.count("\n* ") == 3
+        assert result.err.count("\n* ") == 4
 
 
 def test_https_without_certificates(connected: Call, server: FakeServer) -> None:

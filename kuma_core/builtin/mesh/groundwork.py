@@ -28,9 +28,12 @@ DEFAULT_MESH = "default"
 def lay_groundwork(context: Context) -> None:
     """The mesh ``default``, and the roots of all meshes.
 
+    On Kubernetes the mesh is made later: its API server asks us whether it may be, and we do not serve yet.
+
     Raises ``ConfigError`` for a ``defaults.mesh`` that breaks a rule, and whatever the store raises.
     """
-    _ensure_default_mesh(context)
+    if context.config.text("environment") != "kubernetes":
+        _ensure_default_mesh(context)
     authorities = context.ask("authorities", OpenedAuthorities)
     meshes = context.resources.list(MESH, unreadable=_note_unreadable)
     for mesh in meshes:

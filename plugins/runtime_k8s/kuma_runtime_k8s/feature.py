@@ -8,6 +8,8 @@ from kuma_core.sdk import Authenticator, Component, Context, Server, hookimpl
 from kuma_runtime_k8s.admission.server import server
 from kuma_runtime_k8s.certificates.components import CaBundles, ServingCertificate
 from kuma_runtime_k8s.contract import STORE, KubeApi
+from kuma_runtime_k8s.controllers.mesh_controller import MeshController
+from kuma_runtime_k8s.controllers.pod_controller import PodController
 from kuma_runtime_k8s.identity.authenticator import NAME, ServiceAccountTokens
 from kuma_runtime_k8s.pods import FollowedPods, Pods
 from kuma_runtime_k8s.settings import AUDIENCE
@@ -34,7 +36,7 @@ class ClusterFeature:
 
     @hookimpl
     def kuma_register_components(self) -> Iterable[Component]:
-        """Keep what is known of Pods up to date, and the certificate that the API server is shown."""
+        """Keep what is known of Pods, the certificate of admission, meshes and Dataplanes up to date."""
         config = self._context.config
         namespace = config.text("store.kubernetes.systemNamespace")
         service = service_of(config.text("general.advertisedHostname"), namespace)
@@ -43,6 +45,8 @@ class ClusterFeature:
             FollowedPods(self._api, self._pods),
             ServingCertificate(self._api, namespace, service, folder),
             CaBundles(self._api, namespace),
+            MeshController(self._api, self._context),
+            PodController(self._api, self._pods, self._context.instance_id),
         ]
 
 

@@ -35,7 +35,12 @@ class Pods:
         self._guard = threading.Lock()
         self._pods: dict[Place, Mapping[str, Any]] = {}
         self._listeners: list[Callable[[Place | None], None]] = []
-        self.is_settled = False
+        self.settled_once = threading.Event()
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether all Pods are known that there are."""
+        return self.settled_once.is_set()
 
     def get(self, place: Place) -> Mapping[str, Any] | None:
         """A Pod with a proxy; ``None`` if there is none of that name."""
@@ -92,7 +97,7 @@ class Pods:
 
     def settled(self) -> None:
         """All that was there is told."""
-        self.is_settled = True
+        self.settled_once.set()
 
     def troubled(self, problem: StoreUnavailable) -> None:
         """What is known goes on to count."""

@@ -93,6 +93,7 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
     }
     plugins = [kuma_store_memory, kuma_policy_traffic, kuma_ca_builtin, way_to(NoApi()), kuma_runtime_k8s]
     with running_platform(plugins, settings) as cp:
+        cp.apply({"type": "Mesh", "name": "default"})
         yield ApiServer(cp, port, folder)
 
 

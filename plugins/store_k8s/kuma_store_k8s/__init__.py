@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from kuma_core.sdk import Command, OutputFormat, StoreFactory, hookimpl
+
+if TYPE_CHECKING:
+    from kuma_core.sdk import Context
+    from kuma_store_k8s.offer import Opened
 
 
 @hookimpl
@@ -30,3 +35,11 @@ def kuma_register_stores() -> Iterable[StoreFactory]:
     from kuma_store_k8s.factory import FACTORY
 
     return [FACTORY]
+
+
+@hookimpl
+def kuma_open(context: Context) -> Opened:
+    """Offer the way to the API server to other plugins."""
+    from kuma_store_k8s.offer import Opened
+
+    return Opened()

@@ -6,6 +6,20 @@ import itertools
 import os
 import socket
 
+LISTENERS = (
+    "API_SERVER_PORT",
+    "API_SERVER_HTTPS_PORT",
+    "BOOTSTRAP_SERVER_PORT",
+    "XDS_SERVER_GRPC_PORT",
+    "XDS_SERVER_DIAGNOSTICS_PORT",
+    "ADMIN_SERVER_LOCAL_PORT",
+    "SDS_SERVER_GRPC_PORT",
+    "EVENTS_SERVER_PORT",
+    "GUI_SERVER_PORT",
+)
+"""The settings of the ports on which a control plane listens unless told otherwise, without their ``KUMA_``: two on one
+machine share none of them."""
+
 _FIRST, _SIZE, _WORKERS = 10_000, 1_000, 20
 
 
@@ -28,3 +42,8 @@ def free_port() -> int:
             continue
         return port
     raise RuntimeError("no free port is left in the range of this test worker")
+
+
+def own_ports() -> dict[str, int]:
+    """A free port for each of the ``LISTENERS``."""
+    return {name: free_port() for name in LISTENERS}

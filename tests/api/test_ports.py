@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from kuma_core.runtime.http import port_error
-from kuma_core.testing.ports import free_port
+from kuma_core.testing.ports import own_ports
 
 KUMA_CP = Path(sys.executable).with_name("kuma-cp")
 PORTS = {
@@ -21,12 +21,13 @@ PORTS = {
     "xdsServer.grpcPort": "KUMA_XDS_SERVER_GRPC_PORT",
     "adminServer.local.port": "KUMA_ADMIN_SERVER_LOCAL_PORT",
     "eventsServer.port": "KUMA_EVENTS_SERVER_PORT",
+    "apiServer.https.port": "KUMA_API_SERVER_HTTPS_PORT",
 }
 
 
 @pytest.mark.parametrize("path", PORTS)
 def test_a_port_that_is_taken_is_told_in_one_sentence(path: str) -> None:
-    ports = {env: str(free_port()) for env in PORTS.values()}
+    ports = {f"KUMA_{name}": str(port) for name, port in own_ports().items()}
     port = ports[PORTS[path]]
     with socket.create_server(("", int(port))):
         result = subprocess.run(

@@ -21,18 +21,13 @@ import psutil
 
 from kuma_core.ca.server_tls import ServerTls, own_tls
 from kuma_core.resources.secrets import SecretManager
-from kuma_core.testing.ports import free_port
+from kuma_core.testing.ports import own_ports
 from kuma_core.testing.waiting import eventually
 from kuma_store_memory.store import MemoryStore
 
 BIN = Path(sys.executable).parent
 OPTIONS = [("grpc.use_local_subchannel_pool", 1)]
 """Every client has a connection of its own."""
-
-_PORTS = (
-    *("API_SERVER_PORT", "BOOTSTRAP_SERVER_PORT", "XDS_SERVER_GRPC_PORT", "XDS_SERVER_DIAGNOSTICS_PORT"),
-    *("ADMIN_SERVER_LOCAL_PORT", "SDS_SERVER_GRPC_PORT", "EVENTS_SERVER_PORT", "API_SERVER_HTTPS_PORT"),
-)
 
 
 class Tls:
@@ -56,7 +51,7 @@ class ControlPlane:
     """``kuma-cp run`` with these plugins and settings (``KUMA_`` is put before their names)."""
 
     def __init__(self, stack: ExitStack, tls: Tls, plugins: str, settings: Mapping[str, str] = {}) -> None:
-        ports = {name: free_port() for name in _PORTS}
+        ports = own_ports()
         given = {
             **{name: str(port) for name, port in ports.items()},
             "API_SERVER_INTERFACE": "127.0.0.1",

@@ -14,21 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kuma_core.testing.ports import free_port
+from kuma_core.testing.ports import own_ports
 from kuma_core.testing.waiting import eventually
 
 from ..end_to_end.load import SteadyLoad
 from ..end_to_end.support import BIN, end, fetch, start
 
-PORTS = (
-    "API_SERVER_PORT",
-    "BOOTSTRAP_SERVER_PORT",
-    "XDS_SERVER_GRPC_PORT",
-    "XDS_SERVER_DIAGNOSTICS_PORT",
-    "ADMIN_SERVER_LOCAL_PORT",
-    "SDS_SERVER_GRPC_PORT",
-    "EVENTS_SERVER_PORT",
-)
 READY_SECONDS = 30.0
 BACK_SECONDS = 60.0
 """In which an Envoy is back that lost its control plane again and again: it waits for up to 30 s between attempts."""
@@ -55,7 +46,7 @@ class ControlPlane:
         **settings: str,
     ) -> None:
         self._program = program
-        self.ports = {name: free_port() for name in PORTS}
+        self.ports = own_ports()
         self.log = folder / f"kuma-cp-{next(_numbers)}.log"
         self._stack = stack
         self._environ = {

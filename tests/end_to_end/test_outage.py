@@ -15,27 +15,17 @@ import pytest
 
 from kuma_core.runtime.descriptors import KEPT_BACK
 from kuma_core.testing.builders import dataplane, inbound, outbound
-from kuma_core.testing.ports import free_port
+from kuma_core.testing.ports import free_port, own_ports
 from kuma_core.testing.waiting import eventually
 
 from .support import BIN, Load, Machine, Sidecar, end, fetch, service, start
-
-PORTS = (
-    "API_SERVER_PORT",
-    "BOOTSTRAP_SERVER_PORT",
-    "XDS_SERVER_GRPC_PORT",
-    "XDS_SERVER_DIAGNOSTICS_PORT",
-    "ADMIN_SERVER_LOCAL_PORT",
-    "SDS_SERVER_GRPC_PORT",
-    "EVENTS_SERVER_PORT",
-)
 
 
 class ControlPlane:
     """A kuma-cp process that can be killed and started again on the same ports."""
 
     def __init__(self, folder: Path, stack: ExitStack, variant: str, **settings: str) -> None:
-        self.ports = {name: free_port() for name in PORTS}
+        self.ports = own_ports()
         self._folder, self._stack = folder, stack
         self._environ = {
             **os.environ,

@@ -12,11 +12,10 @@ from io import FileIO
 from pathlib import Path
 
 from kuma_core.log_queue import LogQueue
-from kuma_core.testing.ports import free_port
+from kuma_core.testing.ports import own_ports
 from kuma_core.testing.waiting import eventually
 
 from ..end_to_end.support import BIN, end, fetch
-from ..end_to_end.test_outage import PORTS
 
 SMALLEST = 4096
 """Bytes that a pipe may hold, at least."""
@@ -86,7 +85,7 @@ def test_a_full_disk_is_told_when_there_is_room_again(tmp_path: Path) -> None:
 
 
 def control_plane(stack: ExitStack, stderr: int) -> tuple[subprocess.Popen[bytes], int]:
-    ports = {f"KUMA_{name}": str(free_port()) for name in PORTS}
+    ports = {f"KUMA_{name}": str(port) for name, port in own_ports().items()}
     environ = {
         **os.environ,
         **ports,

@@ -11,19 +11,18 @@ from pathlib import Path
 
 import pytest
 
-from kuma_core.testing.ports import free_port
+from kuma_core.testing.ports import free_port, own_ports
 from kuma_core.testing.waiting import eventually
 from plugins.store_postgres.tests.server import own_server
 
 from ..end_to_end.support import BIN, start
-from ..end_to_end.test_outage import PORTS
 
 PASSWORD = "canary-password-of-the-database"
 
 
 def environ(**settings: str) -> dict[str, str]:
     """Variables of a control plane on free ports; every traceback that Python can write is asked for."""
-    ports = {name: str(free_port()) for name in PORTS}
+    ports = {name: str(port) for name, port in own_ports().items()}
     given = {
         "PLUGINS": "store_memory,store_postgres",
         "API_SERVER_INTERFACE": "127.0.0.1",

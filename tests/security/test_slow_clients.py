@@ -18,12 +18,11 @@ import pytest
 
 from kuma_core.runtime.descriptors import KEPT_BACK
 from kuma_core.testing.builders import dataplane, inbound, outbound
-from kuma_core.testing.ports import free_port
+from kuma_core.testing.ports import own_ports
 from kuma_core.testing.waiting import eventually
 
 from ..api.support import send
 from ..end_to_end.support import BIN, fetch, start
-from ..end_to_end.test_outage import PORTS
 from .crowd import BLANK, BODY, CHUNKS, HEAD, SILENT, Slow, crowd, get, memory
 
 DOORS = {
@@ -42,7 +41,7 @@ class Process:
     """A kuma-cp on ports of its own; ``files`` is how many descriptors it may have."""
 
     def __init__(self, folder: Path, stack: ExitStack, files: int = 0) -> None:
-        self.ports = {name: free_port() for name in PORTS}
+        self.ports = own_ports()
         self.log = folder / "kuma-cp.log"
         environ = {f"KUMA_{name}": str(port) for name, port in self.ports.items()}
         environ |= {"KUMA_API_SERVER_INTERFACE": "127.0.0.1", "KUMA_PLUGINS": "store_memory"}

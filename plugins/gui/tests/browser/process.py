@@ -14,6 +14,7 @@ from kuma_core.testing.waiting import eventually
 
 PORTS = {
     "KUMA_API_SERVER_PORT": "api",
+    "KUMA_API_SERVER_HTTPS_PORT": "https",
     "KUMA_ADMIN_SERVER_LOCAL_PORT": "admin",
     "KUMA_BOOTSTRAP_SERVER_PORT": "bootstrap",
     "KUMA_EVENTS_SERVER_PORT": "events",

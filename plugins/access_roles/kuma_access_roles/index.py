@@ -12,11 +12,9 @@ from functools import cache, lru_cache
 from kuma_access_roles.binding import AccessRoleBindingSpec
 from kuma_access_roles.grants import Grant, compiled
 from kuma_access_roles.refusals import refusal
-from kuma_access_roles.role import AccessRoleSpec
+from kuma_access_roles.role import NOBODY, AccessRoleSpec
 from kuma_core.sdk import Asked, Decision, TagPairs, User
 
-NOBODY = "nobody"
-"""By what somebody is known who proved nothing."""
 REMEMBERED = 4096
 """Of how many users it is remembered which roles they have."""
 TAKING_AWAY = ("delete", "dry-run")

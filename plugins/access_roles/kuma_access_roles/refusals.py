@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 
 from kuma_access_roles.grants import Grant
-from kuma_access_roles.role import GENERATE_TOKEN, OWN, READING
+from kuma_access_roles.role import GENERATE_TOKEN, NOBODY, OWN, READING
 from kuma_core.sdk import Asked, Decision, TagPairs, shown
 
 MOST_TOLD = 3
@@ -14,6 +14,7 @@ MOST_TOLD = 3
 
 BY_ADMINS = "{kind} is written by admins alone, for whoever writes roles can give himself every right"
 READ_ALONE = "roles are about resources; whoever is to see everything else is of the group kuma:reader"
+PROVE = "roles are for users who prove who they are, by a token or a client certificate"
 NAME_THEM = "name the services that the token is good for (--service, --tag)"
 
 
@@ -22,6 +23,8 @@ def refusal(grants: Sequence[Grant], asked: Asked, tags: TagPairs | None) -> Dec
     if not asked.kind:
         return Decision(False, READ_ALONE)
     verb = asked.verb.value
+    if asked.user.by == NOBODY:
+        return Decision(False, PROVE)
     if asked.kind in OWN and verb not in READING:
         return Decision(False, BY_ADMINS.format(kind=asked.kind))
     near = ", nor ".join(islice(dict.fromkeys(_near(grants, asked, tags)), MOST_TOLD))

@@ -17,6 +17,9 @@ GET, LIST, GENERATE_TOKEN = "get", "list", "generate-token"
 VERBS = (GET, LIST, "put", "delete", "dry-run", GENERATE_TOKEN)
 READING = (GET, LIST)
 
+NOBODY = "nobody"
+"""By what somebody is known who proved nothing."""
+
 MOST_RULES = 100
 MOST_ITEMS = 100
 """In one list of a rule."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -10,13 +11,16 @@ import kuma_ca_builtin
 import kuma_policy_traffic
 import kuma_store_memory
 from kuma_core.builtin.services.influence import Influences
+from kuma_core.builtin.services.lag import MOST_AT_ONCE, UNKNOWN, Lags
 from kuma_core.builtin.services.picture import OFFLINE
 from kuma_core.builtin.services.policy_picture import detail, summary
+from kuma_core.errors import Busy, KumaError
 from kuma_core.testing.builders import dataplane, inbound
 from kuma_core.testing.fake_envoy import fleet
 from kuma_core.testing.platform import RunningPlatform, running_platform
 from kuma_core.testing.waiting import eventually
 from kuma_core.testing.xds_client import DeltaClient
+from kuma_core.xds.contract import Behind
 
 from .support import CATALOG, ENCRYPTED, PLAIN, mapped, online
 from .test_map import LEDGER, WEB, policy, shares
@@ -25,11 +29,11 @@ POLICIES = {item.kind: item for item in CATALOG.policies}
 CALL = {"source": "web", "destination": "ledger"}
 
 
-def told(kind, name, *documents, lag=(), **statuses):
+def told(kind, name, *documents, lag=None, **statuses):
     """The detail of one resource; proxies are online unless another status is given."""
     mesh = mapped(*documents)
     known = {**online(mesh), **{key.replace("_", "-"): word for key, word in statuses.items()}}
-    return detail(Influences(mesh), POLICIES[kind], name, known, dict(lag))
+    return detail(Influences(mesh), POLICIES[kind], name, known, lambda one: (lag or {}).get(one, ""))
 
 
 def test_a_route_names_the_connection_that_it_leads_and_the_proxy_that_does():
@@ -164,3 +168,45 @@ def test_what_is_not_there_is_told(cp: RunningPlatform, path: str, words: str) -
     answer = cp.get(f"/meshes/{path}")
     assert answer.status == 404
     assert words in answer.body["details"]
+
+
+class Streams:
+    """Streams that answer when they may, or not at all."""
+
+    def __init__(self, error: KumaError | None = None) -> None:
+        self.error, self.asked, self.may_answer = error, threading.Semaphore(0), threading.Event()
+
+    def behind_newest(self, meshes):
+        self.asked.release()
+        self.may_answer.wait(60)
+        if self.error:
+            raise self.error
+        return {("default", "web-1"): Behind("it refuses", 1)}
+
+    def mark(self):
+        return 0
+
+    def newest(self, meshes):
+        return 0
+
+
+def test_readers_wait_for_no_more_than_a_few_answers():
+    streams = Streams()
+    lags = Lags(streams)
+    found = []
+    waiting = [threading.Thread(target=lambda: found.append(lags.of("default"))) for _ in range(MOST_AT_ONCE)]
+    for thread in waiting:
+        thread.start()
+        assert streams.asked.acquire(timeout=60)
+    assert lags.of("default")("web-1") == UNKNOWN
+    streams.may_answer.set()
+    for thread in waiting:
+        thread.join(60)
+    assert [lag("web-1") for lag in found] == ["it refuses"] * MOST_AT_ONCE
+    assert lags.of("default")("ledger-1") == ""
+
+
+def test_streams_that_do_not_answer_are_no_error_of_a_reader():
+    streams = Streams(Busy("the streams did not answer"))
+    streams.may_answer.set()
+    assert Lags(streams).of("default")("web-1") == UNKNOWN

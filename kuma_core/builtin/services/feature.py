@@ -9,11 +9,11 @@ from kuma_core.auth.contract import Right
 from kuma_core.builtin.cluster.contract import Cluster
 from kuma_core.builtin.events.contract import Events
 from kuma_core.builtin.services.findings import SEARCHES, Finding, Sight, in_order
+from kuma_core.builtin.services.lag import Lags
 from kuma_core.builtin.services.mesh_map import FrozenViews, Maps, MeshMap
 from kuma_core.builtin.services.overview_routes import Counts, MeshOverview, Overview
 from kuma_core.builtin.services.picture import Statuses
 from kuma_core.builtin.services.platform_findings import clocks_apart, ending_certificates, memory_store
-from kuma_core.builtin.services.policy_picture import Lag
 from kuma_core.builtin.services.policy_routes import PolicyItem, PolicyKinds, PolicyList
 from kuma_core.builtin.services.routes import Findings, GoverningPolicies, Service, ServiceMap, Services
 from kuma_core.builtin.services.watch import FindingsWatch
@@ -39,7 +39,7 @@ class ServicesFeature:
         self._maps = Maps(context.ask("views", FrozenViews), self._policies)
         self._statuses = context.ask("builtin.status", ProxyStatuses)
         self._kinds = context.registered.kinds
-        self._enforcement = context.ask("enforcement", Enforcement)
+        self._lags = Lags(context.ask("enforcement", Enforcement))
         self._views = context.views
         self._counts = Counts(self._kinds, context.views, context.store)
         self._cluster = context.ask("builtin.cluster", Cluster)
@@ -58,7 +58,7 @@ class ServicesFeature:
         known = (maps, statuses, self._kinds, self._policies)
         yield _to_read("/meshes/{mesh}/policies", PolicyKinds(*known))
         yield _to_read("/meshes/{mesh}/policies/{kind}", PolicyList(*known))
-        yield _to_read("/meshes/{mesh}/policies/{kind}/{name}", PolicyItem(*known, self._lag))
+        yield _to_read("/meshes/{mesh}/policies/{kind}/{name}", PolicyItem(*known, self._lags.of))
         seen = (maps, statuses, self._found, self._counts)
         yield _to_read("/overview", Overview(*seen, self._views))
         yield _to_read("/meshes/{mesh}/overview", MeshOverview(*seen))
@@ -80,12 +80,6 @@ class ServicesFeature:
         if found is None:
             return None
         return self._found(found, self._statuses.states(mesh)), self._maps.is_current(found)
-
-    def _lag(self, mesh: str) -> Lag:
-        """Why proxies of a mesh do not run with their newest configuration; of those that other control planes serve
-        nobody knows here."""
-        behind = self._enforcement.behind_newest([mesh])
-        return {name: item.reason for (_, name), item in behind.items()}
 
     def _found(self, mesh: MeshMap, statuses: Statuses) -> list[Finding]:
         sight = Sight(mesh, self._policies, statuses)

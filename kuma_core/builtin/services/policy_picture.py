@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from kuma_core.builtin.services.influence import Influence, Influences, Place
+from kuma_core.builtin.services.lag import LagOf
 from kuma_core.builtin.services.picture import NEVER, SERVING, Statuses
 from kuma_core.policy.contract import Policy, Scope
 from kuma_core.policy.matching import Entry
@@ -16,9 +17,6 @@ MOST_PLACES = 500
 
 APPLIES, NEVER_WINS, MATCHES_NOTHING, FAILS = "applies", "neverWins", "matchesNothing", "fails"
 """What became of a resource. One that fails is of a plugin whose code cannot say to whom it applies."""
-
-Lag = Mapping[str, str]
-"""By dataplane: why its proxy does not run with its newest configuration."""
 
 
 def summary(found: Influences, policy: Policy, name: str) -> dict[str, Any]:
@@ -42,7 +40,7 @@ def _summary(found: Influences, policy: Policy, entry: Entry, did: Influence) ->
     }
 
 
-def detail(found: Influences, policy: Policy, name: str, statuses: Statuses, lag: Lag) -> dict[str, Any]:
+def detail(found: Influences, policy: Policy, name: str, statuses: Statuses, lag: LagOf) -> dict[str, Any]:
     """One resource with all that is known of it."""
     whole = {"kind": policy.kind, "scope": policy.scope.value}
     entry = found.map.stored.index(policy.kind).entries.get(name)
@@ -91,9 +89,9 @@ def _some(items: list[dict[str, Any]]) -> dict[str, Any]:
     return {"total": len(items), "items": items[:MOST_PLACES]}
 
 
-def _proxies(names: list[str], statuses: Statuses, lag: Lag) -> dict[str, Any]:
+def _proxies(names: list[str], statuses: Statuses, lag: LagOf) -> dict[str, Any]:
     """Who has taken it: those first who have not."""
-    told = [_proxy(name, statuses.get(name, NEVER), lag.get(name, "")) for name in names]
+    told = [_proxy(name, statuses.get(name, NEVER), lag(name)) for name in names]
     taken = sum(1 for item in told if item["taken"])
     return {"taken": taken, **_some(sorted(told, key=lambda item: item["taken"]))}
 

@@ -10,8 +10,9 @@ from kuma_core.api.exchange import answer_json
 from kuma_core.api.paging import answer_page, read_page
 from kuma_core.api.searching import Searchable, read_search
 from kuma_core.builtin.services.influence import Influences
+from kuma_core.builtin.services.lag import LagOf
 from kuma_core.builtin.services.mesh_map import Maps, MeshMap
-from kuma_core.builtin.services.policy_picture import Lag, detail, summary
+from kuma_core.builtin.services.policy_picture import detail, summary
 from kuma_core.builtin.services.routes import Mapped, StatusesOf
 from kuma_core.kinds import Kinds
 from kuma_core.model import Resource, ResourceKey
@@ -20,7 +21,6 @@ from kuma_core.resources.contract import Record
 from kuma_core.resources.listed import ListedRecords
 
 TITLE = "Could not look at policies"
-LagOf = Callable[[str], Lag]
 
 
 class _Policies(Mapped):
@@ -82,7 +82,12 @@ class PolicyItem(_Policies):
     """``/meshes/{mesh}/policies/{kind}/{name}``."""
 
     def __init__(
-        self, maps: Maps, statuses: StatusesOf, kinds: Kinds, policies: Iterable[Policy], lag: LagOf
+        self,
+        maps: Maps,
+        statuses: StatusesOf,
+        kinds: Kinds,
+        policies: Iterable[Policy],
+        lag: Callable[[str], LagOf],
     ) -> None:
         super().__init__(maps, statuses, kinds, policies)
         self._lag = lag

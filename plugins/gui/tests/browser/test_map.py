@@ -71,7 +71,8 @@ def test_a_map_of_200_services_starts_around_one_and_is_laid_out_quickly(
     eventually(lambda: len(cp.get("/meshes/large/service-map").body["nodes"]) == 200)
     tab = open_tab("/meshes/large/map")
     page = tab.page
-    expect(page.get_by_role("status").filter(has_text="This mesh has 200 services.")).to_be_visible()
+    expect(page.get_by_role("status").filter(has_text="of 200 services: those around")).to_be_visible()
+    assert "focus=service-" in page.url, "what is selected later does not move the map"
     assert page.locator("g.map-node").count() < 50
     page.get_by_role("button", name="Show all").click()
     expect(page.locator("g.map-node")).to_have_count(200)

@@ -32,7 +32,7 @@ def test_who_opens_the_demo_sees_both_services_and_the_call(cp: RunningPlatform,
     documents = [meshes.WEB, *meshes.LEDGER]
     cp.apply(*documents)
     page = open_tab("/").page
-    expect(page.get_by_role("img", name="2 services and 1 calls")).to_be_visible()
+    expect(page.get_by_role("img", name="2 services and 1 call")).to_be_visible()
     for name in (item["name"] for item in documents):
         assert cp.delete(f"/meshes/default/dataplanes/{name}").status == 200
     expect(page.get_by_text("There is no service yet.")).to_be_visible()

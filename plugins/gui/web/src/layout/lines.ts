@@ -31,7 +31,9 @@ interface Asking {
 }
 
 function ask(sides: Map<number, Asking[]>, node: number, asking: Asking): void {
-  sides.set(node, [...(sides.get(node) ?? []), asking]);
+  const side = sides.get(node);
+  if (side) side.push(asking);
+  else sides.set(node, [asking]);
 }
 
 function given(sides: ReadonlyMap<number, readonly Asking[]>): Map<number, number> {

@@ -15,7 +15,7 @@ export interface Choice extends Wish {
 
 /** The choice of somebody who only looks. */
 export const NOTHING_CHOSEN: Choice = {
-  focus: "", steps: 1, group: "", hidesIdle: false, zoom: 1, service: "", from: "", to: "",
+  focus: "", steps: 1, group: "", hidesIdle: false, zoom: 1, selected: "", service: "", from: "", to: "",
 };
 
 const MOST_STEPS = 3;
@@ -31,6 +31,7 @@ export function useChoice(): Choice {
     group: text("group"),
     hidesIdle: text("idle") === "hidden",
     zoom: Math.min(2, Math.max(0.1, Number(text("zoom")) || 1)),
+    selected: text("service") || text("from"),
     service: text("service"),
     from: text("from"),
     to: text("to"),

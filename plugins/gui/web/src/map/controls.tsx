@@ -49,8 +49,10 @@ function Focus({ map, scene, choice }: Props) {
   const list = useId();
   const typed = useTyped(scene.focus === EVERYTHING ? "" : scene.focus);
   const take = (event: Event) => {
-    const { value } = event.currentTarget as HTMLInputElement;
-    if (value === "" || map.nodes.some((node) => node.name === value)) focusOn(value || EVERYTHING);
+    const field = event.currentTarget as HTMLInputElement;
+    const isKnown = field.value === "" || map.nodes.some((node) => node.name === field.value);
+    field.setCustomValidity(isKnown ? "" : `There is no service “${field.value}” in this mesh`);
+    if (field.reportValidity()) focusOn(field.value || EVERYTHING);
   };
   return (
     <>

@@ -4,11 +4,11 @@ import { useMemo } from "preact/hooks";
 import { NODE_HEIGHT, NODE_WIDTH, type Place, type Point } from "../layout/graph.ts";
 import { apart, middle, path } from "../layout/lines.ts";
 import type { Service } from "./answer";
-import { type Choice, hasSelection, isLineDim, isSelected, litServices, selectCall, selectService } from "./choice";
+import { type Choice, isLineDim, isSelected, litServices, selectCall, selectService } from "./choice";
 import { isIdle, type Line, type Scene } from "./scene";
 import { instancesText, lookOf, shortened, splitTexts, stateOf } from "./words";
 
-/** With more lines than this their words would cover each other: then the trouble and what is selected have them alone. */
+/** The words of more lines than this would cover each other. */
 const MANY_LINES = 60;
 const LONGEST_NAME = 20;
 const TROUBLE: ReadonlySet<string> = new Set(["denied", "noEndpoint", "partly"]);
@@ -21,7 +21,7 @@ export function Drawing({ scene, choice, label }: { scene: Scene; choice: Choice
   const { picture, lines, services } = scene;
   const lit = litServices(choice, lines);
   const paths = useMemo(() => picture.lines.map(path), [picture]);
-  const isTold = lines.map((line) => isLabelled(line, choice, lines.length > MANY_LINES));
+  const isTold = labelled(lines, choice);
   const labels = labelsOf(scene, isTold);
   return (
     <svg
@@ -112,10 +112,19 @@ function LineView({ line, d, at, isDim, isChosen }: LineProps) {
   );
 }
 
-/** Whether a line has a label: where there are many, those in trouble and what is selected have one. */
-function isLabelled(line: Line, choice: Choice, isCrowded: boolean): boolean {
-  if (isLineDim(choice, line) || (choice.hidesIdle && isIdle(line.call))) return false;
-  return !isCrowded || hasSelection(choice) || TROUBLE.has(line.call.verdict);
+/**
+ * Which lines have a label: all that are shown; where those are too many, what is selected, or the trouble; where even that
+ * is too much, none.
+ */
+function labelled(lines: readonly Line[], choice: Choice): boolean[] {
+  const isShown = lines.map((line) => !isLineDim(choice, line) && !(choice.hidesIdle && isIdle(line.call)));
+  if (isFew(isShown)) return isShown;
+  const isTrouble = lines.map((line, index) => isShown[index] === true && TROUBLE.has(line.call.verdict));
+  return isFew(isTrouble) ? isTrouble : lines.map(() => false);
+}
+
+function isFew(told: readonly boolean[]): boolean {
+  return told.filter(Boolean).length <= MANY_LINES;
 }
 
 /** Where the labels stand, by the index of their line. */

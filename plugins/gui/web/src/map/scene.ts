@@ -15,6 +15,8 @@ export const WITHOUT = "without";
 export interface Wish {
   /** A service, `EVERYTHING`, or empty where the reader chose none. */
   readonly focus: string;
+  /** The service that is selected, or that makes the call which is; empty for none. */
+  readonly selected: string;
   readonly steps: number;
   /** The tag to group by; empty for none. */
   readonly group: string;
@@ -39,7 +41,7 @@ export interface Scene {
 /** What is shown of a map. Hidden calls keep their place in the picture, so that nothing moves when they come and go. */
 export function sceneOf(map: ServiceMap, wish: Wish): Scene {
   const lines = linesOf(map.edges);
-  const focus = focusOf(map, wish.focus, lines);
+  const focus = focusOf(map, wish, lines);
   const shown = focus === EVERYTHING ? new Set(map.nodes.map((node) => node.name)) : around(focus, wish.steps, lines);
   const services = map.nodes.filter((node) => shown.has(node.name));
   const kept = lines.filter((line) => shown.has(line.source) && shown.has(line.target));
@@ -81,9 +83,11 @@ function ledLines(call: Call): Line[] {
   return [...parts].map(([target, share]) => ({ source: call.source, target, call, isLed: true, share }));
 }
 
-function focusOf(map: ServiceMap, wanted: string, lines: readonly Line[]): string {
-  if (wanted === EVERYTHING || map.nodes.some((node) => node.name === wanted)) return wanted;
-  return map.nodes.length > MANY_SERVICES ? busiest(map, lines) : EVERYTHING;
+function focusOf(map: ServiceMap, wish: Wish, lines: readonly Line[]): string {
+  const isThere = (name: string): boolean => map.nodes.some((node) => node.name === name);
+  if (wish.focus === EVERYTHING || isThere(wish.focus)) return wish.focus;
+  if (map.nodes.length <= MANY_SERVICES) return EVERYTHING;
+  return isThere(wish.selected) ? wish.selected : busiest(map, lines);
 }
 
 /** The service with the most lines, the first by name of those. */
@@ -110,4 +114,13 @@ function around(focus: string, steps: number, lines: readonly Line[]): Set<strin
 /** Whether nobody can make a call now: none of its clients is connected. */
 export function isIdle(call: Call): boolean {
   return call.clients.healthy === 0;
+}
+
+/** `2 services and 1 call`. */
+export function sizeText({ services, calls }: Pick<Scene, "services" | "calls">): string {
+  return `${many(services.length, "service")} and ${many(calls.length, "call")}`;
+}
+
+function many(count: number, what: string): string {
+  return `${count} ${what}${count === 1 ? "" : "s"}`;
 }

@@ -5,7 +5,7 @@ import { useLive } from "../live";
 import type { ServiceMap } from "../map/answer";
 import { NOTHING_CHOSEN } from "../map/choice";
 import { Drawing } from "../map/drawing";
-import { EVERYTHING, sceneOf } from "../map/scene";
+import { EVERYTHING, sceneOf, sizeText } from "../map/scene";
 import { Loaded } from "../parts";
 import { go, inPath, Link } from "../router";
 import "../map/map.css";
@@ -24,19 +24,22 @@ export function MapPreview({ mesh }: { mesh: string }) {
 }
 
 function Glance({ map }: { map: ServiceMap }) {
-  const scene = useMemo(() => sceneOf(map, { focus: EVERYTHING, steps: 1, group: "" }), [map]);
   const to = inPath("meshes", map.mesh, "map");
-  const label = `${scene.services.length} services and ${scene.calls.length} calls`;
   if (map.nodes.length === 0) return <p class="quiet">There is no service yet.</p>;
   return (
     <>
-      {map.nodes.length <= MOST_SERVICES && (
-        // The link below is the way for the keyboard.
-        <div class="map-preview" onClick={() => go(to)}>
-          <Drawing scene={scene} choice={NOTHING_CHOSEN} label={label} />
-        </div>
-      )}
-      <p><Link to={to}>Open the map: {label}</Link></p>
+      {map.nodes.length <= MOST_SERVICES && <Small map={map} to={to} />}
+      <p><Link to={to}>Open the map: {sizeText({ services: map.nodes, calls: map.edges })}</Link></p>
     </>
+  );
+}
+
+/** It leads to the whole map for the mouse; the link below is the way for the keyboard. */
+function Small({ map, to }: { map: ServiceMap; to: string }) {
+  const scene = useMemo(() => sceneOf(map, { ...NOTHING_CHOSEN, focus: EVERYTHING }), [map]);
+  return (
+    <div class="map-preview" onClick={() => go(to)}>
+      <Drawing scene={scene} choice={NOTHING_CHOSEN} label={sizeText(scene)} />
+    </div>
   );
 }

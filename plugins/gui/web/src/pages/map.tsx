@@ -1,6 +1,6 @@
 /** The service map: a picture, its lists, and a panel for what is selected. */
 
-import { useMemo, useRef } from "preact/hooks";
+import { useEffect, useMemo, useRef } from "preact/hooks";
 import { useLive } from "../live";
 import type { ServiceMap } from "../map/answer";
 import { type Choice, focusOn, selectNothing, useChoice } from "../map/choice";
@@ -8,9 +8,9 @@ import { Controls, Legend } from "../map/controls";
 import { Drawing } from "../map/drawing";
 import { CallList, ServiceList } from "../map/lists";
 import { Panel } from "../map/panel";
-import { EVERYTHING, type Scene, sceneOf } from "../map/scene";
+import { EVERYTHING, type Scene, sceneOf, sizeText } from "../map/scene";
 import { Empty, Heading, Loaded } from "../parts";
-import { inPath, Link, route } from "../router";
+import { inPath, Link, route, setQuery } from "../router";
 import "../map/map.css";
 
 export default function Page() {
@@ -35,11 +35,11 @@ function Nothing() {
 function Whole({ map }: { map: ServiceMap }) {
   const choice = useChoice();
   const scene = useScene(map, choice);
-  const label = `${scene.services.length} services and ${scene.calls.length} calls; the lists below say the same`;
+  const label = `${sizeText(scene)}; the lists below say the same`;
   return (
     <div class="map-page">
       <Controls map={map} scene={scene} choice={choice} />
-      <FocusNote map={map} scene={scene} choice={choice} />
+      <FocusNote map={map} scene={scene} />
       <div class="map-columns">
         <Frame>
           <Drawing scene={scene} choice={choice} label={label} />
@@ -55,22 +55,26 @@ function Whole({ map }: { map: ServiceMap }) {
   );
 }
 
-/** The scene of an answer. The picture is the one before as long as the same services call each other. */
-function useScene(map: ServiceMap, { focus, steps, group }: Choice): Scene {
-  return useMemo(() => {
+/** The scene of an answer. As long as the same services call each other, the picture comes out as it was. */
+function useScene(map: ServiceMap, { focus, steps, group, selected }: Choice): Scene {
+  const scene = useMemo(() => {
     const start = performance.now();
-    const scene = sceneOf(map, { focus, steps, group });
-    performance.measure("service map", { start, detail: scene.services.length });
-    return scene;
-  }, [map, focus, steps, group]);
+    const found = sceneOf(map, { focus, steps, group, selected });
+    performance.measure("service map", { start, detail: found.services.length });
+    return found;
+  }, [map, focus, steps, group, focus ? "" : selected]);
+  // What a large map begins with is kept in the address: what is selected or comes later does not move the map.
+  useEffect(() => {
+    if (!focus && scene.focus !== EVERYTHING) setQuery({ focus: scene.focus });
+  }, [focus, scene]);
+  return scene;
 }
 
-function FocusNote({ map, scene, choice }: { map: ServiceMap; scene: Scene; choice: Choice }) {
+function FocusNote({ map, scene }: { map: ServiceMap; scene: Scene }) {
   if (scene.focus === EVERYTHING) return null;
-  const why = choice.focus === "" ? `This mesh has ${map.nodes.length} services. ` : "";
   return (
     <p class="map-note" role="status">
-      {why}The map shows {scene.services.length} of {map.nodes.length} services: those around <b>{scene.focus}</b>.{" "}
+      The map shows {scene.services.length} of {map.nodes.length} services: those around <b>{scene.focus}</b>.{" "}
       <button type="button" class="small" onClick={() => focusOn(EVERYTHING)}>Show all</button>
     </p>
   );

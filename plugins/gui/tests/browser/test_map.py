@@ -62,6 +62,9 @@ def test_mtls_without_a_permission_denies_and_a_permission_allows_within_three_s
         expect(line(page, "web", "ledger")).to_have_class("map-line verdict-allowed chosen")
         assert time.monotonic() - began < 3 * SLACK
         expect(panel).to_contain_text("TrafficPermission web-to-ledger: applies, with all others that match")
+        assert cp.delete("/meshes/closed/traffic-permissions/web-to-ledger").status == 200
+        # Maps are made once a second: the page asks again where an answer says that it is a moment old.
+        expect(line(page, "web", "ledger")).to_have_class("map-line verdict-denied chosen")
 
 
 def test_a_map_of_200_services_starts_around_one_and_is_laid_out_quickly(

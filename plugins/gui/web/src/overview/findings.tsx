@@ -1,5 +1,6 @@
 /** What an operator should look at, as the control plane tells it: what is wrong, and what to do. */
 
+import { useSignal } from "@preact/signals";
 import { useKinds } from "../kinds";
 import type { Kinds } from "../kinds";
 import { useLive } from "../live";
@@ -9,11 +10,11 @@ import { inPath, Link } from "../router";
 import type { Finding } from "./answer";
 import { Prose } from "./prose";
 
+const SHOWN = 20;
 const TONES = { error: "bad", warning: "warn", info: "plain" } as const;
 
 export function Findings({ mesh }: { mesh: string }) {
   const found = useLive<{ items: Finding[] }>(`${inPath("meshes", mesh)}/findings`, { mesh });
-  const { data: kinds } = useKinds();
   return (
     <section aria-labelledby="findings">
       <h2 id="findings">To look at</h2>
@@ -22,15 +23,32 @@ export function Findings({ mesh }: { mesh: string }) {
           items.length === 0 ? (
             <Empty title="Nothing: the control plane finds no trouble in this mesh" />
           ) : (
-            <ul class="findings">
-              {items.map((item) => (
-                <FindingItem key={item.id + item.subject.kind + item.subject.name + item.text} mesh={mesh} kinds={kinds} finding={item} />
-              ))}
-            </ul>
+            <List mesh={mesh} items={items} />
           )
         }
       </Loaded>
     </section>
+  );
+}
+
+/** The worst come first; a mesh without its proxies has hundreds. */
+function List({ mesh, items }: { mesh: string; items: Finding[] }) {
+  const { data: kinds } = useKinds();
+  const showsAll = useSignal(false);
+  const shown = showsAll.value ? items : items.slice(0, SHOWN);
+  return (
+    <>
+      <ul class="findings">
+        {shown.map((item) => (
+          <FindingItem key={item.id + item.subject.kind + item.subject.name + item.text} mesh={mesh} kinds={kinds} finding={item} />
+        ))}
+      </ul>
+      {shown.length < items.length && (
+        <button type="button" onClick={() => (showsAll.value = true)}>
+          Show all {items.length}
+        </button>
+      )}
+    </>
   );
 }
 

@@ -1,67 +1,116 @@
-"""A server of a plugin that hands its requests on to the REST API: nobody gets this machine's rights by it."""
+"""The web interface hands its reads on within the process: nobody gets this machine's rights by it, in any mode."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import asyncio
+import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+import kuma_gui
 import kuma_store_memory
-from kuma_core.config import NUMBER, Setting
+from kuma_core.auth.contract import ADMINS, READERS
 from kuma_core.errors import KumaError
+from kuma_core.plugin.contract import AsgiServer
 from kuma_core.plugin.hookspecs import hookimpl
-from kuma_core.sdk import Context, Port, Route, WsgiServer
-from kuma_core.sdk.http import RestApi
-from kuma_core.testing.builders import mesh
+from kuma_core.sdk import Context, Route
 from kuma_core.testing.platform import RunningPlatform, running_platform
 
-from .support import ELSEWHERE, HERE, Asker
+from .support import ELSEWHERE, HERE, mode
 
-PREFIX = "/api"
-
-
-class WebInterface:
-    """Serves the API below a path of its own, as the server of a web interface does."""
-
-    @hookimpl
-    def kuma_register_config(self) -> list[Setting]:
-        return [Setting("web.port", "KUMA_WEB_PORT", 5999, NUMBER, "Of the test.", "Web")]
-
-    @hookimpl
-    def kuma_register_servers(self, context: Context) -> list[WsgiServer]:
-        self.rest = context.ask("rest", RestApi)
-        return [WsgiServer("web", Port("web.port", "127.0.0.1"), self.serve)]
-
-    def serve(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
-        path = environ["PATH_INFO"].removeprefix(PREFIX)
-        return self.rest.serve({**environ, "PATH_INFO": path}, start_response)
+READ, DUMP, EVENTS = "/api/meshes", "/api/meshes/default/dataplanes/none/xds", "/api/events"
 
 
 @pytest.fixture(scope="module")
-def cp() -> Iterator[RunningPlatform]:
-    with running_platform([kuma_store_memory, WebInterface()]) as running:
+def default() -> Iterator[RunningPlatform]:
+    with running_platform([kuma_store_memory, kuma_gui]) as running:
         yield running
 
 
-def test_the_address_of_the_browser_counts_and_not_that_of_the_server(cp: RunningPlatform) -> None:
-    web = {"server": "web"}
-    assert Asker(cp, ELSEWHERE)("GET", f"{PREFIX}/meshes", **web).status == 200
-    refused = Asker(cp, ELSEWHERE)("PUT", f"{PREFIX}/meshes/shop", mesh("shop"), **web)
-    assert (refused.status, ELSEWHERE in refused.body["details"]) == (401, True)
-    assert Asker(cp, HERE)("PUT", f"{PREFIX}/meshes/shop", mesh("shop"), **web).status == 201
-    token = cp.user_token("ann", "kuma:admin")
-    assert Asker(cp, ELSEWHERE, token)("PUT", f"{PREFIX}/meshes/shop", mesh("shop"), **web).status == 200
+@pytest.fixture(scope="module")
+def closed() -> Iterator[RunningPlatform]:
+    with running_platform([kuma_store_memory, kuma_gui], mode("token")) as running:
+        yield running
 
 
-def test_it_works_over_the_wire(cp: RunningPlatform) -> None:
-    port = cp.platform.config.number("web.port")
-    assert cp.request("GET", f"{PREFIX}/meshes", port=port).status == 200
-    assert cp.request("PUT", f"{PREFIX}/meshes/a", mesh("a"), port).status == 201
-    assert cp.request("PUT", f"{PREFIX}/meshes/a", mesh("a"), port, Forwarded="for=x").status == 401
-    page = {"Origin": f"http://127.0.0.1:{port}"}
-    assert cp.request("PUT", f"{PREFIX}/meshes/a", mesh("a"), port, **page).status == 200, "its own page"
-    assert cp.request("PUT", f"{PREFIX}/meshes/a", mesh("a"), port, Origin="http://evil").status == 403
+def through_the_gui(cp: RunningPlatform, address: str, path: str, token: str = "", **headers: str) -> int:
+    """The status that a browser at an address gets."""
+    sent = {"host": "localhost:5683", **headers}
+    if token:
+        sent["authorization"] = f"Bearer {token}"
+    scope = {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "method": "GET",
+        "scheme": "http",
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": b"",
+        "root_path": "",
+        "headers": [(name.encode(), value.encode()) for name, value in sent.items()],
+        "client": (address, 40000),
+        "server": ("127.0.0.1", 5683),
+        "state": {},
+    }
+    return asyncio.run(_status(_app(cp), scope))
+
+
+def _app(cp: RunningPlatform) -> Any:
+    found = next(server for server, _ in cp.platform.listening.bound if server.name == "gui-server")
+    assert isinstance(found, AsgiServer)
+    return found.app
+
+
+async def _status(app: Any, scope: dict[str, Any]) -> int:
+    """The status of an answer that ends."""
+    told: list[int] = []
+    messages = [{"type": "http.request", "body": b"", "more_body": False}]
+
+    async def receive() -> dict[str, Any]:
+        return messages.pop() if messages else {"type": "http.disconnect"}
+
+    async def send(message: dict[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            told.append(message["status"])
+
+    await asyncio.wait_for(app(scope, receive, send), 30)
+    return told[0]
+
+
+def test_the_browser_counts_and_not_the_server_that_hands_on(default: RunningPlatform) -> None:
+    assert through_the_gui(default, HERE, READ) == 200
+    assert through_the_gui(default, HERE, DUMP) == 404
+    assert through_the_gui(default, ELSEWHERE, READ) == 200
+    assert through_the_gui(default, ELSEWHERE, DUMP) == 401
+    assert through_the_gui(default, ELSEWHERE, "/api/audit") == 401
+    assert through_the_gui(default, HERE, DUMP, **{"x-forwarded-for": ELSEWHERE}) == 401
+    assert through_the_gui(default, ELSEWHERE, DUMP, default.user_token("ann", ADMINS)) == 404
+
+
+@pytest.mark.parametrize("address", [HERE, ELSEWHERE])
+def test_where_tokens_are_asked_for_there_is_nothing_without_one(
+    closed: RunningPlatform, address: str
+) -> None:
+    for path in (READ, DUMP, EVENTS, "/api/config"):
+        assert through_the_gui(closed, address, path) == 401
+    assert through_the_gui(closed, address, "/api/kinds") == 200
+    assert through_the_gui(closed, address, READ, "rubbish") == 401
+    reader, other = closed.user_token("ann", READERS), closed.user_token("bob", "x")
+    assert through_the_gui(closed, address, READ, reader) == 200
+    assert through_the_gui(closed, address, DUMP, reader) == 403
+    assert through_the_gui(closed, address, EVENTS, other) == 403
+
+
+def test_it_does_so_over_the_wire(closed: RunningPlatform) -> None:
+    port = closed.platform.config.number("guiServer.port")
+    assert closed.request("GET", READ, port=port).status == 401
+    token = closed.user_token("ann", READERS)
+    assert closed.request("GET", READ, port=port, Authorization=f"Bearer {token}").status == 200
+    assert closed.request("PUT", f"{READ}/x", {}, port=port, Authorization=f"Bearer {token}").status == 405
+    assert "kuma-users" not in json.dumps(closed.request("GET", "/config", port=port).body)
 
 
 def test_a_resource_that_counts_as_false_is_refused() -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, expect
 
 import kuma_ca_builtin
@@ -17,8 +19,11 @@ import kuma_store_memory
 from kuma_core.testing.platform import RunningPlatform, running_platform
 from plugins.gui import build_web
 
+from .pictures import smaller
+
 WIDE, NARROW = {"width": 1440, "height": 900}, {"width": 360, "height": 740}
-THEMES = ("light", "dark")
+LOOKS = [pytest.param(NARROW, "dark", id="narrow-dark"), pytest.param(WIDE, "light", id="wide-light")]
+"""Each width and each theme once: what is wrong with a width is so in both themes, and the other way round."""
 PATIENCE_MILLISECONDS = 30_000
 AXE = build_web.WEB / "node_modules/axe-core/axe.min.js"
 expect.set_options(timeout=PATIENCE_MILLISECONDS)  # the machine may be ten times slower than one thinks
@@ -99,12 +104,7 @@ def origin_of(cp: RunningPlatform) -> str:
     return f"http://127.0.0.1:{cp.gui}"
 
 
-def picture(page: Page, name: str) -> Path:
-    """Keep a screenshot for the documentation, where ``KUMA_TEST_PICTURES`` names a folder for it."""
-    import os
-
-    folder = Path(os.environ.get("KUMA_TEST_PICTURES", "") or ".")
-    path = folder / f"{name}.png"
-    if "KUMA_TEST_PICTURES" in os.environ:
-        page.screenshot(path=path)
-    return path
+def picture(page: Page, name: str) -> None:
+    """Keep a picture for the documentation, where ``KUMA_TEST_PICTURES`` names the folder for it."""
+    if folder := os.environ.get("KUMA_TEST_PICTURES"):
+        Path(folder, f"{name}.png").write_bytes(smaller(page.screenshot()))

@@ -11,7 +11,7 @@ from kuma_core.testing.builders import dataplane, inbound, mesh
 from kuma_core.testing.platform import RunningPlatform
 
 from .conftest import OpenTab
-from .support import NARROW, THEMES, WIDE, violations
+from .support import LOOKS, NARROW, violations
 
 LIST = "/meshes/default/dataplanes"
 MARKUP = "</option></title></script><img src=x onerror=alert(1)>"
@@ -133,8 +133,7 @@ def test_a_narrow_screen_has_the_sidebar_behind_a_button(open_tab: OpenTab) -> N
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
 
 
-@pytest.mark.parametrize("theme", THEMES)
-@pytest.mark.parametrize("size", [WIDE, NARROW], ids=["wide", "narrow"])
+@pytest.mark.parametrize(("size", "theme"), LOOKS)
 def test_anybody_can_read_the_frame(open_tab: OpenTab, size: dict[str, int], theme: str) -> None:
     page = open_tab(LIST, size=size, theme=theme).page
     expect(page.get_by_text("web-1").first).to_be_visible()

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 import kuma_policy_traffic
-from kuma_core.testing.builders import inbound, mesh, outbound
+from kuma_core.testing.builders import dataplane, inbound, mesh, outbound
 from kuma_core.testing.platform import RunningPlatform, running_platform
 from kuma_core.testing.ports import free_port
 from kuma_core.testing.several import SharedStore
@@ -112,6 +112,28 @@ def test_the_admin_api_is_no_service_of_a_dataplane(
     assert f"inbound:127.0.0.1:{door}" not in sidecar.listeners()
     with pytest.raises(OSError, match=r"(?i)refused"):
         fetch(door, "/quitquitquit")
+
+
+def test_the_admin_api_is_no_instance_of_a_service(
+    store: MemoryStore, stack: ExitStack, tmp_path: Path
+) -> None:
+    """Somebody writes a Dataplane that nobody runs, at the place of another proxy's admin API."""
+    cp = control_plane(store, stack)
+    machine, port = Machine(cp, tmp_path, stack), free_port()
+    cp.apply(instance(machine, "echo-1", "echo"), client("web", outbound(f":{port}", "echo")))
+    machine.sidecar("echo-1")
+    sidecar = machine.sidecar("web")
+    assert eventually(lambda: fetch(port), 60) == "echo-1"
+    cp.apply(dataplane("evil-1", inbound(f"127.0.0.1:{sidecar.admin_port}:80", "echo")))
+    second = instance(machine, "echo-2", "echo")
+    cp.apply(second)
+    machine.sidecar("echo-2")
+    eventually(lambda: len(sidecar.endpoints()["echo"]) > 1, 60, "the endpoints after the write")
+    assert ("127.0.0.1", sidecar.admin_port) not in sidecar.endpoints()["echo"]
+    assert {fetch(port) for _ in range(20)} <= {"echo-1", "echo-2"}
+    assert "is left out: on the proxy's machine that is Envoy's admin API" in json.dumps(
+        cp.get("/meshes/default/dataplanes/web/xds").body
+    )
 
 
 def test_the_admin_api_is_no_cluster_of_a_template(

@@ -103,11 +103,27 @@ def generate_outbound(view: ProxyView) -> Iterable[Draft]:
 
 def _destination(view: ProxyView, destination: Destination, name: str) -> Iterable[Draft]:
     edits = view.destination_edits(destination.service)
-    found = ServiceEndpoints(name, view.endpoints(dict(destination.tags)))
+    found = ServiceEndpoints(name, _but_the_admin_api(view, name, view.endpoints(dict(destination.tags))))
     secrets = view.secret_source()
     identity = view.spiffe_id(destination.service) if secrets else ""
     yield Draft(CLUSTER, name, ServiceCluster(name, secrets, identity), build_service_cluster, edits)
     yield Draft(ENDPOINTS, name, found, build_service_endpoints)
+
+
+def _but_the_admin_api(view: ProxyView, name: str, found: contract.EndpointSet) -> contract.EndpointSet:
+    """Without an endpoint that for this proxy is Envoy's own admin API, through which callers would govern it."""
+    port = view.admin_port
+    if not port or port not in found.local_ports:
+        return found
+    view.warn(_ADMIN_API.format(port, name))
+    kept = (item for item in found.endpoints if item.port != port or not contract.is_local(item.ip))
+    return contract.EndpointSet(tuple(kept))
+
+
+_ADMIN_API = (
+    "an endpoint at port {} of {} is left out: on the proxy's machine that is Envoy's admin API; give the Dataplane "
+    "that has it an address which others reach, or restart kuma-dp with another --admin-port"
+)
 
 
 def build_service_cluster(inputs: ServiceCluster) -> Cluster:

@@ -181,9 +181,8 @@ class Hub:
         """Take the watcher in once every collection was looked at, by a look that began after now if it was away."""
         with self._changed:
             looks = {name: item.looks for name, item in self._followers.items() if item.away_since}
-            for item in self._followers.values():
-                if not item.is_well:
-                    item.hurry()
+            for name in looks:
+                self._followers[name].hurry()
 
             def is_settled() -> bool:
                 return (
@@ -230,7 +229,7 @@ class _Follower:
         ]
         gone = {key for key, _ in self._items.values()} - {key for key, _ in found.values()}
         self._items = found
-        self.version = max([self.version, *(int(version) for _, version in found.values())])
+        self.version = max((int(version) for _, version in found.values()), default=0)
         self._hub.told([*changes, *(Change(Op.DELETE, key) for key in sorted(gone))])
 
     def put(self, item: Json) -> None:

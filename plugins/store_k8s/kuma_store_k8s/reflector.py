@@ -80,6 +80,7 @@ class Reflector:
         self._pause = FIRST_PAUSE
         self._streams = True
         self._version = ""
+        self._is_shaken = False
 
     def hurry(self) -> None:
         """Try again now, if it pauses."""
@@ -99,11 +100,13 @@ class Reflector:
     def _turn(self, stop: Stop) -> float:
         """Read the list if we have none, and watch until something ends it; how many seconds the server wants."""
         try:
+            if self._is_shaken:
+                self._look_whether_history_is_another()
             if not self._version and not self._streams:
                 self._list()
             self._watch(stop)
         except ApiRefusal as error:
-            if error.is_gone:
+            if error.is_gone and self._version:
                 self._version = ""
                 return 0.0
             if self._streams and not self._version and error.code in (400, 403, 422):
@@ -121,7 +124,19 @@ class Reflector:
     def _trouble(self, error: StoreUnavailable, wait: float = 0.0) -> float:
         _log.debug("the watch of a collection ended", collection=self._path, problem=str(error))
         self._receiver.troubled(error)
+        self._is_shaken = True
         return wait
+
+    def _look_whether_history_is_another(self) -> None:
+        """Forget our version if it is of the future: the storage was emptied, or is that of an earlier day.
+
+        A watch from there would be silent until the storage has come as far again.
+        """
+        if self._version:
+            answer = self._client.get(self._path, **self._selection, limit="1")
+            if int(answer["metadata"]["resourceVersion"]) < int(self._version):
+                self._version = ""
+        self._is_shaken = False
 
     def _rest(self, wanted: float) -> None:
         """Pause, longer each time, and with a part of chance, so that not all come back at the same moment."""

@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from pathlib import Path
+from contextlib import suppress
 
-import pytest
-
-from kuma_store_k8s.client import ApiClient, connect
 from kuma_store_k8s.crds import crds
 from kuma_store_k8s.names import KubeKind
 from tests.kube.cluster import Cluster, Refused
@@ -33,13 +27,3 @@ def empty(cluster: Cluster, *more: KubeKind) -> None:
         cluster.delete(f"/apis/kuma.io/v1alpha1{namespaces}/{kind.plural}")
     cluster.delete(f"/api/v1/namespaces/{SYSTEM}/secrets")
     cluster.delete(f"/apis/coordination.k8s.io/v1/namespaces/{SYSTEM}/leases")
-
-
-@contextmanager
-def client_of(cluster: Cluster, kubeconfig: Path | None = None) -> Iterator[ApiClient]:
-    """A client as the control plane makes it."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(os.environ, "KUBECONFIG", str(kubeconfig or cluster.kubeconfig))
-        client = connect()
-    yield client
-    client.close()

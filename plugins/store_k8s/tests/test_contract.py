@@ -13,7 +13,8 @@ from tests.kube.cluster import Cluster
 
 from .contract import KubernetesSuite
 from .kinds import KINDS
-from .real import client_of, empty, prepare
+from .places import client_for
+from .real import empty, prepare
 
 pytestmark = pytest.mark.kube
 
@@ -28,14 +29,14 @@ class TestKubernetesStore(KubernetesSuite):
     def store(self, cluster: Cluster) -> Iterator[Store]:
         prepare(cluster)
         empty(cluster)
-        with client_of(cluster) as client:
+        with client_for(cluster.kubeconfig) as client:
             store = KubernetesStore(client, "kuma-system", KINDS, self.BACKLOG)
             yield store
             store.close()
 
     @pytest.fixture
     def other(self, cluster: Cluster, store: Store) -> Iterator[Store]:  # type: ignore[override]
-        with client_of(cluster) as client:
+        with client_for(cluster.kubeconfig) as client:
             other = KubernetesStore(client, "kuma-system", KINDS, self.BACKLOG)
             yield other
             other.close()

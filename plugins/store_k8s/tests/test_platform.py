@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import re
+import time
 from base64 import b64decode
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -22,6 +24,7 @@ from kuma_store_k8s.names import kube_kinds
 from tests.kube.cluster import Cluster
 
 from .real import empty, prepare
+from .test_at_rest import dataplanes
 
 pytestmark = pytest.mark.kube
 
@@ -151,3 +154,16 @@ def test_two_control_planes_have_one_leader_and_know_each_others_writes(kubernet
         leaders = [cp.platform.core.leader for cp in (one, two)]
         eventually(lambda: sum(leader.leads for leader in leaders) == 1)
         assert len([name for name in names(kubernetes, LEASES) if name.startswith("kuma-instance-")]) == 2
+
+
+@pytest.mark.chaos
+def test_five_thousand_dataplanes_are_ready_within_fifteen_seconds(kubernetes: Cluster) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        for _ in pool.map(lambda item: kubernetes.create(DATAPLANES, item), dataplanes(5_000)):
+            pass
+    began = time.monotonic()
+    with running_platform(PLUGINS, ENVIRON) as cp:
+        eventually(lambda: len(seen(cp)) == 5_000, 120)
+        took = time.monotonic() - began
+        print(f"5000 Dataplanes are in the views after {took:.1f} s")
+        assert took < 15

@@ -21,6 +21,8 @@ LISTENERS = (
 machine share none of them."""
 
 _FIRST, _SIZE, _WORKERS = 10_000, 1_000, 20
+_REFUSED = frozenset((10_080,))
+"""Ports of ours to which browsers do not go, since they belong to protocols that a page could be made to speak."""
 
 
 def _range() -> range:
@@ -35,6 +37,8 @@ _ports = itertools.cycle(_range())
 def free_port() -> int:
     """A port on which nobody listens; no other call of this process got it lately."""
     for port in itertools.islice(_ports, _SIZE):
+        if port in _REFUSED:
+            continue
         try:
             with socket.create_server(("127.0.0.1", port)):
                 pass

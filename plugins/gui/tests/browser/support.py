@@ -62,6 +62,11 @@ class Tab:
         if message.type == "error":
             self.errors.append(message.text)
 
+    def leave(self) -> None:
+        """Leave the page whose errors were wanted, which it may meet again at any moment, and forget them."""
+        self.page.goto("about:blank")
+        self.errors.clear()
+
     def api_requests(self) -> list[str]:
         """The paths of the REST API that this page has read so far."""
         return [path for path in self.requests if path.startswith("/api/")]

@@ -53,7 +53,7 @@ def test_the_server_searches_and_the_address_keeps_what_was_asked(open_tab: Open
     problem = tab.page.get_by_role("alert")
     expect(problem).to_contain_text('does not know "colour:"')
     expect(problem.get_by_role("button", name="Try again")).to_be_visible()
-    tab.errors.clear()  # the browser's console tells of the 400, too
+    tab.leave()  # the browser's console tells of the 400, too
 
 
 def test_a_row_opens_a_drawer_which_leads_to_envoys_words_with_the_second_click(open_tab: OpenTab) -> None:
@@ -153,7 +153,7 @@ def test_connections_tell_what_was_sent_taken_and_refused_by_type(opened: Shop, 
 def test_a_dataplane_that_is_not_there_is_told_in_the_words_of_the_api(open_tab: OpenTab) -> None:
     tab = open_tab(f"{LIST}/nobody")
     expect(tab.page.get_by_role("alert").first).to_contain_text("Could not retrieve a dataplane overview")
-    tab.errors.clear()
+    tab.leave()
 
 
 def test_what_resources_say_is_text(cp: RunningPlatform, open_tab: OpenTab) -> None:

@@ -67,6 +67,7 @@ def test_the_commands_bring_a_dataplane_online_while_the_page_watches(
     cp: RunningPlatform, open_tab: OpenTab, tmp_path: Path
 ) -> None:
     cp.apply(mesh("fresh"))
+    cp.catch_up()
     page = open_tab(f"{PAGE}?mesh=fresh").page
     expect(page.get_by_role("region", name="Where it runs")).to_contain_text("universal")
     page.get_by_role("button", name="Next").click()

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Browser, expect
+
+from kuma_core.auth.contract import ADMINS, READERS
 
 from .. import support
 from ..conftest import OpenTab
 from . import shop
 
-ODD, WEB = "/meshes/default/dataplanes/odd-1/xds", "/meshes/default/dataplanes/web-1/xds"
+LIST = "/meshes/default/dataplanes"
+ODD, WEB = f"{LIST}/odd-1/xds", f"{LIST}/web-1/xds"
 
 
 pytestmark = pytest.mark.usefixtures("opened")
@@ -55,7 +58,28 @@ def test_without_a_proxy_it_tells_what_one_would_get(open_tab: OpenTab) -> None:
 def test_a_proxy_of_a_dataplane_that_is_gone_is_told_in_the_words_of_the_api(open_tab: OpenTab) -> None:
     tab = open_tab("/meshes/default/dataplanes/nobody/xds")
     expect(tab.page.get_by_role("alert")).to_contain_text("Could not inspect a dataplane")
-    tab.errors.clear()
+    tab.leave()
+
+
+def test_who_may_only_read_is_told_what_is_missing_and_sees_what_it_is_about(browser: Browser) -> None:
+    """The dump of a configuration is for admins; what an Envoy refuses, and why, everybody may know who may read."""
+    settings = {"KUMA_API_SERVER_AUTH_MODE": "token"}
+    with support.gui_platform(**settings) as cp, support.context_of(browser) as context:
+        admin = cp.user_token("root", ADMINS)
+        headers = {"Authorization": f"Bearer {admin}"}
+        assert cp.request("PUT", "/meshes/default/dataplanes/web-1", shop.PLANES[0], **headers).status == 201
+        token = cp.user_token("ann", READERS)
+        context.add_init_script(
+            f"try {{ sessionStorage.setItem('kuma.authorization', '{token}') }} catch {{}}"
+        )
+        page = support.Tab(context, support.origin_of(cp)).open(f"{LIST}/web-1")
+        expect(page.get_by_role("region", name="Inbounds")).to_contain_text("127.0.0.1:8000")
+        page.get_by_role("link", name="Envoy’s configuration").click()
+        problem = page.get_by_role("alert")
+        expect(problem).to_contain_text("the right of an admin is missing")
+        problem.get_by_label("Token").fill(admin)
+        problem.get_by_role("button", name="Use it in this tab").click()
+        expect(page.get_by_role("tab", name="Listeners 3")).to_be_visible()
 
 
 @pytest.mark.parametrize(("size", "theme"), shop.LOOKS)

@@ -1,6 +1,9 @@
 import { useSignal } from "@preact/signals";
 import { type ApiError, authorization } from "../api";
 
+/** Nobody showed a credential, or one of somebody who may not. */
+const ASKS_WHO = [401, 403];
+
 /** An error in the API's own words, with its causes, and a way to try again. */
 export function Problem({ error, retry }: { error: ApiError; retry?: () => void }) {
   return (
@@ -16,7 +19,7 @@ export function Problem({ error, retry }: { error: ApiError; retry?: () => void 
           ))}
         </ul>
       )}
-      {error.status === 401 && <Token />}
+      {ASKS_WHO.includes(error.status) && <Token />}
       {retry && (
         <button type="button" onClick={retry}>
           Try again

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -43,6 +44,7 @@ class Way:
         with self._guard:
             if self._made is None:
                 self._made = connect()
+                weakref.finalize(self, self._made.close)  # nobody says when the last plugin has ended
             return self._made
 
 

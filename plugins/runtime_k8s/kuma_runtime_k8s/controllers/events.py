@@ -6,9 +6,13 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+import structlog
+
 from kuma_core.sdk import StoreUnavailable
 from kuma_runtime_k8s.contract import KubeApi
 from kuma_runtime_k8s.controllers.annotations import metadata
+
+_log = structlog.get_logger("kubernetes-controllers")
 
 CONTROLLER = "kuma.io/control-plane"
 MOST_TOLD = 10_000
@@ -35,8 +39,9 @@ class PodEvents:
         try:
             path = f"/apis/events.k8s.io/v1/namespaces/{metadata(pod)['namespace']}/events"
             self._api.ask("POST", path, body=event(pod, self._instance, reason, message))
-        except StoreUnavailable:
+        except StoreUnavailable as error:
             self._told.pop(uid, None)
+            _log.info("an Event cannot be written", reason=reason, problem=str(error))
 
     def forget(self, pod: Mapping[str, Any]) -> None:
         """All is well with a Pod, or it is gone."""
@@ -50,7 +55,7 @@ def event(pod: Mapping[str, Any], instance: str, reason: str, message: str) -> d
     return {
         "apiVersion": "events.k8s.io/v1",
         "kind": "Event",
-        "metadata": {"generateName": f"{meta['name'][:200]}.", "namespace": meta["namespace"]},
+        "metadata": {"generateName": f"{meta['name'][:200]}-", "namespace": meta["namespace"]},
         "eventTime": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
         "type": "Warning",
         "reason": reason,

@@ -1,0 +1,331 @@
+"""A control plane in a real cluster: installed, asked by its API server, at work on Pods, under exactly its role."""
+
+from __future__ import annotations
+
+import copy
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import yaml
+
+import kuma_ca_builtin
+import kuma_policy_traffic
+import kuma_runtime_k8s
+import kuma_store_k8s
+from kuma_core.sdk import Proxy, Unauthenticated
+from kuma_core.testing.platform import RunningPlatform, running_platform
+from kuma_core.testing.ports import free_port
+from kuma_core.testing.waiting import eventually
+from kuma_runtime_k8s.identity.authenticator import ServiceAccountTokens
+from kuma_runtime_k8s.pods import Pods
+from kuma_store_k8s import answers
+from kuma_store_k8s.install.choices import Choices
+from kuma_store_k8s.install.everything import control_plane
+from kuma_store_k8s.manifests import text_of
+from kuma_store_k8s.names import KUMA_0_3
+from kuma_store_k8s.offer import Way
+from tests.kube.cluster import Cluster, Refused
+
+from .test_dataplanes import POD
+
+pytestmark = pytest.mark.kube
+
+SYSTEM = "kuma-runtime-test"
+KUMA = "/apis/kuma.io/v1alpha1"
+WEBHOOKS = "/apis/admissionregistration.k8s.io/v1"
+ACCOUNT = f"/api/v1/namespaces/{SYSTEM}/serviceaccounts/kuma-control-plane"
+
+
+@dataclass
+class Installed:
+    """What runs, and the answers of the API server that said: you may not."""
+
+    cluster: Cluster
+    cp: RunningPlatform
+    kubeconfig: Path
+    forbidden: list[str] = field(default_factory=list)
+
+
+def manifests(port: int) -> str:
+    """What is installed, but that the API server finds the control plane on this machine."""
+    made = copy.deepcopy(control_plane(Choices("0.1.0", namespace=SYSTEM)))
+    for item in made:
+        if item["kind"] == "Service":
+            item["spec"] = {"type": "ExternalName", "externalName": "localhost"}
+        for webhook in item.get("webhooks", ()):
+            webhook["clientConfig"]["service"]["port"] = port
+    return text_of(item for item in made if item["kind"] != "Deployment")
+
+
+def as_installed() -> ModuleType:
+    """The plugin of the store under the name that its entry point gives it."""
+    module = ModuleType("store_k8s")
+    module.__dict__.update({key: value for key, value in vars(kuma_store_k8s).items() if key[:2] != "__"})
+    return module
+
+
+@pytest.fixture(scope="module")
+def installed(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installed]:
+    port, forbidden = free_port(), []
+    try:
+        cluster.kubectl("apply", "-f", "-", input=manifests(port))
+        kubeconfig = under_its_role(cluster)
+        settings = {
+            "KUMA_ENVIRONMENT": "kubernetes",
+            "KUMA_STORE_TYPE": "kubernetes",
+            "KUMA_STORE_KUBERNETES_SYSTEM_NAMESPACE": SYSTEM,
+            "KUMA_GENERAL_ADVERTISED_HOSTNAME": f"kuma-control-plane.{SYSTEM}",
+            "KUMA_API_SERVER_READ_ONLY": "true",
+            "KUMA_KUBERNETES_ADMISSION_SERVER_PORT": str(port),
+            "KUMA_KUBERNETES_ADMISSION_SERVER_CERT_DIR": str(tmp_path_factory.mktemp("certificates")),
+        }
+        plugins = [as_installed(), kuma_policy_traffic, kuma_ca_builtin, kuma_runtime_k8s]
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setitem(os.environ, "KUBECONFIG", str(kubeconfig))
+            watch_for_403(patch, forbidden)
+            with running_platform(plugins, settings) as cp:
+                eventually(lambda: cp.get("/meshes/default").status == 200, 60)
+                yield Installed(cluster, cp, kubeconfig, forbidden)
+    finally:
+        remove(cluster)
+
+
+def under_its_role(cluster: Cluster) -> Path:
+    """A kubeconfig with a token of the control plane's ServiceAccount."""
+    request = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}
+    made = cluster.create(f"{ACCOUNT}/token", request)
+    return cluster.write_kubeconfig("control-plane-kubeconfig", made["status"]["token"])
+
+
+def watch_for_403(patch: pytest.MonkeyPatch, forbidden: list[str]) -> None:
+    made = answers.ApiRefusal.__init__
+
+    def noting(self: Any, code: int, reason: str, message: str, *rest: Any) -> None:
+        made(self, code, reason, message, *rest)
+        if code == 403 and "denied the request" not in message:
+            forbidden.append(message)
+
+    patch.setattr(answers.ApiRefusal, "__init__", noting)
+
+
+def remove(cluster: Cluster) -> None:
+    for kind in ("mutatingwebhookconfigurations", "validatingwebhookconfigurations"):
+        cluster.delete(f"{WEBHOOKS}/{kind}")
+    for kind in ("clusterroles", "clusterrolebindings"):
+        cluster.delete(f"/apis/rbac.authorization.k8s.io/v1/{kind}/kuma:control-plane")
+    with suppress(Refused):
+        cluster.delete(f"{KUMA}/meshes")
+    cluster.delete(f"/api/v1/namespaces/{SYSTEM}")
+
+
+# -- what Pods become
+
+
+def a_pod(cluster: Cluster, namespace: str, ip: str, name: str = "example", **labels: str) -> dict[str, Any]:
+    """A Pod that runs, as far as an API server can tell."""
+    pod = copy.deepcopy(POD)
+    del pod["metadata"]["uid"]
+    pod["metadata"] |= {"name": name, "namespace": namespace}
+    pod["metadata"]["labels"] |= labels
+    for number, container in enumerate(pod["spec"]["containers"]):
+        container |= {"name": f"c{number}", "image": "none"}
+    path = f"/api/v1/namespaces/{namespace}/pods"
+    eventually(lambda: cluster.get(f"/api/v1/namespaces/{namespace}/serviceaccounts/default"), 60)
+    made = cluster.create(path, pod)
+    cluster.patch(
+        f"{path}/{name}/status", {"status": {"podIP": ip, "podIPs": [{"ip": ip}], "phase": "Running"}}
+    )
+    return made
+
+
+def a_service(cluster: Cluster, namespace: str, name: str, *ports: tuple[int, Any]) -> str:
+    """A Service; its address."""
+    listed = [{"name": f"p{port}", "port": port, "targetPort": target} for port, target in ports]
+    item = {"metadata": {"name": name}, "spec": {"selector": {"app": "example"}, "ports": listed}}
+    made = cluster.create(f"/api/v1/namespaces/{namespace}/services", item)
+    return str(made["spec"]["clusterIP"])
+
+
+def test_two_services_over_one_pod_become_a_dataplane(installed: Installed, namespace: str) -> None:
+    cluster = installed.cluster
+    address = a_service(cluster, namespace, "example", (80, 8080), (443, 8443))
+    sample = a_service(cluster, namespace, "sample", (7071, 7070), (6061, "metrics"))
+    pod = a_pod(cluster, namespace, "192.168.0.1")
+    path = f"{KUMA}/namespaces/{namespace}/dataplanes/example"
+    found = eventually(
+        lambda: (item := cluster.get(path)) and item["spec"]["networking"].get("outbound") and item, 60
+    )
+    assert found["mesh"] == "default"
+    (owner,) = found["metadata"]["ownerReferences"]
+    assert (owner["kind"], owner["uid"], owner["controller"]) == ("Pod", pod["metadata"]["uid"], True)
+    own = {"app": "example", "version": "0.1"}
+    services = [f"example.{namespace}.svc:80", f"example.{namespace}.svc:443", f"sample.{namespace}.svc:6061"]
+    assert found["spec"]["networking"] == {
+        "transparentProxying": {"redirectPort": 15001},
+        "inbound": [
+            {"interface": f"192.168.0.1:{port}:{port}", "tags": {**own, "service": service}}
+            for port, service in zip((8080, 8443, 6060), services, strict=True)
+        ],
+        "outbound": [
+            {"interface": f"{address}:443", "service": services[1]},
+            {"interface": f"{address}:80", "service": services[0]},
+            {"interface": f"{sample}:6061", "service": services[2]},
+        ],
+    }
+    shown = eventually(
+        lambda: (
+            (answer := installed.cp.get(f"/meshes/default/dataplanes/example.{namespace}")).status == 200
+            and answer.body
+        )
+    )
+    assert (shown["type"], shown["mesh"], shown["name"]) == ("Dataplane", "default", f"example.{namespace}")
+    cluster.delete(f"/api/v1/namespaces/{namespace}/pods/example?gracePeriodSeconds=0")
+    eventually(lambda: _is_gone(cluster, path), 60)
+
+
+def _is_gone(cluster: Cluster, path: str) -> bool:
+    try:
+        cluster.get(path)
+    except Refused as error:
+        return error.code == 404
+    return False
+
+
+def test_describe_tells_why_a_pod_has_no_dataplane(installed: Installed, namespace: str) -> None:
+    a_pod(installed.cluster, namespace, "192.168.0.2")
+    described = eventually(
+        lambda: (
+            "NoService" in (text := installed.cluster.kubectl("describe", "pod", "example", "-n", namespace))
+            and text
+        ),
+        60,
+    )
+    assert f'no Service of the namespace "{namespace}" selects the Pod' in described
+
+
+# -- admission
+
+
+def test_a_refusal_as_kubectl_shows_it(installed: Installed) -> None:
+    item = {
+        "apiVersion": "kuma.io/v1alpha1",
+        "kind": "Dataplane",
+        "mesh": "default",
+        "metadata": {"name": "bad", "namespace": "default"},
+        "spec": {"networking": {}},
+    }
+    with pytest.raises(Refused) as caught:
+        installed.cluster.create(f"{KUMA}/namespaces/default/dataplanes", item)
+    status = yaml.safe_load(str(caught.value).partition(": ")[2])
+    said = "has to contain at least one inbound interface or gateway"
+    assert (status["code"], status["reason"]) == (422, "Invalid")
+    assert status["message"] == (
+        f'admission webhook "validator.kuma-admission.kuma.io" denied the request: networking: {said}'
+    )
+    assert status["details"]["causes"] == [
+        {"reason": "FieldValueInvalid", "message": said, "field": "networking"}
+    ]
+    with pytest.raises(subprocess.CalledProcessError) as failed:
+        installed.cluster.kubectl("apply", "--dry-run=server", "-f", "-", input=yaml.safe_dump(item))
+    assert said in failed.value.stderr
+
+
+def test_a_mesh_gets_its_defaults_its_root_and_takes_its_policies_along(installed: Installed) -> None:
+    cluster = installed.cluster
+    mesh = {
+        "apiVersion": "kuma.io/v1alpha1",
+        "kind": "Mesh",
+        "metadata": {"name": "shop"},
+        "spec": {"odd": 1},
+    }
+    cluster.kubectl("apply", "-f", "-", input=yaml.safe_dump(mesh))
+    found = cluster.get(f"{KUMA}/meshes/shop")
+    assert found["spec"] == {"mtls": {"ca": {"builtin": {}}}, "odd": 1}
+    secret = f"/api/v1/namespaces/{SYSTEM}/secrets/builtinca.shop"
+    owned = eventually(lambda: (item := cluster.get(secret))["metadata"].get("ownerReferences") and item, 60)
+    assert [owner["uid"] for owner in owned["metadata"]["ownerReferences"]] == [found["metadata"]["uid"]]
+    every = [{"match": {"service": "*"}}]
+    policy = {
+        "apiVersion": "kuma.io/v1alpha1",
+        "kind": "TrafficPermission",
+        "mesh": "shop",
+        "metadata": {"name": "all", "namespace": "default"},
+        "spec": {"sources": every, "destinations": every},
+    }
+    path = f"{KUMA}/namespaces/default/trafficpermissions"
+    cluster.create(path, policy)
+    eventually(lambda: installed.cp.get("/meshes/shop/traffic-permissions/all.default").status == 200)
+    cluster.delete(f"{KUMA}/meshes/shop")
+    eventually(lambda: _is_gone(cluster, f"{path}/all") and _is_gone(cluster, secret), 60)
+
+
+def test_the_default_mesh_comes_back(installed: Installed) -> None:
+    cluster = installed.cluster
+    before = cluster.get(f"{KUMA}/meshes/default")["metadata"]["uid"]
+    cluster.delete(f"{KUMA}/meshes/default")
+    eventually(lambda: cluster.get(f"{KUMA}/meshes/default")["metadata"]["uid"] != before, 60)
+
+
+def test_the_certificate_is_in_its_secret_and_the_webhooks_trust_it(installed: Installed) -> None:
+    cluster = installed.cluster
+    secret = f"/api/v1/namespaces/{SYSTEM}/secrets/kuma-admission-server-tls-cert"
+    old = cluster.get(secret)["data"]["ca.crt"]
+    cluster.delete(secret)
+    new = eventually(lambda: (data := cluster.get(secret)["data"])["ca.crt"] != old and data["ca.crt"], 60)
+    path = f"{WEBHOOKS}/validatingwebhookconfigurations/kuma-validating-webhook-configuration"
+    eventually(lambda: cluster.get(path)["webhooks"][0]["clientConfig"]["caBundle"] == new, 60)
+    mesh = {"apiVersion": "kuma.io/v1alpha1", "kind": "Mesh", "metadata": {"name": "anew"}, "spec": {}}
+    eventually(lambda: cluster.create(f"{KUMA}/meshes", mesh), 60)
+    cluster.delete(f"{KUMA}/meshes/anew")
+
+
+def test_applying_it_again_changes_nothing_while_it_runs(installed: Installed) -> None:
+    port = installed.cp.platform.config.number("runtime.kubernetes.admissionServer.port")
+    again = installed.cluster.kubectl("apply", "-f", "-", input=manifests(port))
+    changed = [line for line in again.splitlines() if not line.endswith(" unchanged")]
+    assert [line for line in changed if "poddisruptionbudget" not in line] == []
+
+
+# -- identity
+
+
+def test_a_token_is_good_for_its_pod_until_that_is_gone(installed: Installed, namespace: str) -> None:
+    cluster = installed.cluster
+    pod = a_pod(cluster, namespace, "192.168.0.3")
+    bound = {"kind": "Pod", "apiVersion": "v1", "name": "example", "uid": pod["metadata"]["uid"]}
+    account = f"/api/v1/namespaces/{namespace}/serviceaccounts/default/token"
+
+    def token(*audiences: str) -> str:
+        spec = {"boundObjectRef": bound, "audiences": list(audiences)}
+        return str(cluster.create(account, {"spec": spec})["status"]["token"])
+
+    way = Way()
+    for audience, shown in (("", token()), ("kuma", token("kuma"))):
+        tokens = ServiceAccountTokens(way, Pods(), audience)
+        tokens.recognise(shown).allows(Proxy("default", f"example.{namespace}"), list)
+        with pytest.raises(Unauthenticated, match="different from proxyId"):
+            tokens.recognise(shown).allows(Proxy("default", f"other.{namespace}"), list)
+    with pytest.raises(Unauthenticated, match="not meant for the audience"):
+        ServiceAccountTokens(way, Pods(), "kuma").recognise(token())
+    with pytest.raises(Unauthenticated, match="doesn't belong to a valid user"):
+        ServiceAccountTokens(way, Pods()).recognise(token("kuma"))
+    shown = token()
+    tokens = ServiceAccountTokens(way, Pods())
+    tokens.recognise(shown)
+    cluster.delete(f"/api/v1/namespaces/{namespace}/pods/example?gracePeriodSeconds=0")
+    eventually(lambda: _is_gone(cluster, f"/api/v1/namespaces/{namespace}/pods/example"), 60)
+    with pytest.raises(Unauthenticated, match="is gone"):
+        tokens.recognise(shown).allows(Proxy("default", f"example.{namespace}"), list)
+
+
+def test_it_never_asked_for_what_it_may_not_do(installed: Installed) -> None:
+    """The last of this file: the control plane did all of the above under the role that is installed."""
+    assert {kind.plural for kind in KUMA_0_3} >= {"meshes", "dataplanes"}
+    assert installed.forbidden == []

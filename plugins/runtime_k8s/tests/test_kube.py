@@ -19,7 +19,7 @@ import kuma_ca_builtin
 import kuma_policy_traffic
 import kuma_runtime_k8s
 import kuma_store_k8s
-from kuma_core.sdk import Proxy, Unauthenticated
+from kuma_core.sdk import Proxy, ResourceKey, Unauthenticated
 from kuma_core.testing.platform import RunningPlatform, running_platform
 from kuma_core.testing.ports import free_port
 from kuma_core.testing.waiting import eventually
@@ -208,6 +208,20 @@ def test_describe_tells_why_a_pod_has_no_dataplane(installed: Installed, namespa
         60,
     )
     assert f'no Service of the namespace "{namespace}" selects the Pod' in described
+
+
+def test_an_insight_goes_with_its_dataplane(installed: Installed, namespace: str) -> None:
+    cluster = installed.cluster
+    a_service(cluster, namespace, "example", (80, 8080))
+    a_pod(cluster, namespace, "192.168.0.4")
+    path = f"{KUMA}/namespaces/{namespace}"
+    owner = eventually(lambda: cluster.get(f"{path}/dataplanes/example"), 60)
+    key = ResourceKey("DataplaneInsight", "default", f"example.{namespace}")
+    installed.cp.platform.core.store.create(key, '{"subscriptions":[]}')
+    (reference,) = cluster.get(f"{path}/dataplaneinsights/example")["metadata"]["ownerReferences"]
+    assert (reference["kind"], reference["uid"]) == ("Dataplane", owner["metadata"]["uid"])
+    cluster.delete(f"/api/v1/namespaces/{namespace}/pods/example?gracePeriodSeconds=0")
+    eventually(lambda: _is_gone(cluster, f"{path}/dataplaneinsights/example"), 60)
 
 
 # -- admission

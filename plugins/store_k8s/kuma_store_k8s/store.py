@@ -48,6 +48,7 @@ class KubernetesStore:
         self._seen = _Seen()
         self._shapes: dict[str, Shape] = {}
         self._told: set[str] = set()
+        self._owners: dict[str, str] = {}
         self._hub = Hub(client, namespace, backlog)
         self._use({kind.name: kind for kind in kinds})
 
@@ -60,6 +61,7 @@ class KubernetesStore:
         """Take the kinds that there are: those that APIs serve are custom resources. Raises ``KumaError``."""
         served = kube_kinds(kinds)
         self._use({kind.name: kind for kind in served} | dict.fromkeys(_hidden(kinds)))
+        self._owners = {kind.name: kind.owner for kind in kinds if kind.owner}
 
     def _use(self, kinds: Mapping[str, KubeKind | None]) -> None:
         for name, kind in kinds.items():
@@ -88,13 +90,29 @@ class KubernetesStore:
         shape = self._shape(key.type)
         with self._writing(key):
             try:
-                made = self._client.create(shape.folder(key), shape.made(key, document))
+                item = self._owned(key, shape.made(key, document))
+                made = self._client.create(shape.folder(key), item)
             except ApiRefusal as error:
                 if error.code == 409 and error.reason == "AlreadyExists":
                     self._refuse_other_mesh(key)
                     raise AlreadyExists(f"Resource already exists: {key}") from None
                 raise
         return self._written(shape, made)
+
+    def _owned(self, key: ResourceKey, item: Json) -> Json:
+        """An object of a kind that goes with one of another kind: the garbage collector sees to that, too."""
+        owner = self._owners.get(key.type, "")
+        if not owner:
+            return item
+        try:
+            found = self._client.get(self._shape(owner).path(ResourceKey(owner, key.mesh, key.name)))
+        except ApiRefusal as error:
+            if error.code != 404:
+                raise
+            return item
+        meta = found["metadata"]
+        reference = {"apiVersion": API_VERSION, "kind": owner, "name": meta["name"], "uid": meta["uid"]}
+        return {**item, "metadata": {**item["metadata"], "ownerReferences": [reference]}}
 
     def update(self, key: ResourceKey, document: str, version: str) -> Record:
         """Replace a record of a known version. Raises ``InvalidResource`` for what Kubernetes cannot hold."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -13,7 +13,7 @@ import falcon
 from kuma_core.api import audit
 from kuma_core.api.contract import Route
 from kuma_core.api.exchange import answer_json, begin, read_body
-from kuma_core.api.may_write import MayWrite
+from kuma_core.api.may_write import MayWrite, WritableKind, writable
 from kuma_core.api.paging import answer_page, read_page
 from kuma_core.api.searching import Searchable, read_search
 from kuma_core.api.tag_search import DATAPLANES
@@ -22,6 +22,7 @@ from kuma_core.api.xds import VALIDATE, answer_dry_run, dry_run_of
 from kuma_core.auth.contract import Right
 from kuma_core.errors import InvalidResource, Severity, Violation
 from kuma_core.model import Resource, ResourceKey, ResourceType, Scope
+from kuma_core.policy.contract import Policy
 from kuma_core.resources import codec
 from kuma_core.resources.contract import Resources, Result
 from kuma_core.specs.base import Spec, parse_spec
@@ -48,7 +49,11 @@ class Limits:
 
 
 def resource_routes(
-    kinds: Iterable[ResourceType], resources: Resources, limits: Limits, previewer: Previewer
+    kinds: Iterable[ResourceType],
+    resources: Resources,
+    limits: Limits,
+    previewer: Previewer,
+    policies: Sequence[Policy] = (),
 ) -> Iterator[Route]:
     """The collection and the item of every kind that is stored, in each spelling of its path."""
     for kind in kinds:
@@ -57,7 +62,7 @@ def resource_routes(
                 item = f"{path}/{{mesh}}" if kind.scope is Scope.GLOBAL else f"{path}/{{name}}"
                 reader = partial(Route, right=Right.READER, kind=kind.name)
                 yield reader(path, Collection(kind, resources))
-                yield reader(item, Item(kind, resources, limits, previewer), decides=True)
+                yield reader(item, Item(writable(kind, policies), resources, limits, previewer), decides=True)
 
 
 def collection_paths(kind: ResourceType) -> list[str]:
@@ -86,9 +91,9 @@ class Item:
     """One resource. A global one is its own mesh, so that its only parameter is ``mesh``."""
 
     def __init__(
-        self, kind: ResourceType, resources: Resources, limits: Limits, previewer: Previewer
+        self, kind: WritableKind, resources: Resources, limits: Limits, previewer: Previewer
     ) -> None:
-        self._kind = kind
+        self._writable, self._kind = kind, kind.kind
         self._resources = resources
         self._limits = limits
         self._previewer = previewer
@@ -104,7 +109,7 @@ class Item:
         begin(req, "Could not process a resource")
         key = self._begin_write(req, mesh, name)
         spec, told = self._read(req, key)
-        may = MayWrite(req, key, self._kind, spec)
+        may = MayWrite(req, key, self._writable, spec)
         may.check()
         req.context.title = "Could not find a resource"
         current = self._resources.find(key)
@@ -131,7 +136,7 @@ class Item:
         """Delete the resource (200, empty), or 404."""
         begin(req, "Could not delete a resource")
         key = self._begin_write(req, mesh, name)
-        may = MayWrite(req, key, self._kind)
+        may = MayWrite(req, key, self._writable)
         may.check()
         if may.over:
             may.there(self._resources.find(key))

@@ -136,9 +136,10 @@ class Asked:
 
     ``kind`` is empty for ``READ`` and ``ADMIN``; ``name`` is then the template of the route, as in
     ``/meshes/{mesh}/service-map``. ``mesh`` is empty for global kinds, and where no mesh is named. For ``LIST``
-    ``name`` is empty. ``tag_sets`` are the tags of each inbound, or of the gateway, of a Dataplane: of what is written,
-    **and**, in a question of its own, of what is stored there already. Whoever replaces or deletes a Dataplane needs
-    the right over both; before a deletion it is asked without any, too. All sets of a question have to be allowed.
+    ``name`` is empty. ``tag_sets`` are the tags of each inbound, or of the gateway, of a Dataplane, and for a policy
+    the selectors of the proxies that it configures (``*`` is any value, a tag that is not there is any, too): of what
+    is written, **and**, in a question of its own, of what is stored there already. Whoever replaces or deletes it needs
+    the right over both; of what is not there it is asked without any. All sets of a question have to be allowed.
     For ``GENERATE_TOKEN`` the kind is ``Dataplane``, and the sets are those that the token would be good for: one
     without a tag is good for any value of it, no sets at all for any Dataplane.
     """

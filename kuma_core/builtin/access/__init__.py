@@ -20,4 +20,4 @@ def kuma_register_routes(context: Context) -> Iterable[Route]:
     from kuma_core.builtin.access.routes import CanI, WhoAmI
 
     yield Route("/whoami", WhoAmI(), right=Right.PUBLIC)
-    yield Route("/can-i", CanI(context.registered.kinds), right=Right.PUBLIC)
+    yield Route("/can-i", CanI(context.registered.kinds, context.registered.policies), right=Right.PUBLIC)

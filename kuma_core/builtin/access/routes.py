@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import falcon
 
 from kuma_core.api.exchange import answer_json, begin
@@ -11,6 +13,7 @@ from kuma_core.documents import shown
 from kuma_core.errors import InvalidResource, Violation
 from kuma_core.kinds import Kinds
 from kuma_core.model import ResourceType, Scope
+from kuma_core.policy.contract import Policy
 from kuma_core.specs.dataplane import DATAPLANE
 from kuma_core.specs.tags import TagPairs, sorted_tags
 
@@ -46,8 +49,9 @@ class WhoAmI:
 class CanI:
     """Whether the caller may do something with resources of a kind, and what says so."""
 
-    def __init__(self, kinds: Kinds) -> None:
+    def __init__(self, kinds: Kinds, policies: Iterable[Policy]) -> None:
         self._kinds = {kind.name: kind for kind in kinds if kind.served}
+        self._with_tags = {DATAPLANE, *(policy.kind for policy in policies)}
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         """``{"allowed", "why", "ways"}``, for ``verb``, ``kind``, and ``mesh``, ``name``, ``tag=key=value``.
@@ -72,8 +76,8 @@ class CanI:
         problems: list[Violation] = []
         verb, kind = self._verb(req, problems), self._kind(req, problems)
         tags = _tags(req, problems)
-        if kind and tags and kind.name != DATAPLANE:
-            problems.append(Violation("tag", f"tags are those of a {DATAPLANE}"))
+        if kind and tags and kind.name not in self._with_tags:
+            problems.append(Violation("tag", f"{kind.name} has no tags"))
         if kind and verb is Verb.GENERATE_TOKEN and kind.name != DATAPLANE:
             problems.append(Violation("kind", f"tokens are generated for a {DATAPLANE}"))
         if problems or verb is None or kind is None:

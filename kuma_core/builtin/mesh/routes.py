@@ -57,8 +57,9 @@ def routes(context: Context) -> Iterator[Route]:
         config.flag("apiServer.readOnly"),
         ON_KUBERNETES if is_kubernetes else "",
     )
-    yield from resource_routes(kinds, context.resources, limits, previewer)
-    explain = Explain(context.resources, context.registered.policies)
+    policies = context.registered.policies
+    yield from resource_routes(kinds, context.resources, limits, previewer, policies)
+    explain = Explain(context.resources, policies)
     yield Route("/meshes/{mesh}/explain", explain, right=Right.READER)
     yield Route("/meshes/{mesh}/dataplanes/{name}/xds", ProxyConfiguration(previewer), right=Right.ADMIN)
 

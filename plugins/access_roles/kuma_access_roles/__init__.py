@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from kuma_core.sdk import hookimpl, of_kinds
+from kuma_core.sdk import hookimpl
 
 if TYPE_CHECKING:
-    from kuma_core.sdk import AccessPolicy, Resource, Resources, ResourceType, Violation
+    from kuma_access_roles.admission import Admission
+    from kuma_core.sdk import AccessPolicy, Context, ResourceType
 
 
 @hookimpl
@@ -28,11 +29,8 @@ def kuma_register_access() -> Iterable[AccessPolicy]:
 
 
 @hookimpl
-@of_kinds("AccessRole", "AccessRoleBinding")
-def kuma_admit(
-    resource: Resource | None, previous: Resource | None, resources: Resources
-) -> Iterable[Violation]:
-    """Warn of a role that names unknown kinds, and of a binding to roles that are not there."""
-    from kuma_access_roles.admission import violations
+def kuma_open(context: Context) -> Admission:
+    """What is told to the writers of roles depends on the kinds that there are."""
+    from kuma_access_roles.admission import Admission
 
-    return violations(resource, previous, resources)
+    return Admission(context.registered)

@@ -6,36 +6,45 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from kuma_access_roles.globs import ANY
-from kuma_access_roles.role import BINDING, ROLE
-from kuma_core.sdk import Resource, ResourceKey, Severity, Violation, shown
+from kuma_access_roles.role import BINDING, DATAPLANE, ROLE, AccessRule
+from kuma_core.sdk import Resource, ResourceKey, Severity, Violation, hookimpl, of_kinds, shown
 
 if TYPE_CHECKING:
-    from kuma_core.sdk import Resources
+    from kuma_core.sdk import Registered, Resources
 
 
-def violations(
-    resource: Resource | None, previous: Resource | None, resources: Resources
-) -> Iterator[Violation]:
-    """Warnings of kinds that there are not, and of roles that are not there (any more)."""
-    if resource is None:
-        if previous is not None and previous.key.type == ROLE:
-            yield from _still_bound(previous.name, resources)
-    elif resource.key.type == ROLE:
-        yield from _unknown_kinds(resource, resources)
-    elif resource.key.type == BINDING:
-        yield from _missing_roles(resource, resources)
+_AS_IN_TYPE = "kinds are written as in the field type of a document"
 
 
-def _unknown_kinds(role: Resource, resources: Resources) -> Iterator[Violation]:
-    served = {kind.name for kind in resources.kinds if kind.served}
-    for place, rule in enumerate(role.spec.rules):
+class Admission:
+    """Looks at roles and bindings before they are stored."""
+
+    def __init__(self, registered: Registered) -> None:
+        self._served = {kind.name for kind in registered.kinds if kind.served}
+        self._with_tags = {DATAPLANE, *(policy.kind for policy in registered.policies)}
+
+    @hookimpl
+    @of_kinds(ROLE, BINDING)
+    def kuma_admit(
+        self, resource: Resource | None, previous: Resource | None, resources: Resources
+    ) -> Iterator[Violation]:
+        """Warnings of kinds that there are not, and of roles that are not there (any more)."""
+        if resource is None:
+            if previous is not None and previous.key.type == ROLE:
+                yield from _still_bound(previous.name, resources)
+        elif resource.key.type == ROLE:
+            for place, rule in enumerate(resource.spec.rules):
+                yield from self._odd_kinds(f"rules[{place}]", rule)
+        else:
+            yield from _missing_roles(resource, resources)
+
+    def _odd_kinds(self, path: str, rule: AccessRule) -> Iterator[Violation]:
         for index, kind in enumerate(rule.kinds):
-            if kind not in served and kind != ANY:
-                yield _warning(
-                    f"rules[{place}].kinds[{index}]",
-                    f"this control plane serves no kind {shown(kind)}; "
-                    "kinds are written as in the field type of a document, e.g. Dataplane",
-                )
+            where = f"{path}.kinds[{index}]"
+            if kind != ANY and kind not in self._served:
+                yield _warning(where, f"this control plane serves no kind {shown(kind)}; {_AS_IN_TYPE}")
+            elif rule.tags is not None and kind not in self._with_tags:
+                yield _warning(where, f"{kind} has no tags, so that the rule gives nothing of it")
 
 
 def _missing_roles(binding: Resource, resources: Resources) -> Iterator[Violation]:

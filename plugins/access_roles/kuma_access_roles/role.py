@@ -12,7 +12,7 @@ OWN = (ROLE, BINDING)
 """Who writes these can give himself every right: the kernel's admins alone may."""
 
 DATAPLANE = "Dataplane"
-"""The kind that has tags, and for which tokens are generated."""
+"""The kind of which inbounds have tags, and for which tokens are generated."""
 GET, LIST, GENERATE_TOKEN = "get", "list", "generate-token"
 VERBS = (GET, LIST, "put", "delete", "dry-run", GENERATE_TOKEN)
 READING = (GET, LIST)
@@ -113,8 +113,10 @@ def _patterns_problems(path: str, patterns: tuple[str, ...]) -> Iterator[Violati
 def _tags_problems(path: str, rule: AccessRule) -> Iterator[Violation]:
     tags = rule.tags or {}
     yield from size_problems(path, tuple(tags), MOST_ITEMS)
-    if any(kind != DATAPLANE for kind in rule.kinds):
-        yield Violation(path, f"tags are those of a {DATAPLANE}; give other kinds in a rule without them")
+    if ANY in rule.kinds:
+        yield Violation(
+            path, f"a {DATAPLANE} has tags, and policies; name these kinds, and give others without tags"
+        )
     for key in sorted(tags)[:MOST_ITEMS]:
         if not key:
             yield Violation(path, "tag key must be non-empty")

@@ -243,6 +243,8 @@ def test_warnings_for_the_writers_of_roles(cp: RunningPlatform) -> None:
     odd = {"type": "AccessRole", "name": "odd", "rules": [{"verbs": ["get"], "kinds": ["Dataplanes"]}]}
     bound = {"type": "AccessRoleBinding", "name": "odd", "users": ["x"], "roles": ["odd", "gone"]}
     assert "serves no kind" in warning(admin.apply(odd))
+    tagged = {"verbs": ["put"], "kinds": ["Mesh"], "tags": {"service": ["web"]}}
+    assert "Mesh has no tags" in warning(admin.apply({**odd, "rules": [tagged]}))
     assert "gone" in warning(admin.apply(bound))
     assert "odd" in warning(admin.delete(odd))
     admin.delete(bound)

@@ -91,8 +91,8 @@ def test_what_limits_cannot_hold_for() -> None:
     assert one(verbs=["get"], kinds=["Dataplane"], tags={"service": ["web"]}) == [
         ("verbs[0]", "get is not limited by tags; give it in a rule without them")
     ]
-    assert one(verbs=["put"], kinds=["Dataplane", "Mesh"], tags={"service": ["web"]}) == [
-        ("tags", "tags are those of a Dataplane; give other kinds in a rule without them")
+    assert one(verbs=["put"], kinds=["*"], tags={"service": ["web"]}) == [
+        ("tags", "a Dataplane has tags, and policies; name these kinds, and give others without tags")
     ]
     assert one(verbs=["generate-token"], kinds=["Mesh"]) == [
         ("verbs[0]", "tokens are generated for a Dataplane; name that kind")

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+import kuma_access_roles
 import kuma_store_memory
 from kuma_core.config import Config
 from kuma_core.model import ResourceKey
@@ -15,6 +16,8 @@ from kuma_core.resources.contract import Record, StoreFactory
 from kuma_core.sdk import ADMINS, READERS, hookimpl
 from kuma_core.testing.builders import dataplane, mesh
 from kuma_core.testing.platform import RunningPlatform, running_platform
+from kuma_core.testing.several import SharedStore
+from kuma_core.testing.waiting import eventually
 from kuma_store_memory.store import MemoryStore
 from plugins.access_roles.tests.running import (
     MODE,
@@ -236,6 +239,16 @@ def test_a_change_counts_with_the_next_request(cp: RunningPlatform) -> None:
         assert bob.apply(document).status in (200, 201)
         assert admin.delete(bound).status == 200
     assert bob.apply(document).status == 403
+
+
+def test_it_counts_on_every_control_plane_of_the_store() -> None:
+    """As soon as that one hears of it, which no request waits for."""
+    store = SharedStore(MemoryStore())
+    with with_roles(store=store) as one, running_platform([store, kuma_access_roles], {MODE: "token"}) as two:
+        admin, alice = person(one, "root", ADMINS), person(two, "alice")
+        eventually(lambda: alice.apply(WEB_1).status in (200, 201), what="the binding counts on the other")
+        assert admin.delete(WEB_TEAM).status == 200
+        eventually(lambda: alice.apply(WEB_1).status == 403, what="the deletion counts on the other")
 
 
 def test_warnings_for_the_writers_of_roles(cp: RunningPlatform) -> None:

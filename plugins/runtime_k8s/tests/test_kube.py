@@ -6,7 +6,7 @@ import copy
 import os
 import subprocess
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -31,6 +31,7 @@ from kuma_store_k8s.install.everything import control_plane
 from kuma_store_k8s.manifests import text_of
 from kuma_store_k8s.names import KUMA_0_3
 from kuma_store_k8s.offer import Way
+from tests.end_to_end.support import Machine, fetch
 from tests.kube.cluster import Cluster, Refused
 
 from .test_dataplanes import POD
@@ -81,7 +82,7 @@ def installed(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Ite
             "KUMA_ENVIRONMENT": "kubernetes",
             "KUMA_STORE_TYPE": "kubernetes",
             "KUMA_STORE_KUBERNETES_SYSTEM_NAMESPACE": SYSTEM,
-            "KUMA_GENERAL_ADVERTISED_HOSTNAME": f"kuma-control-plane.{SYSTEM}",
+            "KUMA_GENERAL_ADVERTISED_HOSTNAME": "127.0.0.1",  # where proxies of this machine find it
             "KUMA_API_SERVER_READ_ONLY": "true",
             "KUMA_KUBERNETES_ADMISSION_SERVER_PORT": str(port),
             "KUMA_KUBERNETES_ADMISSION_SERVER_CERT_DIR": str(tmp_path_factory.mktemp("certificates")),
@@ -128,12 +129,21 @@ def remove(cluster: Cluster) -> None:
 # -- what Pods become
 
 
-def a_pod(cluster: Cluster, namespace: str, ip: str, name: str = "example", **labels: str) -> dict[str, Any]:
-    """A Pod that runs, as far as an API server can tell."""
+def a_pod(
+    cluster: Cluster,
+    namespace: str,
+    ip: str,
+    name: str = "example",
+    port: int = 0,
+    annotations: dict[str, str] | None = None,
+) -> dict[str, Any]:
+    """A Pod that runs, as far as an API server can tell; with a port of its own its traffic is not redirected."""
     pod = copy.deepcopy(POD)
     del pod["metadata"]["uid"]
     pod["metadata"] |= {"name": name, "namespace": namespace}
-    pod["metadata"]["labels"] |= labels
+    if port:
+        pod["metadata"]["annotations"] = {"kuma.io/sidecar-injected": "true", **(annotations or {})}
+        pod["spec"]["containers"] = [{"ports": [{"containerPort": port}]}]
     for number, container in enumerate(pod["spec"]["containers"]):
         container |= {"name": f"c{number}", "image": "none"}
     path = f"/api/v1/namespaces/{namespace}/pods"
@@ -337,6 +347,66 @@ def test_a_token_is_good_for_its_pod_until_that_is_gone(installed: Installed, na
     eventually(lambda: _is_gone(cluster, f"/api/v1/namespaces/{namespace}/pods/example"), 60)
     with pytest.raises(Unauthenticated, match="is gone"):
         tokens.recognise(shown).allows(Proxy("default", f"example.{namespace}"), list)
+
+
+# -- traffic
+
+
+def test_traffic_between_pods_is_denied_until_kubectl_permits_it(
+    installed: Installed, namespace: str, tmp_path: Path
+) -> None:
+    """Real Envoys with the tokens of their ServiceAccounts, in an encrypted mesh."""
+    cluster, mesh, calling = installed.cluster, f"mesh-{namespace}", free_port()
+    apply(cluster, a_resource("Mesh", mesh, "", {"mtls": {"enabled": True, "ca": {"builtin": {}}}}))
+    with ExitStack() as stack:
+        machine = Machine(installed.cp, tmp_path, stack)
+        port = machine.service("web")
+        a_service(cluster, namespace, "web", (80, port))
+        pod = a_pod(cluster, namespace, "127.0.1.7", "web-1", port, {"kuma.io/mesh": mesh})
+        inbound = {"interface": f"127.0.1.8:{free_port()}:9", "tags": {"service": f"shop.{namespace}.svc:80"}}
+        outbound = {"interface": f":{calling}", "service": f"web.{namespace}.svc:80"}
+        networking = {"inbound": [inbound], "outbound": [outbound]}
+        apply(cluster, a_resource("Dataplane", "shop-1", namespace, {"networking": networking}, mesh))
+        for name, bound in (("web-1", pod), ("shop-1", None)):
+            known = f"/meshes/{mesh}/dataplanes/{name}.{namespace}"
+            eventually(lambda known=known: installed.cp.get(known).status == 200, 60)
+            machine.sidecar(f"{name}.{namespace}", mesh, token_text=a_token(cluster, namespace, bound))
+        assert not is_answered(calling)
+        match = [{"match": {"service": "*"}}]
+        permission = a_resource(
+            "TrafficPermission", "all", namespace, {"sources": match, "destinations": match}, mesh
+        )
+        apply(cluster, permission)
+        eventually(lambda: fetch(calling) == "web", 60)
+        cluster.kubectl("delete", "trafficpermissions.kuma.io", "all", "-n", namespace)
+        eventually(lambda: not is_answered(calling), 60)
+
+
+def a_resource(kind: str, name: str, namespace: str, spec: Any, mesh: str = "") -> dict[str, Any]:
+    meta = {"name": name, "namespace": namespace} if namespace else {"name": name}
+    more = {"mesh": mesh} if mesh else {}
+    return {"apiVersion": "kuma.io/v1alpha1", "kind": kind, **more, "metadata": meta, "spec": spec}
+
+
+def apply(cluster: Cluster, item: dict[str, Any]) -> None:
+    cluster.kubectl("apply", "-f", "-", input=yaml.safe_dump(item))
+
+
+def a_token(cluster: Cluster, namespace: str, pod: dict[str, Any] | None) -> str:
+    """A token of the namespace's ServiceAccount, bound to a Pod if there is one."""
+    spec: dict[str, Any] = {}
+    if pod:
+        bound = {"kind": "Pod", "apiVersion": "v1", "name": pod["metadata"]["name"]}
+        spec["boundObjectRef"] = {**bound, "uid": pod["metadata"]["uid"]}
+    path = f"/api/v1/namespaces/{namespace}/serviceaccounts/default/token"
+    return str(cluster.create(path, {"spec": spec})["status"]["token"])
+
+
+def is_answered(port: int) -> bool:
+    try:
+        return bool(fetch(port))
+    except OSError:
+        return False
 
 
 def test_it_never_asked_for_what_it_may_not_do(installed: Installed) -> None:

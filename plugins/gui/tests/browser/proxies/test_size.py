@@ -71,7 +71,7 @@ def test_the_list_is_there_at_once_and_asks_for_little(open_tab: OpenTab) -> Non
     small = min(seconds("few", "1–4 of 4") for _ in range(3))
     tab.requests.clear()
     times = [seconds("many", "1–50 of 5,000") for _ in range(3)]
-    assert len(tab.api_requests()) <= 5 * len(times)
+    assert len(set(tab.api_requests())) <= 5, "what a slow page reads again counts once"
     assert min(times) < max(1.0, 3 * small), (times, small)
 
 

@@ -6,6 +6,7 @@ import { connectCommand, type Place, startCommands } from "../proxy/commands.ts"
 export type Titled = [title: string, text: string];
 
 const NAME = "echo-1";
+const SERVICE = "echo";
 const SERVICE_PORT = 9001;
 const PROXY_PORT = 10001;
 
@@ -20,12 +21,12 @@ export function exampleCommands(place: Place, mesh: string): Titled[] {
     ...(connect ? [["Tell kumactl where the control plane is", connect] satisfies Titled] : []),
     service,
     ["Say where its proxy listens", applied(mesh)],
-    ...startCommands(place, mesh, NAME),
+    ...startCommands(place, mesh, NAME, [SERVICE]),
   ];
 }
 
 function applied(mesh: string): string {
-  const networking = { inbound: [{ interface: `127.0.0.1:${PROXY_PORT}:${SERVICE_PORT}`, tags: { service: "echo" } }] };
+  const networking = { inbound: [{ interface: `127.0.0.1:${PROXY_PORT}:${SERVICE_PORT}`, tags: { service: SERVICE } }] };
   return `kumactl apply -f - <<'END'\n${toYaml({ type: "Dataplane", mesh, name: NAME, networking })}END`;
 }
 

@@ -70,7 +70,7 @@ function tabs(found: Overview, authority: Authority | undefined, again: () => vo
       empty: whyNone(insight?.certificates, authority),
       show: () => <ProxyCertificate of={insight?.certificates ?? {}} mesh={mesh} />,
     },
-    { id: "start", title: "Start command", show: () => <StartCommand mesh={mesh} name={name} /> },
+    { id: "start", title: "Start command", show: () => <StartCommand of={found} /> },
     { id: "yaml", title: "YAML", show: () => <Yaml of={{ type: "Dataplane", mesh, name, ...dataplane }} /> },
   ];
 }

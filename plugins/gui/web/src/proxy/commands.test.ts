@@ -6,12 +6,12 @@ import { test } from "node:test";
 import { exampleCommands } from "../first-run/example.ts";
 import { type Configuration, connectCommand, placeOf, quoted, startCommands } from "./commands.ts";
 
-function configuration(host: string, { port = 5681, environment = "universal", tokens = true } = {}): Configuration {
+function configuration(host: string, { port = 5681, environment = "universal", tokens = true, requireServices = false } = {}): Configuration {
   return {
     environment,
     general: { advertisedHostname: host },
     apiServer: { port },
-    adminServer: { apis: { dataplaneToken: { enabled: tokens } } },
+    adminServer: { apis: { dataplaneToken: { enabled: tokens, requireServices } } },
   };
 }
 
@@ -31,7 +31,7 @@ test("one that tells its name is called by it, from wherever one looks", () => {
 });
 
 test("a proxy gets a token where one is asked for", () => {
-  const [[, token], [, start]] = startCommands(placeOf(configuration("localhost"), "localhost"), "shop", "web-1") as [
+  const [[, token], [, start]] = startCommands(placeOf(configuration("localhost"), "localhost"), "shop", "web-1", ["web"]) as [
     [string, string],
     [string, string],
   ];
@@ -41,10 +41,16 @@ test("a proxy gets a token where one is asked for", () => {
     'kuma-dp run --name=web-1 --mesh=shop --cp-address=http://localhost:5681 --dataplane-token-file="$HOME"/web-1.token',
   );
   for (const without of [{ tokens: false }, { environment: "kubernetes" }]) {
-    const commands = startCommands(placeOf(configuration("localhost", without), "localhost"), "shop", "web-1");
+    const commands = startCommands(placeOf(configuration("localhost", without), "localhost"), "shop", "web-1", ["web"]);
     assert.equal(commands.length, 1);
     assert.doesNotMatch(commands[0]?.[1] ?? "", /token/);
   }
+});
+
+test("a token names the services of its proxy where it has to", () => {
+  const place = placeOf(configuration("localhost", { requireServices: true }), "localhost");
+  const [[, token] = ["", ""]] = startCommands(place, "shop", "web-1", ["web", "a b"]);
+  assert.match(token, /--mesh=shop --service=web --service='a b' >/);
 });
 
 test("what a shell would obey is quoted", () => {

@@ -5,7 +5,7 @@ export interface Configuration {
   environment: string;
   general: { advertisedHostname: string };
   apiServer: { port: number };
-  adminServer: { apis: { dataplaneToken: { enabled: boolean } } };
+  adminServer: { apis: { dataplaneToken: { enabled: boolean; requireServices?: boolean } } };
 }
 
 /** Where the control plane is for a proxy. */
@@ -15,6 +15,8 @@ export interface Place {
   /** Whether it tells proxies to look for it on their own machine. */
   isLocal: boolean;
   needsToken: boolean;
+  /** Whether a token has to say for which services its proxy may speak. */
+  bindsServices: boolean;
 }
 
 const LOOPBACK = new Set(["localhost", "127.0.0.1", "::1", "[::1]"]);
@@ -24,12 +26,14 @@ const DEFAULT_URL = "http://localhost:5681";
 export function placeOf(config: Configuration, here: string): Place {
   const told = config.general.advertisedHostname || "localhost";
   const isLocal = LOOPBACK.has(told);
+  const tokens = config.adminServer.apis.dataplaneToken;
   const host = isLocal && LOOPBACK.has(here) ? "localhost" : told;
   return {
     host,
     apiUrl: `http://${host}:${config.apiServer.port}`,
     isLocal,
-    needsToken: config.adminServer.apis.dataplaneToken.enabled && config.environment === "universal",
+    needsToken: tokens.enabled && config.environment === "universal",
+    bindsServices: tokens.requireServices ?? false,
   };
 }
 
@@ -54,12 +58,13 @@ export function connectCommand({ apiUrl }: Place): string {
   return `kumactl config control-planes add --name=mine --overwrite --address=${quoted(apiUrl)}`;
 }
 
-/** Titles and commands that start the proxy of a dataplane, token first. */
-export function startCommands(place: Place, mesh: string, name: string): [title: string, text: string][] {
+/** Titles and commands that start the proxy of a dataplane of these services, token first. */
+export function startCommands(place: Place, mesh: string, name: string, services: string[]): [title: string, text: string][] {
   const file = `"$HOME"/${quoted(`${name}.token`)}`;
   const words = ["kuma-dp run", `--name=${quoted(name)}`, `--mesh=${quoted(mesh)}`, `--cp-address=${quoted(place.apiUrl)}`];
   if (!place.needsToken) return [["Start the proxy", words.join(" ")]];
-  const token = `kumactl generate dataplane-token --dataplane=${quoted(name)} --mesh=${quoted(mesh)} > ${file}`;
+  const bound = place.bindsServices ? services.map((service) => ` --service=${quoted(service)}`).join("") : "";
+  const token = `kumactl generate dataplane-token --dataplane=${quoted(name)} --mesh=${quoted(mesh)}${bound} > ${file}`;
   return [
     ["Make a token, by which the proxy proves who it is", token],
     ["Start the proxy", [...words, `--dataplane-token-file=${file}`].join(" ")],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import importlib
 import os
 import subprocess
 from collections.abc import Iterator
@@ -29,7 +30,7 @@ from kuma_store_k8s import answers
 from kuma_store_k8s.install.choices import Choices
 from kuma_store_k8s.install.everything import control_plane
 from kuma_store_k8s.manifests import text_of
-from kuma_store_k8s.names import KUMA_0_3
+from kuma_store_k8s.names import KUMA_0_3, KubeKind, kube_kind
 from kuma_store_k8s.offer import Way
 from tests.end_to_end.support import Machine, fetch
 from tests.kube.cluster import Cluster, Refused
@@ -38,6 +39,7 @@ from .test_dataplanes import POD
 
 pytestmark = pytest.mark.kube
 
+HELLO = Path(__file__).parents[3] / "examples" / "plugin_hello"
 SYSTEM = "kuma-runtime-test"
 KUMA = "/apis/kuma.io/v1alpha1"
 WEBHOOKS = "/apis/admissionregistration.k8s.io/v1"
@@ -54,9 +56,14 @@ class Installed:
     forbidden: list[str] = field(default_factory=list)
 
 
+GREETING = KubeKind("Greeting", "greetings")
+"""A kind of somebody else's plugin."""
+
+
 def manifests(port: int) -> str:
     """What is installed, but that the API server finds the control plane on this machine."""
-    made = copy.deepcopy(control_plane(Choices("0.1.0", namespace=SYSTEM)))
+    choices = Choices("0.1.0", namespace=SYSTEM, kinds=(*KUMA_0_3, GREETING))
+    made = copy.deepcopy(control_plane(choices))
     for item in made:
         if item["kind"] == "Service":
             item["spec"] = {"type": "ExternalName", "externalName": "localhost"}
@@ -87,8 +94,11 @@ def installed(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Ite
             "KUMA_KUBERNETES_ADMISSION_SERVER_PORT": str(port),
             "KUMA_KUBERNETES_ADMISSION_SERVER_CERT_DIR": str(tmp_path_factory.mktemp("certificates")),
         }
-        plugins = [as_installed(), kuma_policy_traffic, kuma_ca_builtin, kuma_runtime_k8s]
         with pytest.MonkeyPatch.context() as patch:
+            patch.syspath_prepend(str(HELLO))
+            hello = importlib.import_module("kuma_hello")
+            settings["KUMA_HELLO_PORT"] = str(free_port())
+            plugins = [as_installed(), kuma_policy_traffic, kuma_ca_builtin, kuma_runtime_k8s, hello]
             patch.setitem(os.environ, "KUBECONFIG", str(kubeconfig))
             watch_for_403(patch, forbidden)
             with running_platform(plugins, settings) as cp:
@@ -288,6 +298,23 @@ def test_a_mesh_gets_its_defaults_its_root_and_takes_its_policies_along(installe
     eventually(lambda: installed.cp.get("/meshes/shop/traffic-permissions/all.default").status == 200)
     cluster.delete(f"{KUMA}/meshes/shop")
     eventually(lambda: _is_gone(cluster, f"{path}/all") and _is_gone(cluster, secret), 60)
+
+
+def test_a_kind_of_somebody_else_is_a_kind_like_all_others(installed: Installed, namespace: str) -> None:
+    assert kube_kind(installed.cp.platform.catalog.kinds["Greeting"]) == GREETING
+    with pytest.raises(subprocess.CalledProcessError) as failed:
+        apply(installed.cluster, a_resource("Greeting", "empty", namespace, {"text": ""}, "default"))
+    assert failed.value.stderr == 'The Greeting "empty" is invalid: text: cannot be empty\n'
+    apply(installed.cluster, a_resource("Greeting", "good", namespace, {"text": "good day"}, "default"))
+    shown = eventually(
+        lambda: (
+            (answer := installed.cp.get(f"/meshes/default/greetings/good.{namespace}")).status == 200
+            and answer.body
+        )
+    )
+    assert shown["text"] == "good day"
+    listed = installed.cluster.kubectl("get", "kuma", "-n", namespace)
+    assert "greeting.kuma.io/good" in listed
 
 
 def test_the_default_mesh_comes_back(installed: Installed) -> None:

@@ -37,6 +37,8 @@ PATIENCE = 5.0
 """Seconds that a Pod may be without a Service before it is told: both come together, in any order."""
 AFTER_REFUSAL = 60.0
 """Seconds after which a Dataplane that was refused is tried again, if nothing changes before."""
+MESH_GATHER = 0.3
+"""Seconds in which services that come and go are one change: each is a write to every Dataplane of a mesh."""
 WAIT_STEP = 0.5
 
 Key = tuple[str, ...]
@@ -157,7 +159,7 @@ class Term:
         self._add_pods(touched)
         old, new = (dataplanes.service_address(item) if item else "" for item in (before, now))
         if old != new:
-            self._work.add(("mesh", mesh) for mesh in self._offers.meshes())
+            self._work.add((("mesh", mesh) for mesh in self._offers.meshes()), MESH_GATHER)
 
     def _is_selected(self, place: Place, services: list[Mapping[str, Any]]) -> bool:
         pod = self._pods.get(place)
@@ -165,7 +167,7 @@ class Term:
 
     def _dataplane_changed(self, place: Place, before: Kept | None, now: Kept | None) -> None:
         entries = ((item.mesh, item.offered) if item else None for item in (before, now))
-        self._work.add(("mesh", mesh) for mesh in self._offers.moved(*entries))
+        self._work.add((("mesh", mesh) for mesh in self._offers.moved(*entries)), MESH_GATHER)
         self._add_pods([place])
 
     # -- what is to be, from the workers

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from kuma_access_roles.globs import ANY, Patterns
-from kuma_access_roles.role import LIST, OWN, READING, AccessRoleSpec, AccessRule
+from kuma_access_roles.role import OWN, READING, AccessRoleSpec, AccessRule
 from kuma_core.sdk import Asked, TagPairs, shown
 
 MESH = "Mesh"
@@ -89,6 +89,5 @@ def _given(rule: AccessRule) -> Iterator[tuple[str, str]]:
     """The pairs of a verb and a kind that a rule is about."""
     for verb in rule.given_verbs():
         reads = verb in READING
-        unlimited = (reads and rule.tags is not None) or (verb == LIST and rule.names is not None)
-        if not unlimited:
+        if not reads or rule.tags is None:  # what is read is not limited by tags
             yield from ((verb, kind) for kind in dict.fromkeys(rule.kinds) if reads or kind not in OWN)

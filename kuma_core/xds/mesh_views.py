@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from copy import copy
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -89,6 +90,8 @@ class MeshViews:
         self._deleted: dict[tuple[str, str], None] = {}
         self._effects = Effects()
         self._named: set[str] = set()  # meshes of which a change came since we read everything
+        self._guard = threading.Lock()
+        self._heard = self._taken = self._shown = 0  # how many changes
         self.stale = True
 
     @property
@@ -168,12 +171,22 @@ class MeshViews:
             other._set(key, resource, effects)
         return other, effects
 
-    def apply(self, changes: Iterable[Change]) -> Effects:
+    def hear(self) -> None:
+        """Note that a change is on its way to ``apply``; from any thread."""
+        with self._guard:
+            self._heard += 1
+
+    def are_behind(self) -> bool:
+        """Whether a change was heard of that the views do not show yet: they gather bursts. From any thread."""
+        return self.stale or self._shown < self._heard
+
+    def apply(self, changes: Collection[Change]) -> Effects:
         """Look at what the changes point to and bring the views up to date.
 
         Raises ``KumaError`` if it cannot read the store. The next call then reads everything again, and its
         answer includes what this one had found before it failed.
         """
+        self._taken += len(changes)
         keys = dict.fromkeys(change.key for change in changes if self._concerns(change))
         self._named |= {key.name for key in keys if key and key.type == MESH}
         was_stale, self.stale = self.stale, True
@@ -183,7 +196,7 @@ class MeshViews:
             for key in keys:
                 assert key is not None
                 self._refresh(key, self._effects)
-        self.stale = False
+        self._shown, self.stale = self._taken, False
         self._named.clear()
         effects, self._effects = self._effects, Effects()
         return effects

@@ -136,6 +136,7 @@ class Reconciler:
 
     def changed(self, change: Change) -> None:
         """Take a hint from the store's watch."""
+        self._views.hear()
         self._inbox.put(change)
 
     def opened(self, proxy: Proxy) -> None:
@@ -149,7 +150,7 @@ class Reconciler:
     def renew(self) -> None:
         """Have every proxy generated anew: a plugin came into quarantine, or got out of it."""
         self._inbox.put(Renewed())
-        self._inbox.put(Change(Op.RESYNC))
+        self.changed(Change(Op.RESYNC))
 
     def problem_of(self, mesh: str, name: str) -> str:
         """Why a connected proxy still has an older configuration; empty if all is well."""

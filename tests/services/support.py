@@ -45,6 +45,9 @@ class Frozen:
     def resources(self, kind: str, mesh: str) -> Mapping[str, Any]:
         return {}
 
+    def are_behind(self) -> bool:
+        return False
+
 
 def _spec(catalog: Catalog, document: Mapping[str, Any]) -> Any:
     return parse_spec(catalog.kinds[document["type"]].spec, spec_part(document))[0]

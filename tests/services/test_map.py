@@ -185,3 +185,13 @@ def test_a_map_is_kept_until_something_changes_and_then_for_a_second():
 
 def test_there_is_no_map_of_no_mesh():
     assert Maps(Frozen([PLAIN]), CATALOG.policies).of("other") is None
+
+
+def test_a_map_is_not_current_while_a_change_waits_to_be_looked_at():
+    frozen = Frozen([PLAIN, WEB])
+    maps = Maps(frozen, CATALOG.policies)
+    found = maps.of("default")
+    assert found
+    assert maps.is_current(found)
+    frozen.are_behind = lambda: True
+    assert not maps.is_current(found)

@@ -36,6 +36,10 @@ class FrozenViews(Protocol):
         """The specs of all resources of a kind, by name; raises ``KeyError``."""
         ...
 
+    def are_behind(self) -> bool:
+        """Whether something was written that they do not show yet."""
+        ...
+
 
 REMEMBERED_ANSWERS = 200_000
 """How many decisions one mesh keeps, a few hundred bytes each; those of dataplanes that are gone count, too."""
@@ -112,8 +116,10 @@ class Maps:
         return Decisions(name, found.context.mesh, found.stored, self._policies, resources)
 
     def is_current(self, found: MeshMap) -> bool:
-        """Whether nothing changed in the mesh since the map was made."""
+        """Whether nothing changed in the mesh since the map was made, as far as anybody was told."""
         mesh = found.context.name
+        if self._views.are_behind():
+            return False
         same = found.context is self._views.mesh(mesh) and found.stored is self._views.policies(mesh)
         return same and found.lasts
 

@@ -50,9 +50,8 @@ class PolicyKinds(_Policies):
     def on_get(self, req: falcon.Request, resp: falcon.Response, mesh: str) -> None:
         """The kinds of policies, in the order in which they are applied, with how many resources there are of each."""
         found, _ = self._look(req, mesh, TITLE)
-        answer_json(
-            resp, {"mesh": mesh, "items": [self._item(found, one) for one in self._policies.values()]}
-        )
+        items = [self._item(found, one) for one in self._policies.values()]
+        answer_json(resp, {"mesh": mesh, "current": self._maps.is_current(found), "items": items})
 
     def _item(self, found: MeshMap, policy: Policy) -> dict[str, object]:
         return {
@@ -74,8 +73,10 @@ class PolicyList(_Policies):
         policy, page, search = self._policy(kind), read_page(req), read_search(req, Searchable())
         records = [Record(ResourceKey(policy.kind, mesh, name), "", "") for name in _names(found, policy)]
         listed = ListedRecords(records, lambda record: Resource(record.key, None))
-        influences = Influences(found)
-        answer_page(req, resp, page, listed, lambda item: summary(influences, policy, item.name), search)
+        influences, current = Influences(found), [("current", self._maps.is_current(found))]
+        answer_page(
+            req, resp, page, listed, lambda item: summary(influences, policy, item.name), search, current
+        )
 
 
 class PolicyItem(_Policies):

@@ -61,7 +61,8 @@ class Services(Mapped):
         found, statuses = self._look(req, mesh, "Could not retrieve services")
         page, search = read_page(req), read_search(req, SEARCHABLE)
         listed = _listed(mesh, picture.nodes(found.traits, found.edges, statuses))
-        answer_page(req, resp, page, listed, lambda item: item.spec, search)
+        current = [("current", self._maps.is_current(found))]
+        answer_page(req, resp, page, listed, lambda item: item.spec, search, current)
 
 
 SEARCHABLE = Searchable(orders={"instances": lambda item: item.spec["instances"]["total"]})
@@ -88,7 +89,8 @@ class Service(Mapped):
         if node is None:
             missing = f'Nobody offers or calls a service "{name}" in mesh "{mesh}"'
             raise falcon.HTTPNotFound(title=title, description=missing)
-        answer_json(resp, {**node, "mesh": mesh, **_around(name, found, statuses)})
+        current = self._maps.is_current(found)
+        answer_json(resp, {**node, "mesh": mesh, "current": current, **_around(name, found, statuses)})
 
 
 def _around(name: str, found: MeshMap, statuses: Statuses) -> dict[str, Any]:
@@ -118,7 +120,8 @@ class Findings(Mapped):
         """What an operator should look at, the worst first."""
         found, statuses = self._look(req, mesh, "Could not look for findings")
         items = [as_document(item) for item in self._search(found, statuses)]
-        answer_json(resp, {"mesh": mesh, "total": len(items), "items": items})
+        current = self._maps.is_current(found)
+        answer_json(resp, {"mesh": mesh, "current": current, "total": len(items), "items": items})
 
 
 class GoverningPolicies(Mapped):

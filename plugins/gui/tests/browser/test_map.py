@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -75,20 +76,21 @@ def test_a_map_of_200_services_starts_around_one_and_is_laid_out_quickly(
     tab = open_tab("/meshes/large/map")
     page = tab.page
     expect(page.get_by_role("status").filter(has_text="of 200 services: those around")).to_be_visible()
-    assert "focus=service-" in page.url, "what is selected later does not move the map"
+    # It stands in the address now: what is selected later does not move the map.
+    expect(page).to_have_url(re.compile("focus=service-"))
     assert page.locator("g.map-node").count() < 50
     page.get_by_role("button", name="Show all").click()
     expect(page.locator("g.map-node")).to_have_count(200)
     assert page.locator("svg.map-drawing g.map-line").count() == len(
         cp.get("/meshes/large/service-map").body["edges"]
     )
-    script = (
-        "() => performance.getEntriesByName('service map').filter(m => m.detail === 200).map(m => m.duration)"
-    )
-    page.get_by_role("combobox", name="Group by").select_option("zone")
-    page.get_by_role("combobox", name="Group by").select_option("")
+    for group in ("zone", "", "zone", ""):
+        page.get_by_role("combobox", name="Group by").select_option(group)
+        expect(page.locator("g.map-lane")).to_have_count(2 if group else 0)
+    script = "() => performance.getEntriesByName('service map').filter((m) => m.detail === 200).map((m) => m.duration)"
     assert min(page.evaluate(script)) < 50 * SLACK
-    assert len(tab.api_requests()) <= 5 + 1  # the stream of events is none of the five reads
+    # An answer that says that it is a moment old is asked for again: that is no further page view.
+    assert len(set(tab.api_requests())) <= 5, tab.api_requests()
 
 
 @pytest.fixture(scope="module")
@@ -130,7 +132,7 @@ def test_what_is_selected_dims_the_rest_and_moves_nothing(shop: RunningPlatform,
     ledger.click()
     expect(line(page, "web", "mailer")).to_have_class("map-line verdict-noEndpoint dim")
     expect(page.locator("g.map-node").filter(has_text="mailer")).to_have_class("map-node state-ghost dim")
-    assert "service=ledger" in page.url
+    expect(page).to_have_url(re.compile("service=ledger"))
     assert (ledger.get_attribute("transform"), frame.evaluate("frame => frame.scrollLeft")) == (
         place,
         scrolled,
@@ -156,7 +158,7 @@ def test_idle_calls_can_be_hidden_and_nothing_else_moves(cp: RunningPlatform, op
     page.get_by_role("checkbox", name="Hide idle calls").check()
     expect(line(page, "web", "ledger")).to_have_count(0)
     assert node.get_attribute("transform") == place
-    assert "idle=hidden" in page.url
+    expect(page).to_have_url(re.compile("idle=hidden"))
 
 
 def test_the_keyboard_reaches_calls_and_services(shop: RunningPlatform, open_tab: OpenTab) -> None:

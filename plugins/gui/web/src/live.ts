@@ -9,8 +9,11 @@ import type { Told } from "./stream";
 export { connection, paused } from "./connection";
 
 const PACE_MILLISECONDS = 1_000;
-/** How often in a row an answer that says by `current` that it is a moment old is asked for anew. */
-const MOST_REPEATS = 2;
+/**
+ * How often in a row an answer that says by `current` that it is a moment old is asked for anew: after a second, two, four,
+ * and so on. An event tells what is stored; the control plane may gather many of them before its maps show them.
+ */
+const MOST_REPEATS = 5;
 
 export interface Wanted {
   /** Kinds of resources, as `/kinds` names them; left out: all. */
@@ -111,7 +114,8 @@ class Reading<T> {
   private soon(asked = false): void {
     this.wanted = true;
     if (this.left.signal.aborted || this.busy || (paused.peek() && !asked)) return;
-    const pause = asked ? 0 : Math.max(0, this.began + PACE_MILLISECONDS - performance.now());
+    const pace = PACE_MILLISECONDS * 2 ** Math.max(0, this.repeats - 1);
+    const pause = asked ? 0 : Math.max(0, this.began + pace - performance.now());
     clearTimeout(this.timer);
     this.timer = window.setTimeout(() => void this.read(), pause);
   }

@@ -7,7 +7,7 @@ import type { Layers } from "./layers.ts";
 export const TALL = 12;
 
 const ROW = NODE_HEIGHT + 20;
-const STAND_IN = 14;
+const STAND_IN = 6;
 const GAP = 124;
 const SECOND = NODE_WIDTH + 36;
 const MARGIN = 24;

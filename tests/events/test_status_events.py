@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -104,6 +104,20 @@ def test_a_certificate_that_cannot_be_issued_degrades_until_one_is_or_none_is_wa
     assert status_of(issued).state == "Online"
     assert issued.certificates == CertificateStatus(refused=2)
     assert issued.degraded_since is None
+
+
+def test_the_newest_certificate_is_told_whoever_writes_last() -> None:
+    """A proxy that goes to another control plane gets a new one there while the first one notes that it went."""
+    day = timedelta(days=1)
+    now = datetime(2020, 1, 2, tzinfo=UTC)
+    older, newer = ((now - day, now), (now, now + day))
+    known = merged(InsightSpec(), [OPEN], trouble=CertificateTrouble(0, "", True, *newer))
+    for made in (older, newer):
+        told = merged(known, [OPEN], trouble=CertificateTrouble(0, "", True, *made)).certificates
+        assert told == CertificateStatus(issued=newer[0], ends=newer[1])
+    refused = merged(known, [OPEN], trouble=CertificateTrouble(1, "the CA is away")).certificates
+    assert refused == CertificateStatus(refused=1, problem="the CA is away", issued=newer[0], ends=newer[1])
+    assert merged(known, [OPEN], trouble=UNWANTED).certificates is None, "mTLS is off"
 
 
 def test_what_a_dead_control_plane_left_open_is_told_once_it_is_taken_for_dead(

@@ -134,8 +134,10 @@ def _certificates(spec: InsightSpec, trouble: CertificateTrouble) -> Certificate
         made, ends = (trouble.made, trouble.ends) if trouble.ends else (known.issued, known.ends)
         return CertificateStatus(refused=trouble.refused, problem=trouble.problem, issued=made, ends=ends)
     if trouble.issued:
-        refused = trouble.refused or known.refused
-        found = CertificateStatus(refused=refused, issued=trouble.made, ends=trouble.ends)
+        # the proxy may have got a newer one from another control plane, which wrote so before this one was done with it
+        is_older = trouble.made is not None and known.issued is not None and known.issued > trouble.made
+        made, ends = (known.issued, known.ends) if is_older else (trouble.made, trouble.ends)
+        found = CertificateStatus(refused=trouble.refused or known.refused, issued=made, ends=ends)
         return found if found != CertificateStatus() else None
     return spec.certificates
 

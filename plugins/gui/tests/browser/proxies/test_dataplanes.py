@@ -156,6 +156,13 @@ def test_a_dataplane_that_is_not_there_is_told_in_the_words_of_the_api(open_tab:
     tab.leave()
 
 
+def test_a_mesh_that_is_not_there_is_no_empty_one(open_tab: OpenTab) -> None:
+    tab = open_tab("/meshes/nowhere/dataplanes")
+    expect(tab.page.get_by_role("alert")).to_contain_text("Could not retrieve a resource")
+    expect(tab.page.get_by_text("This mesh has no dataplanes yet")).to_have_count(0)
+    tab.leave()
+
+
 def test_what_resources_say_is_text(cp: RunningPlatform, open_tab: OpenTab) -> None:
     tag = "<img src=x onerror=alert(1)>\u202e&amp;"
     cp.apply(mesh("odd"), dataplane("x-1", inbound("127.0.0.1:1:2", "web", note=tag), mesh="odd"))

@@ -1,7 +1,7 @@
 import { Health } from "../health";
 import { useLive } from "../live";
-import { Age, type Column, Empty, Heading, listQuery, Loaded, Table, useListState } from "../parts";
-import { counted, type Listed, type Overview, overviewsOf, tagSets } from "../proxy/answers";
+import { Age, type Column, Empty, Heading, listQuery, Loaded, Problem, Table, useListState } from "../parts";
+import { counted, type Listed, ofMesh, type Overview, overviewsOf, tagSets } from "../proxy/answers";
 import { ProxyDrawer } from "../proxy/drawer";
 import { TagList } from "../proxy/tags";
 import { Link, route } from "../router";
@@ -54,7 +54,7 @@ export default function Dataplanes() {
               state={state}
               hint="web status:offline tag:zone=east"
               opens
-              empty={<None />}
+              empty={<None mesh={mesh} />}
             />
             {state.row && <ProxyDrawer mesh={mesh} name={state.row} row={items.find((item) => item.name === state.row)} />}
           </>
@@ -64,7 +64,10 @@ export default function Dataplanes() {
   );
 }
 
-function None() {
+/** A list of a mesh that does not exist is empty, too: the reader is told which of both it is. */
+function None({ mesh }: { mesh: string }) {
+  const found = useLive<object>(ofMesh(mesh), { kinds: ["Mesh"], mesh });
+  if (found.error) return <Problem error={found.error} retry={found.retry} />;
   return (
     <Empty title="This mesh has no dataplanes yet">
       <p>

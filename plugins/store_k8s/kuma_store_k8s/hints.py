@@ -1,7 +1,7 @@
 """Hints that control planes over one cluster give each other, where nothing is stored of which the watch could tell.
 
-They are written into an annotation of one ``Lease``, which every store follows. A hint says of which versions its
-teller had heard; whoever gets it waits until it has heard of as much, so that it is told after all writes before it.
+They are written into an annotation of one ``Lease``, which every store follows. A hint says which versions its teller
+had written or heard of; whoever gets it waits until it has heard of as much, so that it is told after these writes.
 """
 
 from __future__ import annotations

@@ -28,6 +28,8 @@ BACKLOG = 10_000
 """How many changes a slow watcher may be behind; past that it gets one RESYNC instead."""
 LOST_SECONDS = 2.0
 """For how long an API server may be away before watchers are told that it is lost."""
+HOPELESS_SECONDS = 10.0
+"""After how long a trouble with one collection no hint waits for it."""
 START_SECONDS = 30.0
 """How long a watcher waits for the first look at every collection."""
 
@@ -61,6 +63,12 @@ class Hub:
         """Follow none of these."""
         with self._changed:
             self._left_out = frozenset(types)
+
+    def wrote(self, type: str, version: str) -> None:
+        """Take note of a write of this store's own: hints are told after it."""
+        with self._changed:
+            if follower := self._followers.get(type):
+                follower.written = int(version)
 
     def close(self) -> None:
         """End every watch."""
@@ -104,9 +112,10 @@ class Hub:
     # -- what hints need
 
     def heard(self) -> Mapping[str, int]:
-        """The last version of each type that we heard of."""
+        """The last version of each type that we wrote, or heard of."""
         with self._changed:
-            return {type: follower.version for type, follower in self._followers.items() if follower.version}
+            known = {type: max(item.version, item.written) for type, item in self._followers.items()}
+            return {type: version for type, version in known.items() if version}
 
     def wait_until_heard(self, versions: Mapping[str, int], seconds: float) -> None:
         """Wait until we have heard of as much as somebody else, for so long."""
@@ -115,7 +124,7 @@ class Hub:
                 lambda: (
                     self._end.is_set()
                     or all(
-                        follower.version >= versions.get(type, 0) or not follower.is_well
+                        follower.version >= versions.get(type, 0) or follower.is_hopeless
                         for type, follower in self._followers.items()
                     )
                 ),
@@ -210,14 +219,19 @@ class _Follower:
 
     def __init__(self, type: str, shape: Shape, hub: Hub) -> None:
         self.type, self.shape = type, shape
-        self.version = 0
+        self.version = self.written = 0
         self.problem = ""
-        self.away_since = 0.0
+        self.away_since = self.troubled_since = 0.0
         self.is_well = self.is_looked_at = False
         self.looks = 0
         self.hurry: Callable[[], None] = lambda: None
         self._hub = hub
         self._items: Items = {}
+
+    @property
+    def is_hopeless(self) -> bool:
+        """Whether it has been in trouble for so long that nobody waits for it."""
+        return bool(self.troubled_since) and time.monotonic() - self.troubled_since > HOPELESS_SECONDS
 
     def replaced(self, items: Mapping[str, Json]) -> None:
         """Tell what is other than it was, and what is gone."""
@@ -230,6 +244,7 @@ class _Follower:
         gone = {key for key, _ in self._items.values()} - {key for key, _ in found.values()}
         self._items = found
         self.version = max((int(version) for _, version in found.values()), default=0)
+        self.written = 0
         self._hub.told([*changes, *(Change(Op.DELETE, key) for key in sorted(gone))])
 
     def put(self, item: Json) -> None:
@@ -256,7 +271,7 @@ class _Follower:
         """The watch is open."""
         if self.problem:
             _log.info("the watch of a collection is back", collection=self.shape.collection)
-        self.problem, self.away_since = "", 0.0
+        self.problem, self.away_since, self.troubled_since = "", 0.0, 0.0
         self.is_well = self.is_looked_at = True
         self._looked()
 
@@ -267,6 +282,7 @@ class _Follower:
             _log.warning(
                 "a collection cannot be watched", collection=self.shape.collection, problem=str(problem)
             )
+        self.troubled_since = self.troubled_since or time.monotonic()
         self.problem, self.is_well = str(problem), False
         self.is_looked_at = True
         self.away_since = (self.away_since or time.monotonic()) if is_away else 0.0

@@ -116,7 +116,8 @@ class Reflector:
                 return 0.0
             return self._trouble(error, error.wait)
         except StoreUnavailable as error:
-            return self._trouble(error)
+            if not stop.is_set():  # else it is we who ended it
+                return self._trouble(error)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             return self._trouble(Unreachable(f"{self._client.where} sent what cannot be read: {error!r}"))
         return 0.0

@@ -201,6 +201,7 @@ class KubernetesStore:
     def _written(self, shape: Shape, item: Json) -> Record:
         record = shape.record(item)
         self._seen.note(record, item)
+        self._hub.wrote(record.key.type, record.version)
         return record
 
     def _refuse_other_mesh(self, key: ResourceKey) -> None:

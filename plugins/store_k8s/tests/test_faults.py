@@ -281,15 +281,14 @@ def test_hints_that_nobody_heard_have_all_read_anew(
 def test_a_hint_is_told_after_the_writes_before_it(
     double: ApiDouble, served: Served, client: ApiClient
 ) -> None:
-    """Although its watch is quicker than theirs: here by a pause that the server asks for."""
+    """Although its watch is quicker than theirs, by a pause that the server asks for here, and than its teller's."""
     with client_for(served.kubeconfig) as far_away:
         far = KubernetesStore(far_away, "kuma-system", (THING,))
         near = KubernetesStore(client, "kuma-system", (THING,))
-        with watching(far) as watch, watching(near) as teller:
-            double.refuse(429, part="things", watch=True, times=1, retry=1)
+        with watching(far) as watch, watching(near):
+            double.refuse(429, part="things", watch=True, times=2, retry=1)
             double.cut_watches()
             near.create(thing("a"), "{}")
-            teller.wait_for(put("a"))
             near.tell(thing("hint", "Quiet"))
             told(watch, put("a"), put("hint", "Quiet"))
         far.close()

@@ -12,6 +12,7 @@ import structlog
 
 from kuma_core.auth.contract import (
     ADMINS,
+    NOBODY,
     READERS,
     AccessPolicy,
     Asked,
@@ -33,6 +34,8 @@ _log = structlog.get_logger("access")
 HOOK = "kuma_register_access"
 REMEMBERED = 10_000
 """How many decisions are remembered until something changes."""
+MOST_SETS, MOST_CHARACTERS = 20, 2000
+"""How long a question may be that is remembered, so that all of them fit into some 30 MB."""
 RETRY_SECONDS = 2.0
 """How long the last good state is used after what a policy decides by could not be read."""
 
@@ -108,6 +111,7 @@ class Authorizer:
     def decide(self, right: Right, asked: Asked) -> Decision:
         """Whether a user may do what is asked at a route of the class ``right``.
 
+        No policy is asked about who proved nothing: what a stranger sends is not even looked at.
         Raises ``StoreUnavailable`` if what the policy decides by was never read.
         """
         if right is Right.PUBLIC:
@@ -117,7 +121,7 @@ class Authorizer:
             return _ADMIN
         if right is Right.READER and READERS in groups:
             return _READER
-        if self._policy is None:
+        if self._policy is None or asked.user.by == NOBODY:
             return Decision(False, f"{_shown(asked)} is in none of the groups that may: {_groups(right)}")
         return self._by_policy(self._policy, asked)
 
@@ -167,11 +171,11 @@ class Authorizer:
                 raise PluginError(f'plugin "{plugin}": prepare of {what} returned no function', plugin, HOOK)
             return self._asking.straight(plugin, what, found, _checked)
 
-        @lru_cache(REMEMBERED)
         def decide(asked: Asked) -> Decision:
             return prepared()(asked)
 
-        return decide
+        remembering = lru_cache(REMEMBERED)(decide)
+        return lambda asked: remembering(asked) if _is_short(asked) else decide(asked)
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +184,12 @@ class AccessControl:
 
     users: Users
     authorizer: Authorizer
+
+
+def _is_short(asked: Asked) -> bool:
+    """Whether it may be remembered: who asks decides how much is in it."""
+    tags = (len(key) + len(value) for tags in asked.tag_sets[:MOST_SETS] for key, value in tags)
+    return len(asked.tag_sets) < MOST_SETS and len(asked.mesh) + len(asked.name) + sum(tags) < MOST_CHARACTERS
 
 
 _EVERYBODY = Decision(True, "it is public")

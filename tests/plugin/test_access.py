@@ -23,13 +23,14 @@ from kuma_core.sdk import (
     Decision,
     Right,
     Snapshot,
+    TagPairs,
     User,
     Verb,
 )
 
 from .support import bringing, catalog, opened
 
-STRANGER, OTHER = User("ann", frozenset({"team"})), User("bob", frozenset({"other"}))
+STRANGER, OTHER = User("ann", frozenset({"team"}), "token"), User("bob", frozenset({"other"}), "token")
 
 
 class Stored:
@@ -182,3 +183,37 @@ def test_a_decision_is_made_in_the_thread_that_asks() -> None:
 
     assert authorizer(Stored(), lambda snapshot: decide).decide(Right.ADMIN, asked()).allowed
     assert threads == [threading.get_ident()]
+
+
+def test_about_who_proved_nothing_no_policy_is_asked() -> None:
+    def decide(asked: Asked) -> Decision:
+        raise AssertionError("it was asked")
+
+    access = authorizer(Stored(), lambda snapshot: decide)
+    found = access.decide(Right.ADMIN, asked(User("ann", frozenset({"team"}))))
+    assert (found.allowed, "none of the groups" in found.why) == (False, True)
+
+
+@pytest.mark.parametrize(
+    ("name", "tag_sets", "times"),
+    [
+        ("n", ((("service", "web"),),), 1),
+        ("n" * 5000, (), 2),
+        ("n", ((("service", "s" * 5000),),), 2),
+        ("n", tuple(((("service", f"s{number}"),)) for number in range(100)), 2),
+    ],
+    ids=["short", "long name", "long tag", "many sets"],
+)
+def test_what_is_remembered_is_short(name: str, tag_sets: tuple[TagPairs, ...], times: int) -> None:
+    """Who asks decides what is in a question, and ten thousand of them are kept."""
+    seen: list[Asked] = []
+
+    def decide(asked: Asked) -> Decision:
+        seen.append(asked)
+        return Decision(True, "yes")
+
+    access = authorizer(Stored(), lambda snapshot: decide)
+    question = Asked(STRANGER, Verb.PUT, "Dataplane", "default", name, tag_sets)
+    for _ in range(2):
+        assert access.decide(Right.ADMIN, question).allowed
+    assert len(seen) == times

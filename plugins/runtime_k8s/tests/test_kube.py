@@ -6,6 +6,7 @@ import copy
 import importlib
 import os
 import subprocess
+import textwrap
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
@@ -315,6 +316,17 @@ def test_a_kind_of_somebody_else_is_a_kind_like_all_others(installed: Installed,
     assert shown["text"] == "good day"
     listed = installed.cluster.kubectl("get", "kuma", "-n", namespace)
     assert "greeting.kuma.io/good" in listed
+
+
+def test_the_documents_of_the_guide_are_taken(installed: Installed, namespace: str) -> None:
+    page = (HELLO.parents[1] / "docs" / "how-to" / "kubernetes.md").read_text(encoding="utf-8")
+    text = textwrap.dedent(page.partition("<<EOF\n")[2].partition("    EOF")[0])
+    text = text.replace("namespace: demo", f"namespace: {namespace}")
+    taken = installed.cluster.kubectl("apply", "--dry-run=server", "-f", "-", input=text)
+    assert [line.split()[0] for line in taken.splitlines()] == [
+        "mesh.kuma.io/default",
+        "trafficpermission.kuma.io/web-to-backend",
+    ]
 
 
 def test_the_default_mesh_comes_back(installed: Installed) -> None:

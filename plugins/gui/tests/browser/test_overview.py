@@ -12,7 +12,7 @@ from kuma_core.testing.platform import RunningPlatform
 from kuma_core.testing.waiting import eventually
 from kuma_core.testing.xds_client import DeltaClient
 
-from . import meshes, support
+from . import meshes
 from .conftest import OpenTab
 
 
@@ -103,22 +103,3 @@ def test_a_mesh_that_is_not_there_says_so_and_can_be_tried_again(
     problem.get_by_role("button", name="Try again").click()
     expect(tab.page.get_by_text("no dataplane yet, mTLS is off")).to_be_visible()
     tab.errors.clear()  # the browser itself complains of each 404
-
-
-@pytest.mark.parametrize(
-    ("path", "size", "theme"),
-    [
-        ("/", support.WIDE, "light"),
-        ("/", support.NARROW, "dark"),
-        ("/meshes/shop", support.WIDE, "dark"),
-        ("/meshes/shop", support.NARROW, "light"),
-    ],
-)
-def test_overviews_are_accessible(
-    shop: RunningPlatform, open_tab: OpenTab, path: str, size: dict[str, int], theme: str
-) -> None:
-    page = open_tab(path, size=size, theme=theme).page
-    expect(page.get_by_role("region", name="Recent changes").get_by_role("listitem").first).to_be_visible()
-    assert support.violations(page) == []
-    support.picture(page, f"{'mesh' if 'shop' in path else 'meshes'}-{theme}-{size['width']}")
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "nothing is beside the page"

@@ -146,24 +146,3 @@ def test_explain_says_whether_who_and_why(cp: RunningPlatform, open_tab: OpenTab
         expect(page.get_by_role("status").filter(has_text="no policy lets")).to_contain_text("✕ denied")
     finally:
         cp.apply(*in_mesh("shop", policy("TrafficPermission", "to-ledger", "*", "ledger")))
-
-
-@pytest.mark.parametrize(
-    ("path", "size", "theme"),
-    [
-        ("policies/traffic-logs", support.WIDE, "light"),
-        ("policies/traffic-logs", support.NARROW, "dark"),
-        ("policies/traffic-logs/loser", support.WIDE, "dark"),
-        ("policies/traffic-logs/loser", support.NARROW, "light"),
-        ("explain?source=service:web&destination=service:ledger", support.WIDE, "dark"),
-        ("explain?source=service:web&destination=service:ledger", support.NARROW, "light"),
-    ],
-)
-def test_pages_of_policies_are_accessible(
-    open_tab: OpenTab, path: str, size: dict[str, int], theme: str
-) -> None:
-    page = open_tab(f"/meshes/shop/{path}", size=size, theme=theme).page
-    expect(page.get_by_role("table").first).to_be_visible()
-    assert support.violations(page) == []
-    support.picture(page, f"{path.partition('?')[0].replace('/', '-')}-{theme}-{size['width']}")
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "nothing is beside the page"

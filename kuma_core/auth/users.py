@@ -75,7 +75,7 @@ class Users:
         if caller.certificate:
             name, _, serial = caller.certificate.rpartition(", serial=")
             return User(name or caller.certificate, frozenset((ADMINS,)), CERTIFICATE, serial)
-        if caller.address.startswith(UNIX):
+        if caller.address.startswith(UNIX) and not caller.passed_on:
             return User(caller.address, frozenset((ADMINS,)), SOCKET)
         return self._without_credential(caller)
 

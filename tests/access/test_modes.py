@@ -74,6 +74,17 @@ def test_what_was_passed_on_is_not_of_this_machine(default: RunningPlatform, hea
     assert "by way of something in between" in answer.body["details"]
 
 
+def test_what_was_passed_on_to_the_socket_is_nobody_who_may_use_it(
+    default: RunningPlatform, closed: RunningPlatform
+) -> None:
+    wanted = {"name": "web-1", "mesh": "default"}
+    for cp in (default, closed):
+        assert (
+            cp.request("POST", "/tokens", wanted, cp.admin_socket, **{"X-Forwarded-For": HERE}).status == 401
+        )
+        assert cp.request("POST", "/tokens", wanted, cp.admin_socket).status == 200
+
+
 def test_a_page_of_another_origin_reads_as_strangers_do(default: RunningPlatform) -> None:
     ask = Asker(default, HERE)
     page = {"Origin": "http://elsewhere.example"}

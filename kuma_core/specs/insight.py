@@ -32,12 +32,16 @@ class SubscriptionStatus(Spec):
 
 
 class Subscription(Spec):
-    """One ADS stream of the proxy; it is open while it has no ``disconnect_time``."""
+    """One ADS stream of the proxy; it is open while it has no ``disconnect_time``.
+
+    ``disconnect_reason`` is why the control plane ended it, empty if it did not.
+    """
 
     id: str = ""
     control_plane_instance_id: str = ""
     connect_time: Timestamp | None = None
     disconnect_time: Timestamp | None = None
+    disconnect_reason: str = ""
     status: SubscriptionStatus = SubscriptionStatus()
 
     def is_open(self) -> bool:

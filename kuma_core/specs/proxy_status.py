@@ -5,10 +5,11 @@ The first rule that applies counts: no stream ever was, none is open, something 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import Enum
 
 from kuma_core.specs.base import Spec, Timestamp
-from kuma_core.specs.insight import InsightSpec
+from kuma_core.specs.insight import InsightSpec, Subscription
 
 LONGEST_REASON = 500
 """Characters of a reason; the insight has Envoy's words in full."""
@@ -42,12 +43,21 @@ def status_of(insight: InsightSpec | None) -> StatusSpec:
         return StatusSpec(state=ProxyState.NEVER_CONNECTED.value, reason=NEVER_SEEN)
     opened = [stream.connect_time for stream in streams if stream.is_open() and stream.connect_time]
     if not opened:
-        ends = [stream.disconnect_time for stream in streams if stream.disconnect_time]
-        return StatusSpec(state=ProxyState.OFFLINE.value, since=max(ends, default=None), reason=GONE)
+        return _offline(streams)
     if troubles := troubles_of(insight):
         reason, since = MANY.join(troubles), insight.degraded_since or max(opened)
         return StatusSpec(state=ProxyState.DEGRADED.value, since=since, reason=reason[:LONGEST_REASON])
     return StatusSpec(state=ProxyState.ONLINE.value, since=max(opened))
+
+
+def _offline(streams: Sequence[Subscription]) -> StatusSpec:
+    """Gone since the end of the last stream, and for the reason of the control plane if that ended it."""
+    ended = [
+        (stream.disconnect_time, stream.disconnect_reason) for stream in streams if stream.disconnect_time
+    ]
+    since, why = max(ended, default=(None, ""))
+    reason = f"{GONE}: {why}" if why else GONE
+    return StatusSpec(state=ProxyState.OFFLINE.value, since=since, reason=reason[:LONGEST_REASON])
 
 
 def troubles_of(insight: InsightSpec) -> list[str]:

@@ -174,7 +174,8 @@ class StreamReport:
     """What the control plane knows about one ADS stream; ``counts`` by type URL.
 
     ``acknowledged`` are the versions that it runs with; ``rejections`` are Envoy's words for responses that it
-    refused, until it accepts a later one of the type.
+    refused, until it accepts a later one of the type. ``ended_because`` is why the control plane ended it; empty if it
+    did not.
     """
 
     id: str
@@ -185,6 +186,7 @@ class StreamReport:
     counts: Mapping[str, Counts] = field(default_factory=dict)
     acknowledged: Mapping[str, str] = field(default_factory=dict)
     rejections: Mapping[str, str] = field(default_factory=dict)
+    ended_because: str = ""
 
 
 @dataclass(frozen=True, slots=True)

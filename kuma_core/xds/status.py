@@ -21,7 +21,7 @@ from kuma_core.xds.certificates import CertificateTroubles
 from kuma_core.xds.contract import SHORT_NAMES, CertificateTrouble, Counts, StreamReport
 from kuma_core.xds.hints import hint
 from kuma_core.xds.proxy import Proxy
-from kuma_core.xds.server.stream import Acknowledgement
+from kuma_core.xds.server.stream import LEFT, Acknowledgement
 
 COMPONENT = "xds-status"
 _log = structlog.get_logger(COMPONENT)
@@ -238,7 +238,8 @@ class StreamEntry:
 
     def close(self, reason: str = "") -> None:
         """The stream ended; without a reason because the control plane stops."""
-        self._report = replace(self._report, disconnected=_now())
+        because = "" if reason == LEFT else reason[:LONGEST_REJECTION]
+        self._report = replace(self._report, disconnected=_now(), ended_because=because)
         self._book._put(self._report)
         self._book.told_gone(self._report, reason)
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -23,10 +25,14 @@ from kuma_core.testing.waiting import eventually
 from kuma_core.xds.contract import CLUSTER
 from kuma_store_memory.store import MemoryStore
 
-from .support import DELTA, SDS, SOTW, RawStream, ask_delta, ask_identity, stream
+from ..end_to_end.support import Machine
+from ..end_to_end.test_mtls import address, encrypt
+from ..end_to_end.test_traffic import instance
+from .support import DELTA, SDS, SOTW, RawStream, ask_delta, ask_identity, certificate_of, stream
 
 SETTINGS = {"KUMA_GENERAL_ADVERTISED_HOSTNAME": "127.0.0.1"}
 MTLS = {"enabled": True, "ca": {"builtin": {}}}
+OVERVIEWS = "/meshes/default/dataplanes+insights"
 WEB = dataplane("web-1", inbound("127.0.0.1:8080:80", "web", team="a"))
 BACKEND = inbound("127.0.0.1:8081:81", "backend", team="a")
 
@@ -246,3 +252,40 @@ def test_what_changes_while_an_identity_is_made_is_not_signed(
         assert opened.refusal()[0] is grpc.StatusCode.UNAUTHENTICATED
     eventually(lambda: cp.platform.core.proxies.certificates_waiting() == 0)
     assert signed == [()]
+
+
+# -- a real Envoy
+
+
+def test_one_token_serves_a_group_of_proxies_until_one_of_them_becomes_another(
+    tmp_path: Path,
+) -> None:
+    """Both start with the same token, which names neither; the one that is written anew keeps what it had."""
+    plugins = [SharedStore(MemoryStore()), kuma_policy_traffic, kuma_ca_builtin]
+    with running_platform(plugins, SETTINGS) as cp, ExitStack() as stack:
+        machine = Machine(cp, tmp_path, stack)
+        encrypt(machine)
+        first, second = instance(machine, "web-1", "web"), instance(machine, "web-2", "web")
+        cp.apply(first, second)
+        token = bound(cp, services=["web"])
+        for name in ("web-1", "web-2"):
+            machine.sidecar(name, token_text=token)
+        places = [address(document)[1] for document in (first, second)]
+        for place in places:
+            eventually(lambda place=place: "spiffe://default/web" in names_of(place), 60)
+        first["networking"]["inbound"][0]["tags"]["service"] = "backend"
+        cp.apply(first)
+        said = "the token is not for the Dataplane default.web-1"
+        eventually(lambda: said in json.dumps(cp.get(f"{OVERVIEWS}/web-1").body), 60, "why, in the status")
+        assert names_of(places[0]) == ["spiffe://default/web"]
+        assert said not in json.dumps(cp.get(f"{OVERVIEWS}/web-2").body)
+
+
+def names_of(port: int) -> list[str]:
+    """Whose certificate a server shows."""
+    try:
+        found = x509.load_pem_x509_certificate(certificate_of(port).encode())
+    except OSError:
+        return []
+    names = found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    return names.get_values_for_type(x509.UniformResourceIdentifier)

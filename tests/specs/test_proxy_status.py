@@ -13,9 +13,11 @@ from kuma_core.specs.proxy_status import LONGEST_REASON, StatusSpec, is_transiti
 AT_1, AT_2, AT_3 = (datetime(2020, 1, 1, hour, tzinfo=UTC) for hour in (1, 2, 3))
 
 
-def opened(at: datetime, rejection: str = "", end: datetime | None = None) -> Subscription:
+def opened(at: datetime, rejection: str = "", end: datetime | None = None, why: str = "") -> Subscription:
     status = SubscriptionStatus(last_rejection=rejection)
-    return Subscription(id=str(at), connect_time=at, disconnect_time=end, status=status)
+    return Subscription(
+        id=str(at), connect_time=at, disconnect_time=end, disconnect_reason=why, status=status
+    )
 
 
 NEVER = StatusSpec(
@@ -27,6 +29,14 @@ CASES = {
     "an insight without a stream": (InsightSpec(problem="x"), NEVER),
     "all streams ended: since the last end": (
         InsightSpec(subscriptions=(opened(AT_1, end=AT_3), opened(AT_1, end=AT_2))),
+        StatusSpec(state="Offline", since=AT_3, reason="the last stream to a control plane ended"),
+    ),
+    "the control plane ended the last one: with its reason": (
+        InsightSpec(subscriptions=(opened(AT_1, end=AT_3, why="its token"), opened(AT_1, end=AT_2, why="x"))),
+        StatusSpec(state="Offline", since=AT_3, reason="the last stream to a control plane ended: its token"),
+    ),
+    "the control plane ended one before the last one": (
+        InsightSpec(subscriptions=(opened(AT_1, end=AT_2, why="x"), opened(AT_1, end=AT_3))),
         StatusSpec(state="Offline", since=AT_3, reason="the last stream to a control plane ended"),
     ),
     "one of two streams is open: since it began": (

@@ -20,7 +20,7 @@ from kuma_core.xds.contract import CLUSTER, LISTENER
 from kuma_core.xds.culprits import culprits, named_by, origin_as_data
 from kuma_core.xds.memo import policy_named
 from kuma_core.xds.proxy import Proxy
-from kuma_core.xds.server.ads import LEFT
+from kuma_core.xds.server.stream import LEFT
 from kuma_core.xds.status import StreamBook
 
 PLUGINS = [kuma_store_memory, kuma_policy_traffic]

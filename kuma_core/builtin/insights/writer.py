@@ -168,6 +168,7 @@ def subscription(report: StreamReport, instance_id: str) -> Subscription:
         control_plane_instance_id=instance_id,
         connect_time=report.connected,
         disconnect_time=report.disconnected,
+        disconnect_reason=report.ended_because,
         status=status,
     )
 

@@ -20,12 +20,9 @@ from kuma_core.xds.server.doors import Doors, Recognise, Visitor, everybody
 from kuma_core.xds.server.guard import Guard, Stopping
 from kuma_core.xds.server.hub import Hub, Key, Session
 from kuma_core.xds.server.sotw import SotwStream
-from kuma_core.xds.server.stream import Acknowledgement, ProtocolError, Recorder, Stream
+from kuma_core.xds.server.stream import LEFT, Acknowledgement, ProtocolError, Recorder, Stream
 
 SERVICE = "envoy.service.discovery.v3.AggregatedDiscoveryService"
-
-LEFT = "its Envoy ended it, or the connection to it broke"
-"""The library does not tell the two apart."""
 
 MAX_WAITING = 4_096
 """How many streams of a port may wait to be accepted. The library's own 1 000 would turn proxies away at random when

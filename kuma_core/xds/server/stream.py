@@ -12,6 +12,9 @@ from kuma_core.xds.snapshot import TYPES, Snapshot
 MANY_NAMES = frozenset((TYPES[0], TYPES[2]))
 """The types of which a client may ask for everything: clusters and listeners."""
 
+LEFT = "its Envoy ended it, or the connection to it broke"
+"""Why a stream ends that the client ends: the library does not tell the two apart."""
+
 
 @dataclass(frozen=True, slots=True)
 class Acknowledgement:

@@ -19,7 +19,17 @@ MARKUP = "</option></title></script><img src=x onerror=alert(1)>"
 
 @pytest.fixture(scope="module", autouse=True)
 def two_meshes(cp: RunningPlatform) -> None:
-    cp.apply(mesh("shop"), dataplane("web-1", inbound("127.0.0.1:8080:80", "web", zone=MARKUP)))
+    """What addresses lead to is there: a browser complains of each 404."""
+    alone = dataplane("of-one-mesh-alone", inbound("127.0.0.1:8081:80", "web"), mesh="shop")
+    template = {
+        "type": "ProxyTemplate",
+        "mesh": "default",
+        "name": "p-1",
+        "conf": {"imports": ["default-proxy"]},
+    }
+    cp.apply(mesh("shop"), alone, template)
+    cp.apply(dataplane("web-1", inbound("127.0.0.1:8080:80", "web", zone=MARKUP)))
+    cp.catch_up()
 
 
 @pytest.fixture

@@ -149,9 +149,10 @@ def connect() -> ApiClient:
             raise ConfigError("the kubeconfig chooses no cluster: set its current-context")
         timeout = httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS)
         http = Client(config, ConnectionParams(timeout=timeout))
-    except (LightkubeConfigError, OSError, KeyError, ValueError, TypeError) as error:
+    except Exception as error:  # a file of the operator's, and the library takes what is in it as it comes
+        said = str(error) if isinstance(error, LightkubeConfigError | OSError | ConfigError) else repr(error)
         raise ConfigError(
-            f"the Kubernetes API cannot be found: {error}. Outside of a cluster KUBECONFIG names a file "
+            f"the Kubernetes API cannot be found: {said}. Outside of a cluster KUBECONFIG names a file "
             f"({os.environ.get('KUBECONFIG') or '~/.kube/config'} is read)"
         ) from error
     http.headers |= {

@@ -33,6 +33,8 @@ HOPELESS_SECONDS = 10.0
 START_SECONDS = 30.0
 """How long a watcher waits for the first look at every collection."""
 
+CLOSED = "the store is closed"
+
 Items = dict[str, tuple[ResourceKey, str]]
 
 
@@ -100,7 +102,7 @@ class Hub:
                             return
                         publish(change)
                     if self._end.is_set():
-                        raise StoreUnavailable("the store is closed")
+                        raise StoreUnavailable(CLOSED)
             finally:
                 with self._changed:
                     self._watchers.remove(watcher)
@@ -167,7 +169,7 @@ class Hub:
 
     def _start(self) -> None:
         with self._changed:
-            if self._followers or self._end.is_set():
+            if self._threads or self._end.is_set():
                 return
             for type, shape in self._shapes.items():
                 if type not in self._left_out:
@@ -206,10 +208,10 @@ class Hub:
             if not self._changed.wait_for(is_settled, START_SECONDS):
                 raise StoreUnavailable(f"{self._client.where} has not answered for {START_SECONDS:.0f} s")
             problem = next((item.problem for item in self._followers.values() if item.away_since), "")
-            if stop.is_set() or self._end.is_set():
+            if stop.is_set():
                 return False
-            if problem:
-                raise StoreUnavailable(problem)
+            if problem or self._end.is_set():
+                raise StoreUnavailable(problem or CLOSED)
             self._watchers.append(watcher)
             return True
 

@@ -10,7 +10,7 @@ import structlog
 
 from kuma_core.sdk import Config, ConfigError, StoreUnavailable
 from kuma_store_k8s.answers import ApiRefusal
-from kuma_store_k8s.client import ApiClient, Json, connect
+from kuma_store_k8s.client import ApiClient, Json, connect, part
 from kuma_store_k8s.store import KubernetesStore
 
 _log = structlog.get_logger("store-kubernetes")
@@ -31,6 +31,7 @@ def open_store(config: Config) -> Iterator[KubernetesStore]:
     store = KubernetesStore(client, config.text("store.kubernetes.systemNamespace"))
     try:
         _require_version(_first_answer(client), client.where)
+        _require_namespace(client, config.text("store.kubernetes.systemNamespace"))
         yield store
     finally:
         store.close()
@@ -57,3 +58,15 @@ def _require_version(told: Json, where: str) -> None:
         raise ConfigError(
             f"{where} has version 1.{minor} of Kubernetes; version 1.{OLDEST_MINOR} or newer is needed"
         )
+
+
+def _require_namespace(client: ApiClient, name: str) -> None:
+    """Secrets and leases lie in it. Without the right to look we go on."""
+    try:
+        client.get(f"/api/v1/namespaces/{part(name)}")
+    except ApiRefusal as error:
+        if error.code == 404:
+            raise ConfigError(
+                f'{client.where} has no namespace "{name}" (store.kubernetes.systemNamespace); '
+                "`kumactl install control-plane | kubectl apply -f -` makes it"
+            ) from None

@@ -109,7 +109,7 @@ class Reflector:
             if error.is_gone and self._version:
                 self._version = ""
                 return 0.0
-            if self._streams and not self._version and error.code in (400, 403, 422):
+            if self._streams and not self._version and error.code in (400, 422):
                 self._streams = (
                     False  # an older server knows no such list; whatever else is wrong, the next one tells
                 )

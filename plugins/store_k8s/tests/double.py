@@ -82,7 +82,7 @@ class ApiDouble:
         self.changed = threading.Condition()
         self.revision, self.oldest, self.epoch = 100, 0, 0
         self.objects: dict[Collection, dict[tuple[str, str], Json]] = {name: {} for name in collections}
-        self.token = ""
+        self.token, self.minor = "", "37"
         self.events: list[Event] = []
         self.asked: list[Asked] = []
         self.wishes: list[Wish] = []
@@ -165,7 +165,11 @@ class ApiDouble:
         """The object for an answer. Raises ``Answer``."""
         self.note(method, path, query)
         if path == "/version":
-            return {"major": "1", "minor": "37"}
+            return {"major": "1", "minor": self.minor}
+        if path.startswith("/api/v1/namespaces/") and path.count("/") == 4:
+            if path.rpartition("/")[2] not in self.namespaces:
+                raise Answer(404, "NotFound", "no such namespace", kind="namespaces", name="it")
+            return {"metadata": {}}
         where = self.locate(path)
         with self.changed:
             if where.name:

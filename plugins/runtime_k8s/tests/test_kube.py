@@ -8,8 +8,8 @@ import os
 import subprocess
 import textwrap
 from collections.abc import Iterator
-from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -33,7 +33,7 @@ from kuma_store_k8s.install.everything import control_plane
 from kuma_store_k8s.manifests import text_of
 from kuma_store_k8s.names import KUMA_0_3, KubeKind, kube_kind
 from kuma_store_k8s.offer import Way
-from tests.end_to_end.support import Machine, fetch
+from tests.end_to_end.support import Load, Machine, fetch
 from tests.kube.cluster import Cluster, Refused
 
 from .test_dataplanes import POD
@@ -53,8 +53,16 @@ class Installed:
 
     cluster: Cluster
     cp: RunningPlatform
-    kubeconfig: Path
-    forbidden: list[str] = field(default_factory=list)
+    forbidden: list[str]
+    plugins: list[ModuleType]
+    settings: dict[str, str]
+
+    @contextmanager
+    def another(self, **settings: str) -> Iterator[RunningPlatform]:
+        """One more control plane, beside the first."""
+        own = {"KUMA_KUBERNETES_ADMISSION_SERVER_PORT": str(free_port()), "KUMA_HELLO_PORT": str(free_port())}
+        with running_platform(self.plugins, {**self.settings, **own, **settings}) as cp:
+            yield cp
 
 
 GREETING = KubeKind("Greeting", "greetings")
@@ -104,7 +112,7 @@ def installed(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Ite
             watch_for_403(patch, forbidden)
             with running_platform(plugins, settings) as cp:
                 eventually(lambda: cp.get("/meshes/default").status == 200, 60)
-                yield Installed(cluster, cp, kubeconfig, forbidden)
+                yield Installed(cluster, cp, forbidden, plugins, settings)
     finally:
         remove(cluster)
 
@@ -391,34 +399,52 @@ def test_a_token_is_good_for_its_pod_until_that_is_gone(installed: Installed, na
 # -- traffic
 
 
-def test_traffic_between_pods_is_denied_until_kubectl_permits_it(
+def test_traffic_between_pods_is_denied_until_kubectl_permits_it_and_outlives_a_restart(
     installed: Installed, namespace: str, tmp_path: Path
 ) -> None:
     """Real Envoys with the tokens of their ServiceAccounts, in an encrypted mesh."""
     cluster, mesh, calling = installed.cluster, f"mesh-{namespace}", free_port()
+    ports = {f"KUMA_{name}_SERVER_GRPC_PORT": str(free_port()) for name in ("XDS", "SDS")}
     apply(cluster, a_resource("Mesh", mesh, "", {"mtls": {"enabled": True, "ca": {"builtin": {}}}}))
     with ExitStack() as stack:
-        machine = Machine(installed.cp, tmp_path, stack)
-        port = machine.service("web")
-        a_service(cluster, namespace, "web", (80, port))
-        pod = a_pod(cluster, namespace, "127.0.1.7", "web-1", port, {"kuma.io/mesh": mesh})
-        inbound = {"interface": f"127.0.1.8:{free_port()}:9", "tags": {"service": f"shop.{namespace}.svc:80"}}
-        outbound = {"interface": f":{calling}", "service": f"web.{namespace}.svc:80"}
-        networking = {"inbound": [inbound], "outbound": [outbound]}
-        apply(cluster, a_resource("Dataplane", "shop-1", namespace, {"networking": networking}, mesh))
-        for name, bound in (("web-1", pod), ("shop-1", None)):
-            known = f"/meshes/{mesh}/dataplanes/{name}.{namespace}"
-            eventually(lambda known=known: installed.cp.get(known).status == 200, 60)
-            machine.sidecar(f"{name}.{namespace}", mesh, token_text=a_token(cluster, namespace, bound))
-        assert not is_answered(calling)
-        match = [{"match": {"service": "*"}}]
-        permission = a_resource(
-            "TrafficPermission", "all", namespace, {"sources": match, "destinations": match}, mesh
-        )
-        apply(cluster, permission)
-        eventually(lambda: fetch(calling) == "web", 60)
-        cluster.kubectl("delete", "trafficpermissions.kuma.io", "all", "-n", namespace)
-        eventually(lambda: not is_answered(calling), 60)
+        with installed.another(**ports) as cp:
+            machine = Machine(cp, tmp_path, stack)
+            for name, token in two_proxies(cluster, namespace, mesh, machine.service("web"), calling).items():
+                known = f"/meshes/{mesh}/dataplanes/{name}.{namespace}"
+                eventually(lambda known=known: cp.get(known).status == 200, 60)
+                machine.sidecar(f"{name}.{namespace}", mesh, token_text=token)
+            assert not is_answered(calling)
+            every = [{"match": {"service": "*"}}]
+            permission = {"sources": every, "destinations": every}
+            apply(cluster, a_resource("TrafficPermission", "all", namespace, permission, mesh))
+            eventually(lambda: fetch(calling) == "web", 60)
+            load = stack.enter_context(Load(calling))
+        outlived(load, 100)
+        with installed.another(**ports):
+            outlived(load, 100)
+            assert load.failures == []
+            cluster.kubectl("delete", "trafficpermissions.kuma.io", "all", "-n", namespace)
+            eventually(lambda: load.failures, 60, "the proxies follow the new control plane")
+
+
+def outlived(load: Load, requests: int) -> None:
+    """Wait for so many more answers."""
+    before = load.answers["web"]
+    eventually(lambda: load.answers["web"] > before + requests, 60)
+
+
+def two_proxies(cluster: Cluster, namespace: str, mesh: str, port: int, calling: int) -> dict[str, str]:
+    """A Pod with a Service, and who calls it at a port of this machine; their names with their tokens."""
+    a_service(cluster, namespace, "web", (80, port))
+    pod = a_pod(cluster, namespace, "127.0.1.7", "web-1", port, {"kuma.io/mesh": mesh})
+    inbound = {"interface": f"127.0.1.8:{free_port()}:9", "tags": {"service": f"shop.{namespace}.svc:80"}}
+    outbound = {"interface": f":{calling}", "service": f"web.{namespace}.svc:80"}
+    networking = {"inbound": [inbound], "outbound": [outbound]}
+    apply(cluster, a_resource("Dataplane", "shop-1", namespace, {"networking": networking}, mesh))
+    return {
+        "web-1": a_token(cluster, namespace, pod),
+        "shop-1": a_token(cluster, namespace, None),
+    }
 
 
 def a_resource(kind: str, name: str, namespace: str, spec: Any, mesh: str = "") -> dict[str, Any]:

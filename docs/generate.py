@@ -204,7 +204,8 @@ verb, kind, mesh and name; without one, what is public. [The modes](../how-to/se
 {table}
 
 The bootstrap server (5682), `/healthy` and `/ready` (5680) are public; `/metrics` (5680) and `/events` (5685) are for
-readers. A `PUT` or `DELETE` with `?dry-run` has the verb `dry-run`.
+readers. A `PUT` or `DELETE` with `?dry-run` has the verb `dry-run`. `POST /in-force` is for readers who proved who
+they are: who wrote nothing has nothing to wait for.
 """
 
 

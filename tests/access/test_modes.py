@@ -85,6 +85,15 @@ def test_what_was_passed_on_to_the_socket_is_nobody_who_may_use_it(
         assert cp.request("POST", "/tokens", wanted, cp.admin_socket).status == 200
 
 
+def test_strangers_take_no_fences_of_those_who_write(
+    default: RunningPlatform, opened: RunningPlatform
+) -> None:
+    assert Asker(default)("POST", "/in-force").status == 401
+    assert Asker(default, HERE)("POST", "/in-force").status == 201
+    assert Asker(default, token=default.user_token("ann", READERS))("POST", "/in-force").status == 201
+    assert Asker(opened)("POST", "/in-force").status == 201
+
+
 def test_a_page_of_another_origin_reads_as_strangers_do(default: RunningPlatform) -> None:
     ask = Asker(default, HERE)
     page = {"Origin": "http://elsewhere.example"}

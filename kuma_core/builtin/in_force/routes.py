@@ -6,6 +6,8 @@ import falcon
 
 from kuma_core.api.audit import asked
 from kuma_core.api.exchange import answer_json, begin
+from kuma_core.api.rights import visit_of
+from kuma_core.auth.contract import NOBODY, Verb
 from kuma_core.builtin.in_force.fences import Fences
 from kuma_core.errors import InvalidResource, Violation
 
@@ -22,12 +24,20 @@ class SetFence:
         """Set one, for the proxies of each ``?mesh=``; without any, for all that there are. ``?since=`` another one."""
         begin(req, "Could not wait for a change")
         asked(req)
+        _refuse_nobody(req)
         meshes = sorted(set(req.get_param_as_list("mesh") or [""]))
         if len(meshes) > MOST_MESHES:
             violation = Violation("mesh", f"at most {MOST_MESHES} meshes may be named")
             raise InvalidResource([violation], details="The request is not valid")
         answer_json(resp, {"id": self._fences.set(meshes, req.get_param("since") or "")})
         resp.status = falcon.HTTP_201
+
+
+def _refuse_nobody(req: falcon.Request) -> None:
+    """Of fences there are few: who proved nothing, and so wrote nothing, does not take those of others."""
+    visit = visit_of(req)
+    if visit.user.by == NOBODY:
+        visit.require(Verb.ADMIN, name="/in-force")
 
 
 class FenceItem:

@@ -59,7 +59,11 @@ def test_the_demo_runs_until_it_is_interrupted_and_leaves_no_process_behind(insi
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     try:
         assert process.stdout is not None
-        assert any("until you press Ctrl-C" in line for line in process.stdout), "the demo ended early"
+        awaited = {"The web interface: http://localhost:5683/\n", "Everything runs until you press Ctrl-C.\n"}
+        lines = iter(process.stdout.readline, "")
+        assert any(not (awaited := awaited - {line}) for line in lines), "the demo ended early"
+        shown = run([*inside, "curl", "-s", "http://localhost:5683/"]).stdout
+        assert "<title>Kuma</title>" in shown
         assert programs_in_network_of(holder), "the demo's programs run"
         process.send_signal(signal.SIGINT)
         assert process.wait(timeout=30) in (0, 130)

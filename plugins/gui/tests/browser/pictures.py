@@ -27,15 +27,22 @@ def smaller(png: bytes) -> bytes:
 
 
 def _pixels(row: bytearray, size: int, kept: int) -> list[bytes]:
-    return [bytes(byte & kept for byte in row[n : n + 3]) for n in range(0, len(row), size)]
+    """The colours of a row, each rounded; white stays white."""
+    half = (256 - kept) // 2
+    table = bytes(255 if byte > 255 - half else byte + half & kept for byte in range(256))
+    return [bytes(row[n : n + 3]).translate(table) for n in range(0, len(row), size)]
 
 
 def _with_palette(width: int, height: int, colours: list[bytes], pixels: list[list[bytes]]) -> bytes:
     palette = {value: place for place, value in enumerate(colours)}
     data = b"".join(b"\0" + bytes(palette[value] for value in row) for row in pixels)
     header = struct.pack(">IIBBBBB", width, height, 8, 3, 0, 0, 0)
-    bright = b"".join(bytes(byte | byte >> 5 for byte in value) for value in colours)
-    parts = [(b"IHDR", header), (b"PLTE", bright), (b"IDAT", zlib.compress(data, 9)), (b"IEND", b"")]
+    parts = [
+        (b"IHDR", header),
+        (b"PLTE", b"".join(colours)),
+        (b"IDAT", zlib.compress(data, 9)),
+        (b"IEND", b""),
+    ]
     return SIGNATURE + b"".join(_chunk(name, body) for name, body in parts)
 
 

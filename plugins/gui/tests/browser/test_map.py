@@ -101,6 +101,7 @@ def shop(cp: RunningPlatform) -> Iterator[RunningPlatform]:
         for name in meshes.SHOP_PROXIES:
             envoys.connect(DeltaClient(f"shop.{name}"))
         eventually(lambda: cp.get("/meshes/shop/overview").body["dataplanes"]["online"] == 3)
+        eventually(lambda: cp.get("/meshes/shop/overview").body["current"])
         yield cp
 
 

@@ -36,6 +36,7 @@ def cp() -> Iterator[RunningPlatform]:
         for name in meshes.SHOP_PROXIES:
             envoys.connect(DeltaClient(f"shop.{name}"))
         eventually(lambda: found.get("/meshes/shop/overview").body["dataplanes"]["online"] == 3)
+        eventually(lambda: found.get("/meshes/shop/overview").body["current"])
         yield found
 
 

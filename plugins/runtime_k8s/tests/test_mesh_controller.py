@@ -16,7 +16,7 @@ from kuma_core.testing.kubernetes import way_to
 from kuma_core.testing.platform import RunningPlatform, running_platform
 from kuma_core.testing.ports import free_port
 from kuma_core.testing.waiting import eventually
-from kuma_runtime_k8s.controllers.mesh_controller import MESHES
+from kuma_runtime_k8s.controllers.mesh_controller import MESHES, MeshController
 
 from .fake_api import FakeApi
 
@@ -92,3 +92,25 @@ def test_policies_go_with_their_mesh_and_dataplanes_with_their_pods(
     eventually(lambda: cp.get("/meshes/shop/traffic-permissions/all").status == 404)
     assert cp.get("/meshes/shop/dataplanes/web").status == 200
     assert cp.get("/meshes/other/traffic-permissions/all").status == 200
+
+
+def test_what_is_of_a_mesh_that_is_still_to_come_stays(
+    monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    """A folder may be applied before the control plane runs that makes the mesh default."""
+    running: list[MeshController] = []
+    run = MeshController.run
+    monkeypatch.setattr(MeshController, "run", lambda self, stop: (running.append(self), run(self, stop))[1])
+    cp = request.getfixturevalue("cp")
+    eventually(lambda: cp.get("/meshes/default").status == 200)
+    cp.apply(
+        {
+            "type": "TrafficPermission",
+            "mesh": "default",
+            "name": "all",
+            "sources": EVERY,
+            "destinations": EVERY,
+        }
+    )
+    running[0]._look("default")  # the API server knows no such mesh
+    assert cp.get("/meshes/default/traffic-permissions/all").status == 200

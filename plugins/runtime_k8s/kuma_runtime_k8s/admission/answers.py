@@ -18,6 +18,7 @@ from kuma_core.sdk import (
     ResourceType,
     Scope,
     Severity,
+    Views,
     Violation,
     parse_spec,
     to_document,
@@ -38,9 +39,9 @@ Answer = dict[str, Any]
 class Admission:
     """Answers questions about the registered kinds. Safe for use from several threads; it stores nothing."""
 
-    def __init__(self, kinds: Kinds, resources: Resources) -> None:
+    def __init__(self, kinds: Kinds, resources: Resources, views: Views) -> None:
         self._kinds = kinds
-        self._resources = resources
+        self._resources, self._views = resources, views
 
     def default(self, asked: Question) -> Answer:
         """Allowed, with a patch of what the kind fills in; refused for what is no resource of it."""
@@ -100,7 +101,9 @@ class Admission:
 
     def _about_mesh(self, kind: ResourceType, key: ResourceKey) -> list[str]:
         """Whoever applies a folder may write the mesh last; so one that is missing is only told."""
-        if kind.scope is Scope.GLOBAL or self._resources.find(ResourceKey(MESH, key.mesh, key.mesh)):
+        if kind.scope is Scope.GLOBAL or self._views.mesh_spec(key.mesh):
+            return []
+        if self._resources.find(ResourceKey(MESH, key.mesh, key.mesh)):  # memory may be a moment behind
             return []
         return [f'mesh: there is no Mesh "{key.mesh}" yet; without it this has no effect']
 

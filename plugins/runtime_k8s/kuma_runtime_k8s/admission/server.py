@@ -24,7 +24,7 @@ def server(context: Context) -> WsgiServer:
     return WsgiServer(
         name="admission-server",
         port=Port(f"{SETTINGS}.port", config.text(f"{SETTINGS}.address")),
-        app=AdmissionApp(Admission(context.registered.kinds, context.resources)),
+        app=AdmissionApp(Admission(context.registered.kinds, context.resources, context.views)),
         tls=LiveCertificate(config.text(f"{SETTINGS}.certDir")).context(),
         body=Body(MOST_BYTES),
         access=ACCESS,

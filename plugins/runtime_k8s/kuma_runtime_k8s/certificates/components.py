@@ -14,6 +14,7 @@ import structlog
 from kuma_core.sdk import Stop, StoreUnavailable
 from kuma_runtime_k8s.certificates import bundles, pairs
 from kuma_runtime_k8s.contract import KubeApi, code_of
+from kuma_runtime_k8s.controllers.work import ended
 
 _log = structlog.get_logger("serving-certificate")
 
@@ -86,8 +87,7 @@ class _Following:
                     self._bell.wait(min(self._try(step), LONGEST_WAIT))
         finally:
             inner.set()
-            for thread in threads:
-                thread.join()
+            ended(threads)
 
     def _try(self, step: Callable[[], float]) -> float:
         try:

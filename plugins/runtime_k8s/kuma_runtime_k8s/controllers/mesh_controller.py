@@ -28,7 +28,7 @@ from kuma_core.sdk import (
 from kuma_runtime_k8s.contract import KubeApi, code_of
 from kuma_runtime_k8s.controllers.annotations import DEFAULT_MESH, metadata
 from kuma_runtime_k8s.controllers.known import Known
-from kuma_runtime_k8s.controllers.work import Work
+from kuma_runtime_k8s.controllers.work import Work, ended
 from kuma_runtime_k8s.objects import GROUP, VERSION
 from kuma_runtime_k8s.pods import Place
 
@@ -51,6 +51,9 @@ class MeshController:
     def __init__(self, api: KubeApi, context: Context) -> None:
         self._api, self._context = api, context
         self._authorities = context.ask("authorities", Authorities)
+        self._known: Known[Mapping[str, Any]] = Known(_kept, lambda place, before, now: None)
+        self._gone: set[str] = set()
+        """Meshes that went while we looked. What is of a mesh that is not there yet is not touched: it may come."""
         self._secrets = (
             f"/api/v1/namespaces/{context.config.text('store.kubernetes.systemNamespace')}/secrets"
         )
@@ -58,7 +61,14 @@ class MeshController:
     def run(self, stop: Stop) -> None:
         """Follow the meshes until ``stop`` is set."""
         work: Work[str] = Work(self._look)
-        self._known: Known[Mapping[str, Any]] = Known(_kept, _Naming(work))
+        self._gone.clear()
+
+        def changed(place: Place, before: object, now: object) -> None:
+            if before is not None and now is None:
+                self._gone.add(place[1])
+            work.add([place[1]])
+
+        self._known = Known(_kept, changed)
         inner = Stop()
         thread = threading.Thread(target=self._api.follow, args=(MESHES, {}, self._known, inner), daemon=True)
         thread.start()
@@ -70,14 +80,17 @@ class MeshController:
             work.run(stop)
         finally:
             inner.set()
-            thread.join()
+            ended([thread])
 
     def _look(self, mesh: str) -> None:
         item = self._known.get(("", mesh))
         if item is not None:
+            self._gone.discard(mesh)
             self._look_after(mesh, item)
             return
-        self._sweep(mesh)
+        if mesh in self._gone:
+            self._sweep(mesh)
+            self._gone.discard(mesh)
         if mesh == DEFAULT_MESH:
             self._make_default()
 
@@ -134,16 +147,6 @@ class MeshController:
         key = ResourceKey(MESH, DEFAULT_MESH, DEFAULT_MESH)
         self._context.resources.ensure(Resource(key, spec))
         _log.info("the mesh default is made")
-
-
-class _Naming:
-    """Has the work look at each mesh that changes."""
-
-    def __init__(self, work: Work[str]) -> None:
-        self._work = work
-
-    def __call__(self, place: Place, _before: object, _now: object) -> None:
-        self._work.add([place[1]])
 
 
 def _kept(item: Mapping[str, Any]) -> Mapping[str, Any]:

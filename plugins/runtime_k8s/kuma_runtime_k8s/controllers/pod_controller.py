@@ -24,7 +24,7 @@ from kuma_runtime_k8s.controllers.dataplanes import NoDataplane
 from kuma_runtime_k8s.controllers.events import PodEvents
 from kuma_runtime_k8s.controllers.known import Known
 from kuma_runtime_k8s.controllers.mesh_services import MeshServices
-from kuma_runtime_k8s.controllers.work import Work
+from kuma_runtime_k8s.controllers.work import Work, ended
 from kuma_runtime_k8s.pods import Place, Pods
 
 _log = structlog.get_logger("kubernetes-controllers")
@@ -118,8 +118,7 @@ class Term:
         finally:
             end()
             inner.set()
-            for thread in threads:
-                thread.join()
+            ended(threads)
 
     def _wait_until_all_is_known(self, stop: Stop) -> bool:
         """A Dataplane that is made before others are known would lack outbounds."""

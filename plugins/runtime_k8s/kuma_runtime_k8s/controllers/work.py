@@ -19,6 +19,8 @@ K = TypeVar("K", bound=Hashable)
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 60.0
 """Seconds before something is tried again, twice as long each time."""
+END_SECONDS = 0.5
+"""A part of the leader is to end within a second or so."""
 GATHER = 0.05
 """Seconds in which what changes again counts as one change."""
 
@@ -97,6 +99,12 @@ class Work(Generic[K]):
         if again is not None:
             self.add([key], again)
         self._ring()
+
+
+def ended(threads: Iterable[threading.Thread]) -> None:
+    """Wait a moment for threads that were told to end. One that waits for an answer ends with it, and does no more."""
+    for thread in threads:
+        thread.join(timeout=END_SECONDS)
 
 
 def _parts(key: Hashable) -> Iterable[object]:

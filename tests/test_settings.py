@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from kuma_core.builtin.configuration import checks
 from kuma_core.builtin.configuration.autoconfiguration import autoconfigured
 from kuma_core.builtin.configuration.settings import DEFAULT_MESH, SETTINGS
 from kuma_core.config import DURATION, Config, build_config
@@ -236,3 +237,15 @@ def test_what_a_start_would_stumble_over_is_refused_before(variable: str, value:
 @pytest.mark.parametrize("value", ["", "0.0.0.0", "::", "::1", "localhost", "kuma-cp.example"])
 def test_a_server_may_listen_on_any_address_or_name(value: str) -> None:
     assert effective(KUMA_API_SERVER_INTERFACE=value).text("apiServer.interface") == value
+
+
+@pytest.mark.parametrize(
+    "value", ["logs", "/", "/var/../etc", "/var//log", "/var/log/", "/var/./log", "/var/\n", "//"]
+)
+def test_a_folder_that_is_not_what_it_looks_like(value: str) -> None:
+    assert "should be an absolute path" in str(checks.folder(value))
+
+
+@pytest.mark.parametrize("value", ["", "/var/log", "/var/log/k\u00fcma mesh", "/..a"])
+def test_a_folder(value: str) -> None:
+    assert checks.folder(value) is None

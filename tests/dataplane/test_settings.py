@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -128,3 +129,20 @@ def test_a_temporary_directory_that_cannot_be_made_is_told(
     warning = capsys.readouterr().err
     assert warning.startswith(f"Warning: {sentence}")
     assert warning.endswith(". Until then access logs to backends over TCP are off.\n")
+
+
+@pytest.mark.parametrize("folder", ["logs", "/no/such/folder", "/dev/null", "."])
+def test_the_folder_of_access_logs_is_there(folder: str) -> None:
+    """With a folder that is not, nothing would be logged, and nobody would be told before the first record."""
+    values, _ = resolve({"log_directory": folder}, {"KUMA_DATAPLANE_NAME": "web-1"})
+    with pytest.raises(ConfigError) as caught:
+        check(values)
+    assert f'.AccessLogDirectory "{folder}" must be an absolute path of a folder' in str(caught.value)
+
+
+def test_the_folder_of_access_logs_is_taken(tmp_path: Path) -> None:
+    values, _ = resolve(
+        {}, {"KUMA_DATAPLANE_NAME": "w", "KUMA_DATAPLANE_RUNTIME_ACCESS_LOG_DIRECTORY": str(tmp_path)}
+    )
+    assert check(values).log_directory == str(tmp_path)
+    assert check(resolve({}, {"KUMA_DATAPLANE_NAME": "w"})[0]).log_directory == ""

@@ -100,6 +100,14 @@ def test_every_command_prints_whole_lines(at: Call, cp: RunningPlatform, tmp_pat
     done |= {"generate dataplane-token"}
     Path(token).write_text(bare.out.splitlines()[-1])  # behind what the control plane logs in this process
     note("revoke dataplane-token", "--token-file", token)
+    user = at("generate", "user-token", "--name=ann", "--valid-for=1h")
+    assert (user.code, user.out.endswith("\n")) == (0, False)
+    done |= {"generate user-token"}
+    Path(token).write_text(user.out.splitlines()[-1])
+    note("revoke user-token", "--token-file", token)
+    note("get", "audit")
+    note("auth whoami")
+    note("auth can-i", "put", "Dataplane")
     old = json.loads(note("inspect signing-keys", "-o", "json"))["items"][0]["id"]
     note("rotate signing-key")
     note("retire signing-key", "--id", old)

@@ -17,6 +17,7 @@ from kuma_core.config import Config
 from kuma_core.hosts import in_url
 from kuma_core.kinds import Kinds
 from kuma_core.model import ResourceType
+from kuma_core.policy.contract import Policy
 
 
 class JsonPage:
@@ -68,12 +69,20 @@ def _admin_urls(config: Config) -> dict[str, str]:
     }
 
 
-def kinds(registered: Kinds, missing: Iterable[MissingKind] = ()) -> dict[str, Any]:
+def kinds(
+    registered: Kinds, missing: Iterable[MissingKind] = (), policies: Iterable[Policy] = ()
+) -> dict[str, Any]:
     """``GET /kinds``: everything that a client needs to work with a kind that it never heard of.
 
-    ``missing`` are kinds of which resources are stored although no loaded plugin brings them.
+    ``missing`` are kinds of which resources are stored although no loaded plugin brings them; ``policies`` are those
+    that say how resources of a kind act on proxies.
     """
-    known = [_kind(kind, registered.owner(kind.name).partition(".")[0]) for kind in registered if kind.served]
+    scopes = {policy.kind: policy.scope.value for policy in policies}
+    known = [
+        _kind(kind, registered.owner(kind.name).partition(".")[0], scopes.get(kind.name, ""))
+        for kind in registered
+        if kind.served
+    ]
     absent = [
         {"name": item.kind, "plugin": item.plugin, "package": item.distribution, "count": item.count}
         for item in missing
@@ -81,7 +90,7 @@ def kinds(registered: Kinds, missing: Iterable[MissingKind] = ()) -> dict[str, A
     return {**({"missing": absent} if absent else {}), "kinds": known}
 
 
-def _kind(kind: ResourceType, plugin: str) -> dict[str, Any]:
+def _kind(kind: ResourceType, plugin: str, policy: str) -> dict[str, Any]:
     columns = [
         {"header": c.header, "path": c.path, "format": c.format.value, "default": c.default}
         for c in kind.columns
@@ -95,5 +104,6 @@ def _kind(kind: ResourceType, plugin: str) -> dict[str, Any]:
         "readOnly": kind.read_only,
         "status": kind.status,
         "plugin": plugin,
+        **({"policy": policy} if policy else {}),
         "columns": columns,
     }

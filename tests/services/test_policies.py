@@ -138,6 +138,15 @@ def test_kinds_of_policies_are_counted(cp: RunningPlatform) -> None:
     assert items["TrafficRoute"]["total"] == 0
 
 
+def test_kinds_say_which_of_them_are_policies(cp: RunningPlatform) -> None:
+    found = {item["name"]: item.get("policy") for item in cp.get("/kinds").body["kinds"]}
+    assert (found["TrafficRoute"], found["TrafficPermission"], found["Dataplane"]) == (
+        "route",
+        "inbound",
+        None,
+    )
+
+
 def test_a_list_is_searched_and_cut_as_any(cp: RunningPlatform) -> None:
     cp.apply(policy("TrafficLog", "other", source="nobody"))
     path = "/meshes/default/policies/traffic-logs"

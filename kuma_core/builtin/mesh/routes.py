@@ -46,7 +46,7 @@ def routes(context: Context) -> Iterator[Route]:
         "/": index.index,
         "/config": config.as_document,
         "/catalog": partial(index.catalog, config, tokens_enabled(config)),
-        "/kinds": lambda: index.kinds(kinds, inventory.missing),
+        "/kinds": lambda: index.kinds(kinds, inventory.missing, context.registered.policies),
         "/openapi.json": described,
     }
     for path in PAGES:

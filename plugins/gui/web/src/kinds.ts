@@ -22,6 +22,8 @@ export interface Kind {
   /** Whether control planes write it, about other resources. */
   status: boolean;
   plugin: string;
+  /** What resources of the kind are chosen for, if they act on proxies. */
+  policy?: string;
   columns: KindColumn[];
 }
 

@@ -4,7 +4,7 @@ import { type Kind, spaced, useKinds } from "../kinds";
 import { useLive } from "../live";
 import { plural } from "../overview/numbers";
 import { type Column, Empty, Heading, listQuery, Loaded, Problem, Table, useListState } from "../parts";
-import type { PolicyKind, Resource, Summary } from "../policies/answer";
+import type { Resource, Summary } from "../policies/answer";
 import { cellText } from "../policies/cells";
 import { Fields } from "../policies/fields";
 import { PolicyState, scopeText, selectorsText } from "../policies/words";
@@ -32,22 +32,20 @@ function List({ mesh, kind }: { mesh: string; kind: Kind }) {
   const state = useListState();
   const wanted = { kinds: [kind.name], mesh };
   const resources = useLive<{ items: Resource[]; total: number }>(listQuery(inPath("meshes", mesh, kind.path), state), wanted);
-  const policies = useLive<{ items: PolicyKind[] }>(inPath("meshes", mesh, "policies"), wanted);
-  const policy = policies.data?.items.find((item) => item.kind === kind.name);
   const summaries = useLive<{ items: Summary[] }>(
-    policy ? listQuery(inPath("meshes", mesh, "policies", kind.path), state) : null,
+    kind.policy ? listQuery(inPath("meshes", mesh, "policies", kind.path), state) : null,
     { mesh },
   );
   const did = new Map(summaries.data?.items.map((item) => [item.name, item]));
   return (
     <>
       <Heading title={plural(kind.name, 2)} />
-      {policy && <p class="quiet">{scopeText(policy.scope)}</p>}
+      {kind.policy && <p class="quiet">{scopeText(kind.policy)}</p>}
       <Loaded of={resources}>
         {({ items, total }) => (
           <Table
             label={plural(kind.name, 2)}
-            columns={[...ownColumns(mesh, kind), ...(policy ? policyColumns(did) : [])]}
+            columns={[...ownColumns(mesh, kind), ...(kind.policy ? policyColumns(did) : [])]}
             rows={items}
             total={total}
             rowKey={(row) => row.name}

@@ -3,7 +3,7 @@
 import { type Kind, spaced, useKinds } from "../kinds";
 import { useLive } from "../live";
 import { Empty, Heading, Loaded, Problem, Tabs, Yaml } from "../parts";
-import type { Detail, PolicyKind } from "../policies/answer";
+import type { Detail } from "../policies/answer";
 import { Does } from "../policies/does";
 import { Fields } from "../policies/fields";
 import { inPath, route } from "../router";
@@ -24,10 +24,8 @@ export default function Page() {
 
 function Whole({ mesh, kind, name }: { mesh: string; kind: Kind; name: string }) {
   const resource = useLive<unknown>(inPath("meshes", mesh, kind.path, name), { kinds: [kind.name], mesh });
-  const policies = useLive<{ items: PolicyKind[] }>(inPath("meshes", mesh, "policies"), { kinds: ["Mesh"], mesh });
-  const isPolicy = policies.data?.items.some((item) => item.kind === kind.name);
-  const detail = useLive<Detail>(isPolicy ? inPath("meshes", mesh, "policies", kind.path, name) : null, { mesh });
-  const empty = isPolicy === false ? `A ${spaced(kind.name)} changes no proxy by itself: the plugin ${kind.plugin} reads it.` : undefined;
+  const detail = useLive<Detail>(kind.policy ? inPath("meshes", mesh, "policies", kind.path, name) : null, { mesh });
+  const empty = !kind.policy ? `A ${spaced(kind.name)} changes no proxy by itself: the plugin ${kind.plugin} reads it.` : undefined;
   return (
     <Loaded of={resource}>
       {(found) => (

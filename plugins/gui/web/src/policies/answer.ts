@@ -1,14 +1,5 @@
 /** What `/meshes/{mesh}/policies…` answers. */
 
-export interface PolicyKind {
-  kind: string;
-  path: string;
-  plugin: string;
-  scope: string;
-  letsIn: boolean;
-  total: number;
-}
-
 export type Tags = Record<string, string>;
 
 export interface Some<T> {

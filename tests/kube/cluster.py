@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import ssl
 import subprocess
@@ -196,6 +197,12 @@ class Cluster:
             yield
         finally:
             self.start_apiserver()
+
+    def lose_everything(self) -> None:
+        """Empty the storage, as whoever restores it from nothing does; versions begin anew."""
+        self.end()
+        shutil.rmtree(self.folder / "etcd")
+        self.start()
 
     # -- what tests ask
 

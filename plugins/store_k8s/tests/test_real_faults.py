@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import threading
 import time
 from collections.abc import Iterator
@@ -240,11 +239,7 @@ def test_a_storage_that_was_emptied_is_read_anew(prepared: Cluster, store: Kuber
     for number in range(20):
         store.create(thing(f"a{number}"), "{}")
     with watching(store) as watch:
-        prepared.apiserver.kill()
-        prepared.etcd.kill()
-        shutil.rmtree(prepared.folder / "etcd")
-        prepared.etcd.start()
-        prepared.start_apiserver()
+        prepared.lose_everything()
         prepare(prepared)
         eventually(lambda: watch.failure or Change(Op.DELETE, thing("a1")) in watch.changes, 60)
         eventually(lambda: _written(store, "new"), 60)

@@ -34,9 +34,10 @@ NAMED = ("ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding")
 
 
 def refused(cluster: Cluster) -> float:
-    """How many requests the API server has answered with 403 since its start."""
+    """How often somebody wanted what he may not do, since the API server started."""
+    name = "authorization_attempts_total"
     counts = re.findall(
-        r'^apiserver_request_total\{[^}]*code="403"[^}]*\} (\S+)$', cluster.text("/metrics"), re.M
+        rf'^{name}{{result="(?!allowed)[^"]*"}} (\S+)$', cluster.text("/metrics"), re.MULTILINE
     )
     return sum(map(float, counts))
 

@@ -215,8 +215,6 @@ def test_two_services_over_one_pod_become_a_dataplane(installed: Installed, name
         )
     )
     assert (shown["type"], shown["mesh"], shown["name"]) == ("Dataplane", "default", f"example.{namespace}")
-    cluster.delete(f"/api/v1/namespaces/{namespace}/pods/example?gracePeriodSeconds=0")
-    eventually(lambda: _is_gone(cluster, path), 60)
 
 
 def _is_gone(cluster: Cluster, path: str) -> bool:
@@ -237,20 +235,6 @@ def test_describe_tells_why_a_pod_has_no_dataplane(installed: Installed, namespa
         60,
     )
     assert f'no Service of the namespace "{namespace}" selects the Pod' in described
-
-
-def test_an_insight_goes_with_its_dataplane(installed: Installed, namespace: str) -> None:
-    cluster = installed.cluster
-    a_service(cluster, namespace, "example", (80, 8080))
-    a_pod(cluster, namespace, "192.168.0.4")
-    path = f"{KUMA}/namespaces/{namespace}"
-    owner = eventually(lambda: cluster.get(f"{path}/dataplanes/example"), 60)
-    key = ResourceKey("DataplaneInsight", "default", f"example.{namespace}")
-    installed.cp.platform.core.store.create(key, '{"subscriptions":[]}')
-    (reference,) = cluster.get(f"{path}/dataplaneinsights/example")["metadata"]["ownerReferences"]
-    assert (reference["kind"], reference["uid"]) == ("Dataplane", owner["metadata"]["uid"])
-    cluster.delete(f"/api/v1/namespaces/{namespace}/pods/example?gracePeriodSeconds=0")
-    eventually(lambda: _is_gone(cluster, f"{path}/dataplaneinsights/example"), 60)
 
 
 # -- admission
@@ -474,7 +458,38 @@ def is_answered(port: int) -> bool:
         return False
 
 
+def test_a_dataplane_goes_with_its_pod_and_an_insight_with_its_dataplane(
+    installed: Installed, namespace: str
+) -> None:
+    """Late in this file: the garbage collector looks for new kinds every 30 seconds."""
+    cluster = installed.cluster
+    a_service(cluster, namespace, "example", (80, 8080))
+    a_pod(cluster, namespace, "192.168.0.4")
+    path = f"{KUMA}/namespaces/{namespace}"
+    owner = eventually(lambda: cluster.get(f"{path}/dataplanes/example"), 60)
+    key = ResourceKey("DataplaneInsight", "default", f"example.{namespace}")
+    installed.cp.platform.core.store.create(key, '{"subscriptions":[]}')
+    (reference,) = cluster.get(f"{path}/dataplaneinsights/example")["metadata"]["ownerReferences"]
+    assert (reference["kind"], reference["uid"]) == ("Dataplane", owner["metadata"]["uid"])
+    cluster.delete(f"/api/v1/namespaces/{namespace}/pods/example?gracePeriodSeconds=0")
+    for kind in ("dataplanes", "dataplaneinsights"):
+        eventually(lambda kind=kind: _is_gone(cluster, f"{path}/{kind}/example"), 60)
+
+
 def test_it_never_asked_for_what_it_may_not_do(installed: Installed) -> None:
-    """The last of this file: the control plane did all of the above under the role that is installed."""
+    """The control plane did all of the above under the role that is installed."""
     assert {kind.plural for kind in KUMA_0_3} >= {"meshes", "dataplanes"}
     assert installed.forbidden == []
+
+
+def test_the_controllers_outlive_an_api_server(installed: Installed, namespace: str) -> None:
+    """Behind the one above: an API server that comes up may say no for a moment."""
+    cluster = installed.cluster
+    a_service(cluster, namespace, "web", (80, 8080))
+    with cluster.lost():
+        assert installed.cp.get("/").status == 200
+    a_pod(cluster, namespace, "192.168.0.5", "late")
+    path = f"{KUMA}/namespaces/{namespace}/dataplanes/late"
+    eventually(lambda: cluster.get(path), 60)
+    with pytest.raises(subprocess.CalledProcessError, match="exit status 1"):
+        apply(cluster, a_resource("Greeting", "empty", namespace, {"text": ""}, "default"))

@@ -10,8 +10,7 @@ from __future__ import annotations
 import threading
 import time
 import uuid
-from collections import deque
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 import structlog
 
@@ -21,6 +20,7 @@ from kuma_store_k8s.client import ApiClient, Json
 from kuma_store_k8s.hints import Hints
 from kuma_store_k8s.reflector import Reflector, place
 from kuma_store_k8s.shapes import Shape
+from kuma_store_k8s.watcher import Watcher
 
 _log = structlog.get_logger("store-kubernetes")
 
@@ -47,7 +47,7 @@ class Hub:
         self._shapes: dict[str, Shape] = {}
         self._left_out: frozenset[str] = frozenset()
         self._followers: dict[str, _Follower] = {}
-        self._watchers: list[_Watcher] = []
+        self._watchers: list[Watcher] = []
         self._end = Stop()
         self._threads: list[threading.Thread] = []
         self._own = uuid.uuid4().hex
@@ -70,7 +70,7 @@ class Hub:
         """Take note of a write of this store's own: hints are told after it."""
         with self._changed:
             if follower := self._followers.get(type):
-                follower.written = int(version)
+                follower.written = max(follower.written, int(version))
 
     def close(self) -> None:
         """End every watch."""
@@ -91,7 +91,7 @@ class Hub:
     def watch(self, publish: Publish, stop: Stop) -> None:
         """Publish what happens until ``stop`` is set. Raises ``StoreUnavailable``."""
         self._start()
-        watcher = _Watcher(self._backlog, self._changed)
+        watcher = Watcher(self._backlog, self._changed)
         with stop.calling(watcher.wake):
             if not self._attach(watcher, stop):
                 return
@@ -188,7 +188,7 @@ class Hub:
         self._threads.append(thread)
         thread.start()
 
-    def _attach(self, watcher: _Watcher, stop: Stop) -> bool:
+    def _attach(self, watcher: Watcher, stop: Stop) -> bool:
         """Take the watcher in once every collection was looked at, by a look that began after now if it was away."""
         with self._changed:
             looks = {name: item.looks for name, item in self._followers.items() if item.away_since}
@@ -303,41 +303,3 @@ class _Follower:
 
     def _note_version(self, item: Json) -> None:
         self.version = max(self.version, int(item["metadata"]["resourceVersion"]))
-
-
-class _Watcher:
-    """What one watcher has not seen yet; it begins with a RESYNC."""
-
-    def __init__(self, backlog: int, changed: threading.Condition) -> None:
-        self._changed, self._backlog = changed, backlog
-        self._waiting: deque[Change] = deque([Change(Op.RESYNC)])
-        self._failure = ""
-
-    def add(self, change: Change) -> None:
-        """Have it told; the caller holds the lock."""
-        if len(self._waiting) >= self._backlog:
-            self._waiting = deque([Change(Op.RESYNC)])
-        else:
-            self._waiting.append(change)
-        self._changed.notify_all()
-
-    def fail(self, problem: str) -> None:
-        """End it; the caller holds the lock."""
-        self._failure = problem
-
-    def wake(self) -> None:
-        """Have it look whether it should end."""
-        with self._changed:
-            self._changed.notify_all()
-
-    def take(self, is_over: Callable[[], bool]) -> Iterator[Change]:
-        """Everything that waits, after waiting for something.
-
-        Raises ``StoreUnavailable`` when nothing comes any more.
-        """
-        with self._changed:
-            self._changed.wait_for(lambda: self._waiting or self._failure or is_over())
-            taken, self._waiting = self._waiting, deque()
-            if not taken and self._failure and not is_over():
-                raise StoreUnavailable(self._failure)
-        return iter(taken)

@@ -17,21 +17,21 @@ from base64 import b64decode, b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Protocol
 
 from kuma_core.sdk import InvalidResource, KumaError, Record, ResourceKey, Violation
 from kuma_store_k8s.client import Json, part
+from kuma_store_k8s.contents import MARK, annotated, content_and_term
 from kuma_store_k8s.documents import NotAResource, document_text, held, new_object, replaced
 from kuma_store_k8s.names import GROUP, VERSION, KubeKind, NotForKubernetes, is_name
 
-TERM, MARK = f"{GROUP}/leader-term", "leaderTerm"
-"""The annotation that has the term of the leader who wrote an object, and the key in a document that says the same."""
+TERM = f"{GROUP}/leader-term"
+"""The annotation that has the term of the leader who wrote an object."""
 
 MESH_LABEL, KIND_LABEL = f"{GROUP}/mesh", f"{GROUP}/kind"
 MESH, NAME, DOCUMENT = f"{GROUP}/mesh", f"{GROUP}/name", f"{GROUP}/document"
 SECRET, SECRET_TYPE, RECORD_TYPE = "Secret", "system.kuma.io/secret", "system.kuma.io/record"
 LEASE_KINDS = frozenset({"Lease", "Instance", "MeshDeletion"})
-LARGEST, SMALLEST = 2**63 - 1, -(2**63)
 
 
 class Shape(Protocol):
@@ -108,17 +108,17 @@ class CustomShape:
 
     def made(self, key: ResourceKey, document: str) -> Json:
         """A new object has no labels and no finalizers."""
-        content, term = _content(document)
+        content, term = content_and_term(document)
         try:
             made = new_object(self.kind, key.mesh, key.name, content)
         except NotForKubernetes as error:
             raise _unfit_name(error) from None
-        return _annotated(made, {TERM: term})
+        return annotated(made, {TERM: term})
 
     def changed(self, item: Json, key: ResourceKey, document: str) -> Json:
         """Labels, annotations and owner references stay."""
-        content, term = _content(document)
-        return _annotated(replaced(self.kind, item, key.mesh, content), {TERM: term})
+        content, term = content_and_term(document)
+        return annotated(replaced(self.kind, item, key.mesh, content), {TERM: term})
 
     def _metadata(self, key: ResourceKey) -> Mapping[str, str]:
         meta: Mapping[str, str] = new_object(self.kind, key.mesh, key.name, {})["metadata"]
@@ -238,7 +238,7 @@ class RecordShape:
         """What a Lease shows to readers follows the document."""
         if not self.is_lease:
             return {**item, "data": {"document": b64encode(document.encode()).decode()}}
-        made = _annotated(item, {DOCUMENT: document})
+        made = annotated(item, {DOCUMENT: document})
         made["spec"] = {**(item.get("spec") or {}), **_lease_spec(key, document)}
         return made
 
@@ -259,41 +259,6 @@ def shape_of(type: str, namespace: str, kind: KubeKind | None) -> Shape:
     if kind is not None:
         return CustomShape(kind)
     return RecordShape(type, namespace, type in LEASE_KINDS)
-
-
-def _content(document: str) -> tuple[Json, str]:
-    """The content of a document, and the term of the leader that wrote it, if one did."""
-    content = json.loads(document)
-    if not isinstance(content, dict):
-        raise InvalidResource([Violation("", "Kubernetes holds JSON objects alone")])
-    problems = _unfit_numbers(content, "")
-    if problems:
-        raise InvalidResource(problems)
-    return content, str(content.pop(MARK, ""))
-
-
-def _unfit_numbers(value: Any, path: str) -> list[Violation]:
-    """The API server has whole numbers of 64 bits, and would round any other one without a word."""
-    if isinstance(value, int) and not SMALLEST <= value <= LARGEST:
-        return [Violation(path, "Kubernetes holds whole numbers from -2^63 to 2^63 - 1 alone")]
-    if isinstance(value, dict):
-        return [
-            found
-            for key, item in value.items()
-            for found in _unfit_numbers(item, f"{path}.{key}".removeprefix("."))
-        ]
-    if isinstance(value, list):
-        return [found for at, item in enumerate(value) for found in _unfit_numbers(item, f"{path}[{at}]")]
-    return []
-
-
-def _annotated(item: Json, notes: Mapping[str, str]) -> Json:
-    """An object with some annotations set; those that are empty are left out."""
-    meta = item["metadata"]
-    found = {key: value for key, value in (meta.get("annotations") or {}).items() if key not in notes}
-    found |= {key: value for key, value in notes.items() if value}
-    kept = {key: value for key, value in meta.items() if key not in ("annotations", "managedFields")}
-    return {**item, "metadata": {**kept, "annotations": found} if found else kept}
 
 
 def _lease_spec(key: ResourceKey, document: str) -> Json:

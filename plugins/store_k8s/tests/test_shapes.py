@@ -11,7 +11,8 @@ import pytest
 
 from kuma_core.sdk import AlreadyExists, Change, Conflict, InvalidResource, NotFound, Op, ResourceKey
 from kuma_core.testing.stores import content, watching
-from kuma_store_k8s.shapes import MARK, CustomShape, RecordShape, SecretShape
+from kuma_store_k8s.contents import MARK
+from kuma_store_k8s.shapes import CustomShape, RecordShape, SecretShape
 from kuma_store_k8s.store import KubernetesStore
 
 from .kinds import THING

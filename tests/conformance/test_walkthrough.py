@@ -224,7 +224,7 @@ def test_tokens_from_another_machine(tmp_path: Path) -> None:
         assert (refused.returncode, "kumactl has no client certificate" in refused.stderr) == (1, True)
         far.good(f"{add} --name=XYZ --admin-client-cert=client.pem --admin-client-key=client-key.pem")
         far.good(f"kumactl generate dataplane-token --dataplane=dp-echo-1 > {token}")
-        far.good("kumactl apply -f -", yaml.safe_dump(ECHO))
+        near.good("kumactl apply -f -", yaml.safe_dump(ECHO))  # from elsewhere others may read alone
         line = f"kuma-dp run --name=dp-echo-1 --cp-address=http://{HOST}:5681 --dataplane-token-file={token}"
         far.start(line)
         eventually(lambda: " Online " in far.good("kumactl inspect dataplanes"), 60, "a remote dataplane")

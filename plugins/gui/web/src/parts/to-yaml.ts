@@ -38,7 +38,11 @@ function scalar(value: unknown): string {
   return typeof value === "string" ? text(value) : JSON.stringify(value);
 }
 
-/** JSON's quotes are YAML's, too. */
+// What YAML takes for the end of a line, or for no text at all, and JSON leaves as it is.
+const UNSEEN = /[\u007f-\u009f\u2028\u2029\ufeff]/g;
+
+/** JSON's quotes are YAML's, too, but for some characters. */
 function text(value: string): string {
-  return PLAIN.test(value) && !OTHER_THAN_TEXT.test(value) ? value : JSON.stringify(value);
+  if (PLAIN.test(value) && !OTHER_THAN_TEXT.test(value)) return value;
+  return JSON.stringify(value).replace(UNSEEN, (letter) => `\\u${letter.charCodeAt(0).toString(16).padStart(4, "0")}`);
 }

@@ -11,6 +11,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from kuma_core.testing.builders import dataplane, inbound
 from kuma_core.testing.platform import RunningPlatform
+from kuma_core.testing.waiting import eventually
 
 from .conftest import OpenTab
 from .process import ControlPlane
@@ -39,7 +40,7 @@ def test_seven_tabs_share_one_stream_and_all_stay_true(browser: Browser, cp: Run
         cp.apply(web("in-all-tabs"))
         for tab in tabs:
             expect(row(tab.page, "in-all-tabs")).to_be_visible()
-        assert len(clients) == 1
+        eventually(lambda: len(clients) == 1, what="one stream for all tabs")
         tabs[0].page.close()  # it was the first, and the stream is not its own
         cp.apply(web("in-six-tabs"))
         for tab in tabs[1:]:

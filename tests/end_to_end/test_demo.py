@@ -10,7 +10,12 @@ from pathlib import Path
 
 import pytest
 
+pytest.importorskip("playwright", reason="the pages need a browser: make install")
+
+from playwright.sync_api import expect
+
 from kuma_core.testing.waiting import eventually
+from plugins.gui.tests.browser.support import tab_inside
 
 from ..namespaces import network_namespace
 
@@ -52,7 +57,15 @@ def test_the_demo_answers_through_two_envoys_and_ends(inside):
     assert "http://127.0.0.1:5673/metrics" in result.stdout, "it waited for the metrics of all three sidecars"
 
 
-def test_the_demo_runs_until_it_is_interrupted_and_leaves_no_process_behind(inside):
+def calls_without_a_click(inside: list[str], folder: Path) -> None:
+    """Whoever opens the page that was named sees both services, and that one calls the other."""
+    with tab_inside(inside, folder, "http://localhost:5683") as tab:
+        picture = tab.open("/").locator("svg.map-drawing")
+        for text in ("web", "echo", "plaintext"):
+            expect(picture.locator("text").filter(has_text=text).first).to_be_visible()
+
+
+def test_the_demo_runs_until_it_is_interrupted_and_leaves_no_process_behind(inside, tmp_path):
     holder = int(inside[1].partition("=")[2])
     # As from a terminal: what runs in the background, as tests may, ignores SIGINT, and bash cannot undo that.
     command = [*inside, "env", "--default-signal=INT", "bash", SCRIPT]
@@ -64,6 +77,7 @@ def test_the_demo_runs_until_it_is_interrupted_and_leaves_no_process_behind(insi
         assert any(not (awaited := awaited - {line}) for line in lines), "the demo ended early"
         shown = run([*inside, "curl", "-s", "http://localhost:5683/"]).stdout
         assert "<title>Kuma</title>" in shown
+        calls_without_a_click(inside, tmp_path)
         assert programs_in_network_of(holder), "the demo's programs run"
         process.send_signal(signal.SIGINT)
         assert process.wait(timeout=30) in (0, 130)

@@ -10,7 +10,15 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, expect
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Page,
+    Request,
+    expect,
+    sync_playwright,
+)
 
 import kuma_ca_builtin
 import kuma_gui
@@ -19,11 +27,17 @@ import kuma_store_memory
 from kuma_core.testing.platform import RunningPlatform, running_platform
 from plugins.gui import build_web
 
+from .finding import browser_program
 from .pictures import smaller
 
 WIDE, NARROW = {"width": 1440, "height": 900}, {"width": 360, "height": 740}
 LOOKS = [pytest.param(NARROW, "dark", id="narrow-dark"), pytest.param(WIDE, "light", id="wide-light")]
 """Each width and each theme once: what is wrong with a width is so in both themes, and the other way round."""
+EVERY_LOOK = [
+    *LOOKS,
+    pytest.param(NARROW, "light", id="narrow-light", marks=pytest.mark.chaos),
+    pytest.param(WIDE, "dark", id="wide-dark", marks=pytest.mark.chaos),
+]
 PATIENCE_MILLISECONDS = 30_000
 AXE = build_web.WEB / "node_modules/axe-core/axe.min.js"
 expect.set_options(timeout=PATIENCE_MILLISECONDS)  # the machine may be ten times slower than one thinks
@@ -95,6 +109,19 @@ def context_of(
         yield context
     finally:
         context.close()
+
+
+@contextmanager
+def tab_inside(words: list[str], folder: Path, origin: str) -> Iterator[Tab]:
+    """A tab of a browser that sees the machine of a network namespace for the first time; ``words`` enter that."""
+    program = folder / "browser"
+    program.write_text(f'#!/bin/sh\nexec {" ".join(words)} {browser_program()} "$@"\n')
+    program.chmod(0o755)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        with context_of(browser, is_first=True) as context:
+            yield Tab(context, origin)
+        browser.close()
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from kuma_core.testing.xds_client import DeltaClient
 from kuma_core.xds.contract import CLUSTER
 from plugins.gui import build_web
 
-from .support import LOOKS, Tab, context_of, origin_of, picture, violations
+from .support import EVERY_LOOK, Tab, context_of, origin_of, picture, violations
 
 MARKUP = "<img src=x onerror=document.title='taken'>"
 ESCAPE = "\x1b[31m"
@@ -128,7 +128,7 @@ def test_every_pattern_is_looked_at() -> None:
     assert [shape.pattern for shape in shapes if not any(map(shape.fullmatch, paths))] == []
 
 
-@pytest.mark.parametrize(("size", "theme"), LOOKS)
+@pytest.mark.parametrize(("size", "theme"), EVERY_LOOK)
 def test_anybody_can_use_every_page(
     browser: Browser, cp: RunningPlatform, size: dict[str, int], theme: str
 ) -> None:

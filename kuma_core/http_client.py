@@ -53,6 +53,10 @@ class NotConnected(HttpFailure):
     """No connection came about. Nothing was sent, so whoever wants may try again."""
 
 
+class NoConnection(HttpFailure):
+    """No connection came about in time."""
+
+
 class NotHttp(HttpFailure):
     """What answers there does not speak HTTP; ``kind`` is a word for what it did instead."""
 
@@ -226,7 +230,7 @@ class _Connecting(http.client.HTTPConnection):
         try:
             super().connect()
         except TimeoutError:
-            raise HttpFailure(f"no connection within {self.timeout:g} s") from None
+            raise NoConnection(f"no connection within {self.timeout:g} s") from None
         except ssl.SSLError:
             raise
         except OSError as error:

@@ -23,6 +23,7 @@ from kuma_core.http_client import (
     CutOff,
     HttpFailure,
     NoAnswer,
+    NoConnection,
     NotConnected,
     NotHttp,
     Rules,
@@ -42,6 +43,14 @@ LARGEST_ANSWER = 4 * 1024 * 1024
 DEEPEST = 100
 
 
+class Unreachable(KumaError):
+    """Nobody answers at the address: the control plane may not have been started yet."""
+
+
+class NoDataplane(KumaError):
+    """The control plane knows no such Dataplane, or no such Mesh, yet."""
+
+
 @dataclass(frozen=True, slots=True)
 class Catalog:
     """What of ``GET /catalog`` concerns kuma-dp: two URLs; an empty token URL means that tokens are off."""
@@ -54,15 +63,15 @@ def fetch_catalog(address: str, log: Log, tls: SSLContext | None = None) -> Cata
     """Ask the API server at ``address`` which other servers there are.
 
     ``tls`` is for an ``https`` address; without it the certificates that the system trusts are good. Raises
-    ``KumaError``.
+    ``KumaError``, ``Unreachable`` if nobody is there.
     """
     url = address.rstrip("/") + "/catalog"
     try:
         answer = _ask("GET", url, None, log, tls)
     except HttpFailure as error:
-        raise _catalog_error(
-            f"could not execute the request: {url}: {_reason(error)}. Start kuma-cp, or name the URL of its API "
-            "server with --cp-address."
+        raise _kind(error)(
+            f"could not retrieve the catalog: could not execute the request: {url}: {_reason(error)}. Start kuma-cp, "
+            "or name the URL of its API server with --cp-address."
         ) from error
     if answer.status != 200:
         raise _catalog_error(
@@ -111,18 +120,18 @@ def fetch_bootstrap(
     ``dataplaneTokenPath``, ``accessLogPipe`` and ``accessLogFiles``. The path of ``url`` is replaced. While the server
     is there but cannot answer yet (503, or not in time), it is asked again without end. ``confine`` is called with the
     folder below which the control plane wants the files of access logs, if it says so. Raises ``KumaError`` if the
-    server cannot be reached or refuses, with its reason.
+    server cannot be reached (``Unreachable``), has no Dataplane (``NoDataplane``), or refuses, with its reason.
     """
     url = urlsplit(url)._replace(path="/bootstrap", query="", fragment="").geturl()
     try:
         answer = _ask_until_able("POST", url, json.dumps(request).encode(), log, tls)
     except HttpFailure as error:
-        raise _bootstrap_error(
-            f"request to bootstrap server failed: {url}: {_reason(error)}. kuma-cp announces this URL; if it cannot "
-            "be reached from here, set general.advertisedHostname (KUMA_GENERAL_ADVERTISED_HOSTNAME) there."
+        raise _kind(error)(
+            f"{_FAILED}request to bootstrap server failed: {url}: {_reason(error)}. kuma-cp announces this URL; if it "
+            "cannot be reached from here, set general.advertisedHostname (KUMA_GENERAL_ADVERTISED_HOSTNAME) there."
         ) from error
     if answer.status == 404:
-        raise _bootstrap_error(_no_such_dataplane(request))
+        raise NoDataplane(f"{_FAILED}{_no_such_dataplane(request)}")
     if answer.status == 400 and (reasons := _causes(answer.body)):
         raise _bootstrap_error(f"{url} refuses to start this Envoy: {reasons}.")
     if answer.status != 200:
@@ -143,8 +152,11 @@ def fetch_bootstrap(
     return answer.body
 
 
+_FAILED = "failed to generate Envoy bootstrap config: "
+
+
 def _bootstrap_error(text: str) -> KumaError:
-    return KumaError(f"failed to generate Envoy bootstrap config: {text}")
+    return KumaError(f"{_FAILED}{text}")
 
 
 def _no_such_dataplane(request: Mapping[str, object]) -> str:
@@ -243,6 +255,10 @@ def _ask(method: str, url: str, body: bytes | None, log: Log, tls: SSLContext | 
             log.info("cannot connect, trying again", url=url, reason=str(error), seconds=pause)
             time.sleep(pause)
     return exchange(method, url, headers, body, rules)
+
+
+def _kind(failure: HttpFailure) -> type[KumaError]:
+    return Unreachable if isinstance(failure, NotConnected | NoConnection | NoAnswer) else KumaError
 
 
 def _reason(failure: HttpFailure) -> str:

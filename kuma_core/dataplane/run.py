@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from kuma_core.dataplane import access_log, connection, envoy, files, process, token_file
 from kuma_core.dataplane.log import Log
@@ -19,6 +19,8 @@ from kuma_core.errors import KumaError
 
 if TYPE_CHECKING:
     from kuma_core.dataplane.pin import Pin
+
+T = TypeVar("T")
 
 BOOTSTRAP_FILE = "bootstrap.yaml"
 
@@ -108,26 +110,36 @@ def prepare(settings: Settings, directory: str, private: str, pipe: str, log: Lo
 
     pinned = pin.read(settings.ca_cert_file) if settings.ca_cert_file else None
     tls = pinned.tls if pinned else None
-    catalog = control_plane.fetch_catalog(settings.cp_address, log, tls)
+    catalog = _asked(settings, log, lambda: control_plane.fetch_catalog(settings.cp_address, log, tls))
     log.debug("catalog", bootstrap=catalog.bootstrap_url, tokens=catalog.token_url)
     if catalog.token_url:
         token_file.require(settings.token_file)
     admin_ports = ports.free_ports(settings.admin_ports) if settings.admin_ports else []
     files.make_directory(directory)
-    token = _token(settings.token_file, directory, required=bool(catalog.token_url))
+    token = _token(settings, directory, required=bool(catalog.token_url))
     request: dict[str, object] = {"mesh": settings.mesh, "name": settings.name}
     request |= {"adminPort": admin_ports[0]} if admin_ports else {}
     request |= {"dataplaneTokenPath": envoy.inside(token)} if token else {}
     request |= {"accessLogPipe": pipe, "accessLogFiles": True} if pipe else {}
     log.info("asking for the bootstrap configuration", url=catalog.bootstrap_url, **request)
     request |= {"adminPorts": admin_ports[1:]} if admin_ports[1:] else {}
-    document = control_plane.fetch_bootstrap(
-        catalog.bootstrap_url, request, log, tls, partial(access_log.confine, private)
+    confine = partial(access_log.confine, private)
+    document = _asked(
+        settings,
+        log,
+        lambda: control_plane.fetch_bootstrap(catalog.bootstrap_url, request, log, tls, confine),
     )
     if pinned:
         document = _pinned(pinned, document, request, catalog.bootstrap_url)
     document = connection.prepare(document, private)
     files.write_private(os.path.join(directory, BOOTSTRAP_FILE), document)
+
+
+def _asked(settings: Settings, log: Log, ask: Callable[[], T]) -> T:
+    """The answer of the control plane; the sidecar of a Pod waits for it and for its Dataplane."""
+    from kuma_core.dataplane import sidecar
+
+    return sidecar.patiently(ask, settings.name, log) if settings.is_of_a_pod else ask()
 
 
 def _pinned(pin: Pin, document: bytes, request: Mapping[str, object], url: str) -> bytes:
@@ -147,14 +159,26 @@ def _pinned(pin: Pin, document: bytes, request: Mapping[str, object], url: str) 
 _CHANGED = "If the control plane's was changed on purpose, write the new one into the file and start again."
 
 
-def _token(path: str, directory: str, *, required: bool) -> str | None:
+def _token(settings: Settings, directory: str, *, required: bool) -> str | None:
     """The copy for Envoy. An unusable token file matters only where tokens are asked for."""
-    if not path:
+    if not settings.token_file:
         return None
     try:
-        return token_file.copy(path, directory)
+        return token_file.copy(settings.token_file, directory)
     except KumaError as error:
         if required:
             raise
-        print(f"Warning: {error} The control plane asks for no token, so none is used.", file=sys.stderr)
+        problem = (
+            f"{str(error).partition('. ')[0]}. {_NO_MOUNT}"
+            if settings.is_of_a_pod
+            else f"{error} {_NOT_ASKED}"
+        )
+        print(f"Warning: {problem}", file=sys.stderr)
         return None
+
+
+_NOT_ASKED = "The control plane asks for no token, so none is used."
+_NO_MOUNT = (
+    "Without the token of the Pod's ServiceAccount (automountServiceAccountToken: true) the proxy can take part in a "
+    "mesh while its mTLS is off, and no longer."
+)

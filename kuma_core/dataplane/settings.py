@@ -99,6 +99,11 @@ OPTIONS = (
     ),
 )
 
+POD_VARIABLES = ("POD_NAME", "POD_NAMESPACE")
+"""What the sidecar injector sets from the fields of the Pod; ``KUMA_DATAPLANE_NAME`` joins them there."""
+POD = "pod"
+"""Under which name the values have both, joined."""
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -114,6 +119,8 @@ class Settings:
     token_file: str
     log_directory: str
     drain_seconds: int
+    is_of_a_pod: bool = False
+    """Whether the Dataplane is that of the Pod we run in: a control plane makes it, once the Pod has an address."""
 
 
 def resolve(flags: Mapping[str, str | None], environ: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
@@ -128,6 +135,7 @@ def resolve(flags: Mapping[str, str | None], environ: Mapping[str, str]) -> tupl
         values[option.name] = next((text for text in (flag, env) if text is not None), option.default)
         if flag is not None and env is not None and flag != env:
             warnings.append(f"{option.flag}={flag} is used, and {option.env}={env} is not; unset one of them")
+    values[POD] = ".".join(filter(None, map(environ.get, POD_VARIABLES)))
     return values, warnings
 
 
@@ -215,4 +223,12 @@ def _settings(values: Mapping[str, str]) -> Settings:
         token_file=values["token_file"],
         log_directory=values["log_directory"],
         drain_seconds=parse_duration(values["drain_time"]) // SECOND,
+        is_of_a_pod=_is_of_a_pod(values),
     )
+
+
+def _is_of_a_pod(values: Mapping[str, str]) -> bool:
+    """Whether the Dataplane is named after our Pod. Who runs in a Pod, and applies a Dataplane of another name by hand,
+    is told that it is missing, as on any machine."""
+    pod = values.get(POD, "")
+    return "." in pod and values["name"] == pod

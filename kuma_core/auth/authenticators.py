@@ -34,6 +34,7 @@ class Attributed:
     def __init__(self, entry: Contributed[Authenticator]) -> None:
         self.name, self._plugin = entry.value.name, entry.plugin
         self._authenticator = entry.value.authenticator
+        self.spares_plain = entry.value.spares_plain
 
     def recognise(self, credential: str) -> Claim:
         """As ``ProxyAuthenticator`` has it."""

@@ -80,10 +80,15 @@ class WatchedProxyAuthenticator(ProxyAuthenticator, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Authenticator:
-    """What a plugin brings: a way for proxies to prove who they are, and its name for logs and errors."""
+    """What a plugin brings: a way for proxies to prove who they are, and its name for logs and errors.
+
+    ``spares_plain`` has the configuration of a proxy (ADS) given without a credential as well, while its mesh has no
+    mTLS; for platforms on which not every proxy can have one. An identity (SDS) is never given without.
+    """
 
     name: str
     authenticator: ProxyAuthenticator
+    spares_plain: bool = False
 
 
 class Right(Enum):

@@ -10,7 +10,6 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from datetime import timedelta
-from functools import partial
 from typing import Any
 
 from kuma_core.auth.authenticators import Attributed
@@ -43,6 +42,7 @@ from kuma_core.xds.status import StreamBook
 from kuma_core.xds.supervision import Supervised
 
 ROOTS = "the certificates of meshes' roots"
+PLAIN = "configuration of proxies in meshes without mTLS"
 """What SDS gives to everybody: a proxy needs it before it can prove who it is, and it is no secret."""
 
 DEADLINE_SECONDS = 10.0
@@ -104,9 +104,10 @@ class ProxyServers:
     def servers(self) -> Iterator[GrpcServer]:
         """ADS and SDS."""
         encrypted = self._config.flag("xdsServer.tlsEnabled")
+        plain = PLAIN if self._maker.spares_plain else NOTHING
         bound = ("grpc.max_allowed_incoming_connections", most_connections(2))
         for name, setting, handler, tls, options, strangers in (
-            ("xds-server", "xdsServer.grpcPort", self._ads, encrypted, ads.SERVER_OPTIONS, NOTHING),
+            ("xds-server", "xdsServer.grpcPort", self._ads, encrypted, ads.SERVER_OPTIONS, plain),
             ("sds-server", "sdsServer.grpcPort", self._sds, True, sds.SERVER_OPTIONS, ROOTS),
         ):
             pair = self._key_pair if tls else None
@@ -155,7 +156,7 @@ class ProxyServers:
         return KeyPair(self._tls.key, self._tls.chain)
 
     def _ads(self) -> Sequence[Any]:
-        recognise = partial(self._maker.recognise, protocol="xDS")
+        recognise = self._maker.recognise_for_configuration
         service = AdsService(self._hub, identify, self.streams.begin, recognise, self._guard, _belongs)
         return [service.handler()]
 
@@ -204,6 +205,8 @@ class ProxyServers:
         """The views show other meshes and dataplanes now."""
         if effects.proxies:
             self._in_loop(self._guard.look_at, frozenset(effects.proxies))
+        if effects.meshes and self._maker.spares_plain:
+            self.look_at_credentials()  # a mesh may have mTLS now, and some of its proxies none to show
         if effects.meshes or effects.proxies:
             self._nudge(set(effects.meshes), set(effects.proxies))
 

@@ -29,6 +29,7 @@ from kuma_core.resources.contract import Resources
 from kuma_core.specs.dataplane import DATAPLANE, DataplaneSpec
 from kuma_core.specs.mesh import MESH, MeshSpec
 from kuma_core.xds.certificates import CertificateTroubles
+from kuma_core.xds.plain_meshes import PlainMeshes
 from kuma_core.xds.proxy import Node, Proxy, identify
 from kuma_core.xds.seal import Sealed, seal
 from kuma_core.xds.server.doors import AllowsTags, Recognised, anything
@@ -65,6 +66,7 @@ class ProxySecrets:
         self._shared = Shared(self.authority)
         self._pools = Pools("certificates", SIGNERS)
         self.authenticator: ProxyAuthenticator | None = None
+        self._plain = PlainMeshes(views.mesh_spec)
 
     def look_anew(self, mesh: str | None = None) -> None:
         """Forget what the authority of a mesh (``None``: of any) said: it may say something else now."""
@@ -82,6 +84,17 @@ class ProxySecrets:
             )
         claim = self.authenticator.recognise(credentials[0] if credentials else "")
         return Recognised(claim.proof, partial(self._allow, claim), claim.allows)
+
+    def recognise_for_configuration(self, credentials: tuple[str, ...]) -> Recognised[Proxy] | None:
+        """The same for ADS, where a proxy may need no credential while its mesh has no mTLS."""
+        if not any(credentials) and self.spares_plain:
+            return self._plain.recognised()
+        return self.recognise(credentials, "xDS")
+
+    @property
+    def spares_plain(self) -> bool:
+        """Whether a proxy needs no credential for its configuration while its mesh has no mTLS."""
+        return bool(getattr(self.authenticator, "spares_plain", False))
 
     def _allow(self, claim: Claim, proxy: Proxy) -> bool:
         """Whether the answer depends on the Dataplane's tags; raises what speaks against the claim."""

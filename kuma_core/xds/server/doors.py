@@ -47,11 +47,13 @@ def anything(key: object, tags: Tags) -> None:
 @dataclass(frozen=True, slots=True)
 class Recognised(Generic[Key]):
     """A good credential. ``allows`` returns if it is good for this proxy, and tells whether that depends on what the
-    dataplane is; it may raise what ends the stream. ``allows_tags`` decides the same for tags that are given."""
+    dataplane is; it may raise what ends the stream. ``allows_tags`` decides the same for tags that are given.
+    ``is_anyone`` says that no credential was shown where none has to be: then streams are counted by address."""
 
     proof: Proof
     allows: Callable[[Key], bool]
     allows_tags: AllowsTags[Key] = anything
+    is_anyone: bool = False
 
 
 Recognise = Callable[[tuple[str, ...]], Recognised[Key] | None]
@@ -173,7 +175,8 @@ class Visitor(Generic[Key]):
             self._recognised.allows_tags(key, tags)
 
     def _owner(self) -> str:
-        return self._recognised.proof.id if self._recognised else self.address
+        shown = self._recognised
+        return shown.proof.id if shown and not shown.is_anyone else self.address
 
     async def show(self) -> None:
         """The first step; from here on the client's time runs."""

@@ -32,7 +32,7 @@ class ClusterFeature:
     def kuma_register_authenticators(self) -> Iterable[Authenticator]:
         """Proxies prove who they are by the tokens of their ServiceAccounts."""
         audience = self._context.config.text(AUDIENCE)
-        return [Authenticator(NAME, ServiceAccountTokens(self._api, self._pods, audience))]
+        return [Authenticator(NAME, ServiceAccountTokens(self._api, self._pods, audience), spares_plain=True)]
 
     @hookimpl
     def kuma_register_components(self) -> Iterable[Component]:

@@ -22,6 +22,8 @@ import kuma_ca_builtin
 import kuma_policy_traffic
 import kuma_runtime_k8s
 import kuma_store_k8s
+from kuma_core.builtin.cluster import components
+from kuma_core.runtime import leadership
 from kuma_core.sdk import Proxy, ResourceKey, Unauthenticated
 from kuma_core.testing.platform import RunningPlatform, running_platform
 from kuma_core.testing.ports import free_port
@@ -29,6 +31,7 @@ from kuma_core.testing.waiting import eventually
 from kuma_runtime_k8s.identity.authenticator import ServiceAccountTokens
 from kuma_runtime_k8s.pods import Pods
 from kuma_store_k8s import answers
+from kuma_store_k8s.client import ApiClient
 from kuma_store_k8s.install.choices import Choices
 from kuma_store_k8s.install.everything import control_plane
 from kuma_store_k8s.manifests import text_of
@@ -565,6 +568,31 @@ def test_a_dataplane_goes_with_its_pod_and_an_insight_with_its_dataplane(
     cluster.delete(f"/api/v1/namespaces/{namespace}/pods/example?gracePeriodSeconds=0")
     for kind in ("dataplanes", "dataplaneinsights"):
         eventually(lambda kind=kind: _is_gone(cluster, f"{path}/{kind}/example"), 60)
+
+
+def test_at_rest_it_asks_for_nothing_but_leases(
+    installed: Installed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Store, controllers and certificates; Leases are renewed ten times a second here, so that it soon is seen.
+
+    Watches are no questions: they stay open.
+    """
+    monkeypatch.setattr(components, "BEAT_SECONDS", 0.1)
+    monkeypatch.setattr(leadership, "RENEW_SECONDS", 0.1)
+    asked: list[str] = []
+    ask = ApiClient.ask
+
+    def noting(self: ApiClient, method: str, path: str, *rest: Any, **more: Any) -> Any:
+        asked.append(path)
+        return ask(self, method, path, *rest, **more)
+
+    monkeypatch.setattr(ApiClient, "ask", noting)
+
+    def is_at_rest() -> bool:
+        last = asked[-60:]
+        return len(last) == 60 and all("/leases" in path for path in last)
+
+    eventually(is_at_rest, 60)
 
 
 def test_it_never_asked_for_what_it_may_not_do(installed: Installed) -> None:

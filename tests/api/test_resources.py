@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -263,11 +264,11 @@ def test_read_only_says_what_is_read_only() -> None:
         assert cp.get("/meshes/default").status == 200
 
 
-def test_read_only_on_kubernetes_names_kubectl() -> None:
+def test_read_only_on_kubernetes_names_kubectl(tmp_path: Path) -> None:
     settings = {
         "KUMA_API_SERVER_READ_ONLY": "true",
         "KUMA_ENVIRONMENT": "kubernetes",
-        "KUMA_KUBERNETES_ADMISSION_SERVER_CERT_DIR": "/nowhere",
+        "KUMA_KUBERNETES_ADMISSION_SERVER_CERT_DIR": str(tmp_path),
     }
     with running_platform([BreakableStorePlugin()], settings) as cp:
         for method in ("PUT", "DELETE"):

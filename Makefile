@@ -41,8 +41,9 @@ pages: .venv/running
 run: .venv/running
 	@bash examples/demo/run.sh $(ARGS)
 
+# Tests wait for other programs most of the time: three at once keep two cores busy.
 test: install
-	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -n 3 --dist loadfile $(ARGS)
 ifndef ARGS
 	KUMA_TEST_STORE=postgres $(BIN)/python -m pytest -n 2 --dist loadfile -q $(POSTGRES_TOO)
 	$(BIN)/python -m pytest -m "kube and not chaos" -q

@@ -21,7 +21,7 @@ from ..end_to_end.load import SteadyLoad
 from ..end_to_end.support import BIN, end, fetch, start
 
 READY_SECONDS = 30.0
-BACK_SECONDS = 60.0
+BACK_SECONDS = 120.0
 """In which an Envoy is back that lost its control plane again and again: it waits for up to 30 s between attempts."""
 _numbers = itertools.count(1)
 

@@ -232,7 +232,7 @@ def test_the_deprecated_section_replaces_the_other_one_entirely() -> None:
     config = effective(**new, **public("KUMA_DATAPLANE_TOKEN_SERVER"))
     admin: Any = config.as_document()["adminServer"]
     assert admin == {
-        "apis": {"dataplaneToken": {"enabled": True}},
+        "apis": {"dataplaneToken": {"enabled": True, "requireServices": False}},
         "local": {"port": 5679, "anyUser": True},
         "socket": {"path": default_path(5679, os.environ, os.geteuid()), "group": "", "mode": "0600"},
         "public": {

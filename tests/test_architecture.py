@@ -37,6 +37,7 @@ ROWS: dict[str, int] = {
     "lazily": 0,
     "packages": 0,
     "built": 0,
+    "pass_mark": 0,
     "specs": 1,
     "xds.drafts": 1,
     "xds.proxy": 1,

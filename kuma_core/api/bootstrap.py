@@ -22,6 +22,7 @@ _log = structlog.get_logger("bootstrap-server")
 MAX_BODY_BYTES = 64 * 1024
 YAML = "text/x-yaml"
 PATHS = ("dataplaneTokenPath", "accessLogPipe")
+FLAGS = ("accessLogFiles", "ipv6")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,7 @@ class BootstrapRequest:
     has one only if the configuration names one.
 
     ``token_path`` and ``log_pipe`` are paths as the proxy's Envoy sees them; empty: there is none. With ``log_files``
-    what comes out of the pipe is also written into files.
+    what comes out of the pipe is also written into files. ``ipv6``: the proxy can listen on ::1.
     """
 
     mesh: str
@@ -39,6 +40,7 @@ class BootstrapRequest:
     token_path: str = ""
     log_pipe: str = ""
     log_files: bool = False
+    ipv6: bool = False
 
 
 class Bootstrap:
@@ -98,14 +100,17 @@ def parse_request(body: Any) -> BootstrapRequest:
         for field, path in zip(PATHS, paths, strict=True)
         if not isinstance(path, str)
     ]
-    files = body.get("accessLogFiles") or False
-    if not isinstance(files, bool):
-        problems.append(Violation("accessLogFiles", "expected true or false"))
+    flags = [body.get(field) or False for field in FLAGS]
+    problems += [
+        Violation(field, "expected true or false")
+        for field, flag in zip(FLAGS, flags, strict=True)
+        if not isinstance(flag, bool)
+    ]
     if problems:
         raise InvalidResource(problems, details="The request is not valid")
     wanted = dict.fromkeys(item for item in (port, *more) if item)
     token_path, log_pipe = paths
-    return BootstrapRequest(body["mesh"], body["name"], tuple(wanted), token_path, log_pipe, files)
+    return BootstrapRequest(body["mesh"], body["name"], tuple(wanted), token_path, log_pipe, *flags)
 
 
 def _is_port(value: Any) -> bool:

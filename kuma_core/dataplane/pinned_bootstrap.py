@@ -31,6 +31,7 @@ def shape(request: Mapping[str, object]) -> Shape:
     """What a bootstrap may hold that answers this request."""
     told = {key: request[key] for key in ("dataplaneTokenPath", "accessLogPipe") if key in request}
     told |= {"accessLogFiles": "true"} if request.get("accessLogFiles") else {}
+    told |= {"dataplane.ipv6": "true"} if request.get("ipv6") else {}
     return {
         "node": {
             "id": f"{request['mesh']}.{request['name']}",

@@ -1,4 +1,4 @@
-"""Where Envoy's admin API may listen: a range of ports as the operator writes it, and its first free port."""
+"""Where Envoy may listen: a range of ports for its admin API, as the operator writes it, which are free; and IPv6."""
 
 from __future__ import annotations
 
@@ -82,3 +82,13 @@ def _listen(port: int) -> None:
         server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         server.bind((ADDRESS, port))
         server.listen(1)
+
+
+def has_ipv6() -> bool:
+    """Whether Envoy can listen on ::1, as it has to for connections by IPv6 that are redirected on their way out."""
+    try:
+        with socket.socket(socket.AF_INET6) as probe:
+            probe.bind(("::1", 0))
+    except OSError:
+        return False
+    return True

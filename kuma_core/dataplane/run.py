@@ -121,6 +121,7 @@ def prepare(settings: Settings, directory: str, private: str, pipe: str, log: Lo
     request |= {"adminPort": admin_ports[0]} if admin_ports else {}
     request |= {"dataplaneTokenPath": envoy.inside(token)} if token else {}
     request |= {"accessLogPipe": pipe, "accessLogFiles": True} if pipe else {}
+    request |= {"ipv6": True} if ports.has_ipv6() else {}
     log.info("asking for the bootstrap configuration", url=catalog.bootstrap_url, **request)
     request |= {"adminPorts": admin_ports[1:]} if admin_ports[1:] else {}
     confine = partial(access_log.confine, private)

@@ -199,6 +199,7 @@ class Platform:
             request.log_pipe,
             request.log_files,
             features.bootstrap,
+            request.ipv6,
         )
 
     def _configured(self, mesh: str, name: str) -> tuple[DataplaneSpec, MeshSpec | None]:

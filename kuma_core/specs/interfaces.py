@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 LOOPBACK = "127.0.0.1"
+LOOPBACKS = (LOOPBACK, "::1")
+"""The machine itself, for IPv4 and IPv6."""
 ANY_ADDRESS = "0.0.0.0"
 ANY_ADDRESSES = (ANY_ADDRESS, "::")
 """Every address of the machine, of a family, for who listens; for who connects they are none."""

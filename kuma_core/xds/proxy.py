@@ -12,7 +12,10 @@ LOG_PIPE = "accessLogPipe"
 LOG_FILES = "accessLogFiles"
 """There, and not empty, if kuma-dp writes into files what comes out of the pipe for them."""
 
-KNOWN = (ADMIN_PORT, LOG_FILES, LOG_PIPE, TOKEN_PATH)
+IPV6 = "dataplane.ipv6"
+"""There, and not empty, if Envoy can listen on ::1."""
+
+KNOWN = (ADMIN_PORT, IPV6, LOG_FILES, LOG_PIPE, TOKEN_PATH)
 """What the control plane looks at; it leaves everything else aside that a node says about itself."""
 
 

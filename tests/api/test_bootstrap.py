@@ -119,6 +119,8 @@ def test_scenario_59_bootstrap_of_a_dataplane(cp: RunningPlatform) -> None:
     assert bootstrap(cp, accessLogPipe="/run/pipe") == {**plain, "node": node}
     node["metadata"] = {**node["metadata"], "accessLogFiles": "true"}
     assert bootstrap(cp, accessLogPipe="/run/pipe", accessLogFiles=True) == {**plain, "node": node}
+    node = {**plain["node"], "metadata": {"dataplane.ipv6": "true"}}
+    assert bootstrap(cp, ipv6=True) == {**plain, "node": node}
 
 
 def test_a_port_of_the_dataplane_is_not_that_of_the_admin_api(cp: RunningPlatform) -> None:
@@ -166,6 +168,7 @@ def test_scenario_60_no_such_dataplane_and_bad_json(cp: RunningPlatform) -> None
         ({"adminPorts": 9901}, ["adminPorts"]),
         ({"adminPorts": [9901, "9902"]}, ["adminPorts"]),
         ({"accessLogFiles": "yes"}, ["accessLogFiles"]),
+        ({"ipv6": 1}, ["ipv6"]),
         ({"adminPort": 1.5, "dataplaneTokenPath": 7}, ["adminPort", "dataplaneTokenPath"]),
     ],
 )

@@ -29,6 +29,7 @@ REQUEST = {
     "dataplaneTokenPath": "/run/token",
     "accessLogPipe": "/run/pipe",
     "accessLogFiles": True,
+    "ipv6": True,
 }
 OURS, THEIRS = Authority().pem, Authority().pem
 
@@ -41,7 +42,9 @@ def answer(request: dict[str, Any] = REQUEST, root: str = THEIRS, admin_port: in
     spec = DataplaneSpec.model_validate({"networking": document["networking"]})
     told = [request.get(key, "") for key in ("dataplaneTokenPath", "accessLogPipe", "accessLogFiles")]
     proxy = Proxy(request["mesh"], request["name"])
-    return bootstrap_yaml(proxy, spec, params, request.get("adminPort", 0), *told).encode()
+    return bootstrap_yaml(
+        proxy, spec, params, request.get("adminPort", 0), *told, ipv6="ipv6" in request
+    ).encode()
 
 
 @pytest.mark.parametrize("left_out", [(), ("adminPort",), ("dataplaneTokenPath",), tuple(REQUEST)[2:]])

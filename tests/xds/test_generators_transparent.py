@@ -47,7 +47,60 @@ def test_scenario_21_one_listener_is_bound_and_hands_over_to_all_others() -> Non
         "type": "ORIGINAL_DST",
         "lbPolicy": "CLUSTER_PROVIDED",
         "connectTimeout": "5s",
+        "upstreamBindConfig": {
+            "sourceAddress": {"address": "0.0.0.0", "portValue": 0},
+            "socketOptions": [{**HOPS, "name": "2"}],
+            "extraSourceAddresses": [
+                {
+                    "address": {"address": "::", "portValue": 0},
+                    "socketOptions": {"socketOptions": [{**HOPS, "level": "41", "name": "16"}]},
+                }
+            ],
+        },
     }
+
+
+HOPS = {"description": "passed on", "intValue": "157"}
+"""The mark of what passes; 2 is IP_TTL, and 41 and 16 are IPV6_UNICAST_HOPS, to Linux."""
+
+
+def listening(inbounds: list[str], outbounds: list[str], **metadata: str) -> dict[str, str]:
+    """The address of each listener that takes redirected connections."""
+    document = dataplane(
+        "web", *(inbound(item, "web") for item in inbounds), outbounds=[outbound(o, "db") for o in outbounds]
+    )
+    document["networking"]["transparentProxying"] = {"redirectPort": 15001}
+    found = generated(document, **metadata)[LISTENER].items()
+    return {n: x["address"]["socketAddress"]["address"] for n, x in found if n.startswith("catch_all")}
+
+
+V4, V6 = "192.0.2.1:80:8080", "[2001:db8::1]:80:8080"
+
+
+@pytest.mark.parametrize(
+    ("inbounds", "outbounds", "expected"),
+    [
+        ([V4], [], {"catch_all": "0.0.0.0"}),
+        ([V4, V6], [], {"catch_all": "0.0.0.0", "catch_all_ipv6": "::"}),
+        ([V4], ["[fd00::7]:81"], {"catch_all": "0.0.0.0", "catch_all_ipv6_outbound": "::1"}),
+        ([V6], [], {"catch_all_outbound": "127.0.0.1", "catch_all_ipv6": "::"}),
+    ],
+)
+def test_a_family_without_an_inbound_is_taken_on_its_way_out_alone(inbounds, outbounds, expected) -> None:
+    """From outside it would pass the inbound of the other family by, and with it mTLS and permissions."""
+    assert listening(inbounds, outbounds) == expected
+    on_a_machine_with_ipv6 = listening(inbounds, outbounds, **{"dataplane.ipv6": "true"})
+    if "catch_all_ipv6" not in expected:
+        expected = {**expected, "catch_all_ipv6_outbound": "::1"}
+    assert on_a_machine_with_ipv6 == expected
+
+
+def test_a_gateway_takes_what_its_machine_has() -> None:
+    document = {**dataplane("web"), "networking": {"gateway": {"tags": {"service": "web"}}}}
+    document["networking"]["transparentProxying"] = {"redirectPort": 15001}
+    found = generated(document, **{"dataplane.ipv6": "true"})[LISTENER]
+    places = {name: item["address"]["socketAddress"]["address"] for name, item in found.items()}
+    assert places == {"catch_all": "0.0.0.0", "catch_all_ipv6": "::"}
 
 
 def test_two_services_over_one_port_share_a_listener() -> None:

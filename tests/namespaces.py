@@ -20,7 +20,7 @@ PROGRAMS = {"unshare": "util-linux", "nsenter": "util-linux", "ip": "iproute2"}
 @contextmanager
 def network_namespace() -> Iterator[list[str]]:
     """Yields the words that put a command into a new namespace; skips the test where there are none."""
-    with _machine(["--net"]) as words:
+    with machine(["--net"]) as words:
         yield words
 
 
@@ -34,24 +34,25 @@ def two_machines(folder: Path, name: str) -> Iterator[tuple[list[str], list[str]
     hosts.write_text(f"127.0.0.1 localhost\n::1 localhost\n{NEAR} {name}\n")
     prepare = f"mount --bind {shlex.quote(str(hosts))} /etc/hosts && "
     spaces = ["--net", "--mount"]
-    with _machine(spaces, prepare) as near, _machine(spaces, prepare) as far:
+    with machine(spaces, prepare) as near, machine(spaces, prepare) as far:
         other = next(word for word in far if word.startswith("--target=")).partition("=")[2]
-        _run([*near, "ip", "link", "add", "cable", "type", "veth", "peer", "cable", "netns", other])
+        run([*near, "ip", "link", "add", "cable", "type", "veth", "peer", "cable", "netns", other])
         for words, address in ((near, NEAR), (far, FAR)):
-            _run([*words, "ip", "address", "add", f"{address}/24", "dev", "cable"])
-            _run([*words, "ip", "link", "set", "cable", "up"])
+            run([*words, "ip", "address", "add", f"{address}/24", "dev", "cable"])
+            run([*words, "ip", "link", "set", "cable", "up"])
         yield near, far
 
 
-def _run(command: list[str]) -> None:
+def run(command: list[str]) -> None:
+    """Run a command that makes a network; skips the test where that is not possible."""
     done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
     if done.returncode:
         needs.missing("iproute2", f"no cable between two network namespaces here: {done.stderr.strip()}")
 
 
 @contextmanager
-def _machine(spaces: list[str], prepare: str = "") -> Iterator[list[str]]:
-    """A process that holds namespaces open until the end."""
+def machine(spaces: list[str], prepare: str = "") -> Iterator[list[str]]:
+    """A process that holds namespaces open until the end; yields the words that put a command into them."""
     for name, package in PROGRAMS.items():
         needs.program(name, package)
     script = f"{prepare}ip link set lo up && echo ready && exec sleep infinity"

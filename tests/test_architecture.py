@@ -55,13 +55,14 @@ ROWS: dict[str, int] = {
     "sdk": 6,
     "kumactl": 6,
     "dataplane": 6,
+    "redirection": 6,
 }
 """The row of each room; the longest prefix counts. Every ``contract.py`` is of row 1, wherever it stands.
 
 An import under ``TYPE_CHECKING`` counts as every other one: a circle of types is a circle.
 """
 
-PROGRAMS = {"kumactl", "dataplane"}
+PROGRAMS = {"kumactl", "dataplane", "redirection"}
 """Programs of their own, which are to start fast: row 0 and the libraries below."""
 
 MEETINGS = {
@@ -474,6 +475,7 @@ HEAVIER = (*HEAVY, "pydantic", "pluggy", "structlog")
         ("kuma_core.runtime.kuma_cp", (*HEAVY, "pydantic")),
         ("kuma_core.kumactl.main", (*HEAVIER, "yaml", "mstache")),
         ("kuma_core.dataplane.kuma_dp", (*HEAVIER, "yaml", "mstache")),
+        ("kuma_core.redirection.kuma_init", (*HEAVIER, "yaml", "click")),
     ],
 )
 def test_importing_is_cheap(module: str, unwanted: tuple[str, ...]) -> None:

@@ -18,7 +18,7 @@ from kuma_core.built import STAMP, built_from
 
 ROOT = Path(__file__).resolve().parents[1]
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
-PROGRAMS = ("kuma-cp", "kuma-dp", "kumactl", "kuma-tcp-echo")
+PROGRAMS = ("kuma-cp", "kuma-dp", "kumactl", "kuma-tcp-echo", "kuma-init")
 
 
 def git(folder: Path, *words: str) -> str:

@@ -169,7 +169,7 @@ def test_the_extra_cp_of_a_plugin_is_what_it_needs_in_a_control_plane(site: Site
 def test_the_kernel_brings_its_programs_and_its_extras(site: Site) -> None:
     points = configparser.ConfigParser()
     points.read_string(read(site.wheels["kuma-core"], "entry_points.txt"))
-    assert {"kuma-cp", "kuma-dp", "kumactl", "kuma-tcp-echo"} <= set(points["console_scripts"])
+    assert {"kuma-cp", "kuma-dp", "kumactl", "kuma-tcp-echo", "kuma-init"} <= set(points["console_scripts"])
     assert {"cp", "dp", "dev"} <= set(metadata(site.wheels["kuma-core"]).get_all("Provides-Extra") or [])
 
 

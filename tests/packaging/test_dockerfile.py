@@ -1,4 +1,4 @@
-"""The Dockerfile: what it copies is there, what it starts exists, and nobody runs as root."""
+"""The Dockerfile: what it copies is there, what it starts exists, and nothing but kuma-init runs as root."""
 
 from __future__ import annotations
 
@@ -50,21 +50,32 @@ def stages() -> dict[str, Stage]:
 
 
 STAGES = stages()
-IMAGES = [stage for stage in STAGES.values() if stage.all("ENTRYPOINT")]
+BASED_ON_ANOTHER = STAGES["init"]
+IMAGES = [s for s in STAGES.values() if s.all("ENTRYPOINT") and s is not BASED_ON_ANOTHER]
 LINES = [line for stage in STAGES.values() for line in stage.lines]
 
 
 def test_one_stage_builds_and_two_are_for_use() -> None:
-    assert list(STAGES) == ["build", "data-plane", "control-plane"]
+    assert list(STAGES) == ["build", "data-plane", "init", "control-plane"]
     assert [stage.name for stage in IMAGES] == ["data-plane", "control-plane"]
 
 
-@pytest.mark.parametrize("stage", STAGES.values(), ids=lambda stage: stage.name)
+def test_the_image_of_the_rules_is_that_of_the_proxy_begun_as_root_with_kuma_init() -> None:
+    assert (BASED_ON_ANOTHER.base, BASED_ON_ANOTHER.all("USER")) == ("data-plane", ["0:0"])
+    assert BASED_ON_ANOTHER.all("ENTRYPOINT") == ['["kuma-init"]']
+    (installed,) = (line for line in STAGES["data-plane"].all("RUN") if "apt-get install" in line)
+    assert {"iptables", "nftables"} <= set(installed.split()), "one of them is tried"
+
+
+PYTHON = [stage for stage in STAGES.values() if stage is not BASED_ON_ANOTHER]
+
+
+@pytest.mark.parametrize("stage", PYTHON, ids=lambda stage: stage.name)
 def test_every_base_is_pinned_and_new_enough(stage: Stage) -> None:
     version = re.fullmatch(r"python:(\d+)\.(\d+)\.\d+-(slim-)?bookworm", stage.base)
     assert version
     assert (int(version[1]), int(version[2])) >= (3, 11)
-    assert len({other.base.replace("slim-", "") for other in STAGES.values()}) == 1, "or the venvs do not fit"
+    assert len({other.base.replace("slim-", "") for other in PYTHON}) == 1, "or the venvs do not fit"
 
 
 def test_everything_that_is_copied_is_there_and_not_ignored() -> None:

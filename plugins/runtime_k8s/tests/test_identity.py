@@ -99,7 +99,7 @@ RUBBISH = [
 ]
 
 
-@pytest.mark.parametrize("text", RUBBISH)
+@pytest.mark.parametrize("text", RUBBISH, ids=range(len(RUBBISH)))
 def test_rubbish_never_reaches_the_api_server(api: FakeApi, tokens: ServiceAccountTokens, text: str) -> None:
     with pytest.raises(Unauthenticated, match="token doesn't belong to a valid user"):
         tokens.recognise(text)

@@ -13,6 +13,9 @@ from . import needs
 NEAR, FAR = "10.213.7.1", "10.213.7.2"
 """The addresses of two machines on one cable."""
 
+OWN_SOCKETS = "mkdir -p /run/kuma-cp && mount -t tmpfs tmpfs /run/kuma-cp && "
+"""Sockets are files, which a network of one's own does not part: kumactl would ask another machine's control plane."""
+
 PROGRAMS = {"unshare": "util-linux", "nsenter": "util-linux", "ip": "iproute2"}
 """What makes a machine of its own, and the packages that bring it."""
 
@@ -20,7 +23,7 @@ PROGRAMS = {"unshare": "util-linux", "nsenter": "util-linux", "ip": "iproute2"}
 @contextmanager
 def network_namespace() -> Iterator[list[str]]:
     """Yields the words that put a command into a new namespace; skips the test where there are none."""
-    with machine(["--net"]) as words:
+    with machine(["--net", "--mount"], OWN_SOCKETS) as words:
         yield words
 
 
@@ -32,7 +35,7 @@ def two_machines(folder: Path, name: str) -> Iterator[tuple[list[str], list[str]
     """
     hosts = folder / "hosts"
     hosts.write_text(f"127.0.0.1 localhost\n::1 localhost\n{NEAR} {name}\n")
-    prepare = f"mount --bind {shlex.quote(str(hosts))} /etc/hosts && "
+    prepare = f"{OWN_SOCKETS}mount --bind {shlex.quote(str(hosts))} /etc/hosts && "
     spaces = ["--net", "--mount"]
     with machine(spaces, prepare) as near, machine(spaces, prepare) as far:
         other = next(word for word in far if word.startswith("--target=")).partition("=")[2]

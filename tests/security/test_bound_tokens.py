@@ -6,6 +6,7 @@ import json
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +95,15 @@ def open_streams(cp: RunningPlatform, token: str) -> Iterator[list[RawStream]]:
         yield [ads, sds]
 
 
+def let_in(cp: RunningPlatform, token: str) -> bool:
+    """Whether streams with this token are: what was written last is known to those that look at tokens."""
+    try:
+        with open_streams(cp, token):
+            return True
+    except grpc.RpcError:
+        return False
+
+
 def delete_and_create(cp: RunningPlatform, document: dict[str, Any]) -> None:
     assert cp.request("DELETE", "/meshes/default/dataplanes/web-1").status == 200
     cp.apply(document)
@@ -128,6 +138,7 @@ def test_the_streams_end_when_the_token_allows_the_dataplane_no_more(
         how(cp, WEB)
         cp.catch_up()
         token = bound(cp, **asked)
+        eventually(partial(let_in, cp, token))
         with open_streams(cp, token) as streams:
             how(cp, OTHERS[other])
             for opened in streams:

@@ -26,34 +26,26 @@ second brace, which always stands within quotes, is written as its number."""
 
 def output_option(command: Any) -> Any:
     """Decorator: the flag ``-o``/``--output`` as parameter ``output``."""
+    return _option(_check, "Output format: table, yaml or json.")(command)
+
+
+def resources_option(command: Any) -> Any:
+    """Decorator: as ``output_option``, for commands that print resources; formats of plugins are taken, too."""
+    return _option(_check_all, "Output format: table, yaml, json, or one of a plugin's, such as kubernetes.")(
+        command
+    )
+
+
+def _option(check: Callable[[click.Context, click.Parameter, str], str], help: str) -> Any:
     return click.option(
-        "-o",
-        "--output",
-        default="table",
-        show_default=True,
-        metavar="FORMAT",
-        callback=_check,
-        help="Output format: table, yaml or json.",
-    )(command)
+        "-o", "--output", default="table", show_default=True, metavar="FORMAT", callback=check, help=help
+    )
 
 
 def _check(_ctx: click.Context, _param: click.Parameter, value: str) -> str:
     if value not in FORMATS:
         raise KumaError(f'unknown output format "{value}"; use table, yaml or json')
     return value
-
-
-def resources_option(command: Any) -> Any:
-    """Decorator: as ``output_option``, for commands that print resources; formats of plugins are taken, too."""
-    return click.option(
-        "-o",
-        "--output",
-        default="table",
-        show_default=True,
-        metavar="FORMAT",
-        callback=_check_all,
-        help="Output format: table, yaml, json, or one of a plugin's, such as kubernetes.",
-    )(command)
 
 
 def _check_all(ctx: click.Context, _param: click.Parameter, value: str) -> str:

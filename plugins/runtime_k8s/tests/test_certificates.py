@@ -6,8 +6,6 @@ import ssl
 import stat
 import threading
 from base64 import b64decode, b64encode
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,13 +14,13 @@ import pytest
 from cryptography import x509
 
 from kuma_core.kumactl.tls_pair import generate
-from kuma_core.sdk import Component, Stop
 from kuma_core.testing.waiting import eventually
 from kuma_runtime_k8s.certificates import bundles, pairs
 from kuma_runtime_k8s.certificates.components import SECRET, CaBundles, ServingCertificate
 from kuma_runtime_k8s.feature import service_of
 
 from .fake_api import FakeApi, Refusal
+from .parts import running
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 HOSTS = pairs.hosts_of("cp", "sys")
@@ -132,20 +130,6 @@ def test_only_what_differs_is_patched() -> None:
 
 
 # -- the components
-
-
-@contextmanager
-def running(*parts: Component) -> Iterator[None]:
-    stop = Stop()
-    threads = [threading.Thread(target=part.run, args=(stop,)) for part in parts]
-    for thread in threads:
-        thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        for thread in threads:
-            thread.join()
 
 
 def made(api: FakeApi) -> dict[str, Any]:

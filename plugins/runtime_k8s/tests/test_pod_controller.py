@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from kuma_core.sdk import Stop
 from kuma_core.testing.waiting import eventually
 from kuma_runtime_k8s.controllers import pod_controller
 from kuma_runtime_k8s.controllers.pod_controller import DATAPLANES, SERVICES, PodController
@@ -18,6 +17,7 @@ from kuma_runtime_k8s.pods import PATH as PODS
 from kuma_runtime_k8s.pods import FollowedPods, Pods
 
 from .fake_api import FakeApi, Refusal
+from .parts import running
 from .test_dataplanes import POD, service
 
 EVENTS = "/apis/events.k8s.io/v1/events"
@@ -26,17 +26,9 @@ EVENTS = "/apis/events.k8s.io/v1/events"
 @contextmanager
 def leading(api: FakeApi) -> Iterator[None]:
     """A control plane that leads."""
-    stop, pods = Stop(), Pods()
-    parts = (FollowedPods(api, pods), PodController(api, pods, "cp-1"))
-    threads = [threading.Thread(target=part.run, args=(stop,)) for part in parts]
-    for thread in threads:
-        thread.start()
-    try:
+    pods = Pods()
+    with running(FollowedPods(api, pods), PodController(api, pods, "cp-1")):
         yield
-    finally:
-        stop.set()
-        for thread in threads:
-            thread.join()
 
 
 @pytest.fixture

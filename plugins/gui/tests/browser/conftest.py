@@ -11,10 +11,13 @@ pytest.importorskip("playwright", reason="the pages need a browser: make install
 
 from playwright.sync_api import Browser, expect, sync_playwright
 
+from kuma_core.testing.fake_envoy import fleet
 from kuma_core.testing.platform import RunningPlatform
+from kuma_core.testing.waiting import eventually
+from kuma_core.testing.xds_client import DeltaClient
 from plugins.gui import build_web
 
-from . import support
+from . import meshes, support
 from .finding import browser_program
 
 # Every other name leads nowhere; what a tab asks for nevertheless is counted. --no-sandbox: CI is root in a container.
@@ -39,6 +42,18 @@ def cp() -> Iterator[RunningPlatform]:
     """A control plane with the GUI for all tests of a module; each has a mesh of its own, or changes nothing."""
     with support.gui_platform() as running:
         yield running
+
+
+@pytest.fixture(scope="module")
+def shop(cp: RunningPlatform) -> Iterator[RunningPlatform]:
+    """The mesh ``shop``, whose proxies are connected."""
+    cp.apply(*meshes.shop("shop"))
+    with fleet(cp) as envoys:
+        for name in meshes.SHOP_PROXIES:
+            envoys.connect(DeltaClient(f"shop.{name}"))
+        eventually(lambda: cp.get("/meshes/shop/overview").body["dataplanes"]["online"] == 3)
+        eventually(lambda: cp.get("/meshes/shop/overview").body["current"])
+        yield cp
 
 
 OpenTab = Callable[..., support.Tab]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,7 @@ from kuma_core.testing.waiting import eventually
 from kuma_core.testing.xds_client import DeltaClient
 from tests.end_to_end.support import Machine
 
-from . import meshes, support
+from . import support
 from .conftest import OpenTab
 from .meshes import LEDGER, SLACK, WEB, encrypted, in_mesh, large, policy
 
@@ -91,18 +90,6 @@ def test_a_map_of_200_services_starts_around_one_and_is_laid_out_quickly(
     assert min(page.evaluate(script)) < 50 * SLACK
     # An answer that says that it is a moment old is asked for again: that is no further page view.
     assert len(set(tab.api_requests())) <= 5, tab.api_requests()
-
-
-@pytest.fixture(scope="module")
-def shop(cp: RunningPlatform) -> Iterator[RunningPlatform]:
-    """The mesh ``shop``, whose proxies are connected."""
-    cp.apply(*meshes.shop("shop"))
-    with fleet(cp) as envoys:
-        for name in meshes.SHOP_PROXIES:
-            envoys.connect(DeltaClient(f"shop.{name}"))
-        eventually(lambda: cp.get("/meshes/shop/overview").body["dataplanes"]["online"] == 3)
-        eventually(lambda: cp.get("/meshes/shop/overview").body["current"])
-        yield cp
 
 
 def test_a_panel_says_what_applies_to_a_call_and_why(shop: RunningPlatform, open_tab: OpenTab) -> None:

@@ -2,30 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-import pytest
 from playwright.sync_api import expect
 
-from kuma_core.testing.fake_envoy import fleet
 from kuma_core.testing.platform import RunningPlatform
-from kuma_core.testing.waiting import eventually
-from kuma_core.testing.xds_client import DeltaClient
 
 from . import meshes
 from .conftest import OpenTab
-
-
-@pytest.fixture(scope="module")
-def shop(cp: RunningPlatform) -> Iterator[RunningPlatform]:
-    """The mesh ``shop``, whose proxies are connected, beside ``default``, which is empty."""
-    cp.apply(*meshes.shop("shop"))
-    with fleet(cp) as envoys:
-        for name in meshes.SHOP_PROXIES:
-            envoys.connect(DeltaClient(f"shop.{name}"))
-        eventually(lambda: cp.get("/meshes/shop/overview").body["dataplanes"]["online"] == 3)
-        eventually(lambda: cp.get("/meshes/shop/overview").body["current"])
-        yield cp
 
 
 def test_who_opens_the_demo_sees_both_services_and_the_call(cp: RunningPlatform, open_tab: OpenTab) -> None:

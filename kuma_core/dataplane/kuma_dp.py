@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import click
 from click.core import ParameterSource
@@ -60,7 +60,9 @@ def run(log_level: str, **flags: str | None) -> None:
         click.echo(f"Warning: {warning}", err=True)
     settings = check(values)
     log = Log(_log_level(click.get_current_context(), log_level))
-    log.info("effective configuration", **asdict(settings))
+    log.info(
+        "effective configuration", **asdict(replace(settings, probing=None))
+    )  # headers of probes may be secrets
     run_dataplane(settings, log)
 
 

@@ -12,13 +12,14 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
-from kuma_core.dataplane import access_log, connection, envoy, files, process, token_file
+from kuma_core.dataplane import access_log, connection, envoy, files, probes, process, token_file
 from kuma_core.dataplane.log import Log
 from kuma_core.dataplane.settings import Settings
 from kuma_core.errors import KumaError
 
 if TYPE_CHECKING:
     from kuma_core.dataplane.pin import Pin
+    from kuma_core.dataplane.probes import ProbeServer
 
 T = TypeVar("T")
 
@@ -59,10 +60,13 @@ def _run_envoy(settings: Settings, directory: str, private: str, pipe: str, log:
     with (
         token_file.followed(settings.token_file, directory, log) as follow,
         connection.watched(private, settings.name, settings.mesh, log) as watch,
+        probes.served(settings.probing, settings.instance_ip, log) as probing,
     ):
         each_second = _both(follow, watch)
         confined = access_log.directories(settings.log_directory, private)
-        _supervise(lambda: envoy.become(command, directory), executable, pipe, confined, each_second, log)
+        _supervise(
+            lambda: envoy.become(command, directory), executable, pipe, confined, each_second, log, probing
+        )
 
 
 def _both(*tasks: Callable[[], None] | None) -> Callable[[], None] | None:
@@ -83,6 +87,7 @@ def _supervise(
     confined: Sequence[str],
     each_second: Callable[[], None] | None,
     log: Log,
+    probing: ProbeServer | None,
 ) -> None:
     logs = (
         access_log.Forwarder(pipe, log, confined) if pipe else None
@@ -90,6 +95,8 @@ def _supervise(
     child = process.start(body)
     if logs:
         logs.start()  # behind: a process must not fork while it has threads
+    if probing:
+        probing.start()
     ended = process.attend(child, each_second)
     if logs:
         logs.finish()

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from kuma_core.dataplane.ports import PortRange, parse_range
+from kuma_core.dataplane.probe_targets import Probing, parse
 from kuma_core.durations import SECOND, parse_duration
 from kuma_core.errors import ConfigError
 
@@ -97,6 +98,17 @@ OPTIONS = (
         "DURATION",
         "How long Envoy lets connections of a listener that went away live on.",
     ),
+    Option(
+        "probes",
+        None,
+        "KUMA_DATAPLANE_PROBES",
+        "",
+        "JSON",
+        "Probes of Kubernetes that are answered for the application; the injector writes it.",
+    ),
+    Option(
+        "instance_ip", None, "INSTANCE_IP", "127.0.0.1", "IP", "Address of the Pod, for the Host of probes."
+    ),
 )
 
 POD_VARIABLES = ("POD_NAME", "POD_NAMESPACE")
@@ -121,6 +133,8 @@ class Settings:
     drain_seconds: int
     is_of_a_pod: bool = False
     """Whether the Dataplane is that of the Pod we run in: a control plane makes it, once the Pod has an address."""
+    probing: Probing | None = None
+    instance_ip: str = ""
 
 
 def resolve(flags: Mapping[str, str | None], environ: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
@@ -171,6 +185,7 @@ def check(values: Mapping[str, str]) -> Settings:
         problems.add(
             ".DataplaneRuntime", f'.AccessLogDirectory "{folder}" must be an absolute path of a folder'
         )
+    problems.parsed(".DataplaneRuntime", ".Probes", lambda: parse(values["probes"]))
     if not values["binary_path"]:
         problems.add(".DataplaneRuntime", ".BinaryPath must be non-empty")
     if text := str(problems):
@@ -224,6 +239,8 @@ def _settings(values: Mapping[str, str]) -> Settings:
         log_directory=values["log_directory"],
         drain_seconds=parse_duration(values["drain_time"]) // SECOND,
         is_of_a_pod=_is_of_a_pod(values),
+        probing=parse(values["probes"]),
+        instance_ip=values["instance_ip"],
     )
 
 

@@ -1,0 +1,163 @@
+"""Answers the kubelet's probes for the application beside a proxy, whose own ports take nothing but mTLS.
+
+Whoever reaches the Pod reaches this port. So it asks what it was told at the start and nothing else, gives away nothing
+but whether that went well, and bounds how many may ask at once and for how long.
+"""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+from kuma_core.dataplane import probe_targets
+from kuma_core.dataplane.log import Log
+from kuma_core.dataplane.probe_targets import Probing
+from kuma_core.errors import KumaError
+
+MOST_AT_ONCE = 32
+"""With more, the one that has been sending its request for longest gives way."""
+LONGEST_HEAD = 8192
+HEAD_SECONDS = 5.0
+"""For a whole request to arrive."""
+
+
+class ProbeServer:
+    """Answers probes in threads of its own, from ``start`` to ``close``. Raises KumaError for a port that is taken."""
+
+    def __init__(self, probing: Probing, host: str, log: Log) -> None:
+        self._probing, self._host, self._log = probing, host, log
+        self._guard = threading.Lock()
+        self._reading: dict[socket.socket, None] = {}
+        self._answering = 0
+        try:
+            self._listener = _listen(probing.port)
+        except OSError as error:
+            raise KumaError(
+                f"the port {probing.port} for probes (KUMA_DATAPLANE_PROBES) cannot be listened on: {error.strerror}"
+            ) from None
+        self._thread = threading.Thread(target=self._accept, name="probes", daemon=True)
+
+    def start(self) -> None:
+        """Begin to answer."""
+        self._thread.start()
+        self._log.info("probes are answered", port=self._probing.port, paths=sorted(self._probing.targets))
+
+    def close(self) -> None:
+        """Answer no more."""
+        with suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError as error:
+                if self._listener.fileno() < 0 or error.errno in _CLOSED:
+                    return
+                time.sleep(0.1)  # too many open files: some will go
+                continue
+            if self._admitted(connection):
+                threading.Thread(target=self._serve, args=(connection,), name="probe", daemon=True).start()
+            else:
+                connection.close()
+
+    def _admitted(self, connection: socket.socket) -> bool:
+        with self._guard:
+            if len(self._reading) + self._answering >= MOST_AT_ONCE:
+                if not self._reading:
+                    return False
+                _end(next(iter(self._reading)))
+                self._reading.pop(next(iter(self._reading)))
+            self._reading[connection] = None
+        return True
+
+    def _serve(self, connection: socket.socket) -> None:
+        try:
+            with connection, suppress(OSError):
+                head = _head(connection)
+                with self._guard:
+                    if connection not in self._reading:
+                        return
+                    del self._reading[connection]
+                    self._answering += 1
+                try:
+                    code, text = self._answer(head)
+                    connection.settimeout(HEAD_SECONDS)
+                    connection.sendall(_message(code, text))
+                finally:
+                    with self._guard:
+                        self._answering -= 1
+        finally:
+            with self._guard:
+                self._reading.pop(connection, None)
+
+    def _answer(self, head: bytes) -> tuple[int, str]:
+        words = head.split(b"\r\n")[0].split(b" ")
+        if len(words) != 3:
+            return 400, "this is no request of HTTP"
+        if words[0] not in (b"GET", b"HEAD"):
+            return 405, "probes use GET"
+        target = self._probing.targets.get(words[1].decode("ascii", "replace"))
+        if target is None:
+            return 404, "no probe has this path"
+        code, text = probe_targets.ask(target, self._host)
+        if code != probe_targets.GOOD:
+            self._log.debug("a probe failed", probe=words[1].decode("ascii", "replace"), problem=text)
+        return code, text
+
+
+_CLOSED = (9, 22)  # EBADF, EINVAL: of a listener that was shut down
+
+
+def _listen(port: int) -> socket.socket:
+    if socket.has_dualstack_ipv6():
+        return socket.create_server(("", port), family=socket.AF_INET6, dualstack_ipv6=True)
+    return socket.create_server(("", port))
+
+
+def _end(connection: socket.socket) -> None:
+    with suppress(OSError):
+        connection.shutdown(socket.SHUT_RDWR)
+
+
+def _head(connection: socket.socket) -> bytes:
+    """What a client sent up to an empty line. Raises OSError for one that takes too long, or is too long."""
+    deadline = time.monotonic() + HEAD_SECONDS
+    head = b""
+    while b"\r\n\r\n" not in head:
+        left = deadline - time.monotonic()
+        if left <= 0 or len(head) > LONGEST_HEAD:
+            raise TimeoutError
+        connection.settimeout(left)
+        piece = connection.recv(LONGEST_HEAD)
+        if not piece:
+            raise ConnectionResetError
+        head += piece
+    return head
+
+
+def _message(code: int, text: str) -> bytes:
+    body = f"{text}\n".encode()
+    lines = [
+        f"HTTP/1.1 {code} Probe",
+        "Content-Type: text/plain; charset=utf-8",
+        f"Content-Length: {len(body)}",
+    ]
+    return "\r\n".join([*lines, "Connection: close", "", ""]).encode() + body
+
+
+@contextmanager
+def served(probing: Probing | None, host: str, log: Log) -> Iterator[ProbeServer | None]:
+    """The server of probes for the time of the block, if there is any to answer. It listens, and has to be started."""
+    server = ProbeServer(probing, host, log) if probing else None
+    try:
+        yield server
+    finally:
+        if server:
+            server.close()

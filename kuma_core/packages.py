@@ -20,6 +20,7 @@ FOLDERS: Mapping[str, str] = MappingProxyType(
         "kuma-ca-builtin": "./plugins/ca_builtin",
         "kuma-ca-provided": "./plugins/ca_provided",
         "kuma-gui": "./plugins/gui",
+        "kuma-injector-k8s": "./plugins/injector_k8s",
         "kuma-policy-traffic": "./plugins/policy_traffic",
         "kuma-runtime-k8s": "./plugins/runtime_k8s",
         "kuma-store-k8s": "./plugins/store_k8s",

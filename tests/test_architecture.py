@@ -35,6 +35,7 @@ ROWS: dict[str, int] = {
     "log_levels": 0,
     "log_formats": 0,
     "lazily": 0,
+    "live_certificate": 0,
     "packages": 0,
     "built": 0,
     "pass_mark": 0,
@@ -405,7 +406,7 @@ def test_sqlalchemy_is_the_postgres_plugins_alone() -> None:
     assert users <= {"kuma_store_postgres"}
 
 
-SDK = [f"kuma_core.sdk{door}" for door in ("", ".envoy", ".http", ".kumactl", ".pki")]
+SDK = [f"kuma_core.sdk{door}" for door in ("", ".envoy", ".http", ".kumactl", ".pki", ".programs")]
 FOR_THE_SDK = {"TYPE_CHECKING", "handing_on"}
 """What the sdk itself uses to hand on some names late."""
 

@@ -55,9 +55,9 @@ IMAGES = [s for s in STAGES.values() if s.all("ENTRYPOINT") and s is not BASED_O
 LINES = [line for stage in STAGES.values() for line in stage.lines]
 
 
-def test_one_stage_builds_and_two_are_for_use() -> None:
-    assert list(STAGES) == ["build", "data-plane", "init", "control-plane"]
-    assert [stage.name for stage in IMAGES] == ["data-plane", "control-plane"]
+def test_one_stage_builds_and_the_others_are_for_use() -> None:
+    assert list(STAGES) == ["build", "data-plane", "init", "injector", "control-plane"]
+    assert [stage.name for stage in IMAGES] == ["data-plane", "injector", "control-plane"]
 
 
 def test_the_image_of_the_rules_is_that_of_the_proxy_begun_as_root_with_kuma_init() -> None:
@@ -65,6 +65,7 @@ def test_the_image_of_the_rules_is_that_of_the_proxy_begun_as_root_with_kuma_ini
     assert BASED_ON_ANOTHER.all("ENTRYPOINT") == ['["kuma-init"]']
     (installed,) = (line for line in STAGES["data-plane"].all("RUN") if "apt-get install" in line)
     assert {"iptables", "nftables"} <= set(installed.split()), "one of them is tried"
+    assert "wget" in installed.split(), "what probes of an injected sidecar call"
 
 
 PYTHON = [stage for stage in STAGES.values() if stage is not BASED_ON_ANOTHER]
@@ -97,11 +98,20 @@ def test_an_image_takes_over_one_environment_and_runs_a_program_of_it_as_nobody(
     (user,) = stage.all("USER")
     assert int(user.split(":")[0]) > 0
     (entry,) = stage.all("ENTRYPOINT")
-    setup = configparser.ConfigParser()
-    setup.read(ROOT / "setup.cfg")
     (program,) = json.loads(entry)
-    assert f"{program} =" in setup["options.entry_points"]["console_scripts"]
+    assert program in programs()
     assert stage.all("CMD") == ['["run"]']
+
+
+def programs() -> set[str]:
+    """The programs that our distributions bring."""
+    found: set[str] = set()
+    for path in (ROOT / "setup.cfg", *(ROOT / "plugins").glob("*/setup.cfg")):
+        setup = configparser.ConfigParser()
+        setup.read(path)
+        lines = setup["options.entry_points"].get("console_scripts", "").splitlines()
+        found |= {line.split(" =")[0] for line in lines if line}
+    return found
 
 
 def test_the_wheels_are_those_of_make(tmp_path: Path) -> None:
@@ -152,7 +162,8 @@ def test_every_wheel_of_the_control_plane_is_installed_with_its_extra(tmp_path: 
     done = subprocess.run(
         ["sh", "-ec", script], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True
     )
-    assert sorted(done.stdout.split()[2:]) == [f"{wheel}[cp]" for wheel in wheels]
+    wanted = [f"{wheel}[cp]" for wheel in wheels if "kuma_injector_" not in wheel]  # has an image of its own
+    assert sorted(done.stdout.split()[2:]) == wanted
 
 
 def test_it_holds_no_secret() -> None:

@@ -1,79 +1,18 @@
-"""The certificate of the admission server: two files in a folder, looked at with each handshake.
-
-So a new pair counts from the next connection on, without a restart, and nobody looks while nobody comes. While there is
-no pair that can be used, the last one stays; before the first, connections are refused.
-"""
+"""The certificate of the admission server: two files in a folder, looked at with each handshake."""
 
 from __future__ import annotations
 
-import os
-import ssl
-import threading
-from pathlib import Path
-
 import structlog
+
+from kuma_core.sdk.programs import LiveCertificate
 
 _log = structlog.get_logger("admission")
 
-CERTIFICATE, KEY = "tls.crt", "tls.key"
-"""The names that a Secret of the type ``kubernetes.io/tls`` has for them."""
 
-_State = tuple[tuple[int, int, int], ...]
-
-
-class LiveCertificate:
-    """A TLS context for servers, whose certificate follows the files ``tls.crt`` and ``tls.key`` of a folder."""
-
-    def __init__(self, folder: str) -> None:
-        self._files = (Path(folder) / CERTIFICATE, Path(folder) / KEY)
-        self._guard = threading.Lock()
-        self._state: _State | None = None
-        self._current: ssl.SSLContext | None = None
-
-    def context(self) -> ssl.SSLContext:
-        """The context to listen with, for TLS 1.2 or newer."""
-        made = _new_context()
-        made.sni_callback = self._greet
-        self._refresh()
-        return made
-
-    def _greet(self, connection: ssl.SSLObject, _name: str | None, _context: ssl.SSLContext) -> int | None:
-        """Called by OpenSSL at the beginning of each handshake, whether or not the client names a host."""
-        self._refresh()
-        if self._current is None:
-            return ssl.ALERT_DESCRIPTION_INTERNAL_ERROR
-        connection.context = self._current
-        return None
-
-    def _refresh(self) -> None:
-        with self._guard:
-            state = self._look()
-            if state is None or state == self._state:
-                return
-            self._state = state
-            try:
-                fresh = _new_context()
-                fresh.load_cert_chain(*self._files, password=_no_password)
-            except (OSError, ValueError) as error:
-                said = str(error) or type(error).__name__
-                _log.warning("a certificate cannot be used", folder=str(self._files[0].parent), problem=said)
-                return
-            self._current = fresh
-
-    def _look(self) -> _State | None:
-        """What tells two states of the files apart; links are followed, as kubelet replaces them."""
-        try:
-            found = [os.stat(path) for path in self._files]
-        except OSError:
-            return None
-        return tuple((item.st_ino, item.st_size, item.st_mtime_ns) for item in found)
+def certificate(folder: str) -> LiveCertificate:
+    """The one in ``tls.crt`` and ``tls.key`` of a folder; a pair that cannot be used is told in the log."""
+    return LiveCertificate(folder, _told)
 
 
-def _no_password() -> str:
-    raise ValueError("the key is encrypted, and the control plane asks for no password")
-
-
-def _new_context() -> ssl.SSLContext:
-    made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    made.minimum_version = ssl.TLSVersion.TLSv1_2
-    return made
+def _told(folder: str, problem: str) -> None:
+    _log.warning("a certificate cannot be used", folder=folder, problem=problem)

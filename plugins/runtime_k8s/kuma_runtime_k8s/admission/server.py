@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from kuma_core.sdk import Access, Body, Port, WsgiServer
 from kuma_runtime_k8s.admission.answers import Admission
 from kuma_runtime_k8s.admission.app import MOST_BYTES, AdmissionApp
-from kuma_runtime_k8s.admission.certificate import LiveCertificate
+from kuma_runtime_k8s.admission.certificate import certificate
 
 if TYPE_CHECKING:
     from kuma_core.sdk import Context
@@ -25,7 +25,7 @@ def server(context: Context) -> WsgiServer:
         name="admission-server",
         port=Port(f"{SETTINGS}.port", config.text(f"{SETTINGS}.address")),
         app=AdmissionApp(Admission(context.registered.kinds, context.resources, context.views)),
-        tls=LiveCertificate(config.text(f"{SETTINGS}.certDir")).context(),
+        tls=certificate(config.text(f"{SETTINGS}.certDir")).context(),
         body=Body(MOST_BYTES),
         access=ACCESS,
     )

@@ -1,0 +1,1 @@
+"""From a Pod, its Mesh and the settings to a JSON Patch: pure functions. Nothing here asks anybody."""

@@ -1,0 +1,1 @@
+"""The API server's questions over HTTPS, and the answers to them."""

@@ -1,0 +1,1 @@
+"""Tests of kuma-injector-k8s."""

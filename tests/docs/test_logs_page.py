@@ -12,6 +12,7 @@ from kuma_core.log_levels import LEVELS
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "reference" / "logs.md").read_text(encoding="utf-8")
 OTHER_PROGRAMS = ("dataplane", "kumactl", "testing")
+"""Beside them, kuma-injector has a page of its own."""
 METHODS = {"info", "warning", "error", "critical", "exception"}
 SPOKEN_ELSEWHERE = {
     "kuma_core/runtime/process.py": {("warning", "…")},
@@ -30,7 +31,8 @@ Line = tuple[str, str]
 def sources() -> Iterator[Path]:
     kernel = (path for path in (ROOT / "kuma_core").rglob("*.py") if path.parts[-2] not in OTHER_PROGRAMS)
     yield from sorted(kernel)
-    yield from sorted((ROOT / "plugins").glob("*/kuma_*/**/*.py"))
+    of_plugins = (ROOT / "plugins").glob("*/kuma_*/**/*.py")
+    yield from sorted(path for path in of_plugins if "kuma_injector_k8s" not in path.parts)
 
 
 def words(node: ast.expr) -> str | None:

@@ -65,7 +65,7 @@ def run(config_file: str, log_level: str) -> None:
     log = Log(log_level)
     config = settings.read(_document(config_file), config_file, os.environ)
     for warning in config.warnings:
-        log.warning(warning)
+        log.warning("a key of the settings is unknown", problem=warning)
     asyncio.run(_serve(config, Api(find(os.environ)), log))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,8 @@ from kuma_store_k8s.install.injector import injector_config
 from .samples import config
 
 START = "KUMA_INJECTOR_"
+PLACE = Path(settings.__file__).parent
+PAGE = (Path(__file__).parents[3] / "docs/reference/kubernetes.md").read_text()
 
 
 def test_the_defaults_are_those_of_kuma_0_3() -> None:
@@ -114,8 +117,7 @@ def test_everything_that_is_wrong_is_told_at_once() -> None:
 
 
 def test_every_setting_has_its_row_in_the_reference() -> None:
-    page = (Path(__file__).parents[3] / "docs/reference/kubernetes.md").read_text()
-    assert [row for row in map(row_of, settings.SETTINGS) if row not in page] == []
+    assert [row for row in map(row_of, settings.SETTINGS) if row not in PAGE] == []
 
 
 def row_of(setting: Setting) -> str:
@@ -124,3 +126,11 @@ def row_of(setting: Setting) -> str:
     shown = setting.type.show(setting.default)
     default = str(shown).lower() if isinstance(shown, bool) else str(shown)
     return f"| `{setting.path}` | {names} | {f'`{default}`' if default else 'empty'} | {setting.help} |\n"
+
+
+def test_every_line_of_the_log_has_its_row() -> None:
+    text = " ".join(path.read_text() for path in PLACE.rglob("*.py"))
+    told = set(re.findall(r'log\.(info|warning)\(\s*"([^"]+)"', text))
+    assert len(told) > 5
+    rows = set(re.findall(r"^\| (info|warning) \| ([^|]+) \|", PAGE, re.MULTILINE))
+    assert rows == told

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from kuma_core.sdk import Authenticator, Component, Context, Server, hookimpl
 from kuma_runtime_k8s.admission.server import server
 from kuma_runtime_k8s.certificates.components import CaBundles, ServingCertificate
+from kuma_runtime_k8s.certificates.injector import InjectorCertificate
 from kuma_runtime_k8s.contract import STORE, KubeApi
 from kuma_runtime_k8s.controllers.mesh_controller import MeshController
 from kuma_runtime_k8s.controllers.pod_controller import PodController
@@ -45,6 +46,7 @@ class ClusterFeature:
             FollowedPods(self._api, self._pods),
             ServingCertificate(self._api, namespace, service, folder),
             CaBundles(self._api, namespace),
+            InjectorCertificate(self._api, namespace),
             MeshController(self._api, self._context),
             PodController(self._api, self._pods, self._context.instance_id),
         ]

@@ -156,7 +156,8 @@ def remove(cluster: Cluster) -> None:
     for kind in ("mutatingwebhookconfigurations", "validatingwebhookconfigurations"):
         cluster.delete(f"{WEBHOOKS}/{kind}")
     for kind in ("clusterroles", "clusterrolebindings"):
-        cluster.delete(f"/apis/rbac.authorization.k8s.io/v1/{kind}/kuma:control-plane")
+        for name in ("kuma:control-plane", "kuma:injector"):
+            cluster.delete(f"/apis/rbac.authorization.k8s.io/v1/{kind}/{name}")
     with suppress(Refused):
         cluster.delete(f"{KUMA}/meshes")
     cluster.delete(f"/api/v1/namespaces/{SYSTEM}")
@@ -356,6 +357,14 @@ def test_the_certificate_is_in_its_secret_and_the_webhooks_trust_it(installed: I
     mesh = {"apiVersion": "kuma.io/v1alpha1", "kind": "Mesh", "metadata": {"name": "anew"}, "spec": {}}
     eventually(lambda: cluster.create(f"{KUMA}/meshes", mesh), 60)
     cluster.delete(f"{KUMA}/meshes/anew")
+
+
+def test_the_certificate_of_the_injector_is_there_and_its_webhook_trusts_it(installed: Installed) -> None:
+    cluster = installed.cluster
+    path = f"{WEBHOOKS}/mutatingwebhookconfigurations/kuma-injector-webhook-configuration"
+    secret = f"/api/v1/namespaces/{SYSTEM}/secrets/kuma-injector-tls-cert"
+    root = eventually(lambda: cluster.get(secret)["data"]["ca.crt"], 60)
+    eventually(lambda: cluster.get(path)["webhooks"][0]["clientConfig"].get("caBundle") == root, 60)
 
 
 def test_applying_it_again_changes_nothing_while_it_runs(installed: Installed) -> None:

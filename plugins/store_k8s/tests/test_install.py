@@ -55,42 +55,53 @@ def test_the_objects(install: Install) -> None:
     assert [(item["kind"], item["metadata"]["name"]) for item in objects] == [
         ("Namespace", "kuma-system"),
         ("ConfigMap", "kuma-control-plane-config"),
+        ("ConfigMap", "kuma-injector-config"),
+        ("ServiceAccount", "kuma-injector"),
         ("ServiceAccount", "kuma-control-plane"),
         *(("CustomResourceDefinition", item["metadata"]["name"]) for item in crds(all_kinds())),
         ("ClusterRole", "kuma:control-plane"),
+        ("ClusterRole", "kuma:injector"),
         ("ClusterRoleBinding", "kuma:control-plane"),
+        ("ClusterRoleBinding", "kuma:injector"),
         ("Role", "kuma:control-plane"),
         ("RoleBinding", "kuma:control-plane"),
+        ("Service", "kuma-injector"),
         ("Service", "kuma-control-plane"),
         ("Deployment", "kuma-control-plane"),
+        ("Deployment", "kuma-injector"),
         ("PodDisruptionBudget", "kuma-control-plane"),
         ("MutatingWebhookConfiguration", "kuma-admission-mutating-webhook-configuration"),
+        ("MutatingWebhookConfiguration", "kuma-injector-webhook-configuration"),
         ("ValidatingWebhookConfiguration", "kuma-validating-webhook-configuration"),
     ]
     assert [item for item in objects if item["kind"] == "CustomResourceDefinition"] == crds(all_kinds())
 
 
-def test_with_an_injector_there_are_its_objects_too(install: Install) -> None:
+def test_without_an_image_of_the_injector_there_is_nothing_of_it(install: Install) -> None:
+    names = [item["metadata"]["name"] for item in install("--injector-image=")]
+    assert [name for name in names if "injector" in name] == []
+
+
+def test_the_injector_reads_meshes_and_gets_its_certificate_as_a_volume(install: Install) -> None:
+    """So that it has no right to any Secret; the key of the root stays out of its Pod."""
+    objects = install()
+    rules = one(objects, "ClusterRole", "kuma:injector")["rules"]
+    assert rules == [{"apiGroups": ["kuma.io"], "resources": ["meshes"], "verbs": ["get", "list", "watch"]}]
+    volumes = one(objects, "Deployment", "kuma-injector")["spec"]["template"]["spec"]["volumes"]
+    (found,) = (volume["secret"] for volume in volumes if volume["name"] == "tls-cert")
+    assert found["secretName"] == "kuma-injector-tls-cert"
+    assert [item["key"] for item in found["items"]] == ["tls.crt", "tls.key"]
+
+
+def test_the_injectors_webhook(install: Install) -> None:
     objects = install("--injector-image=registry.example.com/kuma-injector")
-    more = [item["metadata"]["name"] for item in objects if "injector" in item["metadata"]["name"]]
-    assert sorted({item["kind"] for item in objects if "injector" in item["metadata"]["name"]}) == [
-        "ClusterRole",
-        "ClusterRoleBinding",
-        "ConfigMap",
-        "Deployment",
-        "MutatingWebhookConfiguration",
-        "Role",
-        "RoleBinding",
-        "Service",
-        "ServiceAccount",
-    ]
-    assert len(more) == 9
+    assert container(objects, "kuma-injector")["image"].startswith("registry.example.com/kuma-injector:")
     kinds = [ORDER.index(item["kind"]) for item in objects]
     assert kinds == sorted(kinds)
     webhook = one(objects, "MutatingWebhookConfiguration", "kuma-injector-webhook-configuration")["webhooks"][
         0
     ]
-    assert webhook["failurePolicy"] == "Ignore"
+    assert (webhook["failurePolicy"], webhook["reinvocationPolicy"]) == ("Ignore", "IfNeeded")
     assert webhook["namespaceSelector"]["matchLabels"] == {"kuma.io/sidecar-injection": "enabled"}
     assert webhook["namespaceSelector"]["matchExpressions"][0]["values"] == ["kuma-system"]
 
@@ -256,7 +267,7 @@ def test_kinds_of_plugins_are_written_and_asked_about(monkeypatch: pytest.Monkey
     from kuma_store_k8s.names import KubeKind
 
     objects = control_plane(Choices("1", kinds=(*KUMA_0_3, KubeKind("Greeting", "greetings"))))
-    rules = one(objects, "ClusterRole")["rules"]
+    rules = one(objects, "ClusterRole", "kuma:control-plane")["rules"]
     assert ["dataplaneinsights", "dataplanes", "greetings", "meshes"] in [rule["resources"] for rule in rules]
     (webhook,) = one(objects, "ValidatingWebhookConfiguration")["webhooks"]
     assert "greetings" in webhook["rules"][0]["resources"]

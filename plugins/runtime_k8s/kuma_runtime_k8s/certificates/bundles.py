@@ -10,9 +10,12 @@ from kuma_runtime_k8s.objects import mapping
 MUTATING = "kuma-admission-mutating-webhook-configuration"
 VALIDATING = "kuma-validating-webhook-configuration"
 
+INJECTING = "kuma-injector-webhook-configuration"
+
 _API = "/apis/admissionregistration.k8s.io/v1"
+MUTATORS = f"{_API}/mutatingwebhookconfigurations"
 CONFIGURATIONS = {
-    MUTATING: f"{_API}/mutatingwebhookconfigurations",
+    MUTATING: MUTATORS,
     VALIDATING: f"{_API}/validatingwebhookconfigurations",
 }
 """The configurations that ask a control plane, and the collection of each."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -57,7 +57,7 @@ class Followed:
         """What was known goes on to count."""
 
 
-class _Following:
+class Following:
     """Follows single objects in threads of its own, and calls ``step`` when one changes, or in so many seconds."""
 
     def __init__(self, api: KubeApi) -> None:
@@ -98,7 +98,41 @@ class _Following:
             return RETRY_SECONDS
 
 
-class ServingCertificate(_Following):
+class KeptPair:
+    """A pair in a Secret of ours, which is made if there is none, and renewed in time."""
+
+    def __init__(self, api: KubeApi, namespace: str, name: str, followed: Followed) -> None:
+        self._api, self._name, self._followed = api, name, followed
+        self.collection = f"/api/v1/namespaces/{namespace}/secrets"
+
+    def step(self, hosts: Sequence[str]) -> tuple[Mapping[str, str], float]:
+        """The data of the Secret for these names, and in how many seconds to look again.
+
+        The data are empty as long as nobody knows whether there is one.
+        """
+        if not self._followed.is_settled:
+            return {}, LONGEST_WAIT
+        item, now = self._followed.item, datetime.now(UTC)
+        if item is None:
+            made = pairs.new_pair(hosts, now)
+            secret: dict[str, Any] = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": self._name}}
+            secret |= {"type": "kubernetes.io/tls", "data": made}
+            item = self._followed.item = self._api.ask("POST", self.collection, body=secret)
+            _log.info("a certificate for admission is made", secret=self._name, hosts=list(hosts))
+        data = item.get("data") or {}
+        if not pairs.is_ours(data):
+            return data, LONGEST_WAIT
+        due = pairs.renewal(data, hosts, now)
+        if due > now:
+            return data, (due - now).total_seconds()
+        changed = {**item, "data": {**data, **pairs.new_pair(hosts, now, data)}}
+        renewed = self._api.ask("PUT", f"{self.collection}/{self._name}", body=changed)
+        self._followed.item = renewed
+        _log.info("the certificate of admission is renewed", secret=self._name)
+        return renewed["data"], LONGEST_WAIT
+
+
+class ServingCertificate(Following):
     """Makes the Secret if there is none, renews it, and has its pair in the folder that the server reads."""
 
     name = "serving-certificate"
@@ -106,38 +140,24 @@ class ServingCertificate(_Following):
 
     def __init__(self, api: KubeApi, namespace: str, service: str, folder: str) -> None:
         super().__init__(api)
-        self._collection = f"/api/v1/namespaces/{namespace}/secrets"
         self._hosts = pairs.hosts_of(service, namespace)
         self._folder = Path(folder)
         self._secret = Followed(self._bell)
+        self._kept = KeptPair(api, namespace, SECRET, self._secret)
         self._written: Mapping[str, bytes] | None = None
 
     def run(self, stop: Stop) -> None:
         """Work until ``stop`` is set."""
-        self._work({SECRET: (self._collection, self._secret)}, self._step, stop)
+        self._work({SECRET: (self._kept.collection, self._secret)}, self._step, stop)
 
     def _step(self) -> float:
-        if not self._secret.is_settled:
-            return LONGEST_WAIT
-        item, now = self._secret.item, datetime.now(UTC)
-        if item is None:
-            made = pairs.new_pair(self._hosts, now)
-            secret: dict[str, Any] = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": SECRET}}
-            secret |= {"type": "kubernetes.io/tls", "data": made}
-            item = self._secret.item = self._api.ask("POST", self._collection, body=secret)
-            _log.info("a certificate for admission is made", secret=SECRET, hosts=self._hosts)
-        data = item.get("data") or {}
+        if self._secret.item:
+            self._write(
+                self._secret.item.get("data") or {}
+            )  # served meanwhile, whatever becomes of a renewal
+        data, wait = self._kept.step(self._hosts)
         self._write(data)
-        if not pairs.is_ours(data):
-            return LONGEST_WAIT
-        due = pairs.renewal(data, self._hosts, now)
-        if due > now:
-            return (due - now).total_seconds()
-        changed = {**item, "data": {**data, **pairs.new_pair(self._hosts, now, data)}}
-        renewed = self._secret.item = self._api.ask("PUT", f"{self._collection}/{SECRET}", body=changed)
-        _log.info("the certificate of admission is renewed", secret=SECRET)
-        self._write(renewed["data"])
-        return LONGEST_WAIT
+        return wait
 
     def _write(self, data: Mapping[str, str]) -> None:
         found = pairs.files(data)
@@ -165,7 +185,7 @@ def _replace(path: Path, content: bytes) -> None:
     os.replace(fresh, path)
 
 
-class CaBundles(_Following):
+class CaBundles(Following):
     """Has the webhooks of a control plane trust the certificate in the Secret. The leader's."""
 
     name = "webhook-ca-bundles"

@@ -40,7 +40,7 @@ class Choices:
     replicas: int | None = None
     admission: Pair = Pair()
     sds: Pair = Pair()
-    injector_image: str = ""
+    injector_image: str = "kuma/kuma-injector"
     injector_service: str = INJECTOR
     injector_failure_policy: str = "Ignore"
     injector: Pair = Pair()

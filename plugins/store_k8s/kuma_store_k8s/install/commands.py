@@ -56,11 +56,11 @@ def _pem(name: str, what: str) -> Callable[[Any], Any]:
 @_pem("--admission-server-tls-key", "Its key")
 @_pem("--sds-tls-cert", "The certificate that proxies are shown")
 @_pem("--sds-tls-key", "Its key")
-@click.option(
+@_flag(
     "--injector-image",
-    default="",
-    metavar="IMAGE",
-    help="The image of the injector. [default: none, and nothing is injected]",
+    _DEFAULTS.injector_image,
+    "The image of the injector; empty: nothing is injected.",
+    "IMAGE",
 )
 @_flag(
     "--injector-failure-policy",

@@ -78,15 +78,20 @@ def injector_deployment(choices: Choices) -> tuple[Object, list[Object]]:
         },
         "volumeMounts": [
             {"name": "config", "mountPath": CONFIG, "readOnly": True},
-            {"name": "tls-cert", "mountPath": CERTIFICATES},
+            {"name": "tls-cert", "mountPath": CERTIFICATES, "readOnly": True},
             {"name": "tmp", "mountPath": "/tmp"},
         ],
     }
     return container, [
         {"name": "config", "configMap": {"name": f"{INJECTOR}-config"}},
-        {"name": "tls-cert", "emptyDir": {"medium": "Memory", "sizeLimit": "1Mi"}},
+        {"name": "tls-cert", "secret": {"secretName": "kuma-injector-tls-cert", "items": _pair()}},
         {"name": "tmp", "emptyDir": {}},
     ]
+
+
+def _pair() -> list[Object]:
+    """Of the Secret, which the control plane makes: not the key of the root that signed."""
+    return [{"key": name, "path": name} for name in ("tls.crt", "tls.key")]
 
 
 def _environment(choices: Choices) -> dict[str, str]:

@@ -29,10 +29,8 @@ def objects(choices: Choices) -> Iterator[Object]:
     """ClusterRoles, their bindings, Roles and their bindings, in this order."""
     yield from _cluster_role("kuma:control-plane", CONTROL_PLANE, choices, _cluster_rules(choices))
     if choices.injector_image:
-        yield from _cluster_role("kuma:injector", INJECTOR, choices, list(_injector_rules()))
+        yield from _cluster_role("kuma:injector", INJECTOR, choices, [_rule(GROUP, ["meshes"], READ)])
     yield from _role("kuma:control-plane", CONTROL_PLANE, choices, _system_rules())
-    if choices.injector_image:
-        yield from _role("kuma:injector", INJECTOR, choices, _certificate_rules("kuma-injector-tls-cert"))
 
 
 def _rule(group: str, resources: Sequence[str], verbs: Sequence[str], names: Sequence[str] = ()) -> Object:
@@ -53,7 +51,7 @@ def _cluster_rules(choices: Choices) -> list[Object]:
         _rule(GROUP, sorted(policies), [*READ, "delete"]),
         _rule(GROUP, [f"{plural}/finalizers" for plural in OWNERS], ["update"]),
         _rule("authentication.k8s.io", ["tokenreviews"], ["create"]),
-        _rule(admission, ["mutatingwebhookconfigurations"], ANSWERED, [MUTATING]),
+        _rule(admission, ["mutatingwebhookconfigurations"], ANSWERED, [INJECTING, MUTATING]),
         _rule(admission, ["validatingwebhookconfigurations"], ANSWERED, [VALIDATING]),
         _rule("events.k8s.io", ["events"], ["create", "patch"]),
     ]
@@ -63,19 +61,6 @@ def _system_rules() -> list[Object]:
     return [
         _rule("", ["configmaps", "secrets"], WRITE),
         _rule("coordination.k8s.io", ["leases"], WRITE),
-    ]
-
-
-def _injector_rules() -> Iterator[Object]:
-    yield _rule(GROUP, ["meshes"], READ)
-    yield _rule("admissionregistration.k8s.io", ["mutatingwebhookconfigurations"], ANSWERED, [INJECTING])
-
-
-def _certificate_rules(name: str) -> list[Object]:
-    """A program's own certificate: creating cannot be limited to a name."""
-    return [
-        _rule("", ["secrets"], ["create"]),
-        _rule("", ["secrets"], [*READ, "update", "patch"], [name]),
     ]
 
 

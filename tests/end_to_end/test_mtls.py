@@ -120,6 +120,29 @@ def test_scenario_30_two_permissions_for_one_inbound_let_in_whom_either_names(de
     assert fetch(ports["orders"]) == "ledger-1"
 
 
+def test_probes_of_an_encrypted_service_are_answered_and_its_port_stays_closed(delta, monkeypatch):
+    """As in a Pod: the kubelet, which has no certificate, asks kuma-dp; in plain text the service takes nobody."""
+    machine = delta
+    ledger, probes = instance(machine, "ledger-1", "ledger"), free_port()
+    _, port = address(ledger)
+    service = int(ledger["networking"]["inbound"][0]["interface"].split(":")[-1])
+    targets = {
+        "/app/livenessProbe": {"port": service, "timeout": 30},
+        "/app/readinessProbe": {"port": service, "timeout": 30, "path": "/", "scheme": "HTTP"},
+        "/app/startupProbe": {"port": free_port(), "timeout": 30},
+    }
+    encrypt(machine)
+    machine.cp.apply(ledger)
+    monkeypatch.setenv("KUMA_DATAPLANE_PROBES", json.dumps({"port": probes, "targets": targets}))
+    server = machine.sidecar("ledger-1")
+    eventually(lambda: f"inbound:127.0.0.1:{port}" in server.listeners())
+    assert "takes connections" in fetch(probes, "/app/livenessProbe")
+    assert "answered 200" in fetch(probes, "/app/readinessProbe")
+    with pytest.raises(OSError, match="503"):
+        fetch(probes, "/app/startupProbe")
+    assert refused(port), "plain text is refused"
+
+
 def let_in(sidecar: Sidecar, document: dict) -> dict[str, list[str]]:
     """Whom the RBAC filter of an instance's inbound lets in, by the name of the policy."""
     ip, port = address(document)

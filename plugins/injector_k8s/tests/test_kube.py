@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from kuma_core.testing.ports import free_port
 from kuma_core.testing.waiting import eventually
 from kuma_store_k8s.install.choices import Choices
 from kuma_store_k8s.install.everything import control_plane
@@ -22,7 +23,7 @@ from tests.kube.cluster import Cluster, Refused
 
 from .fake_api import write_pair
 from .running import Injector, launched
-from .samples import TOKENS, container, environment
+from .samples import TOKENS, container, environment, pod
 
 pytestmark = pytest.mark.kube
 
@@ -53,9 +54,9 @@ class Running:
         return self.cluster.create(f"/api/v1/namespaces/{namespace}/pods", item)
 
 
-def manifests(port: int, certificate: str) -> str:
+def manifests(port: int, certificate: str, policy: str = "Fail") -> str:
     """What is installed, but for the webhooks of the control plane, and that the injector is on this machine."""
-    made = copy.deepcopy(control_plane(Choices("0.1.0", namespace=SYSTEM, injector_failure_policy="Fail")))
+    made = copy.deepcopy(control_plane(Choices("0.1.0", namespace=SYSTEM, injector_failure_policy=policy)))
     for item in made:
         if item["kind"] == "Service":
             item["spec"] = {"type": "ExternalName", "externalName": "localhost"}
@@ -309,6 +310,49 @@ def test_a_mesh_of_a_moment_ago_counts(running: Running, demo: str) -> None:
     running.cluster.create(MESHES, item)
     assert environment(running.pod(demo, {"kuma.io/mesh": "young"}))["KUMA_DATAPLANE_MESH"] == "young"
     running.cluster.delete(f"{MESHES}/young")
+
+
+def test_while_the_injector_is_away_the_failure_policy_counts(running: Running, demo: str) -> None:
+    """With ``Fail`` no Pod starts; with ``Ignore``, the default, it does, without a sidecar."""
+    certificate = (running.injector.certificates / "tls.crt").read_text()
+    nobody = free_port()
+    try:
+        running.cluster.kubectl("apply", "-f", "-", input=manifests(nobody, certificate))
+        assert eventually(lambda: refusal(running, demo), 60).startswith(
+            "Internal error occurred: failed calling webhook"
+        )
+        running.cluster.kubectl("apply", "-f", "-", input=manifests(nobody, certificate, "Ignore"))
+        found = eventually(lambda: running.pod(demo), 60)
+        assert [item["name"] for item in found["spec"]["containers"]] == ["app"]
+    finally:
+        running.cluster.kubectl("apply", "-f", "-", input=manifests(running.injector.port, certificate))
+    eventually(lambda: "kuma-sidecar" in str(running.pod(demo)["spec"]), 60)
+
+
+def refusal(running: Running, namespace: str) -> str:
+    """What the API server says of a Pod; empty if it takes it."""
+    try:
+        running.pod(namespace)
+    except Refused as error:
+        return str(json.loads(str(error).partition(": ")[2])["message"])
+    return ""
+
+
+def test_meshes_are_followed_on_when_the_api_server_was_killed(running: Running, demo: str) -> None:
+    item = {"apiVersion": "kuma.io/v1alpha1", "kind": "Mesh", "metadata": {"name": "old"}, "spec": {}}
+    running.cluster.create(MESHES, item)
+    eventually(lambda: running.pod(demo, {"kuma.io/mesh": "old"}))
+    with running.cluster.lost():
+        running.injector.review(pod())
+    running.cluster.delete(f"{MESHES}/old")
+    eventually(lambda: not is_taken(running, demo, "old"), 60)
+
+
+def is_taken(running: Running, namespace: str, mesh: str) -> bool:
+    try:
+        return bool(running.pod(namespace, {"kuma.io/mesh": mesh}))
+    except Refused as error:
+        return "could not retrieve mesh for pod" not in str(error)
 
 
 def test_native_sidecars_are_kept_by_the_server(running: Running, demo: str, tmp_path: Path) -> None:

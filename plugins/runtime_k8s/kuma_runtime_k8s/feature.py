@@ -10,6 +10,7 @@ from kuma_runtime_k8s.certificates.components import CaBundles, ServingCertifica
 from kuma_runtime_k8s.certificates.injector import InjectorCertificate
 from kuma_runtime_k8s.contract import STORE, KubeApi
 from kuma_runtime_k8s.controllers.mesh_controller import MeshController
+from kuma_runtime_k8s.controllers.missed import MissedPods
 from kuma_runtime_k8s.controllers.pod_controller import PodController
 from kuma_runtime_k8s.identity.authenticator import NAME, ServiceAccountTokens
 from kuma_runtime_k8s.pods import FollowedPods, Pods
@@ -49,6 +50,7 @@ class ClusterFeature:
             InjectorCertificate(self._api, namespace),
             MeshController(self._api, self._context),
             PodController(self._api, self._pods, self._context.instance_id),
+            MissedPods(self._api, self._pods, self._context.instance_id),
         ]
 
 

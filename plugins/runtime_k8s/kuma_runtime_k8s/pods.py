@@ -11,7 +11,7 @@ from typing import Any
 
 from kuma_core.sdk import Stop, StoreUnavailable
 from kuma_runtime_k8s.contract import KubeApi
-from kuma_runtime_k8s.controllers.annotations import is_injected, metadata
+from kuma_runtime_k8s.controllers.annotations import is_injected, may_have_sidecar, metadata
 
 PATH = "/api/v1/pods"
 
@@ -34,7 +34,9 @@ class Pods:
     def __init__(self) -> None:
         self._guard = threading.Lock()
         self._pods: dict[Place, Mapping[str, Any]] = {}
+        self._bare: dict[Place, Mapping[str, Any]] = {}
         self._listeners: list[Callable[[Place | None], None]] = []
+        self._bare_listeners: list[Callable[[], None]] = []
         self.settled_once = threading.Event()
 
     @property
@@ -56,6 +58,11 @@ class Pods:
         pod = self._pods.get(place)
         return str(metadata(pod).get("uid") or "") if pod else ""
 
+    def bare(self, namespace: str) -> list[Mapping[str, Any]]:
+        """The Pods of a namespace that could have a proxy and have none; of each only its name and uid."""
+        with self._guard:
+            return [pod for place, pod in self._bare.items() if place[0] == namespace]
+
     def on_change(self, listener: Callable[[Place | None], None]) -> Callable[[], None]:
         """Have a function hear of changes; what is returned ends that."""
         with self._guard:
@@ -67,19 +74,26 @@ class Pods:
 
         return end
 
+    def on_bare(self, listener: Callable[[], None]) -> Callable[[], None]:
+        """Have a function hear that there is another Pod without a proxy; what is returned ends that."""
+        self._bare_listeners.append(listener)
+        return lambda: self._bare_listeners.remove(listener)
+
     # -- from the thread that follows the collection
 
     def replaced(self, items: Mapping[str, Any]) -> None:
         """All that is there now."""
         found = {place_of(item): _kept(item) for item in items.values() if is_injected(item)}
+        bare = {place_of(item): _named(item) for item in items.values() if may_have_sidecar(item)}
         with self._guard:
-            self._pods = found
+            self._pods, self._bare = found, bare
         self._tell(None)
+        self._tell_bare()
 
     def put(self, item: Any) -> None:
         """A Pod came or changed."""
         if not is_injected(item):
-            self.deleted(item)
+            self._put_bare(item)
             return
         place, kept = place_of(item), _kept(item)
         if self._pods.get(place) != kept:
@@ -87,11 +101,30 @@ class Pods:
                 self._pods[place] = kept
             self._tell(place)
 
+    def _put_bare(self, item: Any) -> None:
+        if not may_have_sidecar(item):
+            self.deleted(item)
+            return
+        place, named = place_of(item), _named(item)
+        if self._bare.get(place) == named:
+            return
+        with self._guard:
+            known = self._pods.pop(place, None)
+            self._bare[place] = named
+        if known is not None:
+            self._tell(place)
+        self._tell_bare()
+
+    def _tell_bare(self) -> None:
+        for listener in list(self._bare_listeners):
+            listener()
+
     def deleted(self, item: Any) -> None:
         """A Pod is gone."""
         place = place_of(item)
         with self._guard:
             known = self._pods.pop(place, None)
+            self._bare.pop(place, None)
         if known is not None:
             self._tell(place)
 
@@ -107,6 +140,11 @@ class Pods:
             listeners = list(self._listeners)
         for listener in listeners:
             listener(place)
+
+
+def _named(pod: Mapping[str, Any]) -> Mapping[str, Any]:
+    meta = metadata(pod)
+    return {"metadata": {name: meta[name] for name in ("namespace", "name", "uid") if name in meta}}
 
 
 def _kept(pod: Mapping[str, Any]) -> Mapping[str, Any]:

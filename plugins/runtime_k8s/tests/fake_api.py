@@ -123,7 +123,10 @@ class FakeApi:
         found = _PLACE.fullmatch(path)
         assert found, path
         collection, namespace = f"{found['api']}/{found['kind']}", found["ns"] or ""
-        name = found["name"] or body.get("metadata", {}).get("name", "")
+        meta = body.get("metadata", {})
+        if method == "POST" and "generateName" in meta and "name" not in meta:
+            meta["name"] = f"{meta['generateName']}{next(self._numbers)}"
+        name = found["name"] or meta.get("name", "")
         key = (collection, namespace, name)
         present = self._objects.get(key)
         if method == "POST":

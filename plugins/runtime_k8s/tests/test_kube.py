@@ -258,6 +258,21 @@ def test_describe_tells_why_a_pod_has_no_dataplane(installed: Installed, namespa
 # -- admission
 
 
+def test_a_pod_that_the_injector_missed_is_told_so(installed: Installed, namespace: str) -> None:
+    """Nobody injects here, and the webhook's policy is the default one."""
+    cluster = installed.cluster
+    path = f"/api/v1/namespaces/{namespace}"
+    cluster.patch(path, {"metadata": {"labels": {"kuma.io/sidecar-injection": "enabled"}}})
+    eventually(lambda: cluster.get(f"{path}/serviceaccounts/default"), 60)
+    item = {"metadata": {"name": "missed"}, "spec": {"containers": [{"name": "a", "image": "a"}]}}
+    assert len(cluster.create(f"{path}/pods", item)["spec"]["containers"]) == 1
+    words = ("get", "events", "-n", namespace, "--field-selector", "reason=NoSidecar", "-o", "name")
+    eventually(lambda: cluster.kubectl(*words).strip(), 60)
+    assert "was created before the namespace asked" in cluster.kubectl(
+        "describe", "pod", "-n", namespace, "missed"
+    )
+
+
 def test_a_refusal_as_kubectl_shows_it(installed: Installed) -> None:
     item = {
         "apiVersion": "kuma.io/v1alpha1",

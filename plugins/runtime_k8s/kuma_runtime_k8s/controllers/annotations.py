@@ -9,6 +9,8 @@ INJECTED = "kuma.io/sidecar-injected"
 MESH = "kuma.io/mesh"
 GATEWAY = "kuma.io/gateway"
 TRANSPARENT = "kuma.io/transparent-proxying"
+INJECTION = "kuma.io/sidecar-injection"
+"""On a namespace it asks for sidecars; ``disabled`` on a Pod leaves that one out."""
 REDIRECT_PORT = "kuma.io/transparent-proxying-port"
 
 DEFAULT_MESH = "default"
@@ -31,6 +33,14 @@ def annotation(pod: Object, name: str) -> str:
 def is_injected(pod: Object) -> bool:
     """Whether a proxy runs in the Pod."""
     return annotation(pod, INJECTED) == "true"
+
+
+def may_have_sidecar(pod: Object) -> bool:
+    """Whether the injector would give the Pod a proxy, if its namespace asks for that and the Pod were created now."""
+    spec, status = pod.get("spec") or {}, pod.get("status") or {}
+    is_ending = status.get("phase") in ("Succeeded", "Failed") or "deletionTimestamp" in metadata(pod)
+    wants_none = annotation(pod, INJECTION) == "disabled" or spec.get("hostNetwork") is True
+    return not (is_injected(pod) or is_ending or wants_none)
 
 
 def is_gateway(pod: Object) -> bool:

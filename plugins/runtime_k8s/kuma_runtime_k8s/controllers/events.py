@@ -1,4 +1,4 @@
-"""Events on Pods: what ``kubectl describe pod`` shows of why there is no Dataplane."""
+"""Events on Pods: what ``kubectl describe pod`` shows of why there is no Dataplane, or no sidecar."""
 
 from __future__ import annotations
 
@@ -28,27 +28,29 @@ class PodEvents:
         self._api, self._instance = api, instance
         self._told: dict[str, tuple[str, str]] = {}
 
-    def tell(self, pod: Mapping[str, Any], reason: str, message: str) -> None:
-        """Note something that is wrong. What cannot be noted is only in the log of who calls."""
+    def tell(self, pod: Mapping[str, Any], reason: str, message: str, action: str = "MakeDataplane") -> bool:
+        """Note something that is wrong; whether it is noted. What cannot be is only in the log of who calls."""
         uid = str(metadata(pod).get("uid") or "")
         if self._told.get(uid) == (reason, message):
-            return
+            return True
         if len(self._told) >= MOST_TOLD:
             self._told.clear()
         self._told[uid] = (reason, message)
         try:
             path = f"/apis/events.k8s.io/v1/namespaces/{metadata(pod)['namespace']}/events"
-            self._api.ask("POST", path, body=event(pod, self._instance, reason, message))
+            self._api.ask("POST", path, body=event(pod, self._instance, reason, message, action))
         except StoreUnavailable as error:
             self._told.pop(uid, None)
             _log.info("an Event cannot be written", reason=reason, problem=str(error))
+            return False
+        return True
 
     def forget(self, pod: Mapping[str, Any]) -> None:
         """All is well with a Pod, or it is gone."""
         self._told.pop(str(metadata(pod).get("uid") or ""), None)
 
 
-def event(pod: Mapping[str, Any], instance: str, reason: str, message: str) -> dict[str, Any]:
+def event(pod: Mapping[str, Any], instance: str, reason: str, message: str, action: str) -> dict[str, Any]:
     """A warning about a Pod."""
     meta = metadata(pod)
     regarding = {"apiVersion": "v1", "kind": "Pod", "namespace": meta["namespace"], "name": meta["name"]}
@@ -59,7 +61,7 @@ def event(pod: Mapping[str, Any], instance: str, reason: str, message: str) -> d
         "eventTime": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
         "type": "Warning",
         "reason": reason,
-        "action": "MakeDataplane",
+        "action": action,
         "note": message[:LONGEST_NOTE],
         "regarding": {**regarding, "uid": meta["uid"]},
         "reportingController": CONTROLLER,

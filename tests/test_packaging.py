@@ -27,7 +27,9 @@ FOLDERS = {"kuma-core": ROOT} | {
     for path in sorted((ROOT / "plugins").glob("*/setup.cfg"))
 }
 DISTRIBUTIONS = sorted(FOLDERS)
-PLUGINS = [name for name in DISTRIBUTIONS if name != "kuma-core"]
+INJECTOR = "kuma-injector-k8s"
+"""A program of its own, which no control plane loads."""
+PLUGINS = [name for name in DISTRIBUTIONS if name not in ("kuma-core", INJECTOR)]
 LEFT_OUT = shutil.ignore_patterns(
     "*.egg-info", "build", "dist", "__pycache__", ".*", "tests", "docs", "node_modules", "plugins", "examples"
 )
@@ -148,6 +150,13 @@ def test_a_plugin_has_one_entry_point_and_fits_this_kernel(site: Site, name: str
     assert [section for section in points.sections() if section.startswith("kuma")] == ["kuma"]
 
 
+def test_the_injector_is_a_program_that_needs_little(site: Site) -> None:
+    points = configparser.ConfigParser()
+    points.read_string(read(site.wheels[INJECTOR], "entry_points.txt"))
+    assert points.sections() == ["console_scripts"]
+    assert needs(site.wheels[INJECTOR], "") == {"kuma-core", "h11"}
+
+
 def needs(wheel: Path, extra: str) -> set[str]:
     """The names of what a wheel requires, always or for an extra."""
     items = map(Requirement, metadata(wheel).get_all("Requires-Dist") or [])
@@ -185,7 +194,7 @@ def test_the_installed_kuma_cp_finds_the_installed_plugins(site: Site) -> None:
         assert rows[name]["provides"]
 
 
-@pytest.mark.parametrize("program", ["kumactl", "kuma-cp", "kuma-dp"])
+@pytest.mark.parametrize("program", ["kumactl", "kuma-cp", "kuma-dp", "kuma-injector"])
 def test_the_installed_programs_say_their_version(site: Site, program: str) -> None:
     assert __version__ in site.run(program, "version")
 

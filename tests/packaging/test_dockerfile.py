@@ -140,6 +140,8 @@ def test_extras_and_ports_exist() -> None:
     assert named == {"cp", "dp"}
     assert named <= set(setup["options.extras_require"])
     for plugin in (ROOT / "plugins").glob("*/setup.cfg"):
+        if plugin.parent.name == "injector_k8s":
+            continue  # has an image of its own
         setup = configparser.ConfigParser()
         setup.read(plugin)
         assert "cp" in setup["options.extras_require"], f"{plugin}: the image takes every wheel with [cp]"

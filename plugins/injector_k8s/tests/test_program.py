@@ -218,6 +218,37 @@ def test_a_body_has_bounds(running: Running) -> None:
     assert running.injector.ask("POST", "/inject-sidecar", b" " * (9 * 1024 * 1024))[0] == 413
 
 
+def said(injector: Injector, text: bytes, until: bytes) -> bytes:
+    """What is answered to these bytes, up to some text or the end."""
+    tls = ssl.create_default_context(cafile=str(injector.certificates / "tls.crt"))
+    with (
+        socket.create_connection(("localhost", injector.port), 60) as plain,
+        tls.wrap_socket(plain, server_hostname="localhost") as connection,
+    ):
+        connection.sendall(text)
+        found = b""
+        while until not in found and (piece := connection.recv(4096)):
+            found += piece
+        return found
+
+
+def test_requests_may_come_together_and_in_pieces(running: Running) -> None:
+    injector = running.injector
+    one = b"GET /healthy HTTP/1.1\r\nHost: a\r\n"
+    both = said(injector, one + b"\r\n" + one + b"Connection: close\r\n\r\n", b"\0")
+    assert both.count(b"HTTP/1.1 200") == 2
+    waiting = b"POST /inject-sidecar HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 9\r\n\r\n"
+    assert said(injector, waiting, b"\r\n\r\n").startswith(b"HTTP/1.1 100")
+    body = b"2\r\n{}\r\n0\r\n\r\n"
+    chunked = b"POST /inject-sidecar HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n" + body
+    assert b"it has no request.uid" in said(injector, chunked, b"request.uid")
+
+
+@pytest.mark.parametrize("text", [b"nonsense\r\n\r\n", b"GET / HTTP/1.1\r\n\r\n", b"GET /" + b"x" * 40_000])
+def test_what_is_no_http_is_a_bad_request(running: Running, text: bytes) -> None:
+    assert said(running.injector, text, b"\0").split(b" ")[1] in (b"400", b"431")
+
+
 def test_silent_clients_delay_nobody(running: Running) -> None:
     """More than the server keeps: connections without a handshake, and those that never ask."""
     silent = [socket.create_connection(("localhost", running.injector.port), 60) for _ in range(100)]

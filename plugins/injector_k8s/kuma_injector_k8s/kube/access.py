@@ -42,14 +42,16 @@ def find(environ: Mapping[str, str], folder: Path = FOLDER) -> Access:
     try:
         return _of_kubeconfig(path)
     except (OSError, ValueError, KumaError) as error:
-        said = getattr(error, "strerror", None) or str(error)
+        said = f"{path}: {getattr(error, 'strerror', None) or error}"
+        if isinstance(error, KumaError):
+            said = str(error)  # names the file, the line and the column
         raise ConfigError(
-            f"the Kubernetes API cannot be found: {path}: {said}. Outside of a cluster KUBECONFIG names a file"
+            f"the Kubernetes API cannot be found: {said}. Outside of a cluster KUBECONFIG names a file"
         ) from error
 
 
 def _of_kubeconfig(path: Path) -> Access:
-    (document,) = load_documents(path.read_text(), str(path)) or [{}]
+    document: Any = next(iter(load_documents(path.read_text(), str(path))), {})
     context = _named(document, "contexts", "context", str(_member(document, "current-context")))
     cluster = _named(document, "clusters", "cluster", str(_member(context, "cluster")))
     user = _named(document, "users", "user", str(_member(context, "user")))

@@ -89,12 +89,13 @@ class HttpsServer:
         connection = h11.Connection(h11.SERVER, max_incomplete_event_size=MOST_HEAD)
         while connection.our_state is h11.IDLE:
             self._idle[task] = None
-            async with asyncio.timeout(IDLE_SECONDS):
-                first = await reader.read(MOST_HEAD)
+            if not connection.trailing_data[0]:  # else the next request came together with the last one
+                async with asyncio.timeout(IDLE_SECONDS):
+                    first = await reader.read(MOST_HEAD)
+                if not first:
+                    return
+                connection.receive_data(first)
             self._idle.pop(task, None)
-            if not first and not connection.trailing_data[0]:
-                return
-            connection.receive_data(first)
             async with asyncio.timeout(REQUEST_SECONDS):
                 await self._exchange(connection, reader, writer)
             _next_cycle(connection)

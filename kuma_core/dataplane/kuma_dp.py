@@ -60,9 +60,8 @@ def run(log_level: str, **flags: str | None) -> None:
         click.echo(f"Warning: {warning}", err=True)
     settings = check(values)
     log = Log(_log_level(click.get_current_context(), log_level))
-    log.info(
-        "effective configuration", **asdict(replace(settings, probing=None))
-    )  # headers of probes may be secrets
+    told = replace(settings, probing=None)  # headers of probes may be secrets
+    log.info("effective configuration", **asdict(told))
     run_dataplane(settings, log)
 
 

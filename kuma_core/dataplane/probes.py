@@ -6,6 +6,7 @@ but whether that went well, and bounds how many may ask at once and for how long
 
 from __future__ import annotations
 
+import errno
 import socket
 import threading
 import time
@@ -112,13 +113,18 @@ class ProbeServer:
         return code, text
 
 
-_CLOSED = (9, 22)  # EBADF, EINVAL: of a listener that was shut down
+_CLOSED = (errno.EBADF, errno.EINVAL)
+"""What a listener says that was shut down."""
 
 
 def _listen(port: int) -> socket.socket:
-    if socket.has_dualstack_ipv6():
+    """All addresses: the kubelet asks that of the Pod, which may be one of IPv6."""
+    try:
         return socket.create_server(("", port), family=socket.AF_INET6, dualstack_ipv6=True)
-    return socket.create_server(("", port))
+    except (OSError, ValueError) as error:
+        if getattr(error, "errno", None) == errno.EADDRINUSE:
+            raise
+        return socket.create_server(("", port))  # there is no IPv6 here
 
 
 def _end(connection: socket.socket) -> None:

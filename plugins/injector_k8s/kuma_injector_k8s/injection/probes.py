@@ -60,12 +60,12 @@ def _probes(spec: Object, lists: tuple[str, ...]) -> Iterator[tuple[str, Object,
 def _free_port(spec: Object, wanted: int) -> int:
     """The first port from the wanted one on that no container declares."""
     taken = {
-        port.get("containerPort")
+        str(port.get("containerPort"))
         for name in ("containers", "initContainers")
         for container in members(spec, name)
         for port in members(container, "ports")
     }
-    return next((port for port in range(wanted, 65536) if port not in taken), wanted)
+    return next((port for port in range(wanted, 65536) if str(port) not in taken), wanted)
 
 
 def _target(container: Object, probe: Object) -> dict[str, Any] | None:

@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from kuma_core.sdk import Config, KumaError
+from kuma_core.sdk import Config
 from kuma_injector_k8s.injection.patch import patch
 from kuma_injector_k8s.injection.pods import Undecodable, mesh_of, why_not
 from kuma_injector_k8s.kube.meshes import Meshes, NoMesh
@@ -58,8 +58,9 @@ class App:
         except NoMesh as error:
             self._log.info("a Pod is refused", **_named(question), reason=str(error))
             return review.refused(uid, 500, f"could not retrieve mesh for pod: {error}")
-        except KumaError as error:
-            return review.refused(uid, 500, str(error))
+        except Exception as error:  # noqa: BLE001 - anybody may send anything, and an answer has to come
+            self._log.warning("a question has no answer", problem=repr(error)[:500])
+            return review.refused(uid, 500, f"the injector cannot make anything of this Pod: {error!r:.200}")
 
     async def _patch(self, question: Question) -> list[dict[str, Any]]:
         mesh = mesh_of(question.pod)

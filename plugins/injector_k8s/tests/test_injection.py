@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -128,6 +131,28 @@ def test_a_gateway_takes_what_comes_in_itself() -> None:
     assert len(container(found, "kuma-init")["args"]) == 12
     other = injected(pod({"kuma.io/gateway": "yes"}))
     assert container(other, "kuma-init")["args"][-1] == "*"
+
+
+@pytest.mark.parametrize("gateway", [False, True])
+@pytest.mark.parametrize("probed", [False, True])
+def test_kuma_init_understands_what_it_is_told(gateway: bool, probed: bool) -> None:
+    item = pod({"kuma.io/gateway": "enabled"} if gateway else {})
+    if probed:
+        item["spec"]["containers"][0]["readinessProbe"] = {"tcpSocket": {"port": 8080}}
+    words = container(injected(item), "kuma-init")["args"]
+    program = Path(sys.executable).parent / "kuma-init"
+    done = subprocess.run(
+        [program, "--dry-run", "--back-end=nft", *words],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    rules = done.stdout
+    assert ("chain prerouting" in rules) is not gateway
+    assert ("tcp dport 9000 return" in rules) is (probed and not gateway)
+    assert "meta skuid 5678 return" in rules
+    assert "redirect to :15001" in rules
 
 
 # -- annotations

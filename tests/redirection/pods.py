@@ -112,11 +112,11 @@ class Pod:
     """One of the two: its namespace, its service, and its Envoy."""
 
     def __init__(self, name: str, words: list[str], folder: Path, stack: ExitStack) -> None:
-        self.name, self._words, self._folder, self._stack = name, words, folder, stack
+        self.name, self.words, self._folder, self._stack = name, words, folder, stack
 
     def run(self, *command: str, user: int = 0, text: str = "") -> str:
         """What a command prints; it fails the test if the command fails."""
-        words = [*self._words, f"--setuid={user}", f"--setgid={user}", *command]
+        words = [*self.words, f"--setuid={user}", f"--setgid={user}", *command]
         done = subprocess.run(
             words, input=text, capture_output=True, text=True, timeout=240, check=False, cwd="/"
         )
@@ -154,13 +154,11 @@ class Pod:
     def begin(self, config: dict[str, Any]) -> None:
         """Start the service and the Envoy, which may not read our folders."""
         ports = map(str, (SERVED, UNKNOWN, SSH))
-        start(
-            [*self._words, sys.executable, "-c", ECHO, self.name, *ports], self._log("service"), self._stack
-        )
+        start([*self.words, sys.executable, "-c", ECHO, self.name, *ports], self._log("service"), self._stack)
         envoy = os.open(str(files("envoy") / "_bin" / "envoy"), os.O_RDONLY)
         self._stack.callback(os.close, envoy)
         flags = ["--disable-hot-restart", "--concurrency", "1", "--config-yaml", json.dumps(config)]
-        words = [*self._words, f"--setuid={ENVOY}", f"--setgid={ENVOY}", f"/proc/self/fd/{envoy}", *flags]
+        words = [*self.words, f"--setuid={ENVOY}", f"--setgid={ENVOY}", f"/proc/self/fd/{envoy}", *flags]
         start(words, self._log("envoy"), self._stack, cwd="/", pass_fds=[envoy])
 
     def await_ready(self) -> None:

@@ -9,6 +9,7 @@ import os
 import ssl
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -29,6 +30,11 @@ class Injector:
     port: int
     certificates: Path
     log: Path
+    began: float
+
+    def seconds(self) -> float:
+        """How long it runs."""
+        return time.monotonic() - self.began
 
     def connection(self) -> http.client.HTTPSConnection:
         """A connection that trusts the certificate which is in the folder now."""
@@ -98,11 +104,11 @@ def launched(folder: Path, kubeconfig: Path, **environ: str) -> Iterator[Injecto
         "KUMA_INJECTOR_WEBHOOK_SERVER_CERT_DIR": str(folder),
         **environ,
     }
-    log = folder / "injector.log"
+    log, began = folder / "injector.log", time.monotonic()
     with log.open("wb") as output:
         process = subprocess.Popen([PROGRAM, "run", "--log-level=debug"], env=own, stderr=output)
     try:
-        yield Injector(process, port, folder, log)
+        yield Injector(process, port, folder, log, began)
         process.terminate()
         assert process.wait(60) == 0, log.read_text()
     finally:

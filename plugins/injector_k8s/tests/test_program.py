@@ -155,6 +155,17 @@ def test_a_place_in_history_that_is_gone_is_no_end(running: Running) -> None:
     assert api.asked.count("/apis/kuma.io/v1alpha1/meshes/meanwhile") == before, "the list told of it"
 
 
+def test_whoever_ends_watches_at_once_is_not_asked_over_and_over(tmp_path: Path) -> None:
+    write_pair(tmp_path)
+    with serving(tmp_path / "api") as (api, kubeconfig):
+        api.put("default")
+        api.events = lambda: iter(())  # type: ignore[method-assign]
+        with started(tmp_path, kubeconfig) as injector:
+            for _ in range(20):
+                assert injector.review(pod())["allowed"]
+            assert sum("watch=1" in path for path in api.asked) <= 1 + injector.seconds()
+
+
 def test_it_is_not_ready_before_meshes_are_known_and_outlives_the_api_server(tmp_path: Path) -> None:
     write_pair(tmp_path)
     with serving(tmp_path / "api") as (api, kubeconfig):

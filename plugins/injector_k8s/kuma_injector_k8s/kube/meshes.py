@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import re
 import threading
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,6 +19,8 @@ WATCH_SECONDS = 300
 """After so long the server is to end a watch; another follows."""
 SILENCE_SECONDS = 100.0
 """Bookmarks come once a minute; after so long without one, nobody is there."""
+SHORTEST_WATCH = 1.0
+"""Whoever ends watches at once is not asked over and over."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 10.0
 
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?", re.ASCII)
@@ -60,7 +63,10 @@ class Meshes:
                 if not self._version:
                     self._list()
                     pause = FIRST_PAUSE
+                began = time.monotonic()
                 self._watch(stop)
+                if time.monotonic() - began < SHORTEST_WATCH:
+                    stop.wait(SHORTEST_WATCH)
             except ApiFailure as error:
                 self._troubled(error)
                 if error.code != 410 or pause > FIRST_PAUSE:

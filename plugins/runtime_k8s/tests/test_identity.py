@@ -7,6 +7,7 @@ import itertools
 import json
 import threading
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -335,10 +336,10 @@ def test_a_refusal_by_the_api_server_is_not_an_outage(api: FakeApi, tokens: Serv
 # -- in a control plane
 
 
-def test_streams_of_both_kinds_ask_for_it() -> None:
+def test_streams_of_both_kinds_ask_for_it(tmp_path: Path) -> None:
     settings = {
         "KUMA_ENVIRONMENT": "kubernetes",
-        "KUMA_KUBERNETES_ADMISSION_SERVER_CERT_DIR": "/nowhere",
+        "KUMA_KUBERNETES_ADMISSION_SERVER_CERT_DIR": str(tmp_path),
         "KUMA_KUBERNETES_ADMISSION_SERVER_PORT": str(free_port()),
     }
     made = FakeApi()

@@ -8,6 +8,9 @@ QUICK   := --no-build-isolation --no-compile
 RUNNING := cp,dp,kumactl
 BENCH   := push sds store fair events roles
 PARTS   := $(dir $(wildcard plugins/*/setup.cfg))
+# kuma-injector is a program of its own, with nothing of a control plane.
+ALONE   := plugins/injector_k8s/
+BESIDE  := $(filter-out $(ALONE),$(PARTS))
 
 # What runs a second time, on PostgreSQL, in every `make test`; `make chaos` runs everything on it.
 POSTGRES_TOO := $(addprefix tests/conformance/,test_api_examples.py test_more_api_examples.py test_foreign_kind.py \
@@ -29,7 +32,7 @@ pages: .venv/running
 	@echo "Installing the programs, the plugins and Envoy into .venv (about 210 MB; less than a minute) ..."
 	@$(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install $(QUIET) 'setuptools >= 77'
-	@KUMA_GUI_PAGES=later $(BIN)/python -m pip install $(QUIET) $(QUICK) -e '.[$(RUNNING)]' $(PARTS:%/=-e '%[cp]')
+	@KUMA_GUI_PAGES=later $(BIN)/python -m pip install $(QUIET) $(QUICK) -e '.[$(RUNNING)]' $(BESIDE:%/=-e '%[cp]') $(ALONE:%/=-e %)
 	@touch $@
 
 .venv/installed: .venv/running

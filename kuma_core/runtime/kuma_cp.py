@@ -49,14 +49,13 @@ root.add_command(secrets)
 @plugins_option
 @click.pass_obj
 def run(log: tuple[str | None, str | None], config_file: str | None, plugins: str | None) -> None:
-    with libraries():
-        from kuma_core.xds.message_classes import complete_one_at_a_time
-
-        complete_one_at_a_time()
     catalog = chosen_catalog(plugins)
     effective = read_config(catalog, config_file, os.environ)
     catalog.store(effective.text("store.type"))  # told before anything is logged or opened
     with libraries():
+        from kuma_core.xds.message_classes import complete_one_at_a_time
+
+        complete_one_at_a_time()
         from kuma_core.runtime.process import serve
 
     serve(effective, catalog, *log)

@@ -107,6 +107,18 @@ def test_a_lost_control_plane_is_told_and_comes_back_by_itself(browser: Browser,
             expect(page.locator(".stale")).not_to_be_attached()
 
 
+def test_an_empty_list_stays_when_a_read_of_its_mesh_fails(browser: Browser, cp: RunningPlatform) -> None:
+    cp.apply({"type": "Mesh", "name": "nobody-here"})
+    with context_of(browser) as context:
+        page = Tab(context, origin_of(cp)).open("/meshes/nobody-here/dataplanes")
+        expect(page.get_by_text("This mesh has no dataplanes yet")).to_be_visible()
+        page.route("**/api/meshes/nobody-here", lambda route: route.abort())
+        with page.expect_event("requestfailed"):
+            cp.apply({"type": "Mesh", "name": "nobody-here", "tracing": {}})
+        page.wait_for_timeout(100)  # the page has drawn what it makes of it
+        assert page.get_by_text("This mesh has no dataplanes yet").is_visible()
+
+
 def test_what_happens_before_the_stream_is_heard_is_not_missed(browser: Browser, cp: RunningPlatform) -> None:
     """A slow machine: the page is read and shown, and its worker comes later."""
     late = """

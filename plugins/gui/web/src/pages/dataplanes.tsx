@@ -64,10 +64,13 @@ export default function Dataplanes() {
   );
 }
 
-/** A list of a mesh that does not exist is empty, too: the reader is told which of both it is. */
+/**
+ * A list of a mesh that does not exist is empty, too: the reader is told which of both it is. What was read stays while the
+ * control plane is away.
+ */
 function None({ mesh }: { mesh: string }) {
   const found = useLive<object>(ofMesh(mesh), { kinds: ["Mesh"], mesh });
-  if (found.error) return <Problem error={found.error} retry={found.retry} />;
+  if (found.error && (!found.data || found.error.status === 404)) return <Problem error={found.error} retry={found.retry} />;
   return (
     <Empty title="This mesh has no dataplanes yet">
       <p>

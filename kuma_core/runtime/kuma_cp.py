@@ -46,9 +46,17 @@ root.add_command(secrets)
 
 @root.command(help="Run the control plane until it is interrupted.")
 @file_option
+@log_options
 @plugins_option
 @click.pass_obj
-def run(log: tuple[str | None, str | None], config_file: str | None, plugins: str | None) -> None:
+def run(
+    log: tuple[str | None, str | None],
+    config_file: str | None,
+    log_level: str | None,
+    log_format: str | None,
+    plugins: str | None,
+) -> None:
+    level, format = log
     catalog = chosen_catalog(plugins)
     effective = read_config(catalog, config_file, os.environ)
     catalog.store(effective.text("store.type"))  # told before anything is logged or opened
@@ -58,7 +66,7 @@ def run(log: tuple[str | None, str | None], config_file: str | None, plugins: st
         complete_one_at_a_time()
         from kuma_core.runtime.process import serve
 
-    serve(effective, catalog, *log)
+    serve(effective, catalog, log_level or level, log_format or format)
 
 
 def main() -> NoReturn:

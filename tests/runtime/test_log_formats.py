@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 import structlog
 
+from kuma_core.commandline import exit_code
 from kuma_core.log_formats import FORMATS, Entry
 from kuma_core.log_levels import IN_FORCE, Levels
-from kuma_core.runtime import logs
+from kuma_core.runtime import kuma_cp, logs, process
 from kuma_core.testing.logged import logged
 
 MOMENT = datetime(2026, 1, 2, 3, 4, 5, 6000, UTC)
@@ -100,3 +101,19 @@ def test_levels_tell_components_apart_and_change_while_loggers_are_there() -> No
 def test_lost_lines_are_told_in_the_format_of_the_others() -> None:
     found = json.loads(logs.notice("json")("7 lines were lost here: nobody read them"))
     assert (found["logger"], found["msg"]) == ("log", "7 lines were lost here: nobody read them")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--log-level=error", "run"],
+        ["run", "--log-level=error"],
+        ["--log-level=info", "run", "--log-level=error"],
+    ],
+)
+def test_the_level_may_stand_on_either_side_of_run(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[tuple[str | None, str | None]] = []
+    monkeypatch.setattr(process, "serve", lambda _config, _catalog, *log: told.append(log))
+    monkeypatch.setenv("KUMA_PLUGINS", "store_memory")
+    assert exit_code(kuma_cp.root, words) == 0
+    assert told == [("error", None)]

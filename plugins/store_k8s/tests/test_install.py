@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from base64 import b64decode
 from collections.abc import Callable
 from pathlib import Path
@@ -244,6 +246,19 @@ def test_the_environment_names_settings(install: Install) -> None:
     pair = generate(["a"], False)
     names = environment(install(f"--sds-tls-cert={pair.cert.decode()}", f"--sds-tls-key={pair.key.decode()}"))
     assert set(names) - known == set()
+
+
+def test_the_control_plane_understands_its_arguments(install: Install) -> None:
+    """As far as its configuration, which is not here."""
+    words = [word.replace("/etc/", "/nowhere/") for word in container(install())["args"]]
+    done = subprocess.run(
+        [Path(sys.executable).parent / "kuma-cp", *words],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.stderr.startswith("Error: Failed to access configuration file"), done.stderr
 
 
 @pytest.mark.parametrize("name", ["kuma-control-plane", "kuma-injector"])

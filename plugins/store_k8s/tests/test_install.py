@@ -271,6 +271,7 @@ def test_pods_keep_the_restricted_level(install: Install, name: str) -> None:
     assert (own["allowPrivilegeEscalation"], own["capabilities"]) == (False, {"drop": ["ALL"]})
     assert own["readOnlyRootFilesystem"] is True
     assert {"livenessProbe", "readinessProbe"} <= set(container(objects, name))
+    assert container(objects, name)["lifecycle"] == {"preStop": {"sleep": {"seconds": 5}}}
     assert {mount["name"] for mount in container(objects, name)["volumeMounts"]} == {
         volume["name"] for volume in pod["volumes"]
     }

@@ -101,6 +101,10 @@ def budgets(choices: Choices) -> Iterator[Object]:
 
 # -- the Deployments
 
+END_SECONDS = 5
+"""How long a Pod that is to end still answers: until all nodes have heard that its Service does without it. A question
+that reaches nobody would cost a Pod its sidecar, or refuse a write."""
+
 
 def deployments(choices: Choices) -> Iterator[Object]:
     """The control plane, and the injector if there is one."""
@@ -130,7 +134,7 @@ def deployment(
                     "fsGroup": USER,
                     "seccompProfile": {"type": "RuntimeDefault"},
                 },
-                "containers": [container],
+                "containers": [{**container, "lifecycle": {"preStop": {"sleep": {"seconds": END_SECONDS}}}}],
                 "volumes": volumes,
             },
         },

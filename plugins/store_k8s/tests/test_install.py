@@ -264,13 +264,15 @@ def test_the_control_plane_understands_its_arguments(install: Install) -> None:
 @pytest.mark.parametrize("name", ["kuma-control-plane", "kuma-injector"])
 def test_pods_keep_the_restricted_level(install: Install, name: str) -> None:
     objects = install("--injector-image=a")
-    pod = one(objects, "Deployment", name)["spec"]["template"]["spec"]
+    deployment = one(objects, "Deployment", name)["spec"]
+    pod = deployment["template"]["spec"]
     assert pod["securityContext"]["runAsNonRoot"] is True
     assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
     own = container(objects, name)["securityContext"]
     assert (own["allowPrivilegeEscalation"], own["capabilities"]) == (False, {"drop": ["ALL"]})
     assert own["readOnlyRootFilesystem"] is True
     assert {"livenessProbe", "readinessProbe"} <= set(container(objects, name))
+    assert deployment["minReadySeconds"] == 5
     assert container(objects, name)["lifecycle"] == {"preStop": {"sleep": {"seconds": 5}}}
     assert {mount["name"] for mount in container(objects, name)["volumeMounts"]} == {
         volume["name"] for volume in pod["volumes"]

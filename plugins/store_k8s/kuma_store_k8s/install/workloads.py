@@ -101,9 +101,9 @@ def budgets(choices: Choices) -> Iterator[Object]:
 
 # -- the Deployments
 
-END_SECONDS = 5
-"""How long a Pod that is to end still answers: until all nodes have heard that its Service does without it. A question
-that reaches nobody would cost a Pod its sidecar, or refuse a write."""
+NODE_SECONDS = 5
+"""Within which all nodes have heard who answers for a Service. As long, a Pod that is ready counts for nothing, and one
+that is to end still answers: a question that reaches nobody would cost a Pod its sidecar, or refuse a write."""
 
 
 def deployments(choices: Choices) -> Iterator[Object]:
@@ -121,6 +121,7 @@ def deployment(
     labels = {"app": name}
     spec: Object = {
         "selector": {"matchLabels": labels},
+        "minReadySeconds": NODE_SECONDS,
         "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}},
         "template": {
             "metadata": {"labels": labels},
@@ -134,7 +135,7 @@ def deployment(
                     "fsGroup": USER,
                     "seccompProfile": {"type": "RuntimeDefault"},
                 },
-                "containers": [{**container, "lifecycle": {"preStop": {"sleep": {"seconds": END_SECONDS}}}}],
+                "containers": [{**container, "lifecycle": {"preStop": {"sleep": {"seconds": NODE_SECONDS}}}}],
                 "volumes": volumes,
             },
         },

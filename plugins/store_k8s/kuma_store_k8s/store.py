@@ -100,7 +100,10 @@ class KubernetesStore:
         return self._written(shape, made)
 
     def _owned(self, key: ResourceKey, item: Json) -> Json:
-        """An object of a kind that goes with one of another kind: the garbage collector sees to that, too."""
+        """An object of a kind that goes with one of another kind: the garbage collector sees to that, too.
+
+        Not where the other one has another namespace: there the collector finds no owner, and takes the object away.
+        """
         owner = self._owners.get(key.type, "")
         if not owner:
             return item
@@ -111,6 +114,9 @@ class KubernetesStore:
                 raise
             return item
         meta = found["metadata"]
+        namespace = meta.get("namespace")
+        if namespace and f"/namespaces/{namespace}/" not in self._shape(key.type).folder(key):
+            return item
         reference = {"apiVersion": API_VERSION, "kind": owner, "name": meta["name"], "uid": meta["uid"]}
         return {**item, "metadata": {**item["metadata"], "ownerReferences": [reference]}}
 

@@ -11,10 +11,19 @@ pids=()
 building=
 gui=http://localhost:5683/
 
+end_building() { # with the programs that it runs: they write into what is removed then
+  kill -- "-$building" 2>/dev/null || return 0
+  for _ in $(seq 50); do
+    kill -0 -- "-$building" 2>/dev/null || return 0
+    sleep 0.1
+  done
+  kill -9 -- "-$building" 2>/dev/null || true
+}
+
 finish() {
   local code=$?
   trap - EXIT INT TERM
-  [ -z "$building" ] || kill "$building" 2>/dev/null || true
+  [ -z "$building" ] || end_building
   for ((i = ${#pids[@]} - 1; i >= 0; i--)); do kill "${pids[i]}" 2>/dev/null || true; done
   wait 2>/dev/null || true
   if [ "$code" -ne 0 ] && [ "$code" -ne 130 ]; then
@@ -54,9 +63,10 @@ get() { python3 -c 'import sys, urllib.request as u
 with u.urlopen(sys.argv[1], timeout=5) as answer: print(answer.headers.get("X-Instance", ""), answer.status)' "$1"; }
 
 # The pages of a checkout, for which Node.js may have to be fetched, while everything else begins; a wheel holds them.
+# In a process group of its own, which is ended as a whole.
 build_pages() {
   [ -z "${KUMA_DEMO_PROGRAMS:-}" ] || return 0
-  exec nice -n 19 .venv/bin/python plugins/gui/build_web.py
+  exec setsid nice -n 19 .venv/bin/python plugins/gui/build_web.py
 }
 
 tell_of_the_pages() { # once, when they are there, or when they cannot be built

@@ -44,6 +44,18 @@ class FakeApi:
         """The bodies of the requests of a method whose path holds a text."""
         return [body for verb, path, body in self.requests if verb == method and part in path]
 
+    def refuse_posts(self) -> threading.Event:
+        """Answer 503 to each POST from now on, until ``refuse`` is another one; tells when one came."""
+        came = threading.Event()
+
+        def refuse(method: str, path: str) -> None:
+            if method == "POST":
+                came.set()
+                raise Refusal(503)
+
+        self.refuse = refuse
+        return came
+
     # -- what a KubeApi does
 
     def ask(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ssl
 import stat
-import threading
 from base64 import b64decode, b64encode
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,7 +18,7 @@ from kuma_runtime_k8s.certificates import bundles, pairs
 from kuma_runtime_k8s.certificates.components import SECRET, CaBundles, ServingCertificate
 from kuma_runtime_k8s.feature import service_of
 
-from .fake_api import FakeApi, Refusal
+from .fake_api import FakeApi
 from .parts import running
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -198,14 +197,7 @@ def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path, capfd: pytest.C
 def test_an_outage_is_waited_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("kuma_runtime_k8s.certificates.components.RETRY_SECONDS", 0.05)
     api = FakeApi()
-    refused = threading.Event()
-
-    def refuse(method: str, path: str) -> None:
-        if method == "POST":
-            refused.set()
-            raise Refusal(503)
-
-    api.refuse = refuse
+    refused = api.refuse_posts()
     with running(ServingCertificate(api, "sys", "cp", str(tmp_path))):
         assert refused.wait(60)
         api.refuse = lambda method, path: None

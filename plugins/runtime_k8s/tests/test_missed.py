@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from typing import Any
 
 import pytest
 
-from kuma_core.sdk import Stop
 from kuma_core.testing.waiting import eventually
 from kuma_runtime_k8s.controllers import missed
 from kuma_runtime_k8s.controllers.annotations import may_have_sidecar
@@ -17,22 +14,13 @@ from kuma_runtime_k8s.controllers.missed import NAMESPACES, MissedPods
 from kuma_runtime_k8s.pods import PATH as PODS
 from kuma_runtime_k8s.pods import FollowedPods, Pods
 
-from .fake_api import FakeApi, Refusal
+from .fake_api import FakeApi
+from .parts import running
 
 
-@contextmanager
-def leading(api: FakeApi) -> Iterator[None]:
-    stop, pods = Stop(), Pods()
-    parts = (FollowedPods(api, pods), MissedPods(api, pods, "cp-1"))
-    threads = [threading.Thread(target=part.run, args=(stop,)) for part in parts]
-    for thread in threads:
-        thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        for thread in threads:
-            thread.join()
+def leading(api: FakeApi) -> AbstractContextManager[None]:
+    pods = Pods()
+    return running(FollowedPods(api, pods), MissedPods(api, pods, "cp-1"))
 
 
 def pod(name: str, namespace: str = "demo", **annotations: str) -> dict[str, Any]:
@@ -93,16 +81,9 @@ def test_what_could_not_be_told_is_told_later(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(missed, "GATHER", 0.01)
     monkeypatch.setattr(missed, "RETRY_SECONDS", 0.05)
     api = FakeApi()
-    refused = threading.Event()
-
-    def refuse(method: str, path: str) -> None:
-        if method == "POST":
-            refused.set()
-            raise Refusal(503)
-
-    api.refuse = refuse
     api.put(NAMESPACES, namespace("demo", **{"sidecar-injection": "enabled"}))
     api.put(PODS, pod("bare"))
+    refused = api.refuse_posts()
     with leading(api):
         assert refused.wait(60)
         api.refuse = lambda method, path: None

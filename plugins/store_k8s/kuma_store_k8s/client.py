@@ -90,11 +90,16 @@ class ApiClient:
 
     @contextmanager
     def lines(self, path: str, parameters: Mapping[str, str], silence: float) -> Iterator[Lines]:
-        """The lines of an answer that goes on; it is broken after so many seconds without a byte."""
+        """The lines of an answer that goes on; it is broken after so many seconds without a byte.
+
+        Its connection is for it alone: a server may close one after a watch, and a write that was just sent on it would
+        be lost.
+        """
         timeout = httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS, read=silence)
+        alone = {"Connection": "close"}
         with (
             self._explained(),
-            self._http.stream("GET", path, params=parameters, timeout=timeout) as answer,
+            self._http.stream("GET", path, params=parameters, headers=alone, timeout=timeout) as answer,
         ):
             if not answer.is_success:
                 text = answer.read()

@@ -12,6 +12,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -88,6 +89,8 @@ class ApiDouble:
         self.wishes: list[Wish] = []
         self.streams_lists = True
         self.cuts: list[tuple[str, int]] = []
+        self.closes = threading.Event()
+        self.closes.set()
 
     # -- what tests wish for
 
@@ -140,6 +143,15 @@ class ApiDouble:
         with self.changed:
             self.epoch += 1
             self.changed.notify_all()
+
+    @contextmanager
+    def closing_late(self) -> Iterator[None]:
+        """Close no connection of a watch that ended before the end of the block."""
+        self.closes.clear()
+        try:
+            yield
+        finally:
+            self.closes.set()
 
     def forget(self) -> None:
         """Forget the history: a watch from an earlier version is answered with 410."""

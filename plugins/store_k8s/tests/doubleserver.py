@@ -160,6 +160,7 @@ class _Handler(BaseHTTPRequestHandler):
                 break
             events = stream.more(lambda: self.server.is_over)  # type: ignore[assignment]
         self.wfile.write(b"0\r\n\r\n")
+        double.closes.wait()
 
     def _chunk(self, text: bytes) -> None:
         if text:

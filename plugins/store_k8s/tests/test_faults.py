@@ -89,6 +89,19 @@ def test_a_watch_that_is_cut_at_any_byte_goes_on_where_it_was(
     assert double.cuts == []
 
 
+def test_the_connection_of_a_watch_that_ended_is_used_for_nothing_else(
+    double: ApiDouble, client: ApiClient
+) -> None:
+    """A server may close it at any moment, and what was sent on it meanwhile is lost, writes among it."""
+    path = "/apis/kuma.io/v1alpha1/things"
+    query = {"watch": "1", "resourceVersion": str(double.revision)}
+    with double.closing_late():
+        with client.lines(path, query, 5) as lines:
+            double.cut_watches()
+            assert list(lines) == []
+        assert client.get(path)["items"] == []
+
+
 @pytest.mark.parametrize("streams", [True, False], ids=["a list that is streamed", "a list in pages"])
 def test_what_happened_in_a_history_that_is_forgotten_is_told(
     double: ApiDouble, store: KubernetesStore, streams: bool, monkeypatch: pytest.MonkeyPatch

@@ -22,7 +22,7 @@ _log = structlog.get_logger("bootstrap-server")
 MAX_BODY_BYTES = 64 * 1024
 YAML = "text/x-yaml"
 PATHS = ("dataplaneTokenPath", "accessLogPipe")
-FLAGS = ("accessLogFiles", "ipv6")
+FLAGS = ("accessLogFiles", "ipv6", "tellsServing")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,7 @@ class BootstrapRequest:
 
     ``token_path`` and ``log_pipe`` are paths as the proxy's Envoy sees them; empty: there is none. With ``log_files``
     what comes out of the pipe is also written into files. ``ipv6``: the proxy can listen on ::1.
+    ``tells_serving``: somebody tells when the instance serves and when it leaves, so that nobody has to guess.
     """
 
     mesh: str
@@ -41,6 +42,7 @@ class BootstrapRequest:
     log_pipe: str = ""
     log_files: bool = False
     ipv6: bool = False
+    tells_serving: bool = False
 
 
 class Bootstrap:

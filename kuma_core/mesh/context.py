@@ -5,7 +5,7 @@ Nothing changes a view: every change makes a new one, which shares with the old 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Self
@@ -24,12 +24,16 @@ _NOTHING: Mapping[str, tuple[Endpoint, ...]] = MappingProxyType({})
 
 @dataclass(frozen=True)
 class MeshContext:
-    """One mesh: its own spec (``None`` while there is no such mesh), the specs of its dataplanes by name."""
+    """One mesh: its own spec (``None`` while there is no such mesh), the specs of its dataplanes by name.
+
+    ``absent`` are the names of those whose instances do not serve: they offer nothing.
+    """
 
     name: str
     mesh: MeshSpec | None = None
     dataplanes: Mapping[str, DataplaneSpec] = field(default_factory=dict)
     offers: Offers = field(default_factory=dict)
+    absent: frozenset[str] = frozenset()
     _selected: dict[TagPairs, EndpointSet] = field(default_factory=dict, compare=False, repr=False)
 
     def endpoints(self, selector: Mapping[str, str]) -> EndpointSet:
@@ -48,16 +52,18 @@ class MeshContext:
         """The view with another spec of the mesh itself."""
         return replace(self, mesh=spec)
 
-    def with_dataplane(self, name: str, spec: DataplaneSpec | None) -> tuple[Self, frozenset[str]]:
-        """The view with one dataplane added, replaced or (``None``) removed.
+    def with_dataplane(
+        self, name: str, spec: DataplaneSpec | None, serves: bool = True
+    ) -> tuple[Self, frozenset[str]]:
+        """The view with one dataplane added, replaced or (``None``) removed; one that does not serve offers nothing.
 
         Also returns the services whose endpoints differ from before.
         """
-        before = self.dataplanes.get(name)
+        before = None if name in self.absent else self.dataplanes.get(name)
         dataplanes = {key: value for key, value in self.dataplanes.items() if key != name}
         if spec:
             dataplanes[name] = spec
-        old, new = _offered_by(before), _offered_by(spec)
+        old, new = _offered_by(before), _offered_by(spec if serves else None)
         touched = frozenset(service for service in {*old, *new} if old.get(service) != new.get(service))
         offers = {**self.offers}
         for service in touched:
@@ -67,21 +73,26 @@ class MeshContext:
             self,
             dataplanes=MappingProxyType(dataplanes),
             offers=MappingProxyType({service: found for service, found in offers.items() if found}),
+            absent=self.absent - {name} if serves or spec is None else self.absent | {name},
             _selected=kept,
         )
         return view, touched
 
 
 def build_context(
-    name: str, mesh: MeshSpec | None, dataplanes: Iterable[tuple[str, DataplaneSpec]]
+    name: str,
+    mesh: MeshSpec | None,
+    dataplanes: Iterable[tuple[str, DataplaneSpec]],
+    serves: Callable[[str], bool] = lambda dataplane: True,
 ) -> MeshContext:
-    """A view made from everything at once: the mesh and its dataplanes as ``(name, spec)``."""
+    """A view made from everything at once: the mesh and its dataplanes as ``(name, spec)``, and which of them serve."""
     found = dict(dataplanes)
+    absent = frozenset(dataplane for dataplane in found if not serves(dataplane))
     offers: dict[str, dict[str, tuple[Endpoint, ...]]] = {}
     for dataplane, spec in found.items():
-        for service, endpoints in _offered_by(spec).items():
+        for service, endpoints in _offered_by(None if dataplane in absent else spec).items():
             offers.setdefault(service, {})[dataplane] = endpoints
-    return MeshContext(name, mesh, MappingProxyType(found), MappingProxyType(offers))
+    return MeshContext(name, mesh, MappingProxyType(found), MappingProxyType(offers), absent)
 
 
 def _offered_by(spec: DataplaneSpec | None) -> dict[str, tuple[Endpoint, ...]]:

@@ -21,6 +21,7 @@ from kuma_core.resources.contract import Store
 from kuma_core.resources.key_file import configured_keyring
 from kuma_core.resources.manager import ResourceManager
 from kuma_core.resources.store_times import StoreTimes
+from kuma_core.runtime.acceptance import Accepted
 from kuma_core.runtime.handed_on import HandedOn
 from kuma_core.runtime.leadership import Leader
 from kuma_core.runtime.proxy_servers import Enforced, ProxyServers
@@ -80,12 +81,14 @@ class Core:
     def _offers(self) -> dict[str, object]:
         """What the kernel itself offers to plugins that ask."""
         return {
+            "acceptance": Accepted(self.proxies),
             "access": self.access,
             "apps": self.apps,
             "audited": self.audited,
             "authorities": self.authorities,
             "enforcement": Enforced(self.proxies),
             "identities": self.proxies,
+            "presences": self.proxies.views.presences,
             "previewer": self.proxies.preview,
             "proxy_servers": self.proxies,
             "quarantine": self._catalog.boundary.quarantine,

@@ -13,6 +13,7 @@ from kuma_core.api.closed import Closed
 from kuma_core.api.confidential import without_any, without_secrets
 from kuma_core.api.contract import Route
 from kuma_core.api.pages import KnownHosts, NoPages, known_hosts
+from kuma_core.api.serving import Serving
 from kuma_core.auth.contract import Right
 from kuma_core.auth.users import MODE, TOKENS
 from kuma_core.builtin.configuration.contract import AUTOCONFIGURATION, NO_SOCKET
@@ -118,12 +119,16 @@ def admin_socket(config: Config) -> UnixSocket | None:
 
 
 def bootstrap_server(
-    shared: Shared, make: Callable[[Any], str], clock: Callable[[Any, str], None]
+    shared: Shared, make: Callable[[Any], str], clock: Callable[[Any, str], None], serving: Serving
 ) -> WsgiServer:
-    """Tells a starting Envoy where its control plane is; ``clock`` hears how far its machine's is from ours."""
+    """Tells a starting Envoy where its control plane is, and hears whether instances serve.
+
+    ``clock`` hears how far the proxy's machine is from ours.
+    """
     bootstrap = Bootstrap(make, clock, shared.config.text("logging.directory"))
-    route = Route("/bootstrap", bootstrap, right=Right.PUBLIC, writes=Right.PUBLIC)
-    app = build_app([route], NoPages(known_hosts(shared.config)), access=shared.access, times=shared.times)
+    things = {"/bootstrap": bootstrap, "/serving": serving}
+    routes = [Route(path, thing, right=Right.PUBLIC, writes=Right.PUBLIC) for path, thing in things.items()]
+    app = build_app(routes, NoPages(known_hosts(shared.config)), access=shared.access, times=shared.times)
     return WsgiServer("bootstrap-server", Port("bootstrapServer.port"), app, body=SMALL, access=UNREADABLE)
 
 

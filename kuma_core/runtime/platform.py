@@ -7,14 +7,17 @@ import uuid
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
+from functools import partial
 
 import structlog
 
 from kuma_core.api.app import request_times
 from kuma_core.api.bootstrap import BootstrapRequest
+from kuma_core.api.serving import Serving
 from kuma_core.auth.authenticators import one_authenticator
 from kuma_core.builtin.cluster.clocks import ClockNotes
 from kuma_core.builtin.cluster.contract import Cluster
+from kuma_core.builtin.presence.contract import Presence
 from kuma_core.ca.authorities import AuthorityWatch
 from kuma_core.config import Config
 from kuma_core.errors import KumaError, StoreUnavailable
@@ -35,6 +38,7 @@ from kuma_core.runtime.readiness import Missing
 from kuma_core.runtime.rest_servers import HTTPS, Shared, api_server, certificate, https_server
 from kuma_core.specs.dataplane import DATAPLANE, DataplaneSpec
 from kuma_core.specs.mesh import MESH, MeshSpec
+from kuma_core.specs.presence import BY_KUMA_DP
 from kuma_core.xds.admin_port import choose_admin_port
 from kuma_core.xds.bootstrap import bootstrap_yaml
 from kuma_core.xds.proxy import Proxy
@@ -151,7 +155,8 @@ class Platform:
             proxies.supervised.problem,
             self.catalog.boundary.quarantine.barred,
         )
-        clocks = ClockNotes(cluster)
+        clocks, presence = ClockNotes(cluster), self.core.offer("builtin.presence", Presence)
+        by_kuma_dp = partial(presence.set_serving, by=BY_KUMA_DP)
         shared = Shared(self.config, self.core.access, self.core.audited, requests)
         servers: list[Server] = [
             api_server(shared, features.routes),
@@ -161,6 +166,7 @@ class Platform:
                 shared,
                 lambda request: self._bootstrap(request, features),
                 lambda request, apart: clocks.note(request.mesh, request.name, apart),
+                Serving(proxies.require, by_kuma_dp, presence.wait_left, presence.serving),
             ),
             diagnostics_server(shared, missing, renderer(counted), proxies.supervised.illness),
             *features.servers,
@@ -200,6 +206,7 @@ class Platform:
             request.log_files,
             features.bootstrap,
             request.ipv6,
+            request.tells_serving,
         )
 
     def _configured(self, mesh: str, name: str) -> tuple[DataplaneSpec, MeshSpec | None]:

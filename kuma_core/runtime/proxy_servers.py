@@ -29,13 +29,14 @@ from kuma_core.xds.bootstrap import BootstrapParams, bootstrap_params, grpc_targ
 from kuma_core.xds.contract import Behind, SecretServer
 from kuma_core.xds.identities import ProxySecrets
 from kuma_core.xds.mesh_views import Effects, MeshViews
+from kuma_core.xds.presences import Presences
 from kuma_core.xds.preview import Preview
 from kuma_core.xds.proxy import Proxy, identify
 from kuma_core.xds.reconciler import Delivery, Reconciler
 from kuma_core.xds.server import ads, sds
 from kuma_core.xds.server.ads import AdsService
 from kuma_core.xds.server.guard import Guard
-from kuma_core.xds.server.hub import Hub
+from kuma_core.xds.server.hub import Hub, Turning
 from kuma_core.xds.server.sds import SdsService
 from kuma_core.xds.server.sds_hub import SdsHub
 from kuma_core.xds.status import StreamBook
@@ -69,7 +70,8 @@ class ProxyServers:
         self._authenticator: Attributed | None = None
         self._tls: ServerTls | None = None
         self.streams = StreamBook()
-        self.views = MeshViews(resources, catalog.policies)
+        presences = Presences(everybody=config.text("xdsServer.endpoints") == "registered")
+        self.views = MeshViews(resources, catalog.policies, presences)
         self.reconciler = Reconciler(
             self.views,
             catalog.generators,
@@ -167,6 +169,16 @@ class ProxyServers:
         """The one crossing from the reconciler's thread into the event loop."""
         self._in_loop(self._hub.publish, delivery.at_once, delivery.afterwards, delivery.since)
 
+    def require(self, mesh: str, name: str, credential: str) -> None:
+        """Return if whoever shows a credential may open the streams of a Dataplane's proxies; ``""`` if none is shown.
+
+        Raises ``Unauthenticated`` if not, and what the authenticator raises. For any thread.
+        """
+        recognised = self._maker.recognise_for_configuration((credential,) if credential else ())
+        if recognised:
+            recognised.proof.confirm()
+            recognised.allows(Proxy(mesh, name))
+
     def behind_snapshots(self, meshes: Collection[str]) -> list[Proxy]:
         """Who of some meshes (``""``: of all) does not run yet with all that was handed over.
 
@@ -182,6 +194,14 @@ class ProxyServers:
             return answer.result(timeout=DEADLINE_SECONDS)
         except TimeoutError:
             raise Busy(f"the streams did not answer within {DEADLINE_SECONDS:g} s") from None
+
+    def follow(self, turning: Turning, proxies: Collection[Proxy]) -> None:
+        """Have somebody wait until these have acknowledged their endpoints."""
+        self._in_loop(self._hub.follow, turning, proxies)
+
+    def give_up(self, turning: Turning) -> None:
+        """Somebody waits no longer."""
+        self._in_loop(self._hub.give_up, turning)
 
     def certificates_waiting(self) -> int:
         """How much is to be asked of authorities that is not asked yet."""

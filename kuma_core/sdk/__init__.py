@@ -81,6 +81,7 @@ from kuma_core.xds.proxy import Proxy
 if TYPE_CHECKING:
     from kuma_core.builtin.cluster.contract import Cluster
     from kuma_core.builtin.events.contract import Event, Events
+    from kuma_core.builtin.presence.contract import Presence
     from kuma_core.builtin.rotation.contract import (
         RotatableCaProvider,
         Rotation,
@@ -156,6 +157,7 @@ else:
         {
             "kuma_core.builtin.cluster.contract": "Cluster",
             "kuma_core.builtin.events.contract": "Event Events",
+            "kuma_core.builtin.presence.contract": "Presence",
             "kuma_core.builtin.rotation.contract": "RotatableCaProvider Rotation RotationStage SettledStages",
             "kuma_core.builtin.status.contract": "ProxyStatuses Transition",
             "kuma_core.ca.contract": (
@@ -257,6 +259,7 @@ __all__ = [
     "Policy",
     "PolicyScope",
     "Port",
+    "Presence",
     "Previewer",
     "Proof",
     "Proxy",

@@ -34,7 +34,8 @@ class SubscriptionStatus(Spec):
 class Subscription(Spec):
     """One ADS stream of the proxy; it is open while it has no ``disconnect_time``.
 
-    ``disconnect_reason`` is why the control plane ended it, empty if it did not.
+    ``disconnect_reason`` is why the control plane ended it, empty if it did not. ``tells_serving``: somebody beside
+    Envoy tells whether the instance serves; of all others this stream tells that it does.
     """
 
     id: str = ""
@@ -42,6 +43,7 @@ class Subscription(Spec):
     connect_time: Timestamp | None = None
     disconnect_time: Timestamp | None = None
     disconnect_reason: str = ""
+    tells_serving: bool = False
     status: SubscriptionStatus = SubscriptionStatus()
 
     def is_open(self) -> bool:

@@ -35,6 +35,10 @@ PORTS = (
     "apiServer.https.port",
 )
 RULES = Rules(timeout=30, limit=256 * 1024 * 1024)
+AT_ONCE = {"KUMA_XDS_SERVER_ENDPOINTS": "registered"}
+"""Most tests make meshes of Dataplanes behind which nobody is, and look at what others get of them: there, as in the
+reference, each is an endpoint at once. Tests of joining and leaving set the default, and so does every kuma-cp that
+runs as a program."""
 OLD_SECTION = "KUMA_DATAPLANE_TOKEN_SERVER_"
 
 
@@ -177,7 +181,7 @@ def _running(plugins: list[ModuleType | Any], settings: dict[str, str]) -> Itera
     environ = {item.env: str(free_port()) for item in catalog.settings if item.path in _ports(catalog)}
     if any(name.startswith(OLD_SECTION) for name in settings):  # which wins, with a port of its own
         environ[f"{OLD_SECTION}LOCAL_PORT"] = str(free_port())
-    environ |= {"KUMA_API_SERVER_INTERFACE": "127.0.0.1", **settings}
+    environ |= {"KUMA_API_SERVER_INTERFACE": "127.0.0.1", **AT_ONCE, **settings}
     config = autoconfigured(build_config(catalog.settings, {}, "test", environ))
     platform = Platform(config, catalog)
     thread = _Thread(platform)

@@ -15,7 +15,7 @@ from kuma_core.hosts import parse_hosts
 from kuma_core.plugin.contract import BootstrapFragment, StaticCluster, StatsSink, StatsTag
 from kuma_core.specs.dataplane import DataplaneSpec
 from kuma_core.xds.keepalive import KEEPALIVE
-from kuma_core.xds.proxy import ADMIN_PORT, IPV6, LOG_FILES, LOG_PIPE, TOKEN_PATH, Proxy
+from kuma_core.xds.proxy import ADMIN_PORT, IPV6, LOG_FILES, LOG_PIPE, TELLS_SERVING, TOKEN_PATH, Proxy
 
 ADS_CLUSTER = "ads_cluster"
 _PLAIN_KEEPALIVE = {"interval": "15s", "timeout": "10s"}
@@ -90,6 +90,7 @@ def bootstrap_yaml(
     log_files: bool = False,
     fragments: Iterable[BootstrapFragment] = (),
     ipv6: bool = False,
+    tells_serving: bool = False,
 ) -> str:
     """The bootstrap of one proxy, as YAML with camelCase keys. ``admin_port`` 0: as the parameters say.
 
@@ -102,6 +103,7 @@ def bootstrap_yaml(
         LOG_PIPE: log_pipe,
         LOG_FILES: "true" if log_files else "",
         IPV6: "true" if ipv6 else "",
+        TELLS_SERVING: "true" if tells_serving else "",
     }
     document: dict[str, Any] = {
         "node": _node(proxy, dataplane, told),

@@ -303,6 +303,34 @@ class Enforcement(Protocol):
 
 
 @runtime_checkable
+class Acceptance(Protocol):
+    """What the proxies connected to this control plane have accepted. Safe to use from any thread."""
+
+    def listen(self, accepted: Callable[[Proxy], None]) -> None:
+        """Call ``accepted`` whenever a proxy accepted listeners, or its identity: in the event loop, which waits."""
+        ...
+
+    def has_all(self, mesh: str, name: str) -> bool:
+        """Whether a proxy of a Dataplane accepted its listeners, and where its mesh is encrypted its identity."""
+        ...
+
+    def streams(self, mesh: str, name: str) -> Sequence[StreamReport]:
+        """The open streams of a Dataplane's proxies."""
+        ...
+
+    def settle(self, seconds: float) -> None:
+        """Wait until what was told so far is handed to the streams. Raises ``Busy``, or ``KumaError``."""
+        ...
+
+    def wait_turned_away(self, mesh: str, name: str, seconds: float) -> int:
+        """Wait until all that call a service of a Dataplane have acknowledged the endpoints of now.
+
+        How many have not, after so many seconds at most. Raises ``KumaError`` while the store cannot be read.
+        """
+        ...
+
+
+@runtime_checkable
 class Identities(Protocol):
     """The certificates of the proxies that are connected to this control plane. Safe to use from any thread."""
 

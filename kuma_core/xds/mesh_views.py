@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from copy import copy
 from dataclasses import dataclass, field
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -21,6 +22,8 @@ from kuma_core.policy.matching import Entry, MeshPolicies
 from kuma_core.resources.contract import Change, Resources
 from kuma_core.specs.dataplane import DATAPLANE, DataplaneSpec
 from kuma_core.specs.mesh import MESH, MeshSpec
+from kuma_core.specs.presence import PRESENCE
+from kuma_core.xds.presences import Presences
 
 _log = structlog.get_logger("xds-views")
 
@@ -74,10 +77,14 @@ class MeshViews:
     """Holds a ``MeshContext`` for every mesh, and the other resources that proxies can depend on.
 
     One thread alone calls ``apply``, which freezes what it finds and puts it in place as a whole: any thread may read.
+    ``presences`` know which Dataplanes are endpoints; without them all are.
     """
 
-    def __init__(self, resources: Resources, policies: Iterable[Policy] = ()) -> None:
+    def __init__(
+        self, resources: Resources, policies: Iterable[Policy] = (), presences: Presences | None = None
+    ) -> None:
         self._resources = resources
+        self.presences = presences or Presences(everybody=True)
         self._by_kind = {policy.kind: policy for policy in policies}
         self._others = frozenset(
             kind.name
@@ -97,7 +104,7 @@ class MeshViews:
     @property
     def kinds(self) -> tuple[str, ...]:
         """The kinds that the views show: changes of all others matter to no proxy."""
-        return tuple(sorted({MESH, DATAPLANE, *self._by_kind, *self._others}))
+        return tuple(sorted({MESH, DATAPLANE, PRESENCE, *self._by_kind, *self._others}))
 
     def mesh(self, name: str) -> MeshContext:
         """The view of a mesh; an empty one if there is no such mesh."""
@@ -167,6 +174,7 @@ class MeshViews:
         """
         other, effects = self.frozen(), Effects()
         other._deleted = {}  # who imagines asks for no deletions, and must not note any
+        other.presences = self.presences.copied()
         if self._watches(key.type):
             other._set(key, resource, effects)
         return other, effects
@@ -205,7 +213,7 @@ class MeshViews:
         return change.key is None or self._watches(change.key.type)
 
     def _watches(self, kind: str) -> bool:
-        return kind in (MESH, DATAPLANE) or kind in self._by_kind or kind in self._others
+        return kind in (MESH, DATAPLANE, PRESENCE) or kind in self._by_kind or kind in self._others
 
     def _place(self, kind: str, mesh: str) -> str:
         """Under which key the resources of a kind lie: those of a global kind in one place for all meshes."""
@@ -224,6 +232,8 @@ class MeshViews:
             self._set_mesh(key.name, resource, effects)
         elif key.type == DATAPLANE:
             self._set_dataplane(key.mesh, key.name, resource, effects)
+        elif key.type == PRESENCE:
+            self._set_presence(key.mesh, key.name, resource, effects)
         elif key.type in self._by_kind:
             self._set_policy(self._by_kind[key.type], key.mesh, key.name, resource, effects)
         else:
@@ -254,10 +264,19 @@ class MeshViews:
         if spec == view.dataplanes.get(name):
             return
         self._remember(mesh, name, gone=spec is None)
-        self._meshes[mesh], touched = view.with_dataplane(name, spec)
+        self._meshes[mesh], touched = view.with_dataplane(name, spec, self.presences.serves(mesh, name))
         effects.proxies.add((mesh, name))
         effects.kinds.add((DATAPLANE, mesh))
         effects.services[mesh] |= touched
+
+    def _set_presence(self, mesh: str, name: str, resource: Resource | None, effects: Effects) -> None:
+        """An instance joins or leaves. Its own configuration stays as it is."""
+        self.presences.tell((mesh, name), resource.spec if resource else None)
+        view = self.mesh(mesh)
+        spec, serves = view.dataplanes.get(name), self.presences.serves(mesh, name)
+        if spec is not None and serves is (name in view.absent):
+            self._meshes[mesh], touched = view.with_dataplane(name, spec, serves)
+            effects.services[mesh] |= touched
 
     def _set_policy(
         self, policy: Policy, mesh: str, name: str, resource: Resource | None, effects: Effects
@@ -295,6 +314,7 @@ class MeshViews:
     def _remember(self, mesh: str, name: str, gone: bool) -> None:
         self._deleted.pop((mesh, name), None)
         if gone:
+            self.presences.dataplane_gone((mesh, name))
             self._deleted[(mesh, name)] = None
             if len(self._deleted) > REMEMBERED_DELETIONS:
                 del self._deleted[next(iter(self._deleted))]
@@ -315,8 +335,12 @@ class MeshViews:
         dataplanes: dict[str, list[tuple[str, Any]]] = defaultdict(list)
         for resource in self._read(DATAPLANE):
             dataplanes[resource.mesh].append((resource.name, resource.spec))
+        if PRESENCE in self._resources.kinds:
+            told = self._read(PRESENCE)
+            self.presences.tell_all({(item.mesh, item.name): item.spec for item in told})
         for name in {*self._meshes, *meshes, *dataplanes}:
-            after = build_context(name, meshes.get(name), dataplanes.get(name, ()))
+            serves = partial(self.presences.serves, name)
+            after = build_context(name, meshes.get(name), dataplanes.get(name, ()), serves)
             self._compare(self.mesh(name), after, effects)
             self._meshes[name] = after
         for policy in self._by_kind.values():
@@ -363,6 +387,8 @@ class MeshViews:
             spec = self.mesh(key.name).mesh
         elif key.type == DATAPLANE:
             spec = self.mesh(key.mesh).dataplanes.get(key.name)
+        elif key.type == PRESENCE:
+            spec = self.presences.told(key.mesh, key.name)
         elif key.type in self._by_kind:
             entry = self.policies(key.mesh).index(key.type).entries.get(key.name)
             spec = entry.spec if entry else None

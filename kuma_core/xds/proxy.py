@@ -15,7 +15,10 @@ LOG_FILES = "accessLogFiles"
 IPV6 = "dataplane.ipv6"
 """There, and not empty, if Envoy can listen on ::1."""
 
-KNOWN = (ADMIN_PORT, IPV6, LOG_FILES, LOG_PIPE, TOKEN_PATH)
+TELLS_SERVING = "dataplane.tellsServing"
+"""There, and not empty, if somebody beside Envoy tells whether the instance serves: its kuma-dp, or its platform."""
+
+KNOWN = (ADMIN_PORT, IPV6, LOG_FILES, LOG_PIPE, TELLS_SERVING, TOKEN_PATH)
 """What the control plane looks at; it leaves everything else aside that a node says about itself."""
 
 
@@ -52,6 +55,11 @@ def identify(node: Node) -> Proxy:
     mesh, name = parse_node_id(node.id)
     known = tuple((key, node.metadata[key]) for key in KNOWN if node.metadata.get(key))
     return Proxy(mesh, name, known)
+
+
+def tells_serving(proxy: Proxy) -> bool:
+    """Whether somebody beside Envoy tells whether the instance serves."""
+    return any(key == TELLS_SERVING for key, _ in proxy.metadata)
 
 
 def parse_node_id(node_id: str) -> tuple[str, str]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -186,6 +186,14 @@ class Reconciler:
     def connected(self, mesh: str, name: str) -> list[Proxy]:
         """The connected proxies of a Dataplane."""
         return [proxy for proxy in list(self._connected) if proxy.id == (mesh, name)]
+
+    def callers(self, mesh: str, services: Collection[str]) -> list[Proxy]:
+        """The connected proxies of a mesh that asked for the endpoints of any of these services."""
+        return [
+            proxy
+            for proxy, generated in list(self._connected.items())
+            if proxy.mesh == mesh and not generated.services.isdisjoint(services)
+        ]
 
     def culprits(self, proxy: Proxy, type_url: str, words: str) -> list[str]:
         """Where that comes from what a proxy refuses with these words, of what was handed over for it last."""

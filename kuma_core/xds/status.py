@@ -18,7 +18,7 @@ import structlog
 from kuma_core.counted import CountedLine
 from kuma_core.log_levels import IN_FORCE
 from kuma_core.xds.certificates import CertificateTroubles
-from kuma_core.xds.contract import SHORT_NAMES, CertificateTrouble, Counts, StreamReport
+from kuma_core.xds.contract import LISTENER, SHORT_NAMES, CertificateTrouble, Counts, StreamReport
 from kuma_core.xds.hints import hint
 from kuma_core.xds.proxy import Proxy
 from kuma_core.xds.server.stream import LEFT, Acknowledgement
@@ -49,6 +49,8 @@ class StreamBook:
         self.totals: Counter[tuple[str, str]] = Counter()
         self.culprits: Callable[[Proxy, str, str], Sequence[str]] = lambda proxy, type_url, words: ()
         """Tells where that comes from what a proxy refuses, by the type and its words."""
+        self.accepted: Callable[[Proxy], None] = lambda proxy: None
+        """Called in the loop when a proxy accepted all of its listeners, or has them still."""
         self._came = CountedLine(_log, "info", "a proxy is connected", most=MOST_PROXIES)
         self._gone = CountedLine(_log, "info", "a proxy is gone", most=MOST_PROXIES)
 
@@ -198,6 +200,7 @@ class StreamEntry:
         self._log(type_url, answer)
         if answer.error is None:
             self._update(type_url, "acknowledged", replace(counts, acknowledged=counts.acknowledged + 1))
+            self._accepted(type_url)
         else:
             self._update(type_url, "rejected", replace(counts, rejected=counts.rejected + 1))
 
@@ -209,6 +212,11 @@ class StreamEntry:
                 self._report, acknowledged={**self._report.acknowledged, type_url: version}
             )
             self._book._put(self._report)
+            self._accepted(type_url)
+
+    def _accepted(self, type_url: str) -> None:
+        if type_url == LISTENER and LISTENER in self._report.acknowledged:
+            self._book.accepted(self._report.proxy)
 
     def _log(self, type_url: str, answer: Acknowledgement) -> None:
         words = self._words(type_url)

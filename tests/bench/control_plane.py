@@ -56,6 +56,7 @@ class ControlPlane:
             **{name: str(port) for name, port in ports.items()},
             "API_SERVER_INTERFACE": "127.0.0.1",
             "PLUGINS": plugins,
+            "XDS_SERVER_ENDPOINTS": "registered",  # behind the instances that change nobody is
             "SDS_SERVER_TLS_CERT_FILE": str(tls.chain),
             "SDS_SERVER_TLS_KEY_FILE": str(tls.key),
             **settings,

@@ -54,6 +54,7 @@ class ControlPlane:
             **{f"KUMA_{name}": str(port) for name, port in self.ports.items()},
             "KUMA_GENERAL_ADVERTISED_HOSTNAME": "127.0.0.1",
             "KUMA_API_SERVER_INTERFACE": "127.0.0.1",
+            "KUMA_XDS_SERVER_ENDPOINTS": "registered",  # much of what is written here has no sidecar that could join
             **database,
             **settings,
         }

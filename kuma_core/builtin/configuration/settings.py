@@ -161,6 +161,15 @@ _TABLE: tuple[Setting, ...] = (
             one_of("Protocol should be either delta or sotw", "delta", "sotw"),
         ),
         ("tlsEnabled", "TLS_ENABLED", FLAG, True, "Speak TLS on the ADS port, as on the SDS port."),
+        (
+            "endpoints",
+            "ENDPOINTS",
+            TEXT,
+            "serving",
+            "Which dataplanes are endpoints for others: serving (from when an instance is there until it leaves) or "
+            "registered (from when its Dataplane is applied until that is deleted).",
+            one_of("Endpoints should be either serving or registered", "serving", "registered"),
+        ),
     ),
     *_keys(
         "Bootstrap Server",

@@ -34,6 +34,7 @@ from kuma_core.xds.contract import (
     StreamReport,
     Streams,
 )
+from kuma_core.xds.proxy import tells_serving
 
 COMPONENT = "dataplane-insights"
 _log = structlog.get_logger(COMPONENT)
@@ -169,6 +170,7 @@ def subscription(report: StreamReport, instance_id: str) -> Subscription:
         connect_time=report.connected,
         disconnect_time=report.disconnected,
         disconnect_reason=report.ended_because,
+        tells_serving=tells_serving(report.proxy),
         status=status,
     )
 

@@ -6,6 +6,7 @@ Everything here runs in the event loop's thread.
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
@@ -90,6 +91,21 @@ class _Deferred:
         self.timer = timer
 
 
+class Turning:
+    """Somebody of another thread who waits until some sessions run with their endpoints: ``left`` are those that do
+    not yet, ``done`` is set once there are none."""
+
+    def __init__(self) -> None:
+        self.left: set[Session] = set()
+        self.done = threading.Event()
+
+    def rested(self, session: Session) -> None:
+        """A session has its endpoints, or ended."""
+        self.left.discard(session)
+        if not self.left:
+            self.done.set()
+
+
 class Hub(Generic[Key]):
     """All open streams, by whom they belong to."""
 
@@ -99,6 +115,7 @@ class Hub(Generic[Key]):
         self._sessions: dict[Key, set[Session]] = {}
         self._current: dict[Key, Snapshot] = {}
         self._deferred: dict[Key, _Deferred] = {}
+        self._turning: list[Turning] = []
         self.awaited = Awaited()
 
     def open(self, key: Key, session: Session) -> None:
@@ -149,8 +166,22 @@ class Hub(Generic[Key]):
 
     def answered(self, session: Session) -> None:
         """A stream's client answered something; whoever waited for it may go on."""
-        if self._deferred and _is_settled(session):
+        if (self._deferred or self._turning) and _is_settled(session):
             self._no_longer_waiting(session)
+
+    def follow(self, turning: Turning, keys: Iterable[Key]) -> None:
+        """Have somebody wait until all sessions of these have their endpoints, or are gone."""
+        found = [session for key in keys for session in self._sessions.get(key, ())]
+        turning.left = {session for session in found if session.is_doubted or not _is_settled(session)}
+        if turning.left:
+            self._turning.append(turning)
+        else:
+            turning.done.set()
+
+    def give_up(self, turning: Turning) -> None:
+        """Somebody waits no longer."""
+        if turning in self._turning:
+            self._turning.remove(turning)
 
     def behind(self, wanted: Callable[[Key], bool]) -> list[Key]:
         """Those wanted with a stream that does not run yet with all of its snapshot, or whose snapshot has to wait."""
@@ -187,6 +218,10 @@ class Hub(Generic[Key]):
             deferred.timer.cancel()
 
     def _no_longer_waiting(self, session: Session) -> None:
+        for turning in list(self._turning):
+            turning.rested(session)
+            if turning.done.is_set():
+                self._turning.remove(turning)
         for key, deferred in list(self._deferred.items()):
             deferred.waiting_for.discard(session)
             if not deferred.waiting_for:

@@ -211,6 +211,8 @@ class SdsService(Generic[Key]):
         return True
 
     def _tell_accepted(self, session: Session[Key]) -> None:
+        if session.key is not None:
+            self._hub.accepted(session.key)
         if count := self._hub.refused.forget(session.key, session.resource):
             said = {"proxy": str(session.key), "resource": session.resource}
             _log.info("a proxy takes a secret that it had refused", **said, refusals=count)

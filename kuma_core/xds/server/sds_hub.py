@@ -45,6 +45,8 @@ class SdsHub(Generic[Key]):
         self._lock = threading.Lock()
         self.counts: Counter[tuple[str, str]] = Counter()
         self.refused = RefusedSecrets()
+        self.accepted: Callable[[Key], None] = lambda key: None
+        """Called in the loop when a client accepted a secret."""
 
     def add(self, session: Session[Key]) -> None:
         """A stream said whose it is."""
@@ -75,6 +77,13 @@ class SdsHub(Generic[Key]):
             and not session.is_strange
             and session.holds != in_force.get(session.resource, session.holds)
         ]
+
+    def holds(self, concerns: Callable[[Key], bool], resource: str) -> bool:
+        """Whether one of those has accepted a secret of this name; for any thread."""
+        with self._lock:
+            sessions = list(self._sessions)
+        mine = (session for session in sessions if session.resource == resource and session.holds is not None)
+        return any(session.key is not None and concerns(session.key) for session in mine)
 
     def sent(self, resource: str) -> list[MadeSecret]:
         """The last secret of this name on each open stream; for any thread."""

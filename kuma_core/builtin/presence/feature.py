@@ -1,0 +1,83 @@
+"""The feature: what was told, those who tell for whom nobody else does, and the way to tell."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterable
+
+from kuma_core.builtin.cluster.contract import Cluster
+from kuma_core.builtin.presence.joining import WATCHED, Joining
+from kuma_core.builtin.presence.records import Records
+from kuma_core.builtin.presence.upgrade import served_before
+from kuma_core.plugin.contract import ChangeListener, Component, Context
+from kuma_core.plugin.hookspecs import hookimpl
+from kuma_core.specs.presence import BY_PLATFORM, PRESENCE
+from kuma_core.xds.contract import Acceptance
+from kuma_core.xds.presences import Presences
+
+HEARD_SECONDS = 1.0
+"""How long it takes at most until other control planes have heard of a write and pushed it, as a rule much less."""
+MOST_WAITING = 6
+"""How many instances may wait for acknowledgements at once: each keeps one of the bootstrap server's workers."""
+
+
+class PresenceFeature:
+    """What is open of the presences; it offers ``Presence``."""
+
+    def __init__(self, context: Context) -> None:
+        self.offer = self
+        self._cluster = context.ask("builtin.cluster", Cluster)
+        self._acceptance = context.ask("acceptance", Acceptance)
+        self._presences = context.ask("presences", Presences)
+        self._resources = context.resources
+        self._records = Records(context.resources)
+        self._joining = Joining(self._acceptance, self._presences, self._records)
+        self._acceptance.listen(self._joining.accepted)
+        self._waiting = threading.BoundedSemaphore(MOST_WAITING)
+
+    # -- what the feature offers
+
+    def set_serving(self, mesh: str, name: str, serving: bool, by: str = BY_PLATFORM) -> bool:
+        """Store whether the instance of a Dataplane serves, for all control planes; whether that is news."""
+        return self._records.set(mesh, name, serving, by)
+
+    def serving(self, mesh: str, name: str) -> bool | None:
+        """What was told last of a Dataplane, as it is stored; ``None`` if nothing ever was."""
+        return self._records.known(mesh, name)
+
+    def wait_left(self, mesh: str, name: str, seconds: float) -> int:
+        """Wait until nobody sends new connections to an instance that leaves; how many may still do so after that."""
+        if self._presences.everybody:
+            return 0
+        if not self._waiting.acquire(blocking=False):
+            return self._acceptance.wait_turned_away(mesh, name, 0)
+        try:
+            return self._wait_left(mesh, name, seconds)
+        finally:
+            self._waiting.release()
+
+    def _wait_left(self, mesh: str, name: str, seconds: float) -> int:
+        began = time.monotonic()
+        left = self._acceptance.wait_turned_away(mesh, name, seconds)
+        if self._cluster.notes(PRESENCE).keys() - {self._cluster.own_id}:
+            time.sleep(max(0.0, min(HEARD_SECONDS, seconds) - (time.monotonic() - began)))
+        return left
+
+    # -- hooks
+
+    @hookimpl
+    def kuma_prepare(self) -> None:
+        """Whoever was there before anybody told serves on; before the first views are made."""
+        if not self._presences.everybody:
+            self._presences.presume(served_before(self._resources))
+
+    @hookimpl
+    def kuma_register_change_listeners(self) -> Iterable[ChangeListener]:
+        """A Dataplane that comes back may have a proxy that serves."""
+        return [ChangeListener(self._joining.changed, WATCHED)]
+
+    @hookimpl
+    def kuma_register_components(self) -> Iterable[Component]:
+        """The one that stores who serves."""
+        return [self._joining]

@@ -1,0 +1,262 @@
+"""An instance is an endpoint for others from joining until leaving: what each caller's Envoy has of it, and when."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from kuma_core.builtin.presence.contract import Presence
+from kuma_core.testing.fake_envoy import Fleet
+from kuma_core.testing.platform import RunningPlatform
+from kuma_core.testing.several import SharedStore
+from kuma_core.testing.waiting import eventually
+from kuma_core.testing.xds_client import DeltaClient
+from kuma_core.xds.contract import ENDPOINTS, LISTENER
+from kuma_store_memory.store import MemoryStore
+
+from .support import CALLER, control_plane, endpoints, envoy, tell, web
+
+Both = tuple[RunningPlatform, Fleet]
+
+
+@pytest.fixture(scope="module")
+def everything() -> Iterator[Both]:
+    with control_plane() as found:
+        yield found
+
+
+@pytest.fixture
+def cp(everything: Both) -> Iterator[RunningPlatform]:
+    platform, _ = everything
+    platform.apply(CALLER, web(1))
+    platform.catch_up()
+    yield platform
+    for name in ("web-1", "web-2", "caller"):
+        platform.delete(f"/meshes/default/dataplanes/{name}")
+
+
+@pytest.fixture
+def caller(everything: Both, cp: RunningPlatform) -> Iterator[DeltaClient]:
+    client = envoy("caller")
+    connected = everything[1].connect(client)
+    eventually(lambda: client.count(ENDPOINTS))
+    yield client
+    everything[1].disconnect(connected)
+
+
+@pytest.fixture
+def envoys(everything: Both) -> Fleet:
+    return everything[1]
+
+
+def test_one_for_whom_nobody_tells_serves_once_it_accepted_its_listeners(
+    cp: RunningPlatform, envoys: Fleet, caller: DeltaClient
+) -> None:
+    cp.catch_up()
+    assert endpoints(caller) == [], "nobody is behind the Dataplane yet"
+    connected = envoys.connect(envoy("web-1"))
+    eventually(lambda: endpoints(caller) == ["10.0.0.1"])
+    envoys.disconnect(connected)
+    cp.apply(web(2))
+    envoys.disconnect(envoys.connect(envoy("web-2")))
+    cp.catch_up()
+    assert "10.0.0.1" in endpoints(caller), "one that is offline stays, as in the reference"
+
+
+def test_one_that_refuses_its_listeners_does_not_serve(
+    cp: RunningPlatform, envoys: Fleet, caller: DeltaClient
+) -> None:
+    refusing = envoy("web-1")
+    refusing.reject[LISTENER] = "Address already in use"
+    connected = envoys.connect(refusing)
+    eventually(lambda: refusing.count(LISTENER))
+    eventually(lambda: "rejected" in str(cp.get("/meshes/default/dataplanes+insights/web-1").body["status"]))
+    cp.catch_up()
+    assert endpoints(caller) == []
+    envoys.disconnect(connected)
+
+
+def test_one_whose_kuma_dp_tells_serves_from_then_on_and_no_more_once_it_leaves(
+    cp: RunningPlatform, envoys: Fleet, caller: DeltaClient
+) -> None:
+    quick, instance = envoy("web-1", tells=True), envoy("web-2")
+    envoys.connect(quick)
+    eventually(lambda: quick.count(LISTENER))
+    cp.apply(web(2))
+    envoys.connect(instance)
+    eventually(lambda: endpoints(caller) == ["10.0.0.2"])
+    assert tell(cp, "web-1", True).body == {"serving": True, "pending": 0}
+    eventually(lambda: endpoints(caller) == ["10.0.0.1", "10.0.0.2"])
+    assert tell(cp, "web-1", False).body == {"serving": False, "pending": 0}
+    assert endpoints(caller) == ["10.0.0.2"], "whoever leaves is told when the others have turned away"
+    assert tell(cp, "web-1", True).status == 200
+    eventually(lambda: endpoints(caller) == ["10.0.0.1", "10.0.0.2"])
+
+
+def test_whoever_leaves_is_told_of_a_caller_that_has_not_turned_away(
+    cp: RunningPlatform, envoys: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kuma_core.api.serving.WAIT_SECONDS", 0.5)
+    tell(cp, "web-1", True)
+    deaf = envoy("caller")
+    connected = envoys.connect(deaf)
+    eventually(lambda: endpoints(deaf) == ["10.0.0.1"])
+    take, deaf.take = deaf.take, lambda data: []  # type: ignore[method-assign]  # it reads, and never answers
+    try:
+        assert tell(cp, "web-1", False).body == {"serving": False, "pending": 1}
+    finally:
+        deaf.take = take  # type: ignore[method-assign]
+        envoys.disconnect(connected)
+    assert tell(cp, "web-1", False).body == {"serving": False, "pending": 0}, "who is gone is not waited for"
+
+
+def test_a_question_alone_changes_nothing(cp: RunningPlatform) -> None:
+    assert tell(cp, "web-1", None).body == {"serving": None, "pending": 0}
+    tell(cp, "web-1", True)
+    assert tell(cp, "web-1", None).body == {"serving": True, "pending": 0}
+    tell(cp, "web-1", False)
+    assert tell(cp, "web-1", None).body == {"serving": False, "pending": 0}
+
+
+def test_what_is_applied_again_serves_on_and_reads_back_as_it_was_put(
+    cp: RunningPlatform, envoys: Fleet, caller: DeltaClient
+) -> None:
+    tell(cp, "web-1", True)
+    eventually(lambda: endpoints(caller) == ["10.0.0.1"])
+    moved = web(3) | {"name": "web-1"}
+    cp.apply(moved)
+    eventually(lambda: endpoints(caller) == ["10.0.0.3"])
+    assert cp.get("/meshes/default/dataplanes/web-1").body == moved
+
+
+def test_a_dataplane_that_is_deleted_takes_along_what_was_told_of_it(
+    cp: RunningPlatform, envoys: Fleet, caller: DeltaClient
+) -> None:
+    tell(cp, "web-1", True)
+    eventually(lambda: endpoints(caller) == ["10.0.0.1"])
+    cp.delete("/meshes/default/dataplanes/web-1")
+    eventually(lambda: endpoints(caller) == [])
+    cp.apply(web(1))
+    cp.catch_up()
+    assert tell(cp, "web-1", None).body["serving"] is None
+    assert endpoints(caller) == []
+
+
+@pytest.mark.parametrize("tells", [True, False])
+def test_a_dataplane_that_is_back_serves_again_for_its_proxy_is_there_still(
+    cp: RunningPlatform, envoys: Fleet, caller: DeltaClient, tells: bool
+) -> None:
+    connected = envoys.connect(envoy("web-1", tells))
+    if tells:
+        tell(cp, "web-1", True)
+    eventually(lambda: endpoints(caller) == ["10.0.0.1"])
+    cp.delete("/meshes/default/dataplanes/web-1")
+    cp.apply(web(3) | {"name": "web-1"})
+    eventually(lambda: endpoints(caller) == ["10.0.0.3"])
+    envoys.disconnect(connected)
+
+
+def test_a_plugin_tells_of_instances_too(cp: RunningPlatform, envoys: Fleet, caller: DeltaClient) -> None:
+    presence: Presence = cp.offer("builtin.presence", Presence)
+    assert presence.set_serving("default", "web-1", True)
+    assert not presence.set_serving("default", "web-1", True), "it is no news, and not written"
+    eventually(lambda: endpoints(caller) == ["10.0.0.1"])
+    assert presence.serving("default", "web-1")
+    assert presence.set_serving("default", "web-1", False)
+    assert presence.wait_left("default", "web-1", 30) == 0
+    assert endpoints(caller) == []
+    instance = envoy("web-1")
+    connected = envoys.connect(instance)
+    eventually(lambda: instance.count(LISTENER))
+    cp.catch_up()
+    assert endpoints(caller) == [], "the platform knows better than the listeners"
+    envoys.disconnect(connected)
+
+
+def test_who_may_not_open_the_proxys_streams_may_not_speak_for_it(cp: RunningPlatform) -> None:
+    other, nobody = tell(cp, "web-1", True, cp.token("caller")), tell(cp, "web-1", True, "")
+    assert (other.status, nobody.status) == (401, 401)
+    assert other.body["title"] == nobody.body["title"] == "Could not tell whether an instance serves"
+    assert "web-1" in other.body["details"] or "caller" in other.body["details"]
+    assert tell(cp, "web-1", None).body["serving"] is None
+    token = cp.token("web-1")
+    cp.request("POST", "/tokens/revocations", {"token": token}, cp.admin)
+    eventually(lambda: tell(cp, "web-1", True, token).status == 401)
+
+
+def test_what_is_wrong_with_a_request_is_told(cp: RunningPlatform) -> None:
+    missing = tell(cp, "web-9", True)
+    assert (missing.status, missing.body["details"]) == (
+        404,
+        'There is no Dataplane "web-9" in mesh "default"; apply it first',
+    )
+    wrong = cp.request("POST", "/serving", {"mesh": "", "serving": "yes"}, cp.bootstrap)
+    assert wrong.status == 400
+    assert [cause["field"] for cause in wrong.body["causes"]] == ["mesh", "name", "serving"]
+    assert cp.request("GET", "/serving", None, cp.bootstrap).status == 405
+
+
+def test_everybody_is_an_endpoint_at_once_where_the_operator_wants_that() -> None:
+    with control_plane(settings={"KUMA_XDS_SERVER_ENDPOINTS": "registered"}) as (cp, envoys):
+        cp.apply(CALLER, web(1))
+        client = envoy("caller")
+        envoys.connect(client)
+        eventually(lambda: endpoints(client) == ["10.0.0.1"])
+        assert tell(cp, "web-1", False).body == {"serving": False, "pending": 0}
+        cp.catch_up()
+        assert endpoints(client) == ["10.0.0.1"]
+
+
+def test_who_serves_does_so_after_a_restart_too() -> None:
+    store = SharedStore(MemoryStore())
+    with control_plane(store) as (cp, envoys):
+        cp.apply(CALLER, web(1), web(2), web(3))
+        tell(cp, "web-1", True)
+        tell(cp, "web-2", True)
+        tell(cp, "web-2", False)
+    with control_plane(store) as (cp, envoys):
+        client = envoy("caller")
+        envoys.connect(client)
+        eventually(lambda: endpoints(client) == ["10.0.0.1"])
+
+
+def test_instances_of_an_earlier_version_serve_on_and_new_ones_do_not() -> None:
+    """The reference's setting stores nothing of those for whom nobody tells; nor did earlier versions."""
+    store = SharedStore(MemoryStore())
+    with control_plane(store, settings={"KUMA_XDS_SERVER_ENDPOINTS": "registered"}) as (cp, envoys):
+        cp.apply(CALLER, web(1), web(2), web(3))
+        for client in (envoy("web-1"), envoy("web-2", tells=True)):
+            envoys.connect(client)
+        for name in ("web-1", "web-2"):
+            path = f"/meshes/default/dataplanes+insights/{name}"
+            eventually(lambda path=path: cp.get(path).body["dataplaneInsight"].get("subscriptions"))
+    with control_plane(store) as (cp, envoys):
+        client = envoy("caller")
+        envoys.connect(client)
+        eventually(lambda: endpoints(client) == ["10.0.0.1"])
+        cp.delete("/meshes/default/dataplanes/web-1")
+        eventually(lambda: endpoints(client) == [])
+        cp.apply(web(1))
+        cp.catch_up()
+        assert endpoints(client) == [], "another one of the name is another one"
+
+
+def test_all_control_planes_know_who_serves() -> None:
+    store = SharedStore(MemoryStore())
+    with control_plane(store) as (cp, _), control_plane(store) as (_, elsewhere):
+        cp.apply(CALLER, web(1))
+        client = envoy("caller")
+        elsewhere.connect(client)
+        tell(cp, "web-1", True)
+        eventually(lambda: endpoints(client) == ["10.0.0.1"])
+        assert tell(cp, "web-1", False).body["pending"] == 0
+        assert endpoints(client) == [], "the answer leaves the others the time to hear of it"
+
+
+def test_a_dry_run_of_a_new_instance_tells_what_happens_until_it_serves() -> None:
+    with control_plane() as (cp, envoys):
+        cp.apply(CALLER)
+        envoys.connect(envoy("caller"))
+        answer = cp.put("/meshes/default/dataplanes/web-1?dry-run=xds", web(1))
+        assert "caller" not in str(answer.body.get("proxies"))

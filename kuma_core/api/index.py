@@ -53,11 +53,21 @@ def catalog(config: Config, issues_tokens: bool) -> dict[str, Any]:
     return {
         "apis": {
             "bootstrap": {"url": bootstrap},
+            "serving": {"url": _serving_url(config, host)},
             "dataplaneToken": tokens,
             "admin": admin,
             "events": {"url": events},
         }
     }
+
+
+def _serving_url(config: Config, host: str) -> str:
+    """Where kuma-dp shows its token when it tells that it serves, or leaves: by the certificate that proxies know.
+
+    Empty where the server has another certificate, or is not there.
+    """
+    is_ours = config.flag("apiServer.https.enabled") and not config.text("apiServer.https.tlsCertFile")
+    return f"https://{host}:{config.number('apiServer.https.port')}" if is_ours else ""
 
 
 def _admin_urls(config: Config) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import falcon
@@ -16,9 +16,13 @@ from kuma_core.resources.contract import Resources
 from kuma_core.specs.base import to_document
 from kuma_core.specs.dataplane import DATAPLANE, DataplaneSpec
 from kuma_core.specs.insight import INSIGHT, OVERVIEW
+from kuma_core.specs.presence import PresenceStatus
 from kuma_core.specs.proxy_status import status_of
 
 ANY = "*"
+
+PresenceOf = Callable[[str, str], PresenceStatus | None]
+"""Whether the instance of a Dataplane serves, by mesh and name; ``None`` where nobody asks."""
 
 TAG_FILTER: dict[str, Any] = {
     "name": "tag",
@@ -32,8 +36,8 @@ TAG_FILTER: dict[str, Any] = {
 class OverviewCollection:
     """``/meshes/{mesh}/dataplanes+insights``."""
 
-    def __init__(self, resources: Resources) -> None:
-        self._resources = resources
+    def __init__(self, resources: Resources, presence: PresenceOf) -> None:
+        self._resources, self._presence = resources, presence
 
     def on_get(self, req: falcon.Request, resp: falcon.Response, mesh: str) -> None:
         """All dataplanes of a mesh; ``?tag=key:value`` keeps those with one inbound that has all the tags."""
@@ -45,21 +49,26 @@ class OverviewCollection:
         found = self._resources.listed(DATAPLANE, mesh)
         if wanted:
             found = found.only(lambda dataplane: has_tags(dataplane.spec, wanted))
-        answer_page(req, resp, page, found, lambda item: _overview(item, insights.named(item.name)), search)
+
+        def shown(item: Resource) -> dict[str, Any]:
+            return _overview(item, insights.named(item.name), self._presence(mesh, item.name))
+
+        answer_page(req, resp, page, found, shown, search)
 
 
 class OverviewItem:
     """``/meshes/{mesh}/dataplanes+insights/{name}``."""
 
-    def __init__(self, resources: Resources) -> None:
-        self._resources = resources
+    def __init__(self, resources: Resources, presence: PresenceOf) -> None:
+        self._resources, self._presence = resources, presence
 
     def on_get(self, req: falcon.Request, resp: falcon.Response, mesh: str, name: str) -> None:
         """One dataplane; its insight is ``{}`` while it never connected."""
         begin(req, "Could not retrieve a dataplane overview")
         dataplane = self._resources.get(ResourceKey(DATAPLANE, mesh, name))
         insight = self._resources.find(ResourceKey(INSIGHT, mesh, name))
-        answer_json(resp, dict(sorted({"dataplaneInsight": {}, **_overview(dataplane, insight)}.items())))
+        found = _overview(dataplane, insight, self._presence(mesh, name))
+        answer_json(resp, dict(sorted({"dataplaneInsight": {}, **found}.items())))
 
 
 def read_tags(filters: list[str]) -> Mapping[str, str]:
@@ -75,9 +84,13 @@ def has_tags(spec: DataplaneSpec, wanted: Mapping[str, str]) -> bool:
     )
 
 
-def _overview(dataplane: Resource, insight: Resource | None) -> dict[str, Any]:
+def _overview(
+    dataplane: Resource, insight: Resource | None, presence: PresenceStatus | None
+) -> dict[str, Any]:
     item: dict[str, Any] = {"dataplane": to_document(dataplane.spec)}
     if insight:
         item["dataplaneInsight"] = to_document(insight.spec)
     item["status"] = to_document(status_of(insight.spec if insight else None))
+    if presence:
+        item["presence"] = to_document(presence)
     return {**item, "mesh": dataplane.mesh, "name": dataplane.name, "type": OVERVIEW}

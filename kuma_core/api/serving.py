@@ -4,18 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from threading import BoundedSemaphore
 from typing import Any
 
 import falcon
 
+from kuma_core.api.audit import asked
+from kuma_core.api.contract import Route
 from kuma_core.api.exchange import answer_json, begin, read_body
-from kuma_core.auth.contract import Unauthenticated
+from kuma_core.api.pages import came_from_a_page
+from kuma_core.auth.contract import Right, Unauthenticated
 from kuma_core.errors import InvalidResource, NotFound, Violation
 from kuma_core.resources.codec import read_json
 
 MAX_BODY_BYTES = 64 * 1024
 WAIT_SECONDS = 5.0
 """How long who leaves waits at most until the others have turned away."""
+MOST_ASKING = 2
+"""How many who ask alone may wait at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,36 +37,61 @@ class Told:
 class Serving:
     """``POST /serving``.
 
-    ``require`` raises ``Unauthenticated`` unless somebody with this token may be this proxy. ``tell`` stores whether it
+    ``require`` raises ``Unauthenticated`` unless somebody with this token may be this proxy, and returns whether he has
+    proved to be it: who has not may ask alone, or anybody could take any instance away. ``tell`` stores whether it
     serves, and raises ``NotFound`` without a Dataplane. ``left`` waits for so many seconds at most, and returns how
-    many proxies may send to it still. ``known`` is what was told last, ``None`` if nothing ever was.
+    many proxies may send to it still. ``is_leaving`` says whether it is no endpoint for others.
     """
 
     def __init__(
         self,
-        require: Callable[[str, str, str], None],
+        require: Callable[[str, str, str], bool],
         tell: Callable[[str, str, bool], object],
         left: Callable[[str, str, float], int],
-        known: Callable[[str, str], bool | None],
+        is_leaving: Callable[[str, str], bool],
     ) -> None:
-        self._require, self._tell, self._left, self._known = require, tell, left, known
+        self._require, self._tell, self._left, self._is_leaving = require, tell, left, is_leaving
+        self._asking = BoundedSemaphore(MOST_ASKING)
 
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
-        """Tell; answers how many proxies still send to one that leaves. Nobody gets to know what he may not be."""
+        """Tell, or ask; answers how many proxies still send to one that leaves."""
         begin(req, "Could not tell whether an instance serves")
+        asked(req)
+        if reason := came_from_a_page(req):
+            raise falcon.HTTPForbidden(
+                title=req.context.title, description=f"Web pages tell nothing: {reason}"
+            )
         told = read_told(read_json(read_body(req, MAX_BODY_BYTES)))
         try:
-            self._require(told.mesh, told.name, told.token)
-            if told.serving is not None:
-                self._tell(told.mesh, told.name, told.serving)
+            pending = self._ask(told) if told.serving is None else self._hear(told, told.serving)
         except Unauthenticated as error:
             raise falcon.HTTPUnauthorized(title=req.context.title, description=str(error)) from None
         except NotFound:
             missing = f'There is no Dataplane "{told.name}" in mesh "{told.mesh}"; apply it first'
             raise falcon.HTTPNotFound(title=req.context.title, description=missing) from None
-        serving = self._known(told.mesh, told.name) if told.serving is None else told.serving
-        pending = self._left(told.mesh, told.name, WAIT_SECONDS) if serving is False else 0
-        answer_json(resp, {"serving": serving, "pending": pending})
+        answer_json(resp, {"leaving": self._is_leaving(told.mesh, told.name), "pending": pending})
+
+    def _hear(self, told: Told, serving: bool) -> int:
+        if self._require(told.mesh, told.name, told.token):
+            self._tell(told.mesh, told.name, serving)
+        return 0 if serving else self._left(told.mesh, told.name, WAIT_SECONDS)
+
+    def _ask(self, told: Told) -> int:
+        """Who asks need show nothing, and so must not keep others from telling: few may wait, and the others are told
+        that they have to ask again."""
+        if not self._is_leaving(told.mesh, told.name):
+            return 0
+        if not self._asking.acquire(blocking=False):
+            return 1
+        try:
+            return self._left(told.mesh, told.name, WAIT_SECONDS)
+        finally:
+            self._asking.release()
+
+
+def serving_route(serving: Serving) -> Route:
+    """Where it is served: whoever asks shows a credential of proxies, and none of users."""
+    return Route("/serving", serving, right=Right.PUBLIC, writes=Right.PUBLIC)
 
 
 def read_told(body: Any) -> Told:

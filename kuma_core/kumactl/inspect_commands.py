@@ -87,7 +87,7 @@ def _overviews(session: Session, client: Client, tags: Mapping[str, str]) -> dic
 
 def _essence(item: Mapping[str, Any]) -> Any:
     """What of an overview a watcher wants to hear of: counters are no news."""
-    return item.get("dataplane"), item.get("status")
+    return item.get("dataplane"), item.get("status"), item.get("presence")
 
 
 def _show_some(output: str) -> Callable[[Sequence[dict[str, Any]], bool], None]:
@@ -216,7 +216,7 @@ def row(item: Mapping[str, Any], now: datetime) -> list[str]:
         as_text([item.get("mesh", "")], now),
         as_text([item.get("name", "")], now),
         cell(item, Column("TAGS", paths, CellFormat.TAGS), now),
-        state(item),
+        state(item) + _absence(item),
         as_age([latest.get("connectTime")], now),
         as_age([_status(latest).get("lastUpdateTime")], now),
         as_sum([_total(s).get("responsesSent") for s in subscriptions], now),
@@ -232,15 +232,27 @@ def state(item: Mapping[str, Any]) -> str:
     return "Online" if any(map(_is_open, _subscriptions(item))) else "Offline"
 
 
+def _absence(item: Mapping[str, Any]) -> str:
+    """A word behind the status of a proxy that is connected, and is no endpoint for others."""
+    found = _object(item.get("presence")).get("state")
+    is_away = found in ("Joining", "Leaving") and state(item) in ("Online", "Degraded")
+    return f" ({found.lower()})" if is_away and isinstance(found, str) else ""
+
+
 def troubles(items: Sequence[Mapping[str, Any]]) -> list[str]:
-    """A line for each Dataplane that is degraded: why it is."""
+    """A line for each Dataplane that is degraded, or connected and not called: why it is."""
     from kuma_core.visible import printable
 
-    degraded = [item for item in items if state(item) == "Degraded"]
-    return [
-        printable(f"{item.get('name', '')} is degraded: {_object(item.get('status')).get('reason', '')}")
-        for item in degraded
-    ]
+    lines = []
+    for item in items:
+        name = item.get("name", "")
+        if state(item) == "Degraded":
+            lines.append(f"{name} is degraded: {_object(item.get('status')).get('reason', '')}")
+        if absence := _absence(item):
+            lines.append(
+                f"{name} is {absence.strip(' ()')}: {_object(item.get('presence')).get('reason', '')}"
+            )
+    return list(map(printable, lines))
 
 
 def _subscriptions(item: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -48,6 +48,14 @@ class MeshContext:
             self._selected[wanted] = endpoint_set(chosen)
         return self._selected[wanted]
 
+    def absent_offers(self) -> Offers:
+        """What the dataplanes would offer that do not serve."""
+        offers: dict[str, dict[str, tuple[Endpoint, ...]]] = {}
+        for name in sorted(self.absent):
+            for service, endpoints in _offered_by(self.dataplanes.get(name)).items():
+                offers.setdefault(service, {})[name] = endpoints
+        return offers
+
     def with_mesh(self, spec: MeshSpec | None) -> Self:
         """The view with another spec of the mesh itself."""
         return replace(self, mesh=spec)

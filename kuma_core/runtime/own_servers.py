@@ -13,7 +13,7 @@ from kuma_core.api.closed import Closed
 from kuma_core.api.confidential import without_any, without_secrets
 from kuma_core.api.contract import Route
 from kuma_core.api.pages import KnownHosts, NoPages, known_hosts
-from kuma_core.api.serving import Serving
+from kuma_core.api.serving import Serving, serving_route
 from kuma_core.auth.contract import Right
 from kuma_core.auth.users import MODE, TOKENS
 from kuma_core.builtin.configuration.contract import AUTOCONFIGURATION, NO_SOCKET
@@ -126,8 +126,10 @@ def bootstrap_server(
     ``clock`` hears how far the proxy's machine is from ours.
     """
     bootstrap = Bootstrap(make, clock, shared.config.text("logging.directory"))
-    things = {"/bootstrap": bootstrap, "/serving": serving}
-    routes = [Route(path, thing, right=Right.PUBLIC, writes=Right.PUBLIC) for path, thing in things.items()]
+    routes = [
+        Route("/bootstrap", bootstrap, right=Right.PUBLIC, writes=Right.PUBLIC),
+        serving_route(serving),
+    ]
     app = build_app(routes, NoPages(known_hosts(shared.config)), access=shared.access, times=shared.times)
     return WsgiServer("bootstrap-server", Port("bootstrapServer.port"), app, body=SMALL, access=UNREADABLE)
 

@@ -13,7 +13,7 @@ import structlog
 
 from kuma_core.api.app import request_times
 from kuma_core.api.bootstrap import BootstrapRequest
-from kuma_core.api.serving import Serving
+from kuma_core.api.serving import Serving, serving_route
 from kuma_core.auth.authenticators import one_authenticator
 from kuma_core.builtin.cluster.clocks import ClockNotes
 from kuma_core.builtin.cluster.contract import Cluster
@@ -157,16 +157,17 @@ class Platform:
         )
         clocks, presence = ClockNotes(cluster), self.core.offer("builtin.presence", Presence)
         by_kuma_dp = partial(presence.set_serving, by=BY_KUMA_DP)
+        serving = Serving(proxies.require, by_kuma_dp, presence.wait_left, presence.is_leaving)
         shared = Shared(self.config, self.core.access, self.core.audited, requests)
         servers: list[Server] = [
             api_server(shared, features.routes),
-            *self._over_https(shared, features),
+            *self._over_https(shared, features, serving),
             *admin_servers(shared, features.admin_routes),
             bootstrap_server(
                 shared,
                 lambda request: self._bootstrap(request, features),
                 lambda request, apart: clocks.note(request.mesh, request.name, apart),
-                Serving(proxies.require, by_kuma_dp, presence.wait_left, presence.serving),
+                serving,
             ),
             diagnostics_server(shared, missing, renderer(counted), proxies.supervised.illness),
             *features.servers,
@@ -174,10 +175,11 @@ class Platform:
         self.core.apps.know(servers)
         return servers
 
-    def _over_https(self, shared: Shared, features: Features) -> Iterator[WsgiServer]:
+    def _over_https(self, shared: Shared, features: Features, serving: Serving) -> Iterator[WsgiServer]:
         self._https = certificate(self.config)
         if self.config.flag(f"{HTTPS}.enabled"):
-            yield https_server(shared, features.routes, features.admin_routes, self._https)
+            routes = [*features.routes, serving_route(serving)]
+            yield https_server(shared, routes, features.admin_routes, self._https)
 
     def _load_certificate(self) -> None:
         """Of the REST API over HTTPS: yours, or the one that proxies know the control plane by."""

@@ -169,15 +169,18 @@ class ProxyServers:
         """The one crossing from the reconciler's thread into the event loop."""
         self._in_loop(self._hub.publish, delivery.at_once, delivery.afterwards, delivery.since)
 
-    def require(self, mesh: str, name: str, credential: str) -> None:
+    def require(self, mesh: str, name: str, credential: str) -> bool:
         """Return if whoever shows a credential may open the streams of a Dataplane's proxies; ``""`` if none is shown.
 
-        Raises ``Unauthenticated`` if not, and what the authenticator raises. For any thread.
+        Whether that is proved, too: where a proxy needs no credential anybody may be any. Raises ``Unauthenticated`` if
+        not, and what the authenticator raises. For any thread.
         """
         recognised = self._maker.recognise_for_configuration((credential,) if credential else ())
-        if recognised:
-            recognised.proof.confirm()
-            recognised.allows(Proxy(mesh, name))
+        if recognised is None:
+            return True  # everybody is believed, here and there
+        recognised.proof.confirm()
+        recognised.allows(Proxy(mesh, name))
+        return not recognised.is_anyone
 
     def behind_snapshots(self, meshes: Collection[str]) -> list[Proxy]:
         """Who of some meshes (``""``: of all) does not run yet with all that was handed over.

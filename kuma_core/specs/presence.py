@@ -22,7 +22,7 @@ class PresenceSpec(Spec):
     by: str = ""
 
 
-class Presence(Enum):
+class PresenceState(Enum):
     """The word for it; what it means is in ``docs/reference/status.md``."""
 
     SERVING = "Serving"
@@ -30,8 +30,28 @@ class Presence(Enum):
     LEAVING = "Leaving"
 
 
-def presence_of(told: bool | None) -> Presence:
-    """The word for what was told last; ``None`` if nothing ever was."""
-    if told is None:
-        return Presence.JOINING
-    return Presence.SERVING if told else Presence.LEAVING
+_WHY = {
+    (PresenceState.JOINING, ""): "nobody told yet that it serves",
+    (PresenceState.LEAVING, BY_PLATFORM): "its Pod is not ready, or it is being deleted",
+    (PresenceState.LEAVING, BY_KUMA_DP): "its kuma-dp told that it leaves",
+}
+NOT_CALLED = "so others do not call it"
+
+
+class PresenceStatus(Spec):
+    """A word as documents have it: ``since`` when and ``by`` whom it was told, and the ``reason`` of those who are no
+    endpoints."""
+
+    state: str = ""
+    since: Timestamp | None = None
+    by: str = ""
+    reason: str = ""
+
+
+def status_of_presence(told: PresenceSpec | None, serves: bool) -> PresenceStatus:
+    """The word for what was told last, ``None`` if nothing ever was, with its reason."""
+    absent = PresenceState.JOINING if told is None else PresenceState.LEAVING
+    state = PresenceState.SERVING if serves else absent
+    by, since = (told.by, told.since) if told else ("", None)
+    reason = "" if serves else f"{_WHY.get((state, by), 'that was told of it')}, {NOT_CALLED}"
+    return PresenceStatus(state=state.value, since=since, by=by, reason=reason)

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from copy import copy
 from datetime import UTC, datetime
 
-from kuma_core.specs.presence import PresenceSpec
+from kuma_core.specs.presence import PresenceSpec, PresenceStatus, status_of_presence
 
 Place = tuple[str, str]
 """Mesh and name of a Dataplane."""
@@ -37,6 +37,15 @@ class Presences:
     def told(self, mesh: str, name: str) -> PresenceSpec | None:
         """What was told last of a Dataplane; ``None`` if nothing ever was."""
         return self._told.get((mesh, name))
+
+    def status(self, mesh: str, name: str) -> PresenceStatus | None:
+        """What to show of a Dataplane; ``None`` where everybody is an endpoint."""
+        told = self._told.get((mesh, name))
+        return None if self.everybody else status_of_presence(told, self.serves(mesh, name))
+
+    def places(self) -> list[Place]:
+        """The Dataplanes of which something was told."""
+        return list(self._told)
 
     def served_until(self, mesh: str, name: str) -> datetime | None:
         """When its Dataplane was deleted, if it served then: the Envoy and the kuma-dp of that time may be there."""

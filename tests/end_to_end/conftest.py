@@ -9,10 +9,19 @@ from pathlib import Path
 import pytest
 
 import kuma_store_memory
+from kuma_core.testing import platform
 from kuma_core.testing.platform import running_platform
 
 from . import tuning
 from .support import Machine
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _endpoints_by_default() -> Iterator[None]:
+    """Here are real sidecars: instances join and leave as they do for operators."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(platform, "AT_ONCE", {})
+        yield
 
 
 @pytest.fixture(params=["delta", "sotw"])

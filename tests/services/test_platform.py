@@ -38,7 +38,7 @@ def test_services_are_derived_from_dataplanes(cp: RunningPlatform) -> None:
     assert [item["name"] for item in listed["items"]] == ["ledger", "web"]
     one = cp.get("/meshes/default/services/web").body
     assert one["dataplanes"] == [
-        {"dataplane": "web-1", "status": "Never connected", "tags": [{"service": "web"}]}
+        {"dataplane": "web-1", "status": "Never connected", "serves": True, "tags": [{"service": "web"}]}
     ]
     assert [edge["verdict"] for edge in one["calls"]] == ["noEndpoint"]
     assert cp.get("/meshes/default/services/ledger").body["calledBy"] == one["calls"]

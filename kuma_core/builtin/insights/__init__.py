@@ -29,11 +29,13 @@ def kuma_register_routes(context: Context) -> Iterable[Route]:
     from kuma_core.api.overview import OverviewCollection, OverviewItem
     from kuma_core.auth.contract import Right
     from kuma_core.specs.insight import OVERVIEW
+    from kuma_core.xds.presences import Presences
 
+    presence = context.ask("presences", Presences).status
     for spelling in ("dataplanes+insights", "dataplane+insights"):
         path, reader = f"/meshes/{{mesh}}/{spelling}", partial(Route, right=Right.READER, kind=OVERVIEW)
-        yield reader(path, OverviewCollection(context.resources))
-        yield reader(f"{path}/{{name}}", OverviewItem(context.resources))
+        yield reader(path, OverviewCollection(context.resources, presence))
+        yield reader(f"{path}/{{name}}", OverviewItem(context.resources, presence))
 
 
 @hookimpl

@@ -23,6 +23,13 @@ class Presence(Protocol):
         ``StoreUnavailable``."""
         ...
 
+    def is_leaving(self, mesh: str, name: str) -> bool:
+        """Whether an instance is no endpoint for others, so that it may end once they have turned away.
+
+        Always so where everybody is one: nobody waits there. Raises ``StoreUnavailable``.
+        """
+        ...
+
     def wait_left(self, mesh: str, name: str, seconds: float) -> int:
         """Wait until nobody sends new connections to an instance that leaves, and return 0; how many may still do so
         after this time. Raises ``KumaError`` if that cannot be told."""

@@ -18,6 +18,8 @@ from kuma_core.xds.presences import Presences
 
 HEARD_SECONDS = 1.0
 """How long it takes at most until other control planes have heard of a write and pushed it, as a rule much less."""
+LOOK_SECONDS = 0.2
+"""How often it is looked for while somebody waits whether the platform told of an instance that it leaves."""
 MOST_WAITING = 6
 """How many instances may wait for acknowledgements at once: each keeps one of the bootstrap server's workers."""
 
@@ -32,7 +34,7 @@ class PresenceFeature:
         self._presences = context.ask("presences", Presences)
         self._resources = context.resources
         self._records = Records(context.resources)
-        self._joining = Joining(self._acceptance, self._presences, self._records)
+        self._joining = Joining(self._acceptance, self._presences, self._records, context.views)
         self._acceptance.listen(self._joining.accepted)
         self._waiting = threading.BoundedSemaphore(MOST_WAITING)
 
@@ -46,6 +48,11 @@ class PresenceFeature:
         """What was told last of a Dataplane, as it is stored; ``None`` if nothing ever was."""
         return self._records.known(mesh, name)
 
+    def is_leaving(self, mesh: str, name: str) -> bool:
+        """Whether an instance is no endpoint for others; always so where everybody is one, for nobody waits there."""
+        told = True if self._presences.everybody else self._records.known(mesh, name)
+        return self._presences.everybody or not (self._presences.serves(mesh, name) if told is None else told)
+
     def wait_left(self, mesh: str, name: str, seconds: float) -> int:
         """Wait until nobody sends new connections to an instance that leaves; how many may still do so after that."""
         if self._presences.everybody:
@@ -58,11 +65,16 @@ class PresenceFeature:
             self._waiting.release()
 
     def _wait_left(self, mesh: str, name: str, seconds: float) -> int:
+        """The same. Whoever asks may be the first to know: it is somebody else who tells of an instance in a Pod."""
         began = time.monotonic()
+        until = began + seconds
         left = self._acceptance.wait_turned_away(mesh, name, seconds)
+        while self._presences.serves(mesh, name) and time.monotonic() < until:
+            time.sleep(LOOK_SECONDS)
+            left = self._acceptance.wait_turned_away(mesh, name, max(0.0, until - time.monotonic()))
         if self._cluster.notes(PRESENCE).keys() - {self._cluster.own_id}:
             time.sleep(max(0.0, min(HEARD_SECONDS, seconds) - (time.monotonic() - began)))
-        return left
+        return max(left, 1) if self._presences.serves(mesh, name) else left
 
     # -- hooks
 

@@ -14,6 +14,7 @@ import structlog
 from kuma_core.builtin.presence.records import Records
 from kuma_core.errors import KumaError, NotFound
 from kuma_core.lifecycle import Stop
+from kuma_core.plugin.contract import Views
 from kuma_core.resources.contract import Change, Op
 from kuma_core.specs.dataplane import DATAPLANE
 from kuma_core.specs.presence import BY_LISTENERS, BY_PLATFORM, PRESENCE
@@ -36,8 +37,9 @@ class Joining:
     name = "presence"
     leader_only = False
 
-    def __init__(self, acceptance: Acceptance, presences: Presences, records: Records) -> None:
+    def __init__(self, acceptance: Acceptance, presences: Presences, records: Records, views: Views) -> None:
         self._acceptance, self._presences, self._records = acceptance, presences, records
+        self._views = views
         self._places: queue.SimpleQueue[Place | None] = queue.SimpleQueue()
         self._views_are_behind = False
 
@@ -52,12 +54,15 @@ class Joining:
     def changed(self, change: Change) -> None:
         """A Dataplane may be there again whose proxy kept its listeners meanwhile."""
         key = change.key
-        if key is None or self._presences.everybody:
+        if key is None:
+            places = [] if change.is_precaution else self._presences.places()
+        elif change.op is Op.DELETE or self._presences.served_until(key.mesh, key.name):
+            places = [(key.mesh, key.name)]
+        else:
             return
-        is_gone = key.type == PRESENCE and change.op is Op.DELETE
-        if is_gone or self._presences.served_until(key.mesh, key.name):
-            self._views_are_behind = True  # in this order: the thread takes a place and then looks
-            self._places.put((key.mesh, key.name))
+        self._views_are_behind = True  # in this order: the thread takes a place and then looks
+        for place in places:
+            self._places.put(place)
 
     # -- the thread
 
@@ -90,13 +95,15 @@ class Joining:
             return list(places)
         for place in places:
             try:
-                if self._serves(place):
+                if self._is_orphan(place):
+                    self._records.remove_orphan(*place)
+                elif self._serves(place):
                     self._records.set(*place, True, BY_LISTENERS)
             except NotFound:
                 continue  # it went meanwhile
             except KumaError as error:
                 _log.warning(
-                    "that an instance serves could not be stored yet",
+                    "whether an instance serves could not be stored yet",
                     proxy=".".join(place),
                     problem=str(error),
                 )
@@ -112,10 +119,14 @@ class Joining:
             self._views_are_behind = True
         return not self._views_are_behind
 
+    def _is_orphan(self, place: Place) -> bool:
+        """Whether something was told of a Dataplane that is gone: not every store deletes both by our hand."""
+        return self._presences.told(*place) is not None and self._views.dataplane_spec(*place) is None
+
     def _serves(self, place: Place) -> bool:
         """Whether nobody else tells of an instance, and it has what it needs."""
         told = self._presences.told(*place)
-        if told is not None and (told.serving or told.by == BY_PLATFORM):
+        if self._presences.everybody or (told is not None and (told.serving or told.by == BY_PLATFORM)):
             return False
         until = self._presences.served_until(*place)
         streams = self._acceptance.streams(*place)

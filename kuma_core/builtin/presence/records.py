@@ -51,6 +51,11 @@ class Records:
         found = self._resources.find(ResourceKey(PRESENCE, mesh, name))
         return found.spec.serving if found else None
 
+    def remove_orphan(self, mesh: str, name: str) -> None:
+        """Forget what was told of a Dataplane, unless that is there by now."""
+        if self._resources.find(ResourceKey(DATAPLANE, mesh, name)) is None:
+            self.remove(mesh, name)
+
     def remove(self, mesh: str, name: str) -> None:
         """Forget what was told of a Dataplane that is gone."""
         with suppress(NotFound):

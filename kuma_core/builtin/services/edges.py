@@ -19,7 +19,8 @@ ALLOWED, PARTLY, DENIED, PLAINTEXT = "allowed", "partly", "denied", "plaintext"
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """The instances behind a share whose inbounds have the same tags; ``names`` are dataplanes, ``count`` endpoints."""
+    """The instances behind a share whose inbounds have the same tags, also those that do not serve; ``names`` are
+    dataplanes, ``count`` endpoints."""
 
     tags: TagPairs
     names: tuple[str, ...]
@@ -67,6 +68,7 @@ class EdgeFinder:
 
     def __init__(self, context: MeshContext, decisions: Decisions, traits: Mapping[str, Traits]) -> None:
         self._context, self._decisions, self._traits = context, decisions, traits
+        self._absent = context.absent_offers()
         self._groups: dict[TagPairs, tuple[Group, ...]] = {}
         self._shares: dict[int, tuple[Share, ...]] = {}
 
@@ -131,7 +133,9 @@ class EdgeFinder:
         return self._groups[tags]
 
     def _endpoints(self, tags: TagPairs) -> Iterator[tuple[str, TagPairs]]:
-        offered = self._context.offers.get(dict(tags)[SERVICE], {})
+        """Who is behind a destination, and who will be once it serves."""
+        service = dict(tags)[SERVICE]
+        offered = {**self._context.offers.get(service, {}), **self._absent.get(service, {})}
         for name, endpoints in offered.items():
             for endpoint in endpoints:
                 if matches(tags, endpoint.tags):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -123,8 +124,9 @@ def empty_routes(sight: Sight) -> Iterator[Finding]:
 
 def unknown_services(sight: Sight) -> Iterator[Finding]:
     """A dataplane calls a service that nobody offers."""
+    offered = _offered(sight)
     for edge in sight.map.edges:
-        if edge.destination not in sight.map.context.offers:
+        if edge.destination not in offered:
             clients = edge.clients
             yield Finding(
                 "outbound-to-unknown-service",
@@ -136,11 +138,20 @@ def unknown_services(sight: Sight) -> Iterator[Finding]:
             )
 
 
+def _offered(sight: Sight) -> Mapping[str, list[str]]:
+    """The dataplanes of each service, those that do not serve as well."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for offers in (sight.map.context.offers, sight.map.context.absent_offers()):
+        for service, names in offers.items():
+            found[service].extend(names)
+    return found
+
+
 def unhealthy_services(sight: Sight) -> Iterator[Finding]:
-    """A service has instances, and no proxy of them is connected."""
-    for service, offers in sorted(sight.map.context.offers.items()):
-        names = list(offers)
-        if not any(sight.statuses.get(name, NEVER) in SERVING for name in names):
+    """A service has instances, and no proxy of them is connected, or none of those serves."""
+    for service, names in sorted(_offered(sight).items()):
+        connected = [name for name in names if sight.statuses.get(name, NEVER) in SERVING]
+        if not connected:
             yield Finding(
                 "service-without-healthy-instance",
                 ERROR,
@@ -148,6 +159,16 @@ def unhealthy_services(sight: Sight) -> Iterator[Finding]:
                 service,
                 f"none of its {len(names)} proxies is connected",
                 "look at kuma-dp on these machines: " + ", ".join(sorted(names)[:5]),
+            )
+        elif sight.map.context.absent.issuperset(connected):
+            yield Finding(
+                "service-without-serving-instance",
+                ERROR,
+                "Service",
+                service,
+                f"{len(connected)} of its proxies are connected, and none of their instances serves",
+                "`kumactl inspect dataplanes` says why; look at kuma-dp, or at the Pods, of these: "
+                + ", ".join(sorted(connected)[:5]),
             )
 
 

@@ -30,7 +30,8 @@ def overview(
     """The overview of a mesh; ``resources`` are numbers by kind."""
     mesh = found.context.mesh
     dataplanes = counted(found.traits, statuses)
-    calls = Counter(picture.judged(edge, statuses)[0] for edge in found.edges)
+    called = picture.called_ones(statuses, found.context.absent)
+    calls = Counter(picture.judged(edge, called)[0] for edge in found.edges)
     levels = Counter(finding.level for finding in findings)
     authority = mesh.authority() if mesh and mesh.is_encrypted() else ""
     return {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from kuma_core.builtin.services.decisions import Applied, Lead
@@ -33,6 +33,15 @@ MANY_VALUES = 20
 
 Statuses = Mapping[str, str]
 """The status of a mesh's proxies by dataplane; one that is not in it never connected."""
+
+ABSENT = "Absent"
+"""Stands in the place of a status: the proxy is connected, and its instance does not serve."""
+
+
+def called_ones(statuses: Statuses, absent: Collection[str]) -> Statuses:
+    """The statuses as they matter to callers: who does not serve gets no calls, however well the proxy is."""
+    away = {name: ABSENT for name in absent if statuses.get(name, NEVER) in SERVING}
+    return {**statuses, **away} if away else statuses
 
 
 def nodes(traits: Mapping[str, Traits], edges: Iterable[Edge], statuses: Statuses) -> list[dict[str, Any]]:
@@ -75,12 +84,16 @@ def _values(service: str, tag_sets: Iterable[TagPairs]) -> dict[str, list[str]]:
     return {key: sorted(found[key])[:MANY_VALUES] for key in sorted(found)}
 
 
-def edge(item: Edge, statuses: Statuses) -> dict[str, Any]:
-    """An edge with its verdict, why it is so, who follows the calls, and how they are split."""
-    verdict, reason = judged(item, statuses)
+def edge(item: Edge, statuses: Statuses, absent: Collection[str] = ()) -> dict[str, Any]:
+    """An edge with its verdict, why it is so, who follows the calls, and how they are split.
+
+    ``absent`` are the dataplanes that do not serve.
+    """
+    called = called_ones(statuses, absent)
+    verdict, reason = judged(item, called)
     permitted = [{"kind": kind, "name": name} for kind, name in item.let_in]
     others = sorted({found for flow in item.flows for found in flow.lead.others})
-    endpoints = _instances([share for flow in item.flows for share in flow.shares], statuses)
+    endpoints = _instances([share for flow in item.flows for share in flow.shares], called)
     return {
         "source": item.source,
         "destination": item.destination,
@@ -91,7 +104,7 @@ def edge(item: Edge, statuses: Statuses) -> dict[str, Any]:
         "endpoints": endpoints,
         "permittedBy": permitted,
         "followedBy": [{"kind": kind, "name": name} for kind, name in others],
-        "flows": [_flow(flow, statuses) for flow in item.flows],
+        "flows": [_flow(flow, called) for flow in item.flows],
     }
 
 
@@ -132,14 +145,17 @@ def judged(item: Edge, statuses: Statuses) -> tuple[str, str]:
     lost = [share for share in shares if not _instances([share], statuses)["healthy"]]
     empty = [flow.lead.routes for flow in item.flows if not flow.lead.weight]
     if len(lost) == len(shares):
-        return NO_ENDPOINT, _nobody(item, lost, empty)
+        return NO_ENDPOINT, _nobody(item, lost, empty, statuses)
     return item.access, _why(item) + _partly_lost(lost, empty)
 
 
-def _nobody(item: Edge, lost: list[Share], empty: list[tuple[Applied, ...]]) -> str:
+def _nobody(item: Edge, lost: list[Share], empty: list[tuple[Applied, ...]], statuses: Statuses) -> str:
     if not lost:
         return f"{_named(empty[0])} gives nobody a share"
-    if any(share.groups for share in lost):
+    names = [name for share in lost for group in share.groups for name in group.names]
+    if any(statuses.get(name) == ABSENT for name in names):
+        return f'no instance of "{item.destination}" serves: those that are connected are joining or leaving'
+    if names:
         return f'every proxy of "{item.destination}" is away'
     wanted = sorted({_text(share.destination.tags) for share in lost})
     return f"no dataplane offers {' or '.join(wanted)}"

@@ -48,7 +48,7 @@ class ServiceMap(Mapped):
             "mesh": mesh,
             "current": self._maps.is_current(found),
             "nodes": picture.nodes(found.traits, found.edges, statuses),
-            "edges": [picture.edge(item, statuses) for item in found.edges],
+            "edges": [picture.edge(item, statuses, found.context.absent) for item in found.edges],
         }
         answer_json(resp, answer)
 
@@ -94,16 +94,24 @@ class Service(Mapped):
 
 
 def _around(name: str, found: MeshMap, statuses: Statuses) -> dict[str, Any]:
+    absent = found.context.absent
     instances = [
-        {"dataplane": one, "status": statuses.get(one, picture.NEVER), "tags": tags}
+        {
+            "dataplane": one,
+            "status": statuses.get(one, picture.NEVER),
+            "serves": one not in absent,
+            "tags": tags,
+        }
         for one, traits in found.traits.items()
         if name in traits.services
         for tags in [[dict(item) for item in traits.tag_sets if ("service", name) in item]]
     ]
     return {
         "dataplanes": instances,
-        "calls": [picture.edge(item, statuses) for item in found.edges if item.source == name],
-        "calledBy": [picture.edge(item, statuses) for item in found.edges if item.destination == name],
+        "calls": [picture.edge(item, statuses, absent) for item in found.edges if item.source == name],
+        "calledBy": [
+            picture.edge(item, statuses, absent) for item in found.edges if item.destination == name
+        ],
     }
 
 

@@ -40,7 +40,7 @@ class Serving:
     ``require`` raises ``Unauthenticated`` unless somebody with this token may be this proxy, and returns whether he has
     proved to be it: who has not may ask alone, or anybody could take any instance away. ``tell`` stores whether it
     serves, and raises ``NotFound`` without a Dataplane. ``left`` waits for so many seconds at most, and returns how
-    many proxies may send to it still. ``is_leaving`` says whether it is no endpoint for others.
+    many proxies may send to it still. ``serving`` says whether others call it, ``None`` if nobody told.
     """
 
     def __init__(
@@ -48,9 +48,9 @@ class Serving:
         require: Callable[[str, str, str], bool],
         tell: Callable[[str, str, bool], object],
         left: Callable[[str, str, float], int],
-        is_leaving: Callable[[str, str], bool],
+        serving: Callable[[str, str], bool | None],
     ) -> None:
-        self._require, self._tell, self._left, self._is_leaving = require, tell, left, is_leaving
+        self._require, self._tell, self._left, self._serving = require, tell, left, serving
         self._asking = BoundedSemaphore(MOST_ASKING)
 
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
@@ -69,7 +69,7 @@ class Serving:
         except NotFound:
             missing = f'There is no Dataplane "{told.name}" in mesh "{told.mesh}"; apply it first'
             raise falcon.HTTPNotFound(title=req.context.title, description=missing) from None
-        answer_json(resp, {"leaving": self._is_leaving(told.mesh, told.name), "pending": pending})
+        answer_json(resp, {"serving": self._serving(told.mesh, told.name), "pending": pending})
 
     def _hear(self, told: Told, serving: bool) -> int:
         if self._require(told.mesh, told.name, told.token):
@@ -79,7 +79,7 @@ class Serving:
     def _ask(self, told: Told) -> int:
         """Who asks need show nothing, and so must not keep others from telling: few may wait, and the others are told
         that they have to ask again."""
-        if not self._is_leaving(told.mesh, told.name):
+        if self._serving(told.mesh, told.name) is not False:
             return 0
         if not self._asking.acquire(blocking=False):
             return 1

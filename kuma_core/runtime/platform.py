@@ -157,7 +157,7 @@ class Platform:
         )
         clocks, presence = ClockNotes(cluster), self.core.offer("builtin.presence", Presence)
         by_kuma_dp = partial(presence.set_serving, by=BY_KUMA_DP)
-        serving = Serving(proxies.require, by_kuma_dp, presence.wait_left, presence.is_leaving)
+        serving = Serving(proxies.require, by_kuma_dp, presence.wait_left, presence.serving)
         shared = Shared(self.config, self.core.access, self.core.audited, requests)
         servers: list[Server] = [
             api_server(shared, features.routes),

@@ -86,9 +86,9 @@ def test_one_whose_kuma_dp_tells_serves_from_then_on_and_no_more_once_it_leaves(
     cp.apply(web(2))
     connected.append(envoys.connect(instance))
     eventually(lambda: endpoints(caller) == ["10.0.0.2"])
-    assert tell(cp, "web-1", True).body == {"leaving": False, "pending": 0}
+    assert tell(cp, "web-1", True).body == {"serving": True, "pending": 0}
     eventually(lambda: endpoints(caller) == ["10.0.0.1", "10.0.0.2"])
-    assert tell(cp, "web-1", False).body == {"leaving": True, "pending": 0}
+    assert tell(cp, "web-1", False).body == {"serving": False, "pending": 0}
     assert endpoints(caller) == ["10.0.0.2"], "whoever leaves is told when the others have turned away"
     assert tell(cp, "web-1", True).status == 200
     eventually(lambda: endpoints(caller) == ["10.0.0.1", "10.0.0.2"])
@@ -106,19 +106,19 @@ def test_whoever_leaves_is_told_of_a_caller_that_has_not_turned_away(
     eventually(lambda: endpoints(deaf) == ["10.0.0.1"])
     take, deaf.take = deaf.take, lambda data: []  # type: ignore[method-assign]  # it reads, and never answers
     try:
-        assert tell(cp, "web-1", False).body == {"leaving": True, "pending": 1}
+        assert tell(cp, "web-1", False).body == {"serving": False, "pending": 1}
     finally:
         deaf.take = take  # type: ignore[method-assign]
         envoys.disconnect(connected)
-    assert tell(cp, "web-1", False).body == {"leaving": True, "pending": 0}, "who is gone is not waited for"
+    assert tell(cp, "web-1", False).body == {"serving": False, "pending": 0}, "who is gone is not waited for"
 
 
 def test_a_question_alone_changes_nothing(cp: RunningPlatform) -> None:
-    assert tell(cp, "web-1", None).body == {"leaving": True, "pending": 0}
+    assert tell(cp, "web-1", None).body == {"serving": None, "pending": 0}
     tell(cp, "web-1", True)
-    assert tell(cp, "web-1", None).body == {"leaving": False, "pending": 0}
+    assert tell(cp, "web-1", None).body == {"serving": True, "pending": 0}
     tell(cp, "web-1", False)
-    assert tell(cp, "web-1", None).body == {"leaving": True, "pending": 0}
+    assert tell(cp, "web-1", None).body == {"serving": False, "pending": 0}
 
 
 def test_what_is_applied_again_serves_on_and_reads_back_as_it_was_put(
@@ -141,7 +141,7 @@ def test_a_dataplane_that_is_deleted_takes_along_what_was_told_of_it(
     eventually(lambda: endpoints(caller) == [])
     cp.apply(web(1))
     cp.catch_up()
-    assert tell(cp, "web-1", None).body["leaving"] is True
+    assert tell(cp, "web-1", None).body["serving"] is None
     assert endpoints(caller) == []
 
 
@@ -181,7 +181,7 @@ def test_who_may_not_open_the_proxys_streams_may_not_speak_for_it(cp: RunningPla
     assert (other.status, nobody.status) == (401, 401)
     assert other.body["title"] == nobody.body["title"] == "Could not tell whether an instance serves"
     assert "web-1" in other.body["details"] or "caller" in other.body["details"]
-    assert tell(cp, "web-1", None).body["leaving"] is True
+    assert tell(cp, "web-1", None).body["serving"] is None
     token = cp.token("web-1")
     cp.request("POST", "/tokens/revocations", {"token": token}, cp.admin)
     eventually(lambda: tell(cp, "web-1", True, token).status == 401)
@@ -205,7 +205,7 @@ def test_everybody_is_an_endpoint_at_once_where_the_operator_wants_that() -> Non
         client = envoy("caller")
         envoys.connect(client)
         eventually(lambda: endpoints(client) == ["10.0.0.1"])
-        assert tell(cp, "web-1", False).body == {"leaving": True, "pending": 0}
+        assert tell(cp, "web-1", False).body == {"serving": None, "pending": 0}
         cp.catch_up()
         assert endpoints(client) == ["10.0.0.1"]
 

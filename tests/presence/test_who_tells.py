@@ -58,10 +58,10 @@ def test_whoever_proves_nothing_takes_no_instance_away(
     """A proxy may be configured without a credential there, so that anybody may be any of them."""
     monkeypatch.setattr("kuma_core.api.serving.WAIT_SECONDS", 0.3)
     presence.set_serving("default", "web-1", True)
-    eventually(lambda: tell(cp, "web-1", None, "").body == {"leaving": False, "pending": 0})
-    assert tell(cp, "web-1", False, "").body == {"leaving": False, "pending": 1}
+    eventually(lambda: tell(cp, "web-1", None, "").body == {"serving": True, "pending": 0})
+    assert tell(cp, "web-1", False, "").body == {"serving": True, "pending": 1}
     assert presence.serving("default", "web-1") is True
-    assert tell(cp, "web-2", True, "").body["leaving"] is True
+    assert tell(cp, "web-2", True, "").body["serving"] is None
     assert presence.serving("default", "web-2") is None
     assert tell(cp, "web-1", False, "a wrong one").status == 401
 
@@ -70,13 +70,13 @@ def test_who_says_that_it_leaves_waits_for_the_word_of_its_platform(
     cp: RunningPlatform, presence: Presence
 ) -> None:
     presence.set_serving("default", "web-1", True)
-    eventually(lambda: not tell(cp, "web-1", None, "").body["leaving"])
+    eventually(lambda: tell(cp, "web-1", None, "").body["serving"])
     said: list[Any] = []
     asking = threading.Thread(target=lambda: said.append(tell(cp, "web-1", False, "").body))
     asking.start()
     presence.set_serving("default", "web-1", False)
     asking.join(timeout=30)
-    assert said == [{"leaving": True, "pending": 0}]
+    assert said == [{"serving": False, "pending": 0}]
 
 
 def test_web_pages_tell_nothing(cp: RunningPlatform) -> None:
@@ -93,7 +93,7 @@ def test_a_token_goes_over_the_port_with_the_certificate_that_proxies_know() -> 
         tls = ssl.create_default_context(cadata=cp.trusted.decode())
         body = f'{{"mesh": "default", "name": "web-1", "dataplaneToken": "{cp.token("web-1")}", "serving": true}}'
         answer = exchange("POST", f"{url}/serving", {}, body.encode(), Rules(30, 10_000, tls=tls))
-        assert (answer.status, answer.body) == (200, b'{\n "leaving": false,\n "pending": 0\n}')
+        assert (answer.status, answer.body) == (200, b'{\n "serving": true,\n "pending": 0\n}')
         page = exchange("POST", f"{url}/serving", {"Origin": url}, body.encode(), Rules(30, 10_000, tls=tls))
         assert page.status == 403
 

@@ -19,15 +19,8 @@ class Presence(Protocol):
         ...
 
     def serving(self, mesh: str, name: str) -> bool | None:
-        """What was told last of a Dataplane, as it is stored; ``None`` if nothing ever was. Raises
-        ``StoreUnavailable``."""
-        ...
-
-    def is_leaving(self, mesh: str, name: str) -> bool:
-        """Whether an instance is no endpoint for others, so that it may end once they have turned away.
-
-        Always so where everybody is one: nobody waits there. Raises ``StoreUnavailable``.
-        """
+        """Whether others call the instance of a Dataplane, by what is stored; ``None`` if nobody told, or if everybody
+        is an endpoint, whatever is told. Raises ``StoreUnavailable``."""
         ...
 
     def wait_left(self, mesh: str, name: str, seconds: float) -> int:

@@ -45,13 +45,11 @@ class PresenceFeature:
         return self._records.set(mesh, name, serving, by)
 
     def serving(self, mesh: str, name: str) -> bool | None:
-        """What was told last of a Dataplane, as it is stored; ``None`` if nothing ever was."""
-        return self._records.known(mesh, name)
-
-    def is_leaving(self, mesh: str, name: str) -> bool:
-        """Whether an instance is no endpoint for others; always so where everybody is one, for nobody waits there."""
-        told = True if self._presences.everybody else self._records.known(mesh, name)
-        return self._presences.everybody or not (self._presences.serves(mesh, name) if told is None else told)
+        """Whether others call the instance of a Dataplane; ``None`` if nobody told, or if nobody asks."""
+        if self._presences.everybody:
+            return None
+        told = self._records.known(mesh, name)
+        return told if told is not None else (self._presences.serves(mesh, name) or None)
 
     def wait_left(self, mesh: str, name: str, seconds: float) -> int:
         """Wait until nobody sends new connections to an instance that leaves; how many may still do so after that."""

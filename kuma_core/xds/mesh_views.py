@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from copy import copy
 from dataclasses import dataclass, field
@@ -22,7 +22,7 @@ from kuma_core.policy.matching import Entry, MeshPolicies
 from kuma_core.resources.contract import Change, Resources
 from kuma_core.specs.dataplane import DATAPLANE, DataplaneSpec
 from kuma_core.specs.mesh import MESH, MeshSpec
-from kuma_core.specs.presence import PRESENCE
+from kuma_core.specs.presence import PRESENCE, PresenceState
 from kuma_core.xds.presences import Presences
 
 _log = structlog.get_logger("xds-views")
@@ -149,6 +149,16 @@ class MeshViews:
         return counts | {
             kind: sum(len(found) for (one, _), found in specs if one == kind) for kind in self._others
         }
+
+    def presence_counts(self) -> Mapping[str, int]:
+        """How many Dataplanes are in which state of presence; where everybody is an endpoint, all serve."""
+        counts = Counter({state.value: 0 for state in PresenceState})
+        for view in list(self._meshes.values()):
+            counts[PresenceState.SERVING.value] += len(view.dataplanes) - len(view.absent)
+            told = [self.presences.told(view.name, name) for name in view.absent]
+            counts[PresenceState.JOINING.value] += told.count(None)
+            counts[PresenceState.LEAVING.value] += len(told) - told.count(None)
+        return counts
 
     def was_deleted(self, mesh: str, name: str) -> bool:
         """Whether a Dataplane was there once and somebody deleted it since."""

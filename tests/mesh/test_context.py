@@ -130,6 +130,19 @@ def test_a_service_that_nobody_offers_any_more_is_gone() -> None:
     assert dict(changed.offers) == {}
 
 
+def test_a_dataplane_that_does_not_serve_offers_nothing_until_it_does() -> None:
+    start, touched = view(a=WEB1).with_dataplane("b", BOTH, serves=False)
+    assert (touched, addresses(start, service="web")) == (frozenset(), ["10.0.0.1:80"])
+    assert start.dataplanes["b"] is BOTH
+    assert start.absent_offers().keys() == {"web", "api"}
+    there, touched = start.with_dataplane("b", BOTH)
+    assert (touched, addresses(there, service="web")) == ({"web", "api"}, ["10.0.0.1:80", "10.0.0.3:80"])
+    assert there.absent_offers() == {}
+    assert there == view(a=WEB1, b=BOTH)
+    gone, touched = there.with_dataplane("b", BOTH, serves=False)
+    assert (touched, gone) == ({"web", "api"}, start)
+
+
 def test_equal_sets_have_equal_hashes() -> None:
     items = [Endpoint("10.0.0.1", port, ()) for port in (2, 1, 2)]
     one, two = endpoint_set(items), endpoint_set(reversed(items))
@@ -140,17 +153,21 @@ def test_equal_sets_have_equal_hashes() -> None:
 SPECS = st.none() | st.sampled_from([WEB1, WEB2, BOTH, EDGE])
 
 
-@given(st.lists(st.tuples(st.sampled_from("abc"), SPECS), max_size=8))
+@given(st.lists(st.tuples(st.sampled_from("abc"), SPECS, st.booleans()), max_size=8))
 def test_one_by_one_is_the_same_as_all_at_once(
-    changes: list[tuple[str, DataplaneSpec | None]],
+    changes: list[tuple[str, DataplaneSpec | None, bool]],
 ) -> None:
-    step_by_step, final = view(), {}
-    for name, changed in changes:
-        step_by_step, _ = step_by_step.with_dataplane(name, changed)
-        final[name] = changed
+    step_by_step, final, serving = view(), {}, {}
+    for name, changed, serves in changes:
+        before = dict(step_by_step.offers)
+        step_by_step, touched = step_by_step.with_dataplane(name, changed, serves)
+        others = {*before, *step_by_step.offers} - touched
+        assert all(before.get(service) == step_by_step.offers.get(service) for service in others)
+        final[name], serving[name] = changed, serves
         for service in ("web", "api"):
             step_by_step.endpoints({"service": service})
-    at_once = view(**{name: changed for name, changed in final.items() if changed})
+    present = {name: changed for name, changed in final.items() if changed}
+    at_once = build_context("default", MeshSpec(), present.items(), lambda name: serving[name])
     assert step_by_step == at_once
     for service in ("web", "api", "edge"):
         assert step_by_step.endpoints({"service": service}) == at_once.endpoints({"service": service})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
@@ -39,6 +40,12 @@ def shown(cp: RunningPlatform) -> tuple[str, list[str]]:
     return row(mine, datetime.now(UTC))[3], troubles([mine])
 
 
+def counted(cp: RunningPlatform) -> dict[str, int]:
+    text = cp.request("GET", "/metrics", port=cp.diagnostics).body
+    found = re.findall(r'^kuma_dataplane_presences\{state="(\w+)"\} (\d+)', text, re.MULTILINE)
+    return {state: int(count) for state, count in found}
+
+
 def verdict(cp: RunningPlatform) -> tuple[str, str]:
     (edge,) = cp.get("/meshes/default/service-map").body["edges"]
     return edge["verdict"], edge["reason"]
@@ -56,6 +63,7 @@ def test_an_instance_that_joins_and_one_that_leaves_are_told_with_the_reason(
     why = "nobody told yet that it serves, so others do not call it"
     assert cp.get(OVERVIEW).body["presence"] == {"state": "Joining", "reason": why}
     assert shown(cp) == ("Online (joining)", [f"web-1 is joining: {why}"])
+    eventually(lambda: counted(cp) == {"Serving": 1, "Joining": 1, "Leaving": 0})
     tell(cp, "web-1", True)
     eventually(lambda: cp.get(OVERVIEW).body["presence"]["state"] == "Serving")
     assert cp.get(OVERVIEW).body["presence"]["by"] == "kuma-dp"

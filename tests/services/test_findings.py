@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -14,11 +14,19 @@ from kuma_core.builtin.services import findings, platform_findings
 from kuma_core.builtin.services.findings import SEARCHES, Sight, in_order
 from kuma_core.builtin.services.mesh_map import Maps
 from kuma_core.builtin.services.picture import NEVER, OFFLINE
-from kuma_core.builtin.services.platform_findings import clocks_apart, ending_certificates, memory_store
+from kuma_core.builtin.services.platform_findings import (
+    clocks_apart,
+    ending_certificates,
+    instances_away,
+    memory_store,
+)
 from kuma_core.ca.ends import ends
+from kuma_core.mesh.context import build_context
 from kuma_core.plugin.boundary import Boundary
 from kuma_core.plugin.guarding import guarded_policy
+from kuma_core.specs.presence import BY_KUMA_DP, PresenceSpec
 from kuma_core.testing.builders import dataplane, inbound, outbound
+from kuma_core.xds.presences import Presences
 
 from .support import CATALOG, ENCRYPTED, PLAIN, Frozen, mapped, online
 from .test_map import LEDGER, WEB, policy, shares
@@ -214,3 +222,25 @@ def test_a_clock_that_is_apart_is_told_of_a_dataplane_that_is_there():
     (found,) = clocks_apart(noted, context)
     assert (found.id, found.name, "2h0m0s ahead" in found.text) == ("clocks-apart", "web", True)
     assert list(clocks_apart(Noted(), context)) == []
+
+
+def test_an_instance_that_does_not_serve_for_a_minute_is_told():
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    early, late = now - timedelta(minutes=2), now - timedelta(seconds=30)
+    specs = dict(Frozen(LEDGER).context.dataplanes)
+    first, second = sorted(specs)
+    presences = Presences()
+    mesh = build_context("default", None, specs.items(), lambda name: presences.serves("default", name))
+
+    def found(**since):
+        connected = {name.replace("_", "-"): when for name, when in since.items()}
+        return {item.name: item.text for item in instances_away(mesh, presences, connected, now)}
+
+    names = {first.replace("-", "_"): early, second.replace("-", "_"): late}
+    assert list(found(**names)) == [first], "the other one is connected for half a minute"
+    assert "joining for more than a minute: nobody told yet that it serves" in found(**names)[first]
+    assert found() == {}, "those that are away have a status that says so"
+    presences.tell(("default", first), PresenceSpec(serving=False, since=late, by=BY_KUMA_DP))
+    assert found(**names) == {}
+    presences.tell(("default", first), PresenceSpec(serving=False, since=early, by=BY_KUMA_DP))
+    assert "leaving for more than a minute" in found(**names)[first]

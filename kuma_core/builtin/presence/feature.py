@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Protocol, runtime_checkable
 
 from kuma_core.builtin.cluster.contract import Cluster
 from kuma_core.builtin.presence.joining import WATCHED, Joining
 from kuma_core.builtin.presence.records import Records
 from kuma_core.builtin.presence.upgrade import served_before
-from kuma_core.plugin.contract import ChangeListener, Component, Context
+from kuma_core.plugin.contract import ChangeListener, Component, Context, Metric
 from kuma_core.plugin.hookspecs import hookimpl
 from kuma_core.specs.presence import BY_PLATFORM, PRESENCE
 from kuma_core.xds.contract import Acceptance
@@ -24,6 +25,15 @@ MOST_WAITING = 6
 """How many instances may wait for acknowledgements at once: each keeps one of the bootstrap server's workers."""
 
 
+@runtime_checkable
+class CountedPresences(Protocol):
+    """What the views of meshes count."""
+
+    def presence_counts(self) -> Mapping[str, int]:
+        """How many Dataplanes are in which state of presence."""
+        ...
+
+
 class PresenceFeature:
     """What is open of the presences; it offers ``Presence``."""
 
@@ -32,6 +42,7 @@ class PresenceFeature:
         self._cluster = context.ask("builtin.cluster", Cluster)
         self._acceptance = context.ask("acceptance", Acceptance)
         self._presences = context.ask("presences", Presences)
+        self._counted = context.ask("views", CountedPresences)
         self._resources = context.resources
         self._records = Records(context.resources)
         self._joining = Joining(self._acceptance, self._presences, self._records, context.views)
@@ -86,6 +97,15 @@ class PresenceFeature:
     def kuma_register_change_listeners(self) -> Iterable[ChangeListener]:
         """A Dataplane that comes back may have a proxy that serves."""
         return [ChangeListener(self._joining.changed, WATCHED)]
+
+    @hookimpl
+    def kuma_register_metrics(self) -> Iterable[Metric]:
+        """How many instances others call, and how many not."""
+        words = "Dataplanes by whether others call them: Serving, Joining or Leaving."
+        return [Metric("kuma_dataplane_presences", words, self._counts, labels=("state",))]
+
+    def _counts(self) -> Iterator[tuple[tuple[str], float]]:
+        return (((state,), count) for state, count in self._counted.presence_counts().items())
 
     @hookimpl
     def kuma_register_components(self) -> Iterable[Component]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 
 from kuma_core.api.contract import Route
 from kuma_core.auth.contract import Right
@@ -12,8 +13,13 @@ from kuma_core.builtin.services.findings import SEARCHES, Finding, Sight, in_ord
 from kuma_core.builtin.services.lag import Lags
 from kuma_core.builtin.services.mesh_map import FrozenViews, Maps, MeshMap
 from kuma_core.builtin.services.overview_routes import Counts, MeshOverview, Overview
-from kuma_core.builtin.services.picture import Statuses
-from kuma_core.builtin.services.platform_findings import clocks_apart, ending_certificates, memory_store
+from kuma_core.builtin.services.picture import SERVING, Statuses
+from kuma_core.builtin.services.platform_findings import (
+    clocks_apart,
+    ending_certificates,
+    instances_away,
+    memory_store,
+)
 from kuma_core.builtin.services.policy_routes import PolicyItem, PolicyKinds, PolicyList
 from kuma_core.builtin.services.routes import Findings, GoverningPolicies, Service, ServiceMap, Services
 from kuma_core.builtin.services.watch import FindingsWatch
@@ -23,6 +29,7 @@ from kuma_core.plugin.contract import ChangeListener, Component, Context
 from kuma_core.plugin.hookspecs import hookimpl
 from kuma_core.specs.mesh import MESH
 from kuma_core.xds.contract import Enforcement
+from kuma_core.xds.presences import Presences
 
 
 def _to_read(template: str, resource: object) -> Route:
@@ -40,7 +47,7 @@ class ServicesFeature:
         self._statuses = context.ask("builtin.status", ProxyStatuses)
         self._kinds = context.registered.kinds
         self._lags = Lags(context.ask("enforcement", Enforcement))
-        self._views = context.views
+        self._views, self._presences = context.views, context.ask("presences", Presences)
         self._counts = Counts(self._kinds, context.views, context.store)
         self._cluster = context.ask("builtin.cluster", Cluster)
         events = context.ask("builtin.events", Events)
@@ -89,5 +96,12 @@ class ServicesFeature:
     def _around(self, sight: Sight) -> Iterator[Finding]:
         yield from memory_store(self._config, sight.mesh)
         yield from clocks_apart(self._cluster, sight.map.context)
+        yield from instances_away(sight.map.context, self._presences, self._connected(sight))
         if sight.map.context.mesh:
             yield from ending_certificates(self._authorities, sight.mesh, sight.map.context.mesh)
+
+    def _connected(self, sight: Sight) -> dict[str, datetime]:
+        """Since when the proxies of a mesh are connected, of those that do not serve."""
+        absent = sight.map.context.absent
+        since = self._statuses.since(sight.mesh) if absent else {}
+        return {name: since[name] for name in absent & since.keys() if sight.statuses.get(name) in SERVING}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 
 from kuma_core.builtin.cluster.contract import CLOCKS, Cluster
@@ -12,7 +12,10 @@ from kuma_core.ca.ends import ends
 from kuma_core.config import Config
 from kuma_core.mesh.context import MeshContext
 from kuma_core.specs.mesh import MeshSpec
+from kuma_core.xds.presences import Presences
 
+AWAY = timedelta(minutes=1)
+"""How long an instance may join or leave without that anybody has to look."""
 SOON = timedelta(days=30)
 """How long before its end a certificate of an authority is told of: it takes time to bring a new one everywhere."""
 
@@ -41,6 +44,28 @@ def clocks_apart(cluster: Cluster, mesh: MeshContext) -> Iterator[Finding]:
                 name,
                 f"the clock of its machine was {difference} of the control plane's when it started",
                 "have both follow a time server, and start kuma-dp again: certificates and tokens hold only for times",
+            )
+
+
+def instances_away(
+    mesh: MeshContext,
+    presences: Presences,
+    connected: Mapping[str, datetime],
+    now: datetime | None = None,
+) -> Iterator[Finding]:
+    """A proxy is ``connected`` since a while, and its instance is no endpoint for others all the time."""
+    latest = (now or datetime.now(UTC)) - AWAY
+    for name in sorted(mesh.absent & connected.keys()):
+        found = presences.status(mesh.name, name)
+        if found and max(connected[name], found.since or connected[name]) <= latest:
+            yield Finding(
+                "instance-does-not-serve",
+                WARNING,
+                "Dataplane",
+                name,
+                f"its proxy is connected, and it is {found.state.lower()} for more than a minute: {found.reason}",
+                "look at the log of its kuma-dp, on Kubernetes at why its Pod is not ready; a later start of kuma-dp "
+                "tells again",
             )
 
 

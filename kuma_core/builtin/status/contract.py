@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol, runtime_checkable
 
 from kuma_core.specs.proxy_status import StatusSpec
@@ -29,4 +30,8 @@ class ProxyStatuses(Protocol):
 
     def states(self, mesh: str) -> Mapping[str, str]:
         """The states of a mesh's Dataplanes by name, from memory; one that is not there never connected."""
+        ...
+
+    def since(self, mesh: str) -> Mapping[str, datetime]:
+        """Since when they are in these states, as far as that is known."""
         ...

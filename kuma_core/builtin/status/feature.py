@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import datetime
 
 from kuma_core.builtin.status.contract import Transition
 from kuma_core.builtin.status.watch import WATCHED, StatusWatch
@@ -25,6 +26,10 @@ class StatusFeature:
     def states(self, mesh: str) -> Mapping[str, str]:
         """The states of a mesh's Dataplanes, from memory."""
         return self._watch.states(mesh)
+
+    def since(self, mesh: str) -> Mapping[str, datetime]:
+        """Since when a mesh's Dataplanes are in their states, from memory."""
+        return self._watch.since(mesh)
 
     @hookimpl
     def kuma_register_change_listeners(self) -> Iterable[ChangeListener]:

@@ -8,7 +8,8 @@ from __future__ import annotations
 import queue
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 
 import structlog
 
@@ -32,11 +33,12 @@ MANY_HINTS = 200
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What was told last of a Dataplane."""
+    """What was told last of a Dataplane; ``since`` when it is so."""
 
     state: str
     reason: str
     rejection: str
+    since: datetime | None = field(default=None, compare=False)
 
 
 class StatusWatch:
@@ -63,6 +65,11 @@ class StatusWatch:
     def states(self, mesh: str) -> dict[str, str]:
         """The states of a mesh's Dataplanes, of those that were ever connected."""
         return {name: known.state for (one, name), known in list(self._known.items()) if one == mesh}
+
+    def since(self, mesh: str) -> dict[str, datetime]:
+        """Since when a mesh's Dataplanes are in their states, as far as that is known."""
+        items = list(self._known.items())
+        return {name: known.since for (one, name), known in items if one == mesh and known.since}
 
     def run(self, stop: Stop) -> None:
         """Look at what hints point to, until ``stop`` is set."""
@@ -128,10 +135,10 @@ class StatusWatch:
             self._known.pop((mesh, name), None)
             return
         status = status_of(insight)
-        now = Known(status.state, status.reason, rejection_of(insight))
+        now = Known(status.state, status.reason, rejection_of(insight), status.since)
+        self._known[mesh, name] = now
         if now == before:
             return
-        self._known[mesh, name] = now
         is_new = now.rejection != (before.rejection if before else "")
         self._tell(mesh, name, status, now.rejection if is_new else "")
 

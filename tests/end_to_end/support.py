@@ -17,6 +17,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+from kuma_core.builtin.presence.contract import Presence
 from kuma_core.testing.platform import RunningPlatform
 from kuma_core.testing.ports import free_port
 from kuma_core.testing.waiting import eventually
@@ -135,6 +136,11 @@ class Machine:
         self._stack = stack
         self.drain_seconds = 30
         self.kuma_dp = [str(BIN / "kuma-dp")]
+
+    def say_serving(self, *names: str, mesh: str = "default") -> None:
+        """Say of Dataplanes behind which no sidecar is that they serve, so that others call them."""
+        for name in names:
+            self.cp.offer("builtin.presence", Presence).set_serving(mesh, name, True)
 
     def service(self, name: str) -> int:
         """Run a service; returns its port."""

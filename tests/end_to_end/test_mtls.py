@@ -313,6 +313,7 @@ def test_a_client_refuses_a_server_that_is_another_service(delta):
         dataplane("ledger-1", inbound(f"{ip}:{real}:1", "ledger")),  # says that the ledger is there
         client("web", outbound(f":{port}", "ledger")),
     )
+    machine.say_serving("ledger-1")
     eventually(lambda: refused(port) and web.stat("cluster.ledger.ssl.fail_verify_san") > 0)
 
 

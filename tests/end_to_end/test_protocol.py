@@ -40,6 +40,7 @@ def test_scenarios_12_13_14_20_what_a_sidecar_has(machine):
             outbounds=[outbound(f":{out_1}", "ledger"), outbound(f":{out_2}", "ledger")],
         ),
     )
+    machine.say_serving("ledger-1", "ledger-2")
     orders = machine.sidecar("orders-1")
     assert orders.listeners() == {
         f"inbound:{ip}:{first}",
@@ -104,6 +105,7 @@ def test_scenarios_43_and_51_the_counters_of_an_envoy_that_tells_its_node_once(m
 def test_scenario_26_an_unrelated_field_leaves_the_endpoints_alone(machine):
     echo = instance(machine, "echo-1", "echo")
     machine.cp.apply(echo, client("web", outbound(f":{free_port()}", "echo")))
+    machine.say_serving("echo-1")
     machine.sidecar("web")
     eventually(lambda: status(machine.cp, "web")["total"]["responsesAcknowledged"] == "3")
     changed = {**echo, "networking": {**echo["networking"], "outbound": [outbound(":19999", "web")]}}
@@ -162,6 +164,7 @@ def test_scenario_45_a_refused_cluster_is_told_once_offered_again_and_holds_back
         assert "not-an-address.invalid" in eventually(lambda: status(machine.cp, "web")["lastRejection"])
         eventually(lambda: fetch(port), what="traffic beside the bad cluster")
         machine.cp.apply(instance(machine, "echo-2", "echo"))  # other types go on
+        machine.say_serving("echo-2")
         eventually(lambda: len(sidecar.endpoints()["echo"]) == 2)
         rejected = int(status(machine.cp, "web")["cds"]["responsesRejected"])
         eventually(lambda: int(status(machine.cp, "web")["cds"]["responsesRejected"]) > rejected + 1)

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import os
 import re
-import socket
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any
 
+from kuma_core.dataplane import admin_api
 from kuma_core.dataplane.files import write_private
 from kuma_core.dataplane.log import Log
 
@@ -28,13 +28,8 @@ CONNECTED_SECONDS = 5.0
 REST = 200.0
 """How many times as long as an answer took nothing is asked: the counters of 2 500 clusters take 0.1 s of Envoy."""
 
-_ANSWER_SECONDS = 0.5
-_LARGEST_ANSWER = 16 * 1024
 _LONGEST_SOCKET = 100  # what fits into the address of a socket of UNIX, less some
-_QUESTION = (
-    b"GET /stats?type=Counters&usedonly&filter=^cluster_manager\\.cds\\.update_(success|rejected|failure)$ HTTP/1.1\r\n"
-    b"Host: kuma-dp\r\nConnection: close\r\n\r\n"
-)
+_QUESTION = "/stats?type=Counters&usedonly&filter=^cluster_manager\\.cds\\.update_(success|rejected|failure)$"
 _COUNTER = re.compile(rb"cluster_manager\.cds\.update_(success|rejected|failure): (\d+)")
 
 
@@ -52,10 +47,9 @@ def prepare(document: bytes, directory: str) -> bytes:
     except (yaml.YAMLError, ValueError):
         return document  # Envoy says what is wrong with it
     write_private(os.path.join(directory, CONTROL_PLANE), _control_plane(found).encode(errors="replace"))
-    path = os.path.join(directory, ADMIN_SOCKET)
-    if "admin" in found or len(os.fsencode(path)) > _LONGEST_SOCKET:
+    if "admin" in found or not has_admin(directory, False):
         return document
-    return _with_admin(document, path)
+    return _with_admin(document, _socket(directory))
 
 
 def _with_admin(document: bytes, path: str) -> bytes:
@@ -87,7 +81,7 @@ class Watch:
     """Asks Envoy and tells what changed; ``look`` is to be called each second.
 
     ``ask`` gives how many streams came about and how many failed, or ``None`` if Envoy does not answer; ``identity``
-    is who is connected to whom, for the log.
+    is who is connected to whom, for the log. ``came_back`` is called when there is a connection after there was none.
     """
 
     def __init__(
@@ -96,8 +90,10 @@ class Watch:
         tell: Callable[..., None],
         identity: Mapping[str, object],
         clock: Callable[[], float] = time.monotonic,
+        came_back: Callable[[], None] = lambda: None,
     ) -> None:
         self._ask, self._tell, self._identity, self._clock = ask, tell, identity, clock
+        self._came_back = came_back
         self._came = self._failed = 0
         self._connected: bool | None = None
         self._since = clock()
@@ -132,6 +128,8 @@ class Watch:
         lasted = {"seconds_without": round(now - self._since, 1)} if self._connected is False else {}
         with suppress(OSError, ValueError):  # nobody reads it
             self._tell("INFO" if connected else "WARNING", message, **self._identity, **lasted)
+        if connected and self._connected is False:
+            self._came_back()
         if self._connected is not None or connected:
             self._since = now
         self._connected = connected
@@ -147,51 +145,32 @@ _NOTHING_YET = (
 )
 
 
+def has_admin(directory: str, has_port: bool) -> bool:
+    """Whether an Envoy with this private directory (``""``: none) can be asked; with a port it always can."""
+    return bool(directory) and (has_port or len(os.fsencode(_socket(directory))) <= _LONGEST_SOCKET)
+
+
+def _socket(directory: str) -> str:
+    return os.path.join(directory, ADMIN_SOCKET)
+
+
 @contextmanager
-def watched(directory: str, name: str, mesh: str, log: Log) -> Iterator[Callable[[], None] | None]:
+def watched(
+    directory: str, name: str, mesh: str, log: Log, came_back: Callable[[], None] = lambda: None
+) -> Iterator[Callable[[], None] | None]:
     """What to call each second while Envoy runs, or None if there is no private directory."""
     if not directory:
         yield None
         return
-    address = _read(os.path.join(directory, CONTROL_PLANE)) or "of the bootstrap configuration"
+    address = admin_api.read_line(os.path.join(directory, CONTROL_PLANE)) or "of the bootstrap configuration"
     identity = {"control_plane": address, "dataplane": name, "mesh": mesh}
     admin = os.path.join(directory, ADMIN_ADDRESS)
-    yield Watch(lambda: _counters(admin), log.always, identity).look
+    yield Watch(lambda: _counters(admin), log.always, identity, came_back=came_back).look
 
 
 def _counters(address_file: str) -> tuple[int, int] | None:
     """How many streams brought something, refused or not, and how many broke; ``None`` if Envoy does not say."""
-    answer = _exchange(_read(address_file))
-    if not answer.startswith(b"HTTP/1.1 200 "):
+    found = admin_api.counted(admin_api.ask(address_file, _QUESTION), _COUNTER)
+    if found is None:
         return None
-    found = {name: int(count) for name, count in _COUNTER.findall(answer)}
-    return found.get(b"success", 0) + found.get(b"rejected", 0), found.get(b"failure", 0)
-
-
-def _read(path: str) -> str:
-    try:
-        with open(path, "rb") as file:
-            return os.fsdecode(file.read(_LARGEST_ANSWER)).strip()
-    except OSError:
-        return ""
-
-
-def _exchange(address: str) -> bytes:
-    """What Envoy's admin API answers at ``HOST:PORT`` or at a path; nothing if it does not."""
-    host, colon, port = address.rpartition(":")
-    is_path = address.startswith("/")
-    if not is_path and not (colon and port.isdecimal()):
-        return b""
-    host = "127.0.0.1" if host == "0.0.0.0" else host.strip("[]")
-    family = socket.AF_UNIX if is_path else socket.AF_INET6 if ":" in host else socket.AF_INET
-    deadline = time.monotonic() + _ANSWER_SECONDS
-    answer = b""
-    with suppress(OSError, OverflowError), socket.socket(family, socket.SOCK_STREAM) as connection:
-        connection.settimeout(_ANSWER_SECONDS)
-        connection.connect(address if is_path else (host, int(port)))
-        connection.sendall(_QUESTION)
-        while len(answer) < _LARGEST_ANSWER and time.monotonic() < deadline:
-            if not (chunk := connection.recv(_LARGEST_ANSWER)):
-                break
-            answer += chunk
-    return answer
+    return found.get("success", 0) + found.get("rejected", 0), found.get("failure", 0)

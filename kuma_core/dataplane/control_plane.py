@@ -117,11 +117,11 @@ def fetch_bootstrap(
     """Ask the bootstrap server for Envoy's configuration: YAML, given as it came; it is one mapping.
 
     ``request`` holds ``mesh`` and ``name``, and if there are any ``adminPort``, ``adminPorts`` (others that will do),
-    ``dataplaneTokenPath``, ``accessLogPipe``, ``accessLogFiles`` and ``ipv6``. The path of ``url`` is replaced. While
-    the server is there but cannot answer yet (503, or not in time), it is asked again without end. ``confine`` is
-    called with the folder below which the control plane wants the files of access logs, if it says so. Raises
-    ``KumaError`` if the server cannot be reached (``Unreachable``), has no Dataplane (``NoDataplane``), or refuses,
-    with its reason.
+    ``dataplaneTokenPath``, ``accessLogPipe``, ``accessLogFiles``, ``ipv6`` and ``tellsServing``. The path of ``url``
+    is replaced. While the server is there but cannot answer yet (503, or not in time), it is asked again without end.
+    ``confine`` is called with the folder below which the control plane wants the files of access logs, if it says so.
+    Raises ``KumaError`` if the server cannot be reached (``Unreachable``), has no Dataplane (``NoDataplane``), or
+    refuses, with its reason.
     """
     url = urlsplit(url)._replace(path="/bootstrap", query="", fragment="").geturl()
     try:

@@ -32,6 +32,7 @@ def shape(request: Mapping[str, object]) -> Shape:
     told = {key: request[key] for key in ("dataplaneTokenPath", "accessLogPipe") if key in request}
     told |= {"accessLogFiles": "true"} if request.get("accessLogFiles") else {}
     told |= {"dataplane.ipv6": "true"} if request.get("ipv6") else {}
+    told |= {"dataplane.tellsServing": "true"} if request.get("tellsServing") else {}
     return {
         "node": {
             "id": f"{request['mesh']}.{request['name']}",

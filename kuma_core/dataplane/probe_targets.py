@@ -1,7 +1,8 @@
 """What the kubelet's probes ask of the application beside a proxy, and the asking, as the kubelet would do it itself.
 
 ``KUMA_DATAPLANE_PROBES`` lists it, which whoever injects the proxy writes: for each path under which a probe comes,
-``{"port", "timeout"}`` for a connection, and ``path``, ``scheme`` and ``headers`` beside for a request of HTTP.
+``{"port", "timeout"}`` for a connection, and ``path``, ``scheme`` and ``headers`` beside for a request of HTTP. Beside
+the targets is the path of the hook of containers that are to end, ``leaving``.
 """
 
 from __future__ import annotations
@@ -36,6 +37,8 @@ class Probing:
 
     port: int
     targets: Mapping[str, Target]
+    leaving: str = ""
+    """The path under which containers that are to end wait until others call the Pod no more."""
 
 
 def parse(text: str) -> Probing | None:
@@ -47,7 +50,7 @@ def parse(text: str) -> Probing | None:
     try:
         found = json.loads(text)
         targets = {str(path): _target(item) for path, item in found["targets"].items()}
-        return Probing(_port(found["port"]), targets)
+        return Probing(_port(found["port"]), targets, str(found.get("leaving") or ""))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         said = f"{error} is missing" if isinstance(error, KeyError) else str(error)
         raise ValueError(f"it is not what the injector writes: {said[:200]}") from None

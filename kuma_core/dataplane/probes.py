@@ -10,7 +10,7 @@ import errno
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 from kuma_core.dataplane import probe_targets
@@ -23,13 +23,19 @@ MOST_AT_ONCE = 32
 LONGEST_HEAD = 8192
 HEAD_SECONDS = 5.0
 """For a whole request to arrive."""
+MOST_HOOKS = 64
+"""Containers that wait for the Pod's leave at once. They have a bound of their own, so that probes go on meanwhile."""
+
+Left = Callable[[], tuple[int, str]]
+"""Waits until the Pod leaves and everybody knows; an HTTP code and a sentence."""
 
 
 class ProbeServer:
     """Answers probes in threads of its own, from ``start`` to ``close``. Raises KumaError for a port that is taken."""
 
-    def __init__(self, probing: Probing, host: str, log: Log) -> None:
-        self._probing, self._host, self._log = probing, host, log
+    def __init__(self, probing: Probing, host: str, log: Log, left: Left | None = None) -> None:
+        self._probing, self._host, self._log, self._left = probing, host, log, left
+        self._hooks = threading.BoundedSemaphore(MOST_HOOKS)
         self._guard = threading.Lock()
         self._reading: dict[socket.socket, None] = {}
         self._answering = 0
@@ -86,17 +92,36 @@ class ProbeServer:
                     if connection not in self._reading:
                         return
                     del self._reading[connection]
-                    self._answering += 1
-                try:
+                with self._counted_unless(self._is_hook(head)):
                     code, text = self._answer(head)
                     connection.settimeout(HEAD_SECONDS)
                     connection.sendall(_message(code, text))
-                finally:
-                    with self._guard:
-                        self._answering -= 1
         finally:
             with self._guard:
                 self._reading.pop(connection, None)
+
+    @contextmanager
+    def _counted_unless(self, is_hook: bool) -> Iterator[None]:
+        with self._guard:
+            self._answering += not is_hook
+        try:
+            yield
+        finally:
+            with self._guard:
+                self._answering -= not is_hook
+
+    def _is_hook(self, head: bytes) -> bool:
+        """Its path is known to the kubelet, and to those who may read the Pod."""
+        path = self._probing.leaving.encode()
+        return bool(path) and head.split(b" ", 2)[1:2] == [path]
+
+    def _wait(self) -> tuple[int, str]:
+        if self._left is None or not self._hooks.acquire(blocking=False):
+            return 503, "nothing is known of whether this Pod leaves"
+        try:
+            return self._left()
+        finally:
+            self._hooks.release()
 
     def _answer(self, head: bytes) -> tuple[int, str]:
         words = head.split(b"\r\n")[0].split(b" ")
@@ -104,6 +129,8 @@ class ProbeServer:
             return 400, "this is no request of HTTP"
         if words[0] not in (b"GET", b"HEAD"):
             return 405, "probes use GET"
+        if self._is_hook(head):
+            return self._wait()
         target = self._probing.targets.get(words[1].decode("ascii", "replace"))
         if target is None:
             return 404, "no probe has this path"
@@ -159,9 +186,11 @@ def _message(code: int, text: str) -> bytes:
 
 
 @contextmanager
-def served(probing: Probing | None, host: str, log: Log) -> Iterator[ProbeServer | None]:
+def served(
+    probing: Probing | None, host: str, log: Log, left: Left | None = None
+) -> Iterator[ProbeServer | None]:
     """The server of probes for the time of the block, if there is any to answer. It listens, and has to be started."""
-    server = ProbeServer(probing, host, log) if probing else None
+    server = ProbeServer(probing, host, log, left) if probing else None
     try:
         yield server
     finally:

@@ -1,7 +1,7 @@
 """One child process at a time, watched together with the signals that end kuma-dp.
 
-Everything that waits does so in ``sigwait``: no thread, and no moment at which a signal is lost. What is to be
-done every second is done there as well, when SIGALRM comes.
+Everything that waits does so in ``sigwait``: no moment at which a signal is lost. What is to be done every second is
+done there as well, when SIGALRM comes; only what is to be done before the end has a thread.
 A child never outlives kuma-dp, not even one that was killed with SIGKILL (Linux).
 """
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -103,6 +104,7 @@ def _die_with(parent: int) -> None:
 def _restore_signals() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
@@ -121,6 +123,7 @@ def signals_held() -> Iterator[None]:
     """From here on no signal acts by itself: each waits until ``attend`` takes it."""
     # a handler, for a signal that is ignored may be dropped although it is blocked, or its child reaped
     signal.signal(signal.SIGCHLD, lambda *_: None)
+    signal.signal(signal.SIGALRM, lambda *_: None)  # for one that comes when nobody holds it any more
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _watched())
     try:
         yield
@@ -128,15 +131,19 @@ def signals_held() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def attend(child: Child, each_second: Callable[[], None] | None = None) -> bool:
+def attend(
+    child: Child, each_second: Callable[[], None] | None = None, leave: Callable[[], None] | None = None
+) -> bool:
     """Wait for the child's own end and give True, or for a signal: then end the child and give False.
 
     Until then ``each_second`` is called each second; it may not raise, and not take long.
-    The child gets SIGTERM and, 4 seconds later, SIGKILL. A second signal kills it at once and raises
-    ``SystemExit(1)``.
+    At the signal ``leave`` is called, in a thread, and waited for. Then the child gets SIGTERM and, 4 seconds later,
+    SIGKILL. A second signal kills it at once and raises ``SystemExit(1)``.
     """
     if _watch(child, each_second) is None:
         return True
+    if leave is not None:
+        _let(leave, child)
     child.send(signal.SIGTERM)
     signal.setitimer(signal.ITIMER_REAL, GRACE_SECONDS)
     try:
@@ -150,6 +157,31 @@ def attend(child: Child, each_second: Callable[[], None] | None = None) -> bool:
     return False
 
 
+def _let(leave: Callable[[], None], child: Child) -> None:
+    """Wait until it is done, or the child has ended by itself."""
+    done = threading.Event()
+
+    def work() -> None:
+        try:
+            leave()
+        finally:
+            done.set()
+            os.kill(os.getpid(), signal.SIGALRM)
+
+    threading.Thread(target=work, name="leaving", daemon=True).start()
+    while not done.is_set() and (number := _next_event(child)) is not None:
+        if number != signal.SIGALRM:
+            _kill(child)
+            raise SystemExit(1)
+    _forget_alarm()
+
+
+def _forget_alarm() -> None:
+    """It came too late, and would be taken for the end of the grace."""
+    if signal.SIGALRM in signal.sigpending():
+        signal.sigwait({signal.SIGALRM})
+
+
 def _watch(child: Child, each_second: Callable[[], None] | None) -> signal.Signals | None:
     if each_second is None:
         return _next_event(child)
@@ -160,8 +192,7 @@ def _watch(child: Child, each_second: Callable[[], None] | None) -> signal.Signa
         return number
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
-        if signal.SIGALRM in signal.sigpending():
-            signal.sigwait({signal.SIGALRM})  # it came too late, and would be taken for the end of the grace
+        _forget_alarm()
 
 
 def _next_event(child: Child) -> signal.Signals | None:

@@ -8,18 +8,30 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
-from kuma_core.dataplane import access_log, connection, envoy, files, probes, process, token_file
+from kuma_core.dataplane import (
+    access_log,
+    connection,
+    envoy,
+    files,
+    probes,
+    process,
+    serving,
+    serving_door,
+    token_file,
+)
 from kuma_core.dataplane.log import Log
 from kuma_core.dataplane.settings import Settings
 from kuma_core.errors import KumaError
 
 if TYPE_CHECKING:
+    from kuma_core.dataplane.control_plane import Catalog
     from kuma_core.dataplane.pin import Pin
     from kuma_core.dataplane.probes import ProbeServer
+    from kuma_core.dataplane.serving import Presence
 
 T = TypeVar("T")
 
@@ -59,14 +71,21 @@ def _run_envoy(settings: Settings, directory: str, private: str, pipe: str, log:
     log.info("starting Envoy", command=command)
     with (
         token_file.followed(settings.token_file, directory, log) as follow,
-        connection.watched(private, settings.name, settings.mesh, log) as watch,
-        probes.served(settings.probing, settings.instance_ip, log) as probing,
+        serving.presence(private, settings, log) as presence,
+        connection.watched(private, settings.name, settings.mesh, log, _again(presence)) as watch,
+        probes.served(
+            settings.probing, settings.instance_ip, log, presence.left if presence else None
+        ) as probing,
     ):
         each_second = _both(follow, watch)
         confined = access_log.directories(settings.log_directory, private)
-        _supervise(
-            lambda: envoy.become(command, directory), executable, pipe, confined, each_second, log, probing
-        )
+        logs = access_log.Forwarder(pipe, log, confined) if pipe else None
+        child = process.start(lambda: envoy.become(command, directory))  # behind: it opens what has a reader
+        _supervise(child, executable, each_second, log, logs, presence, probing)
+
+
+def _again(presence: Presence | None) -> Callable[[], None]:
+    return presence.again if presence else lambda: None
 
 
 def _both(*tasks: Callable[[], None] | None) -> Callable[[], None] | None:
@@ -81,23 +100,18 @@ def _both(*tasks: Callable[[], None] | None) -> Callable[[], None] | None:
 
 
 def _supervise(
-    body: Callable[[], object],
+    child: process.Child,
     executable: str,
-    pipe: str,
-    confined: Sequence[str],
     each_second: Callable[[], None] | None,
     log: Log,
+    logs: access_log.Forwarder | None,
+    presence: Presence | None,
     probing: ProbeServer | None,
 ) -> None:
-    logs = (
-        access_log.Forwarder(pipe, log, confined) if pipe else None
-    )  # before Envoy: it opens what has a reader
-    child = process.start(body)
-    if logs:
-        logs.start()  # behind: a process must not fork while it has threads
-    if probing:
-        probing.start()
-    ended = process.attend(child, each_second)
+    for part in (logs, probing, presence):
+        if part:
+            part.start()  # behind Envoy's: a process must not fork while it has threads
+    ended = process.attend(child, each_second, presence.leave if presence else None)
     if logs:
         logs.finish()
     if not ended:
@@ -131,6 +145,9 @@ def prepare(settings: Settings, directory: str, private: str, pipe: str, log: Lo
     request |= {"ipv6": True} if ports.has_ipv6() else {}
     log.info("asking for the bootstrap configuration", url=catalog.bootstrap_url, **request)
     request |= {"adminPorts": admin_ports[1:]} if admin_ports[1:] else {}
+    if connection.has_admin(private, bool(admin_ports)):
+        tells = _arrange(settings, private, catalog, token or "", log)
+        request |= {"tellsServing": True} if tells else {}
     confine = partial(access_log.confine, private)
     document = _asked(
         settings,
@@ -141,6 +158,24 @@ def prepare(settings: Settings, directory: str, private: str, pipe: str, log: Lo
         document = _pinned(pinned, document, request, catalog.bootstrap_url)
     document = connection.prepare(document, private)
     files.write_private(os.path.join(directory, BOOTSTRAP_FILE), document)
+
+
+def _arrange(settings: Settings, private: str, catalog: Catalog, token: str, log: Log) -> bool:
+    """Note how to tell the control plane whether this proxy serves; False where that would give away its token."""
+    from kuma_core import http_client
+
+    url = catalog.bootstrap_url
+    shown = token if catalog.token_url and not settings.is_of_a_pod else ""
+    if shown and not (url.startswith("https://") or http_client.is_loopback_url(url)):
+        log.info(_IN_THE_CLEAR, url=url)
+        return False
+    serving_door.arrange(private, url, settings.ca_cert_file, shown)
+    return True
+
+
+_IN_THE_CLEAR = (
+    "the control plane is not told when this proxy leaves: the token would go over plain HTTP to another one"
+)
 
 
 def _asked(settings: Settings, log: Log, ask: Callable[[], T]) -> T:

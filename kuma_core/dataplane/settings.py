@@ -96,7 +96,7 @@ OPTIONS = (
         "KUMA_DATAPLANE_DRAIN_TIME",
         "30s",
         "DURATION",
-        "How long Envoy lets connections of a listener that went away live on.",
+        "How long Envoy lets connections of a listener that went away live on, and the end waits for open ones.",
     ),
     Option(
         "probes",

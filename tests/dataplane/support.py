@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,7 @@ class FakeControlPlane:
         self.catalog: tuple[int, bytes] | None = None
         self.bootstrap = (200, b"node:\n  id: default.web-1\n")
         self.token_url = ""
+        self.serving: tuple[int, bytes] = (200, b'{"serving": false, "pending": 0}')
         self.delays: list[float] = []
         self._server = ThreadingHTTPServer(("127.0.0.1", port), self._handler())
         if tls:
@@ -66,7 +68,7 @@ class FakeControlPlane:
                 self._answer(*(outer.catalog or (200, outer.default_catalog())))
 
             def do_POST(self) -> None:
-                self._answer(*outer.bootstrap)
+                self._answer(*(outer.serving if self.path == "/serving" else outer.bootstrap))
 
             def _answer(self, status: int, body: bytes) -> None:
                 content = self.rfile.read(int(self.headers.get("Content-Length") or 0))
@@ -75,7 +77,8 @@ class FakeControlPlane:
                 self.send_response(status)
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
-                self.wfile.write(body)
+                with suppress(BrokenPipeError):  # who asked does not wait any longer
+                    self.wfile.write(body)
 
             def log_message(self, *_: object) -> None:
                 pass
@@ -90,6 +93,10 @@ class FakeControlPlane:
         """The one bootstrap request that came."""
         [body] = [body for method, path, body in self.requests if (method, path) == ("POST", "/bootstrap")]
         return json.loads(body)
+
+    def told(self) -> list[dict[str, Any]]:
+        """What was said of who serves, in the order in which it came."""
+        return [json.loads(body) for _, path, body in self.requests if path == "/serving"]
 
     def token_copy(self, envoy: int) -> Path:
         """The file of the token that was announced, as the Envoy of this process id finds it."""

@@ -384,7 +384,9 @@ def test_a_control_plane_that_starts_a_moment_later_is_reached(
         stub_pid()
         asked = late.asked_bootstrap()
         assert (asked["mesh"], asked["name"]) == ("default", "w")
-        assert asked.keys() - {"ipv6"} == {"mesh", "name", "accessLogPipe", "accessLogFiles"}
+        assert asked.keys() - {"ipv6"} == {
+            *("mesh", "name", "accessLogPipe", "accessLogFiles", "tellsServing")
+        }
         addresses = Path("/proc/net/if_inet6")
         has_loopback = addresses.exists() and f"{'0' * 31}1 " in addresses.read_text()
         assert asked.get("ipv6", False) is has_loopback

@@ -125,8 +125,11 @@ def test_kuma_dp_stays_below_19_mb_and_gives_back_what_preparing_took(
         record_property(name, sizes[name])
     assert sizes["Rss"] < 19_000
     assert "libssl" not in Path(f"/proc/{running.program.pid}/maps").read_text()
-    threads = list(Path(f"/proc/{running.program.pid}/task").iterdir())
-    assert len(threads) == 2, "one that waits for signals and follows the token, one that reads logs"
+    threads = Path(f"/proc/{running.program.pid}/task")
+    wait_for(
+        lambda: len(list(threads.iterdir())) == 2,
+        "two threads: one that waits for signals and follows the token, one that reads logs",
+    )
 
 
 def test_a_bootstrap_that_envoy_refuses_ends_with_its_words(

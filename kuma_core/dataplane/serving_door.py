@@ -1,0 +1,158 @@
+"""Tells the control plane whether this proxy serves: ``POST /serving`` of its bootstrap server.
+
+In a process that lives as long as Envoy: so without a library of HTTP, and without TLS unless the URL asks for it.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from typing import Any
+from urllib.parse import SplitResult, urlsplit
+
+from kuma_core import __version__
+from kuma_core.dataplane import admin_api, token_file
+from kuma_core.dataplane.files import write_private
+from kuma_core.errors import KumaError
+
+PLACE = "serving"
+"""The file of the private directory that has the way to the control plane."""
+
+CONNECT_SECONDS = 1.0
+"""Who does not take a connection in that time is not there."""
+ANSWER_SECONDS = 5.5
+"""For a whole exchange: the control plane waits for other proxies, 5 seconds at most."""
+
+_UNKNOWN = (404, 405)
+_LARGEST_ANSWER = 64 * 1024
+
+
+class NotHeard(Exception):
+    """The control plane did not take it; the text says why. ``is_final``: it never will, until something changes."""
+
+    def __init__(self, text: str, is_final: bool = False) -> None:
+        super().__init__(text)
+        self.is_final = is_final
+
+
+class Heard:
+    """What the control plane answers.
+
+    ``serving`` is whether others are told to call this proxy; ``None`` where nobody told yet, or where the control
+    plane gives everybody to others, whatever is told. ``pending`` is how many still call one that leaves.
+    """
+
+    def __init__(self, serving: bool | None, pending: int) -> None:
+        self.serving, self.pending = serving, pending
+
+
+class Door:
+    """The way to the control plane: a URL, the file of certificates by which it is known, that of the token; the files
+    may be ``""``."""
+
+    def __init__(self, url: str, ca_cert_file: str = "", token_file: str = "") -> None:
+        self.url, self.ca_cert_file, self.token_file = url, ca_cert_file, token_file
+
+    def ask(self, mesh: str, name: str, serving: bool | None, seconds: float = ANSWER_SECONDS) -> Heard:
+        """Say whether a proxy serves, or with ``None`` ask whether others are told to call it. Raises NotHeard."""
+        import json
+
+        said: dict[str, object] = {"mesh": mesh, "name": name}
+        said |= {} if serving is None else {"serving": serving}
+        try:
+            said |= {"dataplaneToken": self._token()} if self.token_file and serving is not None else {}
+            status, body = self._exchange(json.dumps(said).encode(), seconds)
+        except TimeoutError:
+            raise NotHeard(f"{self.url}: no answer in time") from None
+        except (OSError, ValueError, KumaError) as error:
+            raise NotHeard(f"{self.url}: {getattr(error, 'strerror', None) or error}") from None
+        if status != 200:
+            raise NotHeard(f"{self.url}: {_refusal(status, body)}", status in _UNKNOWN)
+        return _heard(body)
+
+    def _token(self) -> str:
+        return token_file.read(self.token_file).decode()
+
+    def _exchange(self, body: bytes, seconds: float) -> tuple[int, bytes]:
+        parts = urlsplit(self.url)
+        deadline = time.monotonic() + seconds
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+        with socket.create_connection((parts.hostname, port), CONNECT_SECONDS) as plain:
+            connection = self._encrypted(plain, parts) if parts.scheme == "https" else plain
+            connection.sendall(_request(parts, body))
+            answer = _received(connection, deadline)
+        head, _, content = answer.partition(b"\r\n\r\n")
+        words = head.split(b"\r\n")[0].split(b" ")
+        if len(words) < 2 or not words[0].startswith(b"HTTP/1.") or not words[1].isdigit():
+            raise ValueError("what answers there does not speak HTTP")
+        return int(words[1]), content
+
+    def _encrypted(self, plain: socket.socket, parts: SplitResult) -> socket.socket:
+        import ssl
+
+        from kuma_core.dataplane import pin
+
+        tls = pin.read(self.ca_cert_file).tls if self.ca_cert_file else ssl.create_default_context()
+        return tls.wrap_socket(plain, server_hostname=parts.hostname)
+
+
+def arrange(private: str, url: str, ca_cert_file: str, token: str) -> None:
+    """Note the way to the control plane in the run's own directory, beside its bootstrap server at ``url``."""
+    there = urlsplit(url)._replace(path="/serving", query="", fragment="").geturl()
+    pinned = os.path.abspath(ca_cert_file) if ca_cert_file else ""
+    write_private(os.path.join(private, PLACE), os.fsencode(f"{there}\0{pinned}\0{token}"))
+
+
+def arranged(private: str) -> Door | None:
+    """The way that was noted; ``None`` if there is none."""
+    noted = admin_api.read_line(os.path.join(private, PLACE)) if private else ""
+    return Door(*noted.split("\0")) if noted.count("\0") == 2 else None
+
+
+def _request(parts: SplitResult, body: bytes) -> bytes:
+    lines = [
+        f"POST {parts.path} HTTP/1.1",
+        f"Host: {parts.netloc.rpartition('@')[2]}",
+        f"User-Agent: kuma-dp/{__version__}",
+        "Content-Type: application/json",
+        f"Content-Length: {len(body)}",
+        "Connection: close",
+    ]
+    return "\r\n".join([*lines, "", ""]).encode() + body
+
+
+def _received(connection: socket.socket, deadline: float) -> bytes:
+    answer = b""
+    while len(answer) < _LARGEST_ANSWER:
+        left = deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        connection.settimeout(left)
+        if not (piece := connection.recv(_LARGEST_ANSWER)):
+            break
+        answer += piece
+    return answer
+
+
+def _heard(body: bytes) -> Heard:
+    found = _document(body)
+    serving, pending = found.get("serving"), found.get("pending")
+    return Heard(serving if isinstance(serving, bool) else None, pending if isinstance(pending, int) else 0)
+
+
+def _refusal(status: int, body: bytes) -> str:
+    found = _document(body)
+    texts = [str(found[key]).rstrip(".") for key in ("title", "details") if found.get(key)]
+    return ". ".join([f"status {status}", *texts])
+
+
+def _document(body: bytes) -> dict[str, Any]:
+    """The JSON object that a body is, or holds as the one chunk of a middle man; an empty one if there is none."""
+    import json
+
+    try:
+        found = json.loads(body[body.index(b"{") : body.rindex(b"}") + 1])
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}

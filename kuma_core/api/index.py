@@ -62,12 +62,14 @@ def catalog(config: Config, issues_tokens: bool) -> dict[str, Any]:
 
 
 def _serving_url(config: Config, host: str) -> str:
-    """Where kuma-dp shows its token when it tells that it serves, or leaves: by the certificate that proxies know.
+    """Where a kuma-dp of another machine shows its token when it tells that it serves, or leaves.
 
-    Empty where the server has another certificate, or is not there.
+    It knows the server by the root that its bootstrap has. Empty where that is another one, or there is none.
     """
-    is_ours = config.flag("apiServer.https.enabled") and not config.text("apiServer.https.tlsCertFile")
-    return f"https://{host}:{config.number('apiServer.https.port')}" if is_ours else ""
+    files = ("apiServer.https.tlsCertFile", "sdsServer.tlsCertFile")
+    is_known = config.flag("xdsServer.tlsEnabled") and not any(map(config.text, files))
+    is_there = config.flag("apiServer.https.enabled")
+    return f"https://{host}:{config.number('apiServer.https.port')}" if is_known and is_there else ""
 
 
 def _admin_urls(config: Config) -> dict[str, str]:

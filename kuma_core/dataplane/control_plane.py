@@ -53,10 +53,14 @@ class NoDataplane(KumaError):
 
 @dataclass(frozen=True, slots=True)
 class Catalog:
-    """What of ``GET /catalog`` concerns kuma-dp: two URLs; an empty token URL means that tokens are off."""
+    """What of ``GET /catalog`` concerns kuma-dp: URLs; an empty token URL means that tokens are off.
+
+    ``serving_url`` takes tokens over HTTPS, from whoever knows the root of the bootstrap; empty if nothing does.
+    """
 
     bootstrap_url: str
     token_url: str
+    serving_url: str = ""
 
 
 def fetch_catalog(address: str, log: Log, tls: SSLContext | None = None) -> Catalog:
@@ -94,7 +98,10 @@ def _catalog(url: str, body: bytes) -> Catalog:
         raise _catalog_error(
             f'{url} names no bootstrap server: apis.bootstrap.url is "{bootstrap_url}". {_WHICH_SERVER}'
         )
-    return Catalog(bootstrap_url, _text(document, "apis", "dataplaneToken", "localUrl"))
+    token_url, serving_url = (
+        _text(document, "apis", *path) for path in (("dataplaneToken", "localUrl"), ("serving", "url"))
+    )
+    return Catalog(bootstrap_url, token_url, serving_url if serving_url.startswith("https://") else "")
 
 
 def _catalog_error(text: str) -> KumaError:

@@ -156,6 +156,7 @@ def prepare(settings: Settings, directory: str, private: str, pipe: str, log: Lo
     )
     if pinned:
         document = _pinned(pinned, document, request, catalog.bootstrap_url)
+    serving_door.trust(private, document)
     document = connection.prepare(document, private)
     files.write_private(os.path.join(directory, BOOTSTRAP_FILE), document)
 
@@ -166,15 +167,19 @@ def _arrange(settings: Settings, private: str, catalog: Catalog, token: str, log
 
     url = catalog.bootstrap_url
     shown = token if catalog.token_url and not settings.is_of_a_pod else ""
-    if shown and not (url.startswith("https://") or http_client.is_loopback_url(url)):
-        log.info(_IN_THE_CLEAR, url=url)
-        return False
-    serving_door.arrange(private, url, settings.ca_cert_file, shown)
-    return True
+    if not shown or url.startswith("https://") or http_client.is_loopback_url(url):
+        serving_door.arrange(private, url, settings.ca_cert_file, shown)
+        return True
+    if serving_door.is_reachable(catalog.serving_url):
+        serving_door.arrange(private, catalog.serving_url, serving_door.root_file(private), shown)
+        return True
+    log.always("WARNING", _IN_THE_CLEAR, url=url, https=catalog.serving_url)
+    return False
 
 
 _IN_THE_CLEAR = (
-    "the control plane is not told when this proxy leaves: the token would go over plain HTTP to another one"
+    "the control plane is not told when this proxy leaves: the token would go over plain HTTP to another machine, and "
+    "its REST API over HTTPS cannot be reached"
 )
 
 

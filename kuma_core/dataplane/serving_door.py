@@ -19,6 +19,9 @@ from kuma_core.errors import KumaError
 PLACE = "serving"
 """The file of the private directory that has the way to the control plane."""
 
+ROOT = "control-plane.pem"
+"""The file there that has the root by which Envoy knows the control plane."""
+
 CONNECT_SECONDS = 1.0
 """Who does not take a connection in that time is not there."""
 ANSWER_SECONDS = 5.5
@@ -78,8 +81,8 @@ class Door:
         parts = urlsplit(self.url)
         deadline = time.monotonic() + seconds
         port = parts.port or (443 if parts.scheme == "https" else 80)
-        with socket.create_connection((parts.hostname, port), CONNECT_SECONDS) as plain:
-            connection = self._encrypted(plain, parts) if parts.scheme == "https" else plain
+        plain = socket.create_connection((parts.hostname, port), CONNECT_SECONDS)
+        with plain, self._encrypted(plain, parts) as connection:
             connection.sendall(_request(parts, body))
             answer = _received(connection, deadline)
         head, _, content = answer.partition(b"\r\n\r\n")
@@ -89,6 +92,9 @@ class Door:
         return int(words[1]), content
 
     def _encrypted(self, plain: socket.socket, parts: SplitResult) -> socket.socket:
+        """The connection, encrypted if the URL asks for it."""
+        if parts.scheme != "https":
+            return plain
         import ssl
 
         from kuma_core.dataplane import pin
@@ -102,6 +108,49 @@ def arrange(private: str, url: str, ca_cert_file: str, token: str) -> None:
     there = urlsplit(url)._replace(path="/serving", query="", fragment="").geturl()
     pinned = os.path.abspath(ca_cert_file) if ca_cert_file else ""
     write_private(os.path.join(private, PLACE), os.fsencode(f"{there}\0{pinned}\0{token}"))
+
+
+def is_reachable(url: str) -> bool:
+    """Whether somebody listens at a URL: what cannot be told must not be promised, or nobody would call this proxy."""
+    parts = urlsplit(url)
+    try:
+        socket.create_connection((parts.hostname or "", parts.port or 443), CONNECT_SECONDS).close()
+    except (OSError, ValueError):
+        return False
+    return bool(parts.hostname)
+
+
+def root_file(private: str) -> str:
+    """Where ``trust`` writes what the control plane is known by."""
+    return os.path.join(private, ROOT)
+
+
+def trust(private: str, bootstrap: bytes) -> None:
+    """Note the root by which Envoy knows the control plane, if its configuration has one and there is a door."""
+    import yaml
+
+    if not (private and os.path.exists(os.path.join(private, PLACE))):
+        return
+    found: Any = yaml.load(bootstrap, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    for step in _TO_THE_ROOT:
+        try:
+            found = found[step]
+        except (LookupError, TypeError):
+            return
+    write_private(root_file(private), str(found).encode())
+
+
+_TO_THE_ROOT = (
+    "dynamicResources",
+    "adsConfig",
+    "grpcServices",
+    0,
+    "googleGrpc",
+    "channelCredentials",
+    "sslCredentials",
+    "rootCerts",
+    "inlineString",
+)
 
 
 def arranged(private: str) -> Door | None:

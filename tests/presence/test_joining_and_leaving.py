@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -254,6 +255,21 @@ def test_all_control_planes_know_who_serves() -> None:
         eventually(lambda: endpoints(client) == ["10.0.0.1"])
         assert tell(cp, "web-1", False).body["pending"] == 0
         assert endpoints(client) == [], "the answer leaves the others the time to hear of it"
+
+
+def test_all_instances_of_a_machine_leave_at_once() -> None:
+    numbers = range(1, 25)
+    with control_plane() as (cp, envoys), ThreadPoolExecutor(len(numbers)) as threads:
+        cp.apply(CALLER, *map(web, numbers))
+        client = envoy("caller")
+        envoys.connect(client)
+        tokens = {f"web-{number}": cp.token(f"web-{number}") for number in numbers}
+        for name, token in tokens.items():
+            tell(cp, name, True, token)
+        eventually(lambda: len(endpoints(client)) == len(numbers))
+        answers = list(threads.map(lambda item: tell(cp, item[0], False, item[1]), tokens.items()))
+        assert [answer.body for answer in answers] == [{"serving": False, "pending": 0}] * len(numbers)
+        assert endpoints(client) == []
 
 
 def test_a_dry_run_of_a_new_instance_tells_what_happens_until_it_serves() -> None:

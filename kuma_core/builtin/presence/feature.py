@@ -23,6 +23,8 @@ LOOK_SECONDS = 0.2
 """How often it is looked for while somebody waits whether the platform told of an instance that it leaves."""
 MOST_WAITING = 6
 """How many instances may wait for acknowledgements at once: each keeps one of the bootstrap server's workers."""
+TURN_SECONDS = 1.0
+"""How long one waits for its turn, as where a machine with many of them stops; each takes a tenth of a second or so."""
 
 
 @runtime_checkable
@@ -66,7 +68,7 @@ class PresenceFeature:
         """Wait until nobody sends new connections to an instance that leaves; how many may still do so after that."""
         if self._presences.everybody:
             return 0
-        if not self._waiting.acquire(blocking=False):
+        if not self._waiting.acquire(timeout=min(TURN_SECONDS, seconds)):
             return self._acceptance.wait_turned_away(mesh, name, 0)
         try:
             return self._wait_left(mesh, name, seconds)

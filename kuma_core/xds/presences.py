@@ -5,7 +5,7 @@ One thread alone tells; any may ask. Nothing here reads anything.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from copy import copy
 from datetime import UTC, datetime
 
@@ -26,6 +26,9 @@ class Presences:
         self._told: dict[Place, PresenceSpec] = {}
         self._presumed: frozenset[Place] = frozenset()
         self._gone: dict[Place, datetime] = {}
+        self._begun = False
+        self.changed: Callable[[str, str], None] = lambda mesh, name: None
+        """Called when something else is told of a Dataplane that is there, but for what is read at first."""
 
     def serves(self, mesh: str, name: str) -> bool:
         """Whether the inbounds of a Dataplane are endpoints for others."""
@@ -61,6 +64,8 @@ class Presences:
         if spec is not None:
             self._told[place] = spec
             self._gone.pop(place, None)
+            if self._begun and (before is None or before.serving != spec.serving):
+                self.changed(*place)
         elif (before and before.serving) or place in self._presumed:
             self._presumed -= {place}
             self._gone[place] = datetime.now(UTC)
@@ -75,7 +80,7 @@ class Presences:
     def copied(self) -> Presences:
         """The same, for somebody who imagines something."""
         other = copy(self)
-        other._told, other._gone = dict(self._told), dict(self._gone)
+        other._told, other._gone, other._begun = dict(self._told), dict(self._gone), False
         return other
 
     def tell_all(self, found: Mapping[Place, PresenceSpec]) -> None:
@@ -84,3 +89,4 @@ class Presences:
             self.tell(place, None)
         for place, spec in found.items():
             self.tell(place, spec)
+        self._begun = True

@@ -10,6 +10,7 @@ import pytest
 
 from kuma_core.builtin.presence.contract import Presence
 from kuma_core.kumactl.inspect_commands import row, troubles
+from kuma_core.testing.events_client import following
 from kuma_core.testing.fake_envoy import Fleet
 from kuma_core.testing.platform import RunningPlatform
 from kuma_core.testing.waiting import eventually
@@ -73,6 +74,17 @@ def test_an_instance_that_joins_and_one_that_leaves_are_told_with_the_reason(
     assert shown(cp) == ("Online (leaving)", [f"web-1 is leaving: {why}"])
     cp.offer("builtin.presence", Presence).set_serving("default", "web-1", True)
     eventually(lambda: shown(cp) == ("Online", []))
+
+
+def test_followers_hear_of_it(joining: tuple[RunningPlatform, Fleet]) -> None:
+    cp, _ = joining
+    with following(cp, "kind=Dataplane") as events:
+        tell(cp, "web-1", True)
+        events.wait_for("presence", name="web-1", mesh="default", state="Serving")
+        tell(cp, "web-1", True)
+        tell(cp, "web-1", False)
+        events.wait_for("presence", name="web-1", mesh="default", state="Leaving")
+        assert len(events.of("presence", name="web-1")) == 2, "what was told already is no news"
 
 
 def test_a_service_of_which_nobody_serves_is_told_from_one_that_nobody_offers(

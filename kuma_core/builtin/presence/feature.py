@@ -8,15 +8,18 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Protocol, runtime_checkable
 
 from kuma_core.builtin.cluster.contract import Cluster
+from kuma_core.builtin.events.contract import Event, Events
 from kuma_core.builtin.presence.joining import WATCHED, Joining
 from kuma_core.builtin.presence.records import Records
 from kuma_core.builtin.presence.upgrade import served_before
 from kuma_core.plugin.contract import ChangeListener, Component, Context, Metric
 from kuma_core.plugin.hookspecs import hookimpl
+from kuma_core.specs.dataplane import DATAPLANE
 from kuma_core.specs.presence import BY_PLATFORM, PRESENCE
 from kuma_core.xds.contract import Acceptance
 from kuma_core.xds.presences import Presences
 
+PRESENCE_EVENT = "presence"
 HEARD_SECONDS = 1.0
 """How long it takes at most until other control planes have heard of a write and pushed it, as a rule much less."""
 LOOK_SECONDS = 0.2
@@ -47,6 +50,8 @@ class PresenceFeature:
         self._counted = context.ask("views", CountedPresences)
         self._resources = context.resources
         self._records = Records(context.resources)
+        self._events = context.ask("builtin.events", Events)
+        self._presences.changed = self._tell
         self._joining = Joining(self._acceptance, self._presences, self._records, context.views)
         self._acceptance.listen(self._joining.accepted)
         self._waiting = threading.BoundedSemaphore(MOST_WAITING)
@@ -86,6 +91,11 @@ class PresenceFeature:
         if self._cluster.notes(PRESENCE).keys() - {self._cluster.own_id}:
             time.sleep(max(0.0, min(HEARD_SECONDS, seconds) - (time.monotonic() - began)))
         return max(left, 1) if self._presences.serves(mesh, name) else left
+
+    def _tell(self, mesh: str, name: str) -> None:
+        """Have followers hear that others call an instance from now on, or no more."""
+        if found := self._presences.status(mesh, name):
+            self._events.publish(Event(PRESENCE_EVENT, DATAPLANE, mesh, {"name": name, "state": found.state}))
 
     # -- hooks
 

@@ -94,13 +94,20 @@ def service_view(value: Mapping[str, Any]) -> str:
     """The answer of ``GET /meshes/{mesh}/services/{name}`` as two tables."""
     from kuma_core.kumactl.table import layout
 
-    instances = [[one["dataplane"], one["status"], _tag_sets(one["tags"])] for one in value["dataplanes"]]
+    instances = [[one["dataplane"], _state(one), _tag_sets(one["tags"])] for one in value["dataplanes"]]
     edges = [
         *(_neighbour("calls", edge["destination"], edge) for edge in value["calls"]),
         *(_neighbour("is called by", edge["source"], edge) for edge in value["calledBy"]),
     ]
     upper = layout(("DATAPLANE", "STATUS", "TAGS"), instances)
     return f"{upper}\n\n{layout(NEIGHBOURS, edges)}"
+
+
+def _state(instance: Mapping[str, Any]) -> str:
+    """The status of an instance, and whether it is connected without that others call it."""
+    status = str(instance["status"])
+    is_away = instance.get("serves") is False and status in ("Online", "Degraded")
+    return f"{status} (does not serve)" if is_away else status
 
 
 def _tag_sets(sets: Sequence[Mapping[str, str]]) -> str:

@@ -10,6 +10,7 @@ import pytest
 
 from kuma_core.builtin.presence.contract import Presence
 from kuma_core.kumactl.inspect_commands import row, troubles
+from kuma_core.kumactl.services import service_view
 from kuma_core.testing.events_client import following
 from kuma_core.testing.fake_envoy import Fleet
 from kuma_core.testing.platform import RunningPlatform
@@ -94,7 +95,9 @@ def test_a_service_of_which_nobody_serves_is_told_from_one_that_nobody_offers(
     reason = 'no instance of "web" serves: those that are connected are joining or leaving'
     eventually(lambda: verdict(cp) == ("noEndpoint", reason))
     eventually(lambda: findings(cp) == {"service-without-serving-instance": "web"})
-    assert cp.get("/meshes/default/services/web").body["dataplanes"][0]["serves"] is False
+    service = cp.get("/meshes/default/services/web").body
+    assert service["dataplanes"][0]["serves"] is False
+    assert "Online (does not serve)" in service_view(service)
     tell(cp, "web-1", True)
     eventually(lambda: verdict(cp)[0] == "plaintext")
     eventually(lambda: findings(cp) == {})

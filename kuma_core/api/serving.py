@@ -20,8 +20,10 @@ from kuma_core.resources.codec import read_json
 MAX_BODY_BYTES = 64 * 1024
 WAIT_SECONDS = 5.0
 """How long who leaves waits at most until the others have turned away."""
-MOST_ASKING = 2
-"""How many who ask alone may wait at once."""
+MOST_ASKING = 4
+"""How many who prove nothing may wait at once, so that they leave room to others; they may be anybody."""
+TURN_SECONDS = 1.0
+"""How long one of them waits for its turn; each takes a tenth of a second or so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,16 +74,17 @@ class Serving:
         answer_json(resp, {"serving": self._serving(told.mesh, told.name), "pending": pending})
 
     def _hear(self, told: Told, serving: bool) -> int:
-        if self._require(told.mesh, told.name, told.token):
-            self._tell(told.mesh, told.name, serving)
+        if not self._require(told.mesh, told.name, told.token):
+            return 0 if serving else self._wait_in_turn(told)
+        self._tell(told.mesh, told.name, serving)
         return 0 if serving else self._left(told.mesh, told.name, WAIT_SECONDS)
 
     def _ask(self, told: Told) -> int:
-        """Who asks need show nothing, and so must not keep others from telling: few may wait, and the others are told
-        that they have to ask again."""
-        if self._serving(told.mesh, told.name) is not False:
-            return 0
-        if not self._asking.acquire(blocking=False):
+        return self._wait_in_turn(told) if self._serving(told.mesh, told.name) is False else 0
+
+    def _wait_in_turn(self, told: Told) -> int:
+        """Who comes too late is told that somebody may still call the instance."""
+        if not self._asking.acquire(timeout=TURN_SECONDS):
             return 1
         try:
             return self._left(told.mesh, told.name, WAIT_SECONDS)

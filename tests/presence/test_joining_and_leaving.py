@@ -270,6 +270,8 @@ def test_all_instances_of_a_machine_leave_at_once() -> None:
         answers = list(threads.map(lambda item: tell(cp, item[0], False, item[1]), tokens.items()))
         assert [answer.body for answer in answers] == [{"serving": False, "pending": 0}] * len(numbers)
         assert endpoints(client) == []
+        asked = list(threads.map(lambda name: tell(cp, name, None, ""), tokens))
+        assert [answer.body for answer in asked] == [{"serving": False, "pending": 0}] * len(numbers)
 
 
 def test_a_dry_run_of_a_new_instance_tells_what_happens_until_it_serves() -> None:

@@ -24,6 +24,8 @@ LOOKS = (*(0.05 * 1.2**count for count in range(16)), 1.0)
 """Seconds before Envoy is asked again whether it is ready."""
 AGAIN = (0.2, 0.4, 0.8, 1.6, 3.0, 6.0, 12.0, 30.0)
 """Seconds before the control plane is told again that this proxy serves."""
+MISSING_SECONDS = 3.0
+"""Where its Dataplane is not there at most so many: a store in memory may be filled anew at any moment."""
 QUESTIONS = (0.05, 0.1, 0.2, 0.3, 0.5)
 """Seconds before the control plane is asked again whether a Pod leaves. The last of all these counts on."""
 HOOK_SECONDS = 10.0
@@ -140,6 +142,7 @@ class Presence:
                 self._log.info("others may call this proxy now")
                 return
             except NotHeard as error:
+                is_missing = error.is_missing
                 if error.is_final:
                     self._log.info(
                         "the control plane wants to hear nothing of who serves", problem=str(error)
@@ -148,7 +151,7 @@ class Presence:
                 if not is_told and time.monotonic() - began >= UNHEARD_SECONDS:
                     is_told = True
                     self._log.always("WARNING", _JOINED_UNHEARD, problem=str(error))
-            self._ending.wait(pause)
+            self._ending.wait(min(pause, MISSING_SECONDS) if is_missing else pause)
 
     # -- leaving
 

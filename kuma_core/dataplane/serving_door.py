@@ -28,15 +28,18 @@ ANSWER_SECONDS = 5.5
 """For a whole exchange: the control plane waits for other proxies, 5 seconds at most."""
 
 _UNKNOWN = (404, 405)
+_TITLE = "Could not tell whether an instance serves"
+"""How control planes begin that know of joining and leaving: their 404 is for a Dataplane that is not there now."""
 _LARGEST_ANSWER = 64 * 1024
 
 
 class NotHeard(Exception):
-    """The control plane did not take it; the text says why. ``is_final``: it never will, until something changes."""
+    """The control plane did not take it; the text says why. ``is_final``: it never will, until something changes.
+    ``is_missing``: it knows no such Dataplane now."""
 
-    def __init__(self, text: str, is_final: bool = False) -> None:
+    def __init__(self, text: str, is_final: bool = False, is_missing: bool = False) -> None:
         super().__init__(text)
-        self.is_final = is_final
+        self.is_final, self.is_missing = is_final, is_missing
 
 
 class Heard:
@@ -71,7 +74,9 @@ class Door:
         except (OSError, ValueError, KumaError) as error:
             raise NotHeard(f"{self.url}: {getattr(error, 'strerror', None) or error}") from None
         if status != 200:
-            raise NotHeard(f"{self.url}: {_refusal(status, body)}", status in _UNKNOWN)
+            is_missing = status == 404 and _document(body).get("title") == _TITLE
+            is_final = status in _UNKNOWN and not is_missing
+            raise NotHeard(f"{self.url}: {_refusal(status, body)}", is_final, is_missing)
         return _heard(body)
 
     def _token(self) -> str:

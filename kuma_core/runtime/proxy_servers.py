@@ -22,7 +22,7 @@ from kuma_core.errors import Busy
 from kuma_core.lifecycle import Stop
 from kuma_core.plugin.catalog import Catalog
 from kuma_core.plugin.contract import NOTHING, Access, ChangeListener, GrpcServer, KeyPair, Port
-from kuma_core.resources.contract import Change, Resources, Secrets
+from kuma_core.resources.contract import Change, Op, Resources, Secrets
 from kuma_core.resources.secrets import SECRET
 from kuma_core.runtime.open_files import most_connections
 from kuma_core.xds.bootstrap import BootstrapParams, bootstrap_params, grpc_target
@@ -46,6 +46,9 @@ ROOTS = "the certificates of meshes' roots"
 PLAIN = "configuration of proxies in meshes without mTLS"
 """What SDS gives to everybody: a proxy needs it before it can prove who it is, and it is no secret."""
 
+FRESH_SECONDS = 30.0
+"""A store in memory has forgotten who served. If proxies come back so soon after the start, what is applied until then
+may be there, and their callers are to find it as before: each looks for its control plane every 5 s."""
 DEADLINE_SECONDS = 10.0
 """How long other threads wait for an answer about the streams."""
 
@@ -70,7 +73,9 @@ class ProxyServers:
         self._authenticator: Attributed | None = None
         self._tls: ServerTls | None = None
         self.streams = StreamBook()
-        presences = Presences(everybody=config.text("xdsServer.endpoints") == "registered")
+        everybody = config.text("xdsServer.endpoints") == "registered"
+        fresh = FRESH_SECONDS if config.text("store.type") == "memory" else 0.0
+        presences = Presences(everybody, fresh)
         self.views = MeshViews(resources, catalog.policies, presences)
         self.reconciler = Reconciler(
             self.views,
@@ -159,8 +164,15 @@ class ProxyServers:
 
     def _ads(self) -> Sequence[Any]:
         recognise = self._maker.recognise_for_configuration
-        service = AdsService(self._hub, identify, self.streams.begin, recognise, self._guard, _belongs)
+        service = AdsService(
+            self._hub, identify, self.streams.begin, recognise, self._guard, _belongs, self._came_back
+        )
         return [service.handler()]
+
+    def _came_back(self) -> None:
+        """A proxy came that had a configuration: if our store forgot it, look at everything before it is served."""
+        if self.views.presences.came_back():
+            self.reconciler.changed(Change(Op.RESYNC))
 
     def _sds(self) -> Sequence[Any]:
         return [SdsService(self._maker, self.secrets_hub, self._guard, _belongs).handler()]

@@ -274,6 +274,8 @@ class MeshViews:
         if spec == view.dataplanes.get(name):
             return
         self._remember(mesh, name, gone=spec is None)
+        if name not in view.dataplanes:
+            self.presences.dataplane_came((mesh, name))
         self._meshes[mesh], touched = view.with_dataplane(name, spec, self.presences.serves(mesh, name))
         effects.proxies.add((mesh, name))
         effects.kinds.add((DATAPLANE, mesh))
@@ -349,6 +351,9 @@ class MeshViews:
             told = self._read(PRESENCE)
             self.presences.tell_all({(item.mesh, item.name): item.spec for item in told})
         for name in {*self._meshes, *meshes, *dataplanes}:
+            for dataplane, _ in dataplanes.get(name, ()):
+                if dataplane not in self.mesh(name).dataplanes:
+                    self.presences.dataplane_came((name, dataplane))
             serves = partial(self.presences.serves, name)
             after = build_context(name, meshes.get(name), dataplanes.get(name, ()), serves)
             self._compare(self.mesh(name), after, effects)

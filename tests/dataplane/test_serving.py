@@ -316,6 +316,18 @@ def test_a_control_plane_that_knows_no_such_thing_is_told_once() -> None:
 
 
 @pytest.mark.usefixtures("hurried")
+def test_a_dataplane_that_is_not_there_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As after a restart of a control plane that keeps everything in memory."""
+    monkeypatch.setattr(serving, "AGAIN", (3600.0,))
+    monkeypatch.setattr(serving, "MISSING_SECONDS", 0.001)
+    door = FakeDoor(NotHeard("404", is_missing=True), NotHeard("404", is_missing=True), Heard(True, 0))
+    joining, log = presence(door)
+    joining.start()
+    wait_for(lambda: log.lines, "the news")
+    assert (log.lines, door.said) == (["others may call this proxy now"], [True] * 3)
+
+
+@pytest.mark.usefixtures("hurried")
 def test_who_finds_the_control_plane_again_tells_it_again() -> None:
     door = FakeDoor(Heard(True, 0))
     joining, log = presence(door)
@@ -454,6 +466,11 @@ def test_the_token_is_shown_with_what_is_said_and_not_with_a_question(
             False,
         ),
         ((404, b"nothing"), "status 404", True),
+        (
+            (404, b'{"title": "Could not tell whether an instance serves", "details": "There is none"}'),
+            "status 404. Could not tell whether an instance serves. There is none",
+            False,
+        ),
         ((503, b""), "status 503", False),
     ],
 )

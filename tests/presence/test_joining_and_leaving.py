@@ -224,6 +224,36 @@ def test_who_serves_does_so_after_a_restart_too() -> None:
         eventually(lambda: endpoints(client) == ["10.0.0.1"])
 
 
+@pytest.mark.parametrize("comes_first", [True, False])
+def test_proxies_that_come_back_find_what_a_store_in_memory_has_forgotten(comes_first: bool) -> None:
+    """Nobody knows any more who served, and callers are to find it as before: it is not gone for a moment."""
+    client = envoy("caller")
+    with control_plane() as (cp, envoys):
+        cp.apply(CALLER, web(1))
+        tell(cp, "web-1", True)
+        envoys.connect(client)
+        eventually(lambda: endpoints(client) == ["10.0.0.1"])
+    before = len(client.received)
+    with control_plane() as (cp, envoys):
+        streams = cp.platform.core.proxies.streams
+        if comes_first:
+            envoys.connect(client)
+            eventually(streams.connected)
+        cp.apply(web(1), CALLER)
+        if not comes_first:
+            envoys.connect(client)
+        overview = "/meshes/default/dataplanes+insights/caller"
+        eventually(lambda: cp.get(overview).body["status"]["state"] == "Online")
+        cp.catch_up()
+        assert endpoints(client) == ["10.0.0.1"]
+        told = [item for item in client.received[before:] if item.type_url == ENDPOINTS]
+        assert [item.version for item in told] in ([], [client.received[before - 1].version]), (
+            "nothing else was told"
+        )
+        tell(cp, "web-1", False)
+        eventually(lambda: endpoints(client) == [])
+
+
 def test_instances_of_an_earlier_version_serve_on_and_new_ones_do_not() -> None:
     """The reference's setting stores nothing of those for whom nobody tells; nor did earlier versions."""
     store = SharedStore(MemoryStore())

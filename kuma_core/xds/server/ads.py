@@ -64,6 +64,7 @@ class AdsService(Generic[Key]):
     ``identify`` turns a node into a key and raises ``ValueError``; ``record`` makes a recorder for a stream
     whose owner and address are known. ``recognise`` decides about credentials, and ``guard`` ends streams later, once
     their proof is good no longer. ``belongs`` tells the dataplane of a key, of which there may be several descriptions.
+    ``returned`` is called before a stream opens whose client was configured by somebody already.
     """
 
     def __init__(
@@ -74,8 +75,10 @@ class AdsService(Generic[Key]):
         recognise: Recognise[Key] = everybody,
         guard: Guard | None = None,
         belongs: Callable[[Key], Hashable] = lambda key: key,
+        returned: Callable[[], None] = lambda: None,
     ) -> None:
         self._hub = hub
+        self._returned = returned
         self._identify = identify
         self._record = record
         self._guard = Guard() if guard is None else guard
@@ -168,6 +171,8 @@ class AdsService(Generic[Key]):
         await visitor.prove(key)
         owner = self._doors.belongs(key)
         await self._descriptions.pace(owner, key)
+        if connection.session.stream.is_return:
+            self._returned()
         recorder = partial(self._record, key, visitor.address)
         connection.open(key, recorder, self._descriptions.one_more(owner, key, connection.fail))
 

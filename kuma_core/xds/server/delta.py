@@ -40,6 +40,7 @@ class DeltaStream(OrderedStream[DeltaSubscription]):
     def _begin(self, request: DeltaRequest) -> DeltaSubscription:
         found = DeltaSubscription(request, request.type_url in MANY_NAMES, self._clock)
         self._subscriptions[request.type_url] = found
+        self.is_return |= bool(request.held)
         if request.type_url == CLUSTER and request.held:
             self._awaited_until = self._clock() + RETURN_SECONDS
         return found

@@ -38,6 +38,7 @@ class OrderedStream(ABC, Generic[S]):
     def __init__(self, recorder: Recorder, clock: Clock = time.monotonic) -> None:
         self.node = Node()
         self.snapshot: Snapshot | None = None
+        self.is_return = False
         self._recorder = recorder
         self._clock = clock
         self._subscriptions: dict[str, S] = {}

@@ -24,6 +24,7 @@ class SotwStream(OrderedStream[SotwSubscription]):
             self._record(request.type_url, subscription, request.nonce, request.error)
         if subscription is None:
             whole = request.type_url in MANY_NAMES
+            self.is_return |= bool(request.version)
             self._subscriptions[request.type_url] = SotwSubscription(request, whole, self._clock)
         elif subscription.nonce in ("", request.nonce):
             subscription.take(request, was_answer)

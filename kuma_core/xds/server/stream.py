@@ -60,6 +60,8 @@ class Stream(Protocol):
 
     node: Node
     snapshot: Snapshot | None
+    is_return: bool
+    """Whether the client had resources when it came: it was here before, or at another control plane."""
 
     def take(self, data: bytes) -> None:
         """Account for a request; raises ``ProtocolError`` or ``MalformedRequest``."""

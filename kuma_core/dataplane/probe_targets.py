@@ -2,7 +2,7 @@
 
 ``KUMA_DATAPLANE_PROBES`` lists it, which whoever injects the proxy writes: for each path under which a probe comes,
 ``{"port", "timeout"}`` for a connection, and ``path``, ``scheme`` and ``headers`` beside for a request of HTTP. Beside
-the targets is the path of the hook of containers that are to end, ``leaving``.
+the targets are the path of the hook of containers that are to end, ``leaving``, and that of Envoy's state, ``ready``.
 """
 
 from __future__ import annotations
@@ -39,6 +39,8 @@ class Probing:
     targets: Mapping[str, Target]
     leaving: str = ""
     """The path under which containers that are to end wait until others call the Pod no more."""
+    ready: str = ""
+    """The path under which kuma-dp says whether Envoy is ready."""
 
 
 def parse(text: str) -> Probing | None:
@@ -50,7 +52,8 @@ def parse(text: str) -> Probing | None:
     try:
         found = json.loads(text)
         targets = {str(path): _target(item) for path, item in found["targets"].items()}
-        return Probing(_port(found["port"]), targets, str(found.get("leaving") or ""))
+        own = (str(found.get(name) or "") for name in ("leaving", "ready"))
+        return Probing(_port(found["port"]), targets, *own)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         said = f"{error} is missing" if isinstance(error, KeyError) else str(error)
         raise ValueError(f"it is not what the injector writes: {said[:200]}") from None

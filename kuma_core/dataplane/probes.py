@@ -10,8 +10,9 @@ import errno
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from typing import Protocol
 
 from kuma_core.dataplane import probe_targets
 from kuma_core.dataplane.log import Log
@@ -26,15 +27,24 @@ HEAD_SECONDS = 5.0
 MOST_HOOKS = 64
 """Containers that wait for the Pod's leave at once. They have a bound of their own, so that probes go on meanwhile."""
 
-Left = Callable[[], tuple[int, str]]
-"""Waits until the Pod leaves and everybody knows; an HTTP code and a sentence."""
+
+class Pod(Protocol):
+    """What is known of the Pod as a whole: each gives an HTTP code and a sentence."""
+
+    def left(self) -> tuple[int, str]:
+        """Wait until the Pod leaves and everybody knows."""
+        ...
+
+    def ready(self) -> tuple[int, str]:
+        """Whether Envoy listens."""
+        ...
 
 
 class ProbeServer:
     """Answers probes in threads of its own, from ``start`` to ``close``. Raises KumaError for a port that is taken."""
 
-    def __init__(self, probing: Probing, host: str, log: Log, left: Left | None = None) -> None:
-        self._probing, self._host, self._log, self._left = probing, host, log, left
+    def __init__(self, probing: Probing, host: str, log: Log, pod: Pod | None = None) -> None:
+        self._probing, self._host, self._log, self._pod = probing, host, log, pod
         self._hooks = threading.BoundedSemaphore(MOST_HOOKS)
         self._guard = threading.Lock()
         self._reading: dict[socket.socket, None] = {}
@@ -116,10 +126,10 @@ class ProbeServer:
         return bool(path) and head.split(b" ", 2)[1:2] == [path]
 
     def _wait(self) -> tuple[int, str]:
-        if self._left is None or not self._hooks.acquire(blocking=False):
+        if self._pod is None or not self._hooks.acquire(blocking=False):
             return 503, "nothing is known of whether this Pod leaves"
         try:
-            return self._left()
+            return self._pod.left()
         finally:
             self._hooks.release()
 
@@ -131,12 +141,15 @@ class ProbeServer:
             return 405, "probes use GET"
         if self._is_hook(head):
             return self._wait()
-        target = self._probing.targets.get(words[1].decode("ascii", "replace"))
+        path = words[1].decode("ascii", "replace")
+        if path == self._probing.ready:
+            return self._pod.ready() if self._pod else (200, "nothing is known of Envoy")
+        target = self._probing.targets.get(path)
         if target is None:
             return 404, "no probe has this path"
         code, text = probe_targets.ask(target, self._host)
         if code != probe_targets.GOOD:
-            self._log.debug("a probe failed", probe=words[1].decode("ascii", "replace"), problem=text)
+            self._log.debug("a probe failed", probe=path, problem=text)
         return code, text
 
 
@@ -187,10 +200,10 @@ def _message(code: int, text: str) -> bytes:
 
 @contextmanager
 def served(
-    probing: Probing | None, host: str, log: Log, left: Left | None = None
+    probing: Probing | None, host: str, log: Log, pod: Pod | None = None
 ) -> Iterator[ProbeServer | None]:
     """The server of probes for the time of the block, if there is any to answer. It listens, and has to be started."""
-    server = ProbeServer(probing, host, log, left) if probing else None
+    server = ProbeServer(probing, host, log, pod) if probing else None
     try:
         yield server
     finally:

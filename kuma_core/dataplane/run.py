@@ -73,9 +73,7 @@ def _run_envoy(settings: Settings, directory: str, private: str, pipe: str, log:
         token_file.followed(settings.token_file, directory, log) as follow,
         serving.presence(private, settings, log) as presence,
         connection.watched(private, settings.name, settings.mesh, log, _again(presence)) as watch,
-        probes.served(
-            settings.probing, settings.instance_ip, log, presence.left if presence else None
-        ) as probing,
+        probes.served(settings.probing, settings.instance_ip, log, presence) as probing,
     ):
         each_second = _both(follow, watch)
         confined = access_log.directories(settings.log_directory, private)

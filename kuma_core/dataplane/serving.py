@@ -117,6 +117,11 @@ class Presence:
             return 200, "this Pod does not leave"
         return 200, f"others do not call this Pod; {heard.pending} of them have not taken that yet"
 
+    def ready(self) -> tuple[int, str]:
+        """Whether Envoy takes connections for all that its control plane had it listen for; as for ``left``."""
+        found = is_ready(self._address_file)
+        return (200, "Envoy is ready") if found else (503, "Envoy does not listen for everything yet")
+
     # -- joining
 
     def _join(self) -> None:

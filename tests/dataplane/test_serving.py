@@ -231,9 +231,13 @@ def test_a_container_that_is_to_end_waits_until_its_pod_leaves_and_causes_nothin
 ) -> None:
     control_plane.serving = (200, b'{"serving": true, "pending": 0}')
     port = free_port()
-    dp = running(**POD, KUMA_DATAPLANE_PROBES=json.dumps({"port": port, "targets": {}, "leaving": "/a/b"}))
+    dp = running(
+        **POD,
+        KUMA_DATAPLANE_PROBES=json.dumps({"port": port, "targets": {}, "leaving": "/a/b", "ready": "/r"}),
+    )
     dp.says("probes are answered")
     assert get(port, "/a/c")[0] == 404
+    wait_for(lambda: get(port, "/r") == (200, "Envoy is ready"), "an Envoy that listens")
     assert control_plane.told() == [], "in a Pod kuma-dp does not tell that it serves"
     found: list[tuple[int, str]] = []
     hook = threading.Thread(target=lambda: found.append(get(port, "/a/b")))

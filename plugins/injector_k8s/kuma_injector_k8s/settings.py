@@ -18,6 +18,7 @@ URL = "injector.controlPlane.apiServer.url"
 SIDECAR, INIT = "injector.sidecarContainer", "injector.initContainer"
 NATIVE = "injector.nativeSidecars"
 PROBES, PROBES_PORT = "injector.virtualProbesEnabled", "injector.virtualProbesPort"
+HOOKS = "injector.leavingHooksEnabled"
 
 LARGEST_ID = 2**31 - 1
 """The largest uid and gid that the API server takes."""
@@ -122,7 +123,16 @@ SETTINGS: tuple[Setting, ...] = (
         FLAG,
         "Whether HTTP and TCP probes of containers go to the sidecar, so that they work in an encrypted mesh.",
     ),
-    _setting(PROBES_PORT, "VIRTUAL_PROBES_PORT", 9000, NUMBER, "Port of the sidecar for them."),
+    _setting(
+        PROBES_PORT, "VIRTUAL_PROBES_PORT", 9000, NUMBER, "Port of the sidecar for them, and for hooks."
+    ),
+    _setting(
+        HOOKS,
+        "LEAVING_HOOKS_ENABLED",
+        True,
+        FLAG,
+        "Whether containers that are to end wait until others call the Pod no more (`preStop`).",
+    ),
 )
 
 
@@ -163,7 +173,7 @@ def _injector(config: Config) -> Iterator[str]:
         yield f".SidecarContainer is not valid: {text}"
     if not config.text(f"{INIT}.image"):
         yield ".InitContainer is not valid: .Image must be non-empty"
-    if config.flag(PROBES):
+    if config.flag(PROBES) or config.flag(HOOKS):
         yield from _port(config, PROBES_PORT, ".VirtualProbesPort", 1)
 
 

@@ -22,6 +22,10 @@ def config(environ: Mapping[str, str] | None = None, document: Mapping[str, Any]
     return settings.read(document or {}, "config.yaml", given)
 
 
+WITHOUT_HOOKS = config({"KUMA_INJECTOR_LEAVING_HOOKS_ENABLED": "false"})
+"""Those with which a Pod is the one of Kuma 0.3."""
+
+
 def pod(annotations: Mapping[str, str] | None = None, **spec: Any) -> dict[str, Any]:
     """A Pod as the API server asks about it: the token is mounted already."""
     app = {"name": "app", "image": "app", "volumeMounts": [MOUNT], "ports": [{"containerPort": 8080}]}
@@ -34,8 +38,8 @@ def pod(annotations: Mapping[str, str] | None = None, **spec: Any) -> dict[str, 
 def injected(
     item: dict[str, Any], mesh: Mapping[str, Any] | None = None, settings: Config | None = None, **more: Any
 ) -> dict[str, Any]:
-    """The Pod after the patch for a mesh of this content."""
-    operations = patch(item, mesh_of(item), mesh or {}, settings or config(), **more)
+    """The Pod after the patch for a mesh of this content; as that of Kuma 0.3, unless settings say otherwise."""
+    operations = patch(item, mesh_of(item), mesh or {}, settings or WITHOUT_HOOKS, **more)
     changed: dict[str, Any] = applied(item, operations)
     return changed
 

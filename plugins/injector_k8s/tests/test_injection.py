@@ -13,7 +13,7 @@ from kuma_injector_k8s.injection.patch import patch
 from kuma_injector_k8s.injection.pods import Undecodable, why_not
 
 from .patching import applied
-from .samples import MOUNT, config, container, environment, injected, pod
+from .samples import MOUNT, WITHOUT_HOOKS, config, container, environment, injected, pod
 
 PROMETHEUS = {"metrics": {"prometheus": {"port": 1234, "path": "/metrics"}}}
 
@@ -230,7 +230,7 @@ def test_a_pod_may_say_where_its_sidecar_is_scraped() -> None:
 
 def test_the_patch_names_what_changes_and_nothing_else() -> None:
     item = pod({"a": "b", "kuma.io/mesh": "default"}, initContainers=[{"name": "migrate", "image": "app"}])
-    assert [(one["op"], one["path"]) for one in patch(item, "default", {}, config())] == [
+    assert [(one["op"], one["path"]) for one in patch(item, "default", {}, WITHOUT_HOOKS)] == [
         ("add", "/metadata/annotations/kuma.io~1sidecar-injected"),
         ("add", "/metadata/annotations/kuma.io~1transparent-proxying"),
         ("add", "/metadata/annotations/kuma.io~1transparent-proxying-port"),
@@ -240,7 +240,7 @@ def test_the_patch_names_what_changes_and_nothing_else() -> None:
 
 
 def test_a_pod_without_either_gets_annotations_and_init_containers() -> None:
-    paths = [one["path"] for one in patch(pod(), "default", {}, config())]
+    paths = [one["path"] for one in patch(pod(), "default", {}, WITHOUT_HOOKS)]
     assert paths == ["/metadata/annotations", "/spec/initContainers", "/spec/containers/-"]
 
 
@@ -252,7 +252,7 @@ def test_an_init_container_of_our_name_is_not_there_twice() -> None:
 @pytest.mark.parametrize("spec", [{"containers": "no list"}, {"containers": [1]}, {"initContainers": {}}])
 def test_what_is_no_pod_is_said_to_be_none(spec: dict[str, Any]) -> None:
     with pytest.raises(Undecodable, match="has to be a list of objects"):
-        patch(pod(**spec), "default", {}, config())
+        patch(pod(**spec), "default", {}, WITHOUT_HOOKS)
 
 
 # -- who is left alone
@@ -261,7 +261,7 @@ def test_what_is_no_pod_is_said_to_be_none(spec: dict[str, Any]) -> None:
 def test_a_pod_with_a_sidecar_is_left_alone() -> None:
     item = pod()
     assert why_not(item) == ""
-    once = applied(item, patch(item, "default", {}, config()))
+    once = applied(item, patch(item, "default", {}, WITHOUT_HOOKS))
     assert why_not(once) == "it has a sidecar"
     assert why_not(injected(pod(), native=True)) == "it has a sidecar"
 

@@ -131,7 +131,9 @@ def test_the_sidecar_that_is_stored(running: Running, demo: str) -> None:
     assert [item["name"] for item in sidecar["env"]][:3] == ["POD_NAME", "POD_NAMESPACE", "INSTANCE_IP"]
     fields = [item["valueFrom"]["fieldRef"]["fieldPath"] for item in sidecar["env"][:3]]
     assert fields == ["metadata.name", "metadata.namespace", "status.podIP"]
-    assert environment(found) == {
+    told = environment(found)
+    probes = json.loads(told.pop("KUMA_DATAPLANE_PROBES"))
+    assert told == {
         "KUMA_CONTROL_PLANE_API_SERVER_URL": "http://kuma-control-plane.kuma-system:5681",
         "KUMA_DATAPLANE_MESH": "default",
         "KUMA_DATAPLANE_NAME": "$(POD_NAME).$(POD_NAMESPACE)",
@@ -153,6 +155,16 @@ def test_the_sidecar_that_is_stored(running: Running, demo: str) -> None:
     assert sidecar["volumeMounts"][0]["mountPath"] == TOKENS
     assert not {"ports", "command"} & set(sidecar)
     assert len(found["spec"]["volumes"]) == 1
+    hook = {"httpGet": {"path": probes["leaving"], "port": 9000, "scheme": "HTTP"}}  # additions to Kuma 0.3
+    assert sidecar["lifecycle"] == container(found, "app")["lifecycle"] == {"preStop": hook}
+    assert probes == {"port": 9000, "targets": {}, "leaving": hook["httpGet"]["path"], "ready": "/kuma/ready"}
+    assert sidecar["startupProbe"]["httpGet"] == {"path": "/kuma/ready", "port": 9000, "scheme": "HTTP"}
+
+
+def test_hooks_have_a_word_of_their_own_for_each_pod(running: Running, demo: str) -> None:
+    found = [json.loads(environment(running.pod(demo))["KUMA_DATAPLANE_PROBES"])["leaving"] for _ in "ab"]
+    assert len(set(found)) == 2
+    assert all(len(path) == len("/kuma/leaving/") + 16 for path in found)
 
 
 def test_the_init_container_that_is_stored(running: Running, demo: str) -> None:
@@ -161,7 +173,8 @@ def test_the_init_container_that_is_stored(running: Running, demo: str) -> None:
     init = container(found, "kuma-init")
     assert (init["image"], init["imagePullPolicy"]) == ("kuma/kuma-init:latest", "IfNotPresent")
     wanted = ["-p", "15001", "-u", "5678", "-g", "5678", "-m", "REDIRECT", "-i", "*", "-b", "*"]
-    assert init["args"] == wanted
+    addition = ["-d", "9000"]  # the port of probes and hooks is not redirected
+    assert init["args"] == [*wanted[:10], *addition, *wanted[10:]]
     assert "NET_ADMIN" in init["securityContext"]["capabilities"]["add"]
     assert init["resources"] == {
         "requests": {"cpu": "10m", "memory": "10M"},

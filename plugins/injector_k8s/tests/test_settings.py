@@ -50,6 +50,7 @@ def test_the_defaults_are_those_of_kuma_0_3() -> None:
         "injector.nativeSidecars": False,
         "injector.virtualProbesEnabled": True,
         "injector.virtualProbesPort": 9000,
+        "injector.leavingHooksEnabled": True,
     }
 
 

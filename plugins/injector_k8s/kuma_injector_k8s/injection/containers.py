@@ -9,6 +9,7 @@ from typing import Any
 from kuma_core.sdk import Config
 from kuma_core.sdk.programs import format_duration
 from kuma_injector_k8s import settings
+from kuma_injector_k8s.injection.leaving import READY, of_sidecar
 from kuma_injector_k8s.injection.pods import INIT, SIDECAR, Object, is_gateway, member, members
 from kuma_injector_k8s.injection.probes import Rewritten
 
@@ -40,12 +41,14 @@ def sidecar(pod: Object, mesh: str, config: Config, probes: Rewritten, native: b
     if native:
         started = {"timeoutSeconds": 3, "periodSeconds": 1, "failureThreshold": 60}
         made |= {"restartPolicy": "Always", "startupProbe": {**_wget(f"{admin}/ready"), **started}}
+    elif probes.leaving:
+        made |= of_sidecar(probes.port, probes.leaving)
     return made
 
 
 def init(pod: Object, config: Config, probes: Rewritten) -> Made:
     """The container that sets up the redirection, before any other that is to be in the mesh."""
-    exempt = ["-d", str(probes.port)] if probes.targets else []
+    exempt = ["-d", str(probes.port)] if probes.port else []
     return {
         "name": INIT,
         "image": config.text(f"{settings.INIT}.image"),
@@ -92,8 +95,9 @@ def _environment(mesh: str, config: Config, probes: Rewritten) -> dict[str, str]
         "KUMA_DATAPLANE_DRAIN_TIME": format_duration(config.value(f"{settings.SIDECAR}.drainTime")),
         "KUMA_DATAPLANE_RUNTIME_TOKEN_PATH": f"{TOKENS}/token",
     }
-    if probes.targets:
+    if probes.port:
         told = {"port": probes.port, "targets": probes.targets}
+        told |= {"leaving": probes.leaving, "ready": READY} if probes.leaving else {}
         text = json.dumps(told, separators=(",", ":"), sort_keys=True)
         made["KUMA_DATAPLANE_PROBES"] = text.replace("$", "$$")  # the kubelet expands $(NAME)
     return made

@@ -9,20 +9,23 @@ from kuma_core.sdk import Config
 from kuma_injector_k8s import settings
 from kuma_injector_k8s.injection import containers
 from kuma_injector_k8s.injection.annotations import wanted
+from kuma_injector_k8s.injection.leaving import hooked
 from kuma_injector_k8s.injection.pods import INIT, Object, member, members, names
 from kuma_injector_k8s.injection.probes import Operation, Rewritten, rewritten
 
 
-def patch(pod: Object, mesh: str, spec: Object, config: Config, native: bool = False) -> list[Operation]:
+def patch(
+    pod: Object, mesh: str, spec: Object, config: Config, native: bool = False, word: str = ""
+) -> list[Operation]:
     """What is to be done to a Pod that gets a sidecar, for a mesh of this name and content.
 
-    ``native`` puts the sidecar among the init containers, and both in front of those of the Pod. Raises Undecodable.
+    ``native`` puts the sidecar among the init containers, and both in front of those of the Pod. ``word`` is for the
+    path of its hooks: one that nobody can guess. Raises Undecodable.
     """
-    probes = (
-        rewritten(pod, config.number(settings.PROBES_PORT), native)
-        if config.flag(settings.PROBES)
-        else Rewritten()
-    )
+    port = config.number(settings.PROBES_PORT)
+    probes = rewritten(pod, port, native) if config.flag(settings.PROBES) else Rewritten()
+    if config.flag(settings.HOOKS):
+        probes = hooked(pod, probes, port, word)
     proxy = containers.sidecar(pod, mesh, config, probes, native)
     redirection = containers.init(pod, config, probes)
     return [

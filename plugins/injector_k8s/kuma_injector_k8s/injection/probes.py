@@ -20,11 +20,13 @@ Operation = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Rewritten:
-    """Probes that ask a sidecar: its port, what it is to ask for each path, and how the Pod changes."""
+    """What the kubelet asks of a sidecar: its port, what it is to ask in turn for each path of a probe, the path of the
+    hook of containers that are to end, and how the Pod changes. Without a port it asks nothing."""
 
     port: int = 0
     targets: Mapping[str, Object] = field(default_factory=dict)
     operations: tuple[Operation, ...] = ()
+    leaving: str = ""
 
 
 def rewritten(pod: Object, wanted_port: int, native: bool) -> Rewritten:
@@ -37,7 +39,7 @@ def rewritten(pod: Object, wanted_port: int, native: bool) -> Rewritten:
         return Rewritten()
     spec = member(pod, "spec")
     lists = ("containers", "initContainers") if native else ("containers",)
-    port = _free_port(spec, wanted_port)
+    port = free_port(spec, wanted_port)
     targets: dict[str, Object] = {}
     operations: list[Operation] = []
     for place, container, kind in _probes(spec, lists):
@@ -57,7 +59,7 @@ def _probes(spec: Object, lists: tuple[str, ...]) -> Iterator[tuple[str, Object,
                     yield f"/spec/{name}/{index}/{kind}", container, kind
 
 
-def _free_port(spec: Object, wanted: int) -> int:
+def free_port(spec: Object, wanted: int) -> int:
     """The first port from the wanted one on that no container declares."""
     taken = {
         str(port.get("containerPort"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import secrets
 from collections.abc import Mapping
 from typing import Any
 
@@ -68,7 +69,8 @@ class App:
         if spec is None:
             spec = await asyncio.to_thread(self._meshes.asked, mesh)
         self._log.debug("a Pod gets a sidecar", **_named(question), mesh=mesh)
-        return patch(question.pod, mesh, spec, self._config, self._config.flag(NATIVE))
+        native, word = self._config.flag(NATIVE), secrets.token_hex(8)
+        return patch(question.pod, mesh, spec, self._config, native, word)
 
 
 def _named(question: Question) -> dict[str, str]:

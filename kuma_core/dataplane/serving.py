@@ -30,6 +30,8 @@ QUESTIONS = (0.05, 0.1, 0.2, 0.3, 0.5)
 """Seconds before the control plane is asked again whether a Pod leaves. The last of all these counts on."""
 HOOK_SECONDS = 10.0
 """How long a container that is to end waits for the news that its Pod leaves: it may be the container alone."""
+AWAY_SECONDS = 20.0
+"""How long it waits for a control plane that does not answer: another one may be starting."""
 UNHEARD_SECONDS = 5.0
 """How long it may take to be heard until somebody should look."""
 JOIN_SECONDS = 1.0
@@ -110,7 +112,7 @@ class Presence:
         It causes nothing: who may call this may not end a proxy. A container that ends without its Pod is let go.
         """
         try:
-            heard = self._wait(HOOK_SECONDS)
+            heard = self._wait(HOOK_SECONDS, AWAY_SECONDS)
         except NotHeard as error:
             return 504, f"the control plane did not say whether this Pod leaves: {error}"
         if heard.serving:
@@ -162,18 +164,19 @@ class Presence:
 
     def _leave(self) -> Heard:
         """On a machine it is said; in a Pod it is waited for. Raises NotHeard."""
-        return self._wait(ANSWER_SECONDS) if self._settings.is_of_a_pod else self._ask(False)
+        return self._wait(ANSWER_SECONDS, 0.0) if self._settings.is_of_a_pod else self._ask(False)
 
-    def _wait(self, seconds: float) -> Heard:
-        """Ask until the Pod leaves, for so many seconds at most. Raises NotHeard."""
-        deadline = time.monotonic() + seconds
+    def _wait(self, seconds: float, away: float) -> Heard:
+        """Ask until the Pod leaves and others have taken that, for so many seconds at most; ``away`` is for a control
+        plane that does not answer. Raises NotHeard."""
+        began = time.monotonic()
         for pause in _lasting(QUESTIONS):
-            is_last = time.monotonic() + pause >= deadline
             try:
-                if not (heard := self._ask(None)).serving or is_last:
+                heard = self._ask(None)
+                if not (heard.serving or heard.pending) or time.monotonic() - began + pause >= seconds:
                     return heard
             except NotHeard as error:
-                if is_last or error.is_final:
+                if error.is_final or time.monotonic() - began + pause >= away:
                     raise
             time.sleep(pause)
         raise AssertionError

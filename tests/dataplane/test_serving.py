@@ -135,7 +135,7 @@ def test_an_instance_tells_that_it_serves_once_its_envoy_takes_connections(
     dp.stop()
     assert dp.program.end(60) == 0
     assert control_plane.told() == [JOINED, LEFT]
-    assert "open connections" not in dp.program.err
+    assert "still open" not in dp.program.err
 
 
 def test_open_connections_to_inbounds_are_waited_for_and_served_meanwhile(
@@ -357,6 +357,7 @@ def test_who_leaves_before_envoy_is_ready_never_joined(monkeypatch: pytest.Monke
 @pytest.mark.usefixtures("hurried")
 def test_in_a_pod_a_container_that_ends_alone_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(serving, "HOOK_SECONDS", 0.05)
+    monkeypatch.setattr(serving, "AWAY_SECONDS", 0.05)
     joining, _ = presence(FakeDoor(Heard(True, 0)), **POD)
     assert joining.left() == (200, "this Pod does not leave")
     joining, _ = presence(FakeDoor(NotHeard("http://cp/serving: refused")), **POD)

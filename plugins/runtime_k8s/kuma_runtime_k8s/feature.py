@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from kuma_core.sdk import Authenticator, Component, Context, Server, hookimpl
+from kuma_core.sdk import Authenticator, Component, Context, Presence, Server, hookimpl
 from kuma_runtime_k8s.admission.server import server
 from kuma_runtime_k8s.certificates.components import CaBundles, ServingCertificate
 from kuma_runtime_k8s.certificates.injector import InjectorCertificate
@@ -12,6 +12,7 @@ from kuma_runtime_k8s.contract import STORE, KubeApi
 from kuma_runtime_k8s.controllers.mesh_controller import MeshController
 from kuma_runtime_k8s.controllers.missed import MissedPods
 from kuma_runtime_k8s.controllers.pod_controller import PodController
+from kuma_runtime_k8s.controllers.serving import PRESENCE, DeletedPods
 from kuma_runtime_k8s.identity.authenticator import NAME, ServiceAccountTokens
 from kuma_runtime_k8s.pods import FollowedPods, Pods
 from kuma_runtime_k8s.settings import AUDIENCE
@@ -23,6 +24,7 @@ class ClusterFeature:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._api = context.ask(STORE, KubeApi)
+        self._presence = context.ask(PRESENCE, Presence)
         self._pods = Pods()
 
     @hookimpl
@@ -49,7 +51,8 @@ class ClusterFeature:
             CaBundles(self._api, namespace),
             InjectorCertificate(self._api, namespace),
             MeshController(self._api, self._context),
-            PodController(self._api, self._pods, self._context.instance_id),
+            PodController(self._api, self._pods, self._context.instance_id, self._presence),
+            DeletedPods(self._api, self._pods, self._presence),
             MissedPods(self._api, self._pods, self._context.instance_id),
         ]
 

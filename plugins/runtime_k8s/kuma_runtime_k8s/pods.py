@@ -152,10 +152,19 @@ def _kept(pod: Mapping[str, Any]) -> Mapping[str, Any]:
     containers = (pod.get("spec") or {}).get("containers") or ()
     return {
         "metadata": {
-            name: meta[name] for name in ("namespace", "name", "uid", "labels", "annotations") if name in meta
+            name: meta[name]
+            for name in ("namespace", "name", "uid", "labels", "annotations", "deletionTimestamp")
+            if name in meta
         },
         "spec": {"containers": [{"ports": item["ports"]} for item in containers if item.get("ports")]},
-        "status": {name: status[name] for name in ("podIP", "podIPs", "phase") if name in status},
+        "status": {
+            **{name: status[name] for name in ("podIP", "podIPs", "phase") if name in status},
+            "conditions": [
+                {"type": "Ready", "status": one.get("status")}  # and not when it was looked at last
+                for one in status.get("conditions") or ()
+                if one.get("type") == "Ready"
+            ],
+        },
     }
 
 

@@ -113,6 +113,7 @@ def installed(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Ite
             "KUMA_STORE_KUBERNETES_SYSTEM_NAMESPACE": SYSTEM,
             "KUMA_GENERAL_ADVERTISED_HOSTNAME": "127.0.0.1",  # where proxies of this machine find it
             "KUMA_API_SERVER_READ_ONLY": "true",
+            "KUMA_XDS_SERVER_ENDPOINTS": "serving",
             "KUMA_KUBERNETES_ADMISSION_SERVER_PORT": str(port),
             "KUMA_KUBERNETES_ADMISSION_SERVER_CERT_DIR": str(tmp_path_factory.mktemp("certificates")),
         }
@@ -173,8 +174,12 @@ def a_pod(
     name: str = "example",
     port: int = 0,
     annotations: dict[str, str] | None = None,
+    node: str = "",
 ) -> dict[str, Any]:
-    """A Pod that runs, as far as an API server can tell; with a port of its own its traffic is not redirected."""
+    """A Pod that runs, as far as an API server can tell; with a port of its own its traffic is not redirected.
+
+    One on a ``node`` waits, when it is deleted, for a kubelet that is not there, and is not ready.
+    """
     pod = copy.deepcopy(POD)
     del pod["metadata"]["uid"]
     pod["metadata"] |= {"name": name, "namespace": namespace}
@@ -183,12 +188,13 @@ def a_pod(
         pod["spec"]["containers"] = [{"ports": [{"containerPort": port}]}]
     for number, container in enumerate(pod["spec"]["containers"]):
         container |= {"name": f"c{number}", "image": "none"}
+    pod["spec"] |= {"nodeName": node} if node else {}
     path = f"/api/v1/namespaces/{namespace}/pods"
     eventually(lambda: cluster.get(f"/api/v1/namespaces/{namespace}/serviceaccounts/default"), 60)
     made = cluster.create(path, pod)
-    cluster.patch(
-        f"{path}/{name}/status", {"status": {"podIP": ip, "podIPs": [{"ip": ip}], "phase": "Running"}}
-    )
+    status = {"podIP": ip, "podIPs": [{"ip": ip}], "phase": "Running"}
+    ready = {} if node else {"conditions": [{"type": "Ready", "status": "True"}]}
+    cluster.patch(f"{path}/{name}/status", {"status": {**status, **ready}})
     return made
 
 
@@ -241,6 +247,53 @@ def _is_gone(cluster: Cluster, path: str) -> bool:
     except Refused as error:
         return error.code == 404
     return False
+
+
+def test_others_call_a_pod_while_it_is_ready_and_no_more_once_it_is_deleted(
+    installed: Installed, namespace: str
+) -> None:
+    """As a hook of its containers hears of it, from a control plane that does not lead."""
+    cluster = installed.cluster
+    a_service(cluster, namespace, "example", (80, 8080))
+    path, node = f"/api/v1/namespaces/{namespace}/pods/example", "node-of-nobody"
+    cluster.create("/api/v1/nodes", {"metadata": {"name": node}})  # a Pod of no node is collected as garbage
+    with installed.another() as other, ExitStack() as stack:
+        stack.callback(cluster.delete, f"/api/v1/nodes/{node}")
+
+        def serves() -> bool | None:
+            said = {"mesh": "default", "name": f"example.{namespace}"}
+            found: bool | None = other.request("POST", "/serving", said, other.bootstrap).body["serving"]
+            return found
+
+        def is_ready(status: str) -> None:
+            condition = {"type": "Ready", "status": status}
+            cluster.patch(f"{path}/status", {"status": {"conditions": [condition]}})
+
+        a_pod(cluster, namespace, "192.168.0.3", node=node)
+        eventually(lambda: cluster.get(f"{KUMA}/namespaces/{namespace}/dataplanes/example"), 60)
+        assert serves() is None
+        is_ready("True")
+        eventually(lambda: serves() is True, 60, "one that is ready")
+        assert owners_of_records(cluster) == [], (
+            "the garbage collector would take away what has an owner elsewhere"
+        )
+        is_ready("False")
+        eventually(lambda: serves() is False, 60, "one that is ready no more")
+        is_ready("True")
+        eventually(lambda: serves() is True, 60, "one that is ready again")
+        cluster.delete(path)
+        assert "deletionTimestamp" in cluster.get(path)["metadata"]
+        eventually(lambda: serves() is False, 60, "one that is deleted")
+        cluster.kubectl("delete", "pod", "example", "-n", namespace, "--force", "--grace-period=0")
+        eventually(lambda: serves() is None, 60, "one that is gone")
+
+
+def owners_of_records(cluster: Cluster) -> list[Any]:
+    """The owners of the records that nobody but control planes read."""
+    found = cluster.get(f"/api/v1/namespaces/{SYSTEM}/secrets")["items"]
+    records = [item["metadata"] for item in found if item["type"] == "system.kuma.io/record"]
+    assert records
+    return [owner for meta in records for owner in meta.get("ownerReferences", ())]
 
 
 def test_describe_tells_why_a_pod_has_no_dataplane(installed: Installed, namespace: str) -> None:

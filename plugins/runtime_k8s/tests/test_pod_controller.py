@@ -17,7 +17,7 @@ from kuma_runtime_k8s.pods import PATH as PODS
 from kuma_runtime_k8s.pods import FollowedPods, Pods
 
 from .fake_api import FakeApi, Refusal
-from .parts import running
+from .parts import FakePresence, running
 from .test_dataplanes import POD, service
 
 EVENTS = "/apis/events.k8s.io/v1/events"
@@ -27,7 +27,7 @@ EVENTS = "/apis/events.k8s.io/v1/events"
 def leading(api: FakeApi) -> Iterator[None]:
     """A control plane that leads."""
     pods = Pods()
-    with running(FollowedPods(api, pods), PodController(api, pods, "cp-1")):
+    with running(FollowedPods(api, pods), PodController(api, pods, "cp-1", FakePresence())):
         yield
 
 

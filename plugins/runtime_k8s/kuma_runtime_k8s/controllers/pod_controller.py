@@ -16,7 +16,7 @@ from typing import Any
 
 import structlog
 
-from kuma_core.sdk import Stop, StoreUnavailable
+from kuma_core.sdk import Presence, Stop, StoreUnavailable
 from kuma_runtime_k8s.contract import KubeApi, code_of
 from kuma_runtime_k8s.controllers import dataplanes
 from kuma_runtime_k8s.controllers.annotations import DEFAULT_MESH, mesh_of, metadata
@@ -24,6 +24,7 @@ from kuma_runtime_k8s.controllers.dataplanes import NoDataplane
 from kuma_runtime_k8s.controllers.events import PodEvents
 from kuma_runtime_k8s.controllers.known import Known
 from kuma_runtime_k8s.controllers.mesh_services import MeshServices
+from kuma_runtime_k8s.controllers.serving import Serving
 from kuma_runtime_k8s.controllers.work import Work, ended
 from kuma_runtime_k8s.pods import Place, Pods
 
@@ -79,19 +80,20 @@ class PodController:
     name = "kubernetes-dataplanes"
     leader_only = True
 
-    def __init__(self, api: KubeApi, pods: Pods, instance: str) -> None:
-        self._api, self._pods, self._instance = api, pods, instance
+    def __init__(self, api: KubeApi, pods: Pods, instance: str, presence: Presence) -> None:
+        self._api, self._pods, self._instance, self._presence = api, pods, instance, presence
 
     def run(self, stop: Stop) -> None:
         """Work until ``stop`` is set; what was known is forgotten then."""
-        Term(self._api, self._pods, self._instance).run(stop)
+        Term(self._api, self._pods, self._instance, self._presence).run(stop)
 
 
 class Term:
     """What the controller knows while this control plane leads."""
 
-    def __init__(self, api: KubeApi, pods: Pods, instance: str) -> None:
+    def __init__(self, api: KubeApi, pods: Pods, instance: str, presence: Presence) -> None:
         self._api, self._pods = api, pods
+        self._serving = Serving(presence)
         self._work: Work[Key] = Work(self._look)
         self._services: Known[Mapping[str, Any]] = Known(kept_service, self._service_changed)
         self._dataplanes: Known[Kept] = Known(kept, self._dataplane_changed)
@@ -167,6 +169,8 @@ class Term:
     def _dataplane_changed(self, place: Place, before: Kept | None, now: Kept | None) -> None:
         entries = ((item.mesh, item.offered) if item else None for item in (before, now))
         self._work.add((("mesh", mesh) for mesh in self._offers.moved(*entries)), MESH_GATHER)
+        if before is None or now is None or before.mesh != now.mesh:
+            self._serving.forget(place)
         self._add_pods([place])
 
     # -- what is to be, from the workers
@@ -186,7 +190,14 @@ class Term:
         pod = self._pods.get(place)
         if pod is None:
             self._since.pop(place, None)
+            self._serving.forget(place)
             return None
+        again = self._look_at_dataplane(place, pod)
+        if self._dataplanes.get(place) is None:
+            return again
+        return self._serving.tell(place, pod) or again
+
+    def _look_at_dataplane(self, place: Place, pod: Mapping[str, Any]) -> float | None:
         services = [item for (namespace, _), item in self._services.items() if namespace == place[0]]
         wanted = dataplanes.dataplane(pod, services, self._offers.outbounds(mesh_of(pod)))
         if isinstance(wanted, NoDataplane):

@@ -32,6 +32,9 @@ HOOK_SECONDS = 10.0
 """How long a container that is to end waits for the news that its Pod leaves: it may be the container alone."""
 AWAY_SECONDS = 20.0
 """How long it waits for a control plane that does not answer: another one may be starting."""
+BACK_SECONDS = 6.0
+"""How long others may take to find a control plane again that was away: Envoy tries every 5 seconds. Only then do its
+answers speak of all of them."""
 UNHEARD_SECONDS = 5.0
 """How long it may take to be heard until somebody should look."""
 JOIN_SECONDS = 1.0
@@ -169,14 +172,17 @@ class Presence:
     def _wait(self, seconds: float, away: float) -> Heard:
         """Ask until the Pod leaves and others have taken that, for so many seconds at most; ``away`` is for a control
         plane that does not answer. Raises NotHeard."""
-        began = time.monotonic()
+        began, unheard = time.monotonic(), 0.0
         for pause in _lasting(QUESTIONS):
             try:
-                heard = self._ask(None)
-                if not (heard.serving or heard.pending) or time.monotonic() - began + pause >= seconds:
+                heard, now = self._ask(None), time.monotonic()
+                is_back = not unheard or now >= unheard + BACK_SECONDS
+                is_known = not (heard.serving or heard.pending) and is_back
+                if is_known or now + pause >= max(began + seconds, unheard + BACK_SECONDS):
                     return heard
             except NotHeard as error:
-                if error.is_final or time.monotonic() - began + pause >= away:
+                unheard = time.monotonic()
+                if error.is_final or unheard + pause >= began + away:
                     raise
             time.sleep(pause)
         raise AssertionError

@@ -358,12 +358,26 @@ def test_who_leaves_before_envoy_is_ready_never_joined(monkeypatch: pytest.Monke
 def test_in_a_pod_a_container_that_ends_alone_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(serving, "HOOK_SECONDS", 0.05)
     monkeypatch.setattr(serving, "AWAY_SECONDS", 0.05)
+    monkeypatch.setattr(serving, "BACK_SECONDS", 0.0)
     joining, _ = presence(FakeDoor(Heard(True, 0)), **POD)
     assert joining.left() == (200, "this Pod does not leave")
     joining, _ = presence(FakeDoor(NotHeard("http://cp/serving: refused")), **POD)
     assert joining.left()[0] == 504
     joining, _ = presence(FakeDoor(NotHeard("away"), Heard(False, 2)), **POD)
     assert joining.left() == (200, "others do not call this Pod; 2 of them have not taken that yet")
+
+
+@pytest.mark.usefixtures("hurried")
+def test_in_a_pod_others_get_the_time_to_find_a_control_plane_that_was_away(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(serving, "BACK_SECONDS", 0.1)
+    door = FakeDoor(NotHeard("away"), Heard(False, 0))
+    joining, _ = presence(door, **POD)
+    began = time.monotonic()
+    assert joining.left()[0] == 200
+    assert time.monotonic() - began >= 0.1
+    assert len(door.said) > 2
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from kuma_runtime_k8s.contract import STORE, KubeApi
 from kuma_runtime_k8s.controllers.mesh_controller import MeshController
 from kuma_runtime_k8s.controllers.missed import MissedPods
 from kuma_runtime_k8s.controllers.pod_controller import PodController
-from kuma_runtime_k8s.controllers.serving import PRESENCE, DeletedPods
+from kuma_runtime_k8s.controllers.serving import PRESENCE, Deputy
 from kuma_runtime_k8s.identity.authenticator import NAME, ServiceAccountTokens
 from kuma_runtime_k8s.pods import FollowedPods, Pods
 from kuma_runtime_k8s.settings import AUDIENCE
@@ -52,7 +52,7 @@ class ClusterFeature:
             InjectorCertificate(self._api, namespace),
             MeshController(self._api, self._context),
             PodController(self._api, self._pods, self._context.instance_id, self._presence),
-            DeletedPods(self._api, self._pods, self._presence),
+            Deputy(self._api, self._pods, self._presence),
             MissedPods(self._api, self._pods, self._context.instance_id),
         ]
 

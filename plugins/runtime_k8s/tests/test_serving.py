@@ -11,7 +11,7 @@ import pytest
 from kuma_core.testing.waiting import eventually
 from kuma_runtime_k8s.controllers import pod_controller, serving
 from kuma_runtime_k8s.controllers.pod_controller import DATAPLANES, SERVICES, PodController
-from kuma_runtime_k8s.controllers.serving import DeletedPods, Serving
+from kuma_runtime_k8s.controllers.serving import Deputy, Serving
 from kuma_runtime_k8s.pods import PATH as PODS
 from kuma_runtime_k8s.pods import FollowedPods, Pods
 
@@ -49,7 +49,7 @@ def leading(api: FakeApi, presence: FakePresence) -> Iterator[None]:
 def following(api: FakeApi, presence: FakePresence) -> Iterator[None]:
     """A control plane that does not lead."""
     pods = Pods()
-    with running(FollowedPods(api, pods), DeletedPods(api, pods, presence)):
+    with running(FollowedPods(api, pods), Deputy(api, pods, presence)):
         yield
 
 
@@ -188,8 +188,20 @@ def test_a_pod_that_has_a_successor_by_now_is_not_told_of(
     pods.put(a_pod(deleted=True))
     if now:
         api.put(PODS, now)
-    assert DeletedPods(api, pods, presence)._look(("demo", "example")) is None
+    assert Deputy(api, pods, presence)._look(("demo", "example")) is None
     assert presence.words == [SERVES]
+
+
+def test_a_pod_that_is_ready_is_told_of_too(api: FakeApi, presence: FakePresence) -> None:
+    """In a rolling update the Pod before it is deleted then, and nobody would be called."""
+    with following(api, presence):
+        api.put(PODS, a_pod(ready=False))
+        api.put(PODS, a_pod(ready=True))
+        eventually(lambda: presence.words == [SERVES])
+        api.put(PODS, a_pod(ready=True, more="labels"))
+        api.put(PODS, a_pod(ready=True, name="other"))
+        eventually(lambda: len(presence.words) == 2)
+    assert presence.asked == ["example.demo", "other.demo"], "what does not change costs no question"
 
 
 def test_others_are_nobodys_business(api: FakeApi, presence: FakePresence) -> None:

@@ -1,4 +1,4 @@
-# make programs | pages | install | run | test | chaos | lint | docs | bench | kube-assets | wheels | lowest | release | clean
+# make programs | pages | install | run | test | test-node | chaos | lint | docs | bench | kube-assets | wheels | lowest | release | clean
 # (CONTRIBUTING.md says what each is for)
 PYTHON  ?= python3
 BIN     := .venv/bin
@@ -16,7 +16,7 @@ BESIDE  := $(filter-out $(ALONE),$(PARTS))
 POSTGRES_TOO := $(addprefix tests/conformance/,test_api_examples.py test_more_api_examples.py test_foreign_kind.py \
                   seed/test_rest.py) plugins/policy_traffic/tests/test_rest.py
 
-.PHONY: programs pages install run test chaos lint docs bench kube-assets wheels lowest release clean
+.PHONY: programs pages install run test test-node chaos lint docs bench kube-assets wheels lowest release clean
 
 programs: .venv/running pages
 
@@ -50,7 +50,12 @@ test: install
 ifndef ARGS
 	KUMA_TEST_STORE=postgres $(BIN)/python -m pytest -n 2 --dist loadfile -q $(POSTGRES_TOO)
 	$(BIN)/python -m pytest -m "kube and not chaos" -q
+	$(BIN)/python -m pytest -m "node and not chaos" -q
 endif
+
+# On a real node of Kubernetes, for root; tests that cannot have one say what they miss.
+test-node: install
+	$(BIN)/python -m pytest -m "node and not chaos" $(ARGS)
 
 chaos: install
 	$(BIN)/python -m pytest -s -m chaos $(ARGS)

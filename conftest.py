@@ -24,7 +24,7 @@ from kuma_core.testing import platform
 if TYPE_CHECKING:
     from plugins.store_postgres.tests.server import Server
 
-pytest_plugins = ("tests.skips", "tests.kube.fixtures")
+pytest_plugins = ("tests.skips", "tests.kube.fixtures", "tests.node.fixtures")
 
 settings.register_profile("same", deadline=None, database=None, derandomize=True)
 settings.register_profile("random", deadline=None, database=None, print_blob=True)

@@ -4,17 +4,26 @@ A plugin of pytest for the whole suite. Where ``KUMA_TEST_REQUIRES`` says that t
 run fails in which more are skipped than ``ALLOWED``, however many workers it has.
 
 Tests on a real Kubernetes are counted apart: its programs take minutes to build, so a run without them says so at its
-end and goes well. ``KUMA_REQUIRE_KUBE=1`` lets none of them be skipped.
+end and goes well; those on a real node likewise. ``KUMA_REQUIRE_KUBE=1`` and ``KUMA_REQUIRE_NODE=1`` let none of them
+be skipped.
 """
 
 from __future__ import annotations
 
 import os
+from collections import Counter
 
 import pytest
 
 from .kube.assets import ADVICE, MISSING
 from .needs import REQUIRES
+from .node.assets import MISSING as NO_NODE
+
+APART = {
+    MISSING: f"tests on a real Kubernetes were skipped: {ADVICE}",
+    NO_NODE: "tests on a real node of Kubernetes were skipped; see why above",
+}
+"""What the reasons of skips begin with that are counted apart, and what a run says at its end."""
 
 ALLOWED = 4
 """Tests that do not apply, and those of plugins that are yet to come. Keep it as low as it can be."""
@@ -25,14 +34,15 @@ class Skips:
 
     def __init__(self) -> None:
         self._found: set[str] = set()
-        self._without_kubernetes = 0
+        self._apart: Counter[str] = Counter()
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Note a skipped test; an expected failure is none, although its report says so."""
         if not report.skipped or hasattr(report, "wasxfail"):
             return
-        if isinstance(report.longrepr, tuple) and MISSING in report.longrepr[2]:
-            self._without_kubernetes += 1
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else ""
+        if apart := next((start for start in APART if reason.startswith(f"Skipped: {start}")), None):
+            self._apart[apart] += 1
         else:
             self._found.add(report.nodeid)
 
@@ -51,9 +61,8 @@ class Skips:
     ) -> None:
         """Say what is wrong with the number: too many, or in a run of everything too few."""
         count = len(self._found)
-        if self._without_kubernetes:
-            text = f"{self._without_kubernetes} tests on a real Kubernetes were skipped: {ADVICE}"
-            terminalreporter.write_line(text, yellow=True)
+        for apart, number in self._apart.items():
+            terminalreporter.write_line(f"{number} {APART[apart]}", yellow=True)
         if count > ALLOWED:
             text = f"FAILED: {count} tests were skipped, and tests/skips.py allows {ALLOWED}; see why above"
             terminalreporter.write_line(text, red=True)

@@ -117,8 +117,9 @@ def test_ci_installs_what_tests_need_and_counts_on_it(programs: Path, tmp_path: 
     done = run_ci(programs)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     every = " ".join(needs.PACKAGES)
+    for_a_node = " ".join((ROOT / ".ci/packages-node").read_text().split())
     assert (tmp_path / "installed").read_text().splitlines() == [
-        f"install -qq --no-install-recommends --no-upgrade {every}"
+        f"install -qq --no-install-recommends --no-upgrade {packages}" for packages in (every, for_a_node)
     ]
     assert (tmp_path / "made").read_text().splitlines() == [f"{what} with {every}" for what in MADE]
 
@@ -146,7 +147,16 @@ def test_ci_fetches_the_lists_of_packages_if_it_has_to(programs: Path, tmp_path:
     listed, installed = tmp_path / "listed", tmp_path / "installed"
     fake(programs, "apt-get", f"[ $1 = update ] && touch {listed}; [ -e {listed} ] && echo $1 >> {installed}")
     assert run_ci(programs).stderr == ""
-    assert installed.read_text().splitlines() == ["update", "install"]
+    assert installed.read_text().splitlines() == ["update", "install", "install"]
+
+
+def test_ci_counts_on_a_node_where_its_packages_are(programs: Path, tmp_path: Path) -> None:
+    fake(programs, "make", f'echo "$1 ${{KUMA_REQUIRE_NODE-nothing}}" >> {tmp_path}/made')
+    assert run_ci(programs).stderr == ""
+    fake(programs, "apt-get", 'case "$*" in *containerd*) exit 100;; esac')
+    assert "tests on a real node are skipped: containerd" in run_ci(programs).stderr
+    told = (tmp_path / "made").read_text().splitlines()
+    assert told == [*(f"{what} {told}" for told in ("1", "nothing") for what in MADE)]
 
 
 def test_ci_fails_where_the_tests_do(programs: Path) -> None:

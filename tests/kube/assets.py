@@ -36,7 +36,7 @@ OLDEST_ETCD = (3, 5, 13)
 
 MISSING = "there is no Kubernetes to test on"
 """How the reason of each such skip begins; tests/skips.py knows it."""
-ADVICE = "run `make kube-assets` once: 8 to 10 minutes on two idle cores, 4 GB of disk meanwhile, 350 MB afterwards"
+ADVICE = "run `make kube-assets` once: 10 to 13 minutes on two idle cores, 4 GB of disk meanwhile, 550 MB afterwards"
 
 
 @dataclass(frozen=True)
@@ -58,28 +58,36 @@ def version() -> str:
     return found[1]
 
 
-def built(environ: Mapping[str, str]) -> Path:
-    """Where ``make kube-assets`` puts what it builds."""
+def built(environ: Mapping[str, str], module: str = "") -> Path:
+    """Where ``make kube-assets`` puts what it builds from a module below ``tools/kube``."""
     cache_folder = environ.get("XDG_CACHE_HOME") or f"{environ.get('HOME', '')}/.cache"
-    state = hashlib.sha256((TOOLS / "go.sum").read_bytes()).hexdigest()[:12]
-    return Path(cache_folder) / "kuma-kube" / f"{version()}-{state}"
+    state = hashlib.sha256((TOOLS / module / "go.sum").read_bytes()).hexdigest()[:12]
+    return Path(cache_folder) / "kuma-kube" / "-".join(filter(None, (version(), module, state)))
 
 
-def candidates(program: str, environ: Mapping[str, str]) -> Iterator[Path]:
+def candidates(program: str, variable: str, environ: Mapping[str, str], module: str = "") -> Iterator[Path]:
     """The files that may be a program, the first that is there counts."""
-    if named := environ.get(PROGRAMS[program]):
+    if named := environ.get(variable):
         yield Path(named)
     if folder := environ.get("KUBEBUILDER_ASSETS"):
         yield Path(folder) / program
     yield USUAL / program
-    yield built(environ) / program
+    yield built(environ, module) / program
+
+
+def find(
+    programs: Mapping[str, str], environ: Mapping[str, str], module: str = ""
+) -> Iterator[tuple[str, Path | None]]:
+    """Each of some programs, given with their variables, and its file, if it is there."""
+    for program, variable in programs.items():
+        files = candidates(program, variable, environ, module)
+        yield program, next((path for path in files if os.access(path, os.X_OK)), None)
 
 
 def look_up(environ: Mapping[str, str]) -> Assets | str:
     """The programs, or what is wrong with them."""
     found: dict[str, Path] = {}
-    for program in PROGRAMS:
-        path = next((path for path in candidates(program, environ) if os.access(path, os.X_OK)), None)
+    for program, path in find(PROGRAMS, environ):
         if path is None:
             return f"{MISSING}: {program} is not here; {ADVICE}"
         found[program] = path

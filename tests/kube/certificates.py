@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import ipaddress
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,12 +24,13 @@ class Certificates:
     accounts: Path
 
 
-def write_certificates(folder: Path) -> Certificates:
-    """Make them in a folder."""
+def write_certificates(folder: Path, addresses: Sequence[str] = ()) -> Certificates:
+    """Make them in a folder; the API server may have more addresses than loopback."""
     key, accounts = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "kube-apiserver")])
     now = datetime.datetime.now(datetime.UTC)
-    names = [x509.IPAddress(ipaddress.ip_address("127.0.0.1")), x509.DNSName("localhost")]
+    reached = [x509.IPAddress(ipaddress.ip_address(item)) for item in ("127.0.0.1", *addresses)]
+    names = [*reached, x509.DNSName("localhost")]
     certificate = (
         x509.CertificateBuilder()
         .subject_name(name)

@@ -16,6 +16,7 @@ import urllib.request
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,20 @@ CONTROLLERS = (
     "root-ca-certificate-publisher-controller",
 )
 START_SECONDS = 120.0
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the programs of a cluster run, and what they do there beside what all do."""
+
+    addresses: tuple[str, ...] = ()
+    """Where the API server is reached beside loopback."""
+    apiserver: tuple[str, ...] = ()
+    """More arguments of the API server; the last one of a name counts."""
+    controllers: tuple[str, ...] = CONTROLLERS
+
+
+LOOPBACK = Place()
 
 
 class Refused(LookupError):
@@ -64,20 +79,23 @@ class Process:
         """End it at once. An API server that is asked kindly takes a minute while somebody watches."""
         if self._running:
             with suppress(ProcessLookupError):
-                self._running.send_signal(signal.SIGCONT)
-            self._running.kill()
+                self._send(signal.SIGCONT)
+                self._send(signal.SIGKILL)
             self._running.wait()
             self._running = None
 
     @contextmanager
     def stopped(self) -> Iterator[None]:
         """It does nothing until the end of the block, and keeps its connections."""
-        assert self._running
-        self._running.send_signal(signal.SIGSTOP)
+        self._send(signal.SIGSTOP)
         try:
             yield
         finally:
-            self._running.send_signal(signal.SIGCONT)
+            self._send(signal.SIGCONT)
+
+    def _send(self, number: signal.Signals) -> None:
+        assert self._running, "it does not run"
+        self._running.send_signal(number)
 
     def require_running(self) -> None:
         """Fail with the end of its log if it has ended."""
@@ -89,18 +107,22 @@ class Process:
 class Cluster:
     """The cluster, and what tests ask of it. ``url`` and ``kubeconfig`` are where it is."""
 
-    def __init__(self, assets: Assets, folder: Path) -> None:
-        self.assets, self.folder = assets, folder
+    def __init__(self, assets: Assets, folder: Path, place: Place = LOOPBACK) -> None:
+        self.assets, self.folder, self._place = assets, folder, place
         self.port, self.etcd_port = free_port(), free_port()
         self.url = f"https://127.0.0.1:{self.port}"
-        self.certificates = write_certificates(folder)
+        self.certificates = write_certificates(folder, place.addresses)
         tokens = f"{ADMIN},admin,1,system:masters\n{NOBODY},nobody,2\n"
         (folder / "tokens.csv").write_text(tokens)
         self.kubeconfig = self.write_kubeconfig("kubeconfig", ADMIN)
         self._tls = ssl.create_default_context(cafile=str(self.certificates.authority))
-        self.etcd = Process(folder, "etcd", self._etcd())
-        self.apiserver = Process(folder, "kube-apiserver", self._apiserver())
-        self.manager = Process(folder, "kube-controller-manager", self._manager())
+        self.etcd = self.process("etcd", self._etcd())
+        self.apiserver = self.process("kube-apiserver", self._apiserver())
+        self.manager = self.process("kube-controller-manager", self._manager())
+
+    def process(self, name: str, command: list[str]) -> Process:
+        """A program of the cluster, which somebody starts later."""
+        return Process(self.folder, name, command)
 
     def _etcd(self) -> list[str]:
         client, peer = (f"http://127.0.0.1:{port}" for port in (self.etcd_port, free_port()))
@@ -134,13 +156,14 @@ class Cluster:
             "--endpoint-reconciler-type=none",  # the other ones refuse loopback
             "--profiling=false",
             "--v=0",
+            *self._place.apiserver,
         ]
 
     def _manager(self) -> list[str]:
         return [
             str(self.assets.controller_manager),
             f"--kubeconfig={self.kubeconfig}",
-            f"--controllers={','.join(CONTROLLERS)}",
+            f"--controllers={','.join(self._place.controllers)}",
             "--bind-address=127.0.0.1",
             f"--secure-port={free_port()}",
             "--leader-elect=false",

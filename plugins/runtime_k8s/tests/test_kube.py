@@ -7,7 +7,6 @@ import importlib
 import json
 import os
 import subprocess
-import textwrap
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -398,7 +397,7 @@ def test_a_kind_of_somebody_else_is_a_kind_like_all_others(installed: Installed,
 
 def test_the_documents_of_the_guide_are_taken(installed: Installed, namespace: str) -> None:
     page = (HELLO.parents[1] / "docs" / "how-to" / "kubernetes.md").read_text(encoding="utf-8")
-    text = textwrap.dedent(page.partition("<<EOF\n")[2].partition("    EOF")[0])
+    text = page.partition("## 4. ")[2].partition("<<EOF\n")[2].partition("EOF\n")[0]
     text = text.replace("namespace: demo", f"namespace: {namespace}")
     taken = installed.cluster.kubectl("apply", "--dry-run=server", "-f", "-", input=text)
     assert [line.split()[0] for line in taken.splitlines()] == [

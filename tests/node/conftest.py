@@ -1,0 +1,58 @@
+"""The mesh of the page on Kubernetes, once for all tests on a node."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from .guide import CALL, ENCRYPT, INSPECT, INSTALL, NAMESPACE, OUTSIDE, SERVICES, Reader
+from .node import Node
+
+
+@dataclass(frozen=True)
+class Told:
+    """What the blocks of the page printed."""
+
+    install: str
+    inspect: str
+    call: str
+    call_encrypted: str
+    outside: str
+
+
+@dataclass(frozen=True)
+class Mesh:
+    """The node, the one who installed the mesh on it, and what was printed meanwhile."""
+
+    node: Node
+    reader: Reader
+    told: Told
+
+    def dataplanes(self) -> set[str]:
+        """The names of all Dataplanes, as REST has them."""
+        items = self.node.get("/apis/kuma.io/v1alpha1/dataplanes")["items"]
+        return {f"{item['metadata']['name']}.{item['metadata']['namespace']}" for item in items}
+
+    def online(self) -> set[str]:
+        """The names of those that ``kumactl`` shows online."""
+        told = self.reader.types("kumactl inspect dataplanes")
+        return set(re.findall(r"^default\s+(\S+)\s.*\sOnline\s", told, re.MULTILINE))
+
+
+@pytest.fixture(scope="session")
+def mesh(node: Node, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mesh]:
+    """An encrypted mesh with ``web`` and ``backend`` in the namespace ``demo``, as the page makes it."""
+    reader = Reader(node, tmp_path_factory.mktemp("reader"))
+    try:
+        install = reader.types(INSTALL)
+        for block in (NAMESPACE, SERVICES):
+            reader.types(block)
+        inspect, call = reader.types(INSPECT), reader.types(CALL)
+        reader.types(ENCRYPT)
+        told = Told(install, inspect, call, reader.types(CALL), reader.types(OUTSIDE))
+        yield Mesh(node, reader, told)
+    finally:
+        reader.end()

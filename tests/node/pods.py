@@ -1,0 +1,45 @@
+"""What tests ask of Pods, and do to them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .node import Node
+
+Object = dict[str, Any]
+SYSTEM = "kuma-system"
+
+
+def pods(node: Node, namespace: str, app: str) -> list[Object]:
+    """The Pods of an application that are not going."""
+    listed = node.get(f"/api/v1/namespaces/{namespace}/pods?labelSelector=app%3D{app}")["items"]
+    return [pod for pod in listed if "deletionTimestamp" not in pod["metadata"]]
+
+
+def name_of(item: Object) -> str:
+    """The name of an object."""
+    return str(item["metadata"]["name"])
+
+
+def statuses(pod: Object) -> dict[str, Object]:
+    """The statuses of a Pod's containers, native sidecars too, by name."""
+    status = pod.get("status", {})
+    listed = [*status.get("containerStatuses", []), *status.get("initContainerStatuses", [])]
+    return {item["name"]: item for item in listed}
+
+
+def is_ready(pod: Object) -> bool:
+    """Whether a Pod is ready."""
+    conditions = pod.get("status", {}).get("conditions", [])
+    return any((item["type"], item["status"]) == ("Ready", "True") for item in conditions)
+
+
+def kill(node: Node, pod: Object, container: str) -> None:
+    """End a container as a crash does; the kubelet starts it again."""
+    identity = statuses(pod)[container]["containerID"].removeprefix("containerd://")
+    node.ctr("tasks", "kill", "--signal=SIGKILL", identity)
+
+
+def restarts(pod: Object) -> int:
+    """How often containers of a Pod were started again."""
+    return sum(item["restartCount"] for item in statuses(pod).values())

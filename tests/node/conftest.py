@@ -8,8 +8,13 @@ from dataclasses import dataclass
 
 import pytest
 
+from kuma_core.testing.waiting import eventually
+
 from .guide import CALL, ENCRYPT, INSPECT, INSTALL, NAMESPACE, OUTSIDE, SERVICES, Reader
 from .node import Node
+
+SECONDS = 300.0
+"""For what takes a moment once everybody has heard of it."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +36,10 @@ class Mesh:
     reader: Reader
     told: Told
 
+    def answer(self) -> str:
+        """What ``backend`` answers ``web``."""
+        return eventually(lambda: self.reader.types(CALL), SECONDS, "an answer")
+
     def dataplanes(self) -> set[str]:
         """The names of all Dataplanes, as REST has them."""
         items = self.node.get("/apis/kuma.io/v1alpha1/dataplanes")["items"]
@@ -38,7 +47,7 @@ class Mesh:
 
     def online(self) -> set[str]:
         """The names of those that ``kumactl`` shows online."""
-        told = self.reader.types("kumactl inspect dataplanes")
+        told = self.reader.kumactl("inspect dataplanes")
         return set(re.findall(r"^default\s+(\S+)\s.*\sOnline\s", told, re.MULTILINE))
 
 
@@ -50,9 +59,11 @@ def mesh(node: Node, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mesh]
         install = reader.types(INSTALL)
         for block in (NAMESPACE, SERVICES):
             reader.types(block)
-        inspect, call = reader.types(INSPECT), reader.types(CALL)
+        inspect, call = reader.types(INSPECT), eventually(lambda: reader.types(CALL), SECONDS)
         reader.types(ENCRYPT)
-        told = Told(install, inspect, call, reader.types(CALL), reader.types(OUTSIDE))
+        encrypted = eventually(lambda: reader.types(CALL), SECONDS, "an answer in the encrypted mesh")
+        told = Told(install, inspect, call, encrypted, reader.types(OUTSIDE))
+        reader.open_door()
         yield Mesh(node, reader, told)
     finally:
         reader.end()

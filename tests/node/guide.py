@@ -25,15 +25,16 @@ class Reader:
 
     def __init__(self, node: Node, folder: Path) -> None:
         self._node, self._folder = node, folder
-        self.port = free_port()
+        self._port, self._door = free_port(), free_port()
         self._processes: list[int] = []
         (folder / "bin").mkdir()
         (folder / "bin/kubectl").symlink_to(node.assets.kubectl)
         (folder / ".kumactl").mkdir()
-        (folder / ".kumactl/config").write_text(
-            f"controlPlanes: [{{name: cp, coordinates: {{apiServer: {{url: 'http://127.0.0.1:{self.port}'}}}}}}]\n"
-            "contexts: [{name: cp, controlPlane: cp}]\ncurrentContext: cp\n"
-        )
+        for name, port in (("config", self._port), ("door", self._door)):
+            (folder / ".kumactl" / name).write_text(
+                f"controlPlanes: [{{name: cp, coordinates: {{apiServer: {{url: 'http://127.0.0.1:{port}'}}}}}}]\n"
+                "contexts: [{name: cp, controlPlane: cp}]\ncurrentContext: cp\n"
+            )
 
     def types(self, block: str) -> str:
         """What a block prints. It has to go well; what it leaves in the background goes on until ``end``."""
@@ -43,7 +44,7 @@ class Reader:
             "HOME": str(self._folder),
             "KUBECONFIG": str(self._node.kubeconfig),
         }
-        script = block.replace(" 5681 ", f" {self.port}:5681 ")
+        script = block.replace(" 5681 ", f" {self._port}:5681 ")
         errors = self._folder / "errors.log"
         with errors.open("w") as log:
             shell = subprocess.Popen(
@@ -59,6 +60,15 @@ class Reader:
         told, _ = shell.communicate(timeout=SECONDS)
         assert shell.returncode == 0, f"{script}\n{told}\n{errors.read_text()}"
         return told
+
+    def open_door(self) -> None:
+        """Find the control plane without ``kubectl port-forward``, which ends with the Pod that it leads to."""
+        service = self._node.get("/api/v1/namespaces/kuma-system/services/kuma-control-plane")
+        self._node.door.open(self._door, service["spec"]["clusterIP"], 5681)
+
+    def kumactl(self, words: str) -> str:
+        """What kumactl prints, which goes through that door."""
+        return self.types(f"kumactl --config-file={self._folder / '.kumactl/door'} {words}")
 
     def end(self) -> None:
         """End what still runs of all blocks."""

@@ -37,7 +37,18 @@ NODE_CONTROLLERS = (
     "taint-eviction-controller",
     "pod-garbage-collector-controller",
 )
-STOP_SECONDS = 60.0
+AUDIT = {
+    "apiVersion": "audit.k8s.io/v1",
+    "kind": "Policy",
+    "omitStages": ["RequestReceived"],
+    "rules": [
+        {
+            "level": "Request",
+            "resources": [{"group": "authentication.k8s.io", "resources": ["tokenreviews"]}],
+        },
+        {"level": "None"},
+    ],
+}
 
 
 class Inside(Process):
@@ -55,6 +66,9 @@ class Node(Cluster):
     def __init__(self, assets: NodeAssets, folder: Path) -> None:
         self.node_assets, self.machine = assets, Machine(folder)
         self.machine.start()
+        self.audit = folder / "audit.log"
+        """The questions about tokens that the API server was asked, with the tokens."""
+        (folder / "audit.yaml").write_text(yaml.safe_dump(AUDIT))
         self.door = Door(self.machine.first)
         super().__init__(assets.cluster, folder, self._where())
         self._known: dict[str, list[str]] = {}
@@ -76,6 +90,8 @@ class Node(Cluster):
                 "--endpoint-reconciler-type=lease",
                 "--allow-privileged=true",
                 "--kubelet-preferred-address-types=InternalIP",
+                f"--audit-policy-file={self.audit.with_suffix('.yaml')}",
+                f"--audit-log-path={self.audit}",
             ),
             controllers=NODE_CONTROLLERS,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from typing import Any
 
 from .node import Node
@@ -32,6 +33,14 @@ def is_ready(pod: Object) -> bool:
     """Whether a Pod is ready."""
     conditions = pod.get("status", {}).get("conditions", [])
     return any((item["type"], item["status"]) == ("Ready", "True") for item in conditions)
+
+
+def said(node: Node, *words: str) -> str:
+    """What a command in a container prints, given as kubectl takes it. Raises ``LookupError`` if there is no answer."""
+    try:
+        return node.kubectl("exec", *words)
+    except subprocess.CalledProcessError as error:
+        raise LookupError(error.stderr) from None
 
 
 def kill(node: Node, pod: Object, container: str) -> None:

@@ -51,14 +51,21 @@ class Mesh:
         return set(re.findall(r"^default\s+(\S+)\s.*\sOnline\s", told, re.MULTILINE))
 
 
+def _are_injected(node: Node) -> bool:
+    """Whether Pods get sidecars: at once after the installation a busy node may not know yet who answers."""
+    words = ("-n", "demo", "run", "trial", "--image=trial", "--dry-run=server")
+    return "kuma-sidecar" in node.kubectl(*words, "-o", "jsonpath={.spec.containers[*].name}")
+
+
 @pytest.fixture(scope="session")
 def mesh(node: Node, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mesh]:
     """An encrypted mesh with ``web`` and ``backend`` in the namespace ``demo``, as the page makes it."""
     reader = Reader(node, tmp_path_factory.mktemp("reader"))
     try:
         install = reader.types(INSTALL)
-        for block in (NAMESPACE, SERVICES):
-            reader.types(block)
+        reader.types(NAMESPACE)
+        eventually(lambda: _are_injected(node), SECONDS, "the injector, as the API server reaches it")
+        reader.types(SERVICES)
         inspect, call = reader.types(INSPECT), eventually(lambda: reader.types(CALL), SECONDS)
         reader.types(ENCRYPT)
         encrypted = eventually(lambda: reader.types(CALL), SECONDS, "an answer in the encrypted mesh")

@@ -270,7 +270,7 @@ class Cluster:
         command = [str(self.assets.kubectl), f"--kubeconfig={self.kubeconfig}", *words]
         environ = {**os.environ, "HOME": str(self.folder)}
         return subprocess.run(
-            command, input=input, env=environ, capture_output=True, text=True, timeout=120, check=True
+            command, input=input, env=environ, capture_output=True, text=True, timeout=600, check=True
         ).stdout
 
     def install(self, definitions: list[dict[str, Any]]) -> None:

@@ -6,9 +6,11 @@ fails instead. Programs of Kubernetes are looked for where those of a cluster ar
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +18,8 @@ from pathlib import Path
 import pytest
 
 from ..kube import assets
-from .machine import trial
+from .images import ROOT
+from .machine import OVER, trial
 
 REQUIRE = "KUMA_REQUIRE_NODE"
 MODULE = "node"
@@ -86,6 +89,9 @@ def unusable() -> str:
     """Why this machine lets nobody run a node, although all programs are there; empty if it does."""
     if os.geteuid():
         return f"{MISSING}: only root can run one"
+    for over, needed in itertools.product(OVER, (ROOT, Path(sys.prefix), Path(sys.base_prefix), Path.home())):
+        if needed.is_relative_to(over):
+            return f"{MISSING}: {needed} is needed there, and a node has a folder {over} of its own"
     done = subprocess.run(trial(), capture_output=True, text=True, timeout=60, check=False)
     if done.returncode:
         return f"{MISSING}: the kernel, or a container around us, refuses it: {done.stderr.strip()[-300:]}"

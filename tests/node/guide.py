@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 from kuma_core.testing.ports import free_port
@@ -38,7 +39,7 @@ class Reader:
 
     def types(self, block: str) -> str:
         """What a block prints. It has to go well; what it leaves in the background goes on until ``end``."""
-        programs = ROOT / ".venv/bin"
+        programs = Path(sys.prefix) / "bin"
         environ = {
             "PATH": f"{self._folder / 'bin'}:{programs}:{os.environ['PATH']}",
             "HOME": str(self._folder),

@@ -37,6 +37,7 @@ NODE_CONTROLLERS = (
     "taint-eviction-controller",
     "pod-garbage-collector-controller",
 )
+NODE_SECONDS = 300.0
 AUDIT = {
     "apiVersion": "audit.k8s.io/v1",
     "kind": "Policy",
@@ -108,7 +109,7 @@ class Node(Cluster):
         self._import_images()
         for process in (self.scheduler, self.proxy, self.kubelet):
             process.start()
-        eventually(self.is_ready, START_SECONDS, "the readiness of the node")
+        eventually(self.is_ready, NODE_SECONDS, "the readiness of the node")
 
     def start_control_plane(self) -> None:
         """Start what a cluster without a node consists of."""
@@ -270,6 +271,7 @@ disabled_plugins = [
   sandbox_image = "{PAUSE}"
   stream_server_address = "127.0.0.1"
   restrict_oom_score_adj = true
+  disable_apparmor = true
 [plugins."io.containerd.grpc.v1.cri".cni]
   bin_dir = "{plugins}"
   conf_dir = "{network}"

@@ -39,8 +39,8 @@ def said(node: Node, *words: str) -> str:
     """What a command in a container prints, given as kubectl takes it. Raises ``LookupError`` if there is no answer."""
     try:
         return node.kubectl("exec", *words)
-    except subprocess.CalledProcessError as error:
-        raise LookupError(error.stderr) from None
+    except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
+        raise LookupError(f"{error}: {error.stderr}") from None
 
 
 def kill(node: Node, pod: Object, container: str) -> None:

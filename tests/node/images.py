@@ -1,7 +1,7 @@
 """Images for the node, made in a moment: nearly empty, since the node shows containers the programs of this machine.
 
 An image holds folders, a file of users, and programs of one line; what they run is mounted read-only by the runtime
-(``MOUNTS``), so that manifests are those that people apply.
+(``mounts``), so that manifests are those that people apply.
 """
 
 from __future__ import annotations

@@ -118,7 +118,8 @@ def take_away(containers: Set[str]) -> None:
     found = [Path(path) for path, _, _ in os.walk(CGROUPS, topdown=False)]
     for path in found:
         if path.name in containers:
-            path.rmdir()
+            with suppress(OSError):
+                path.rmdir()
     for path in found:
         if path.name == PARENT:
             with suppress(OSError):

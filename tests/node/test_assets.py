@@ -94,6 +94,34 @@ def test_the_script_builds_where_tests_look(tmp_path: Path) -> None:
     assert done.stdout == f"{kube.built(environ)}\n{kube.built(environ, assets.MODULE)}\n"
 
 
+COMPILER = """#!/bin/sh
+while [ $# -gt 0 ]; do
+  if [ "$1" = -o ]; then echo "${2##*/}" >> "$TOLD"; mkdir -p "${2%/*}"; touch "$2"; chmod +x "$2"; fi
+  shift
+done
+"""
+"""Stands for Go: writes down what it is to build, and builds nothing."""
+
+
+@pytest.mark.parametrize("cluster", [False, True])
+def test_only_what_is_missing_is_built(cluster: bool, tmp_path: Path) -> None:
+    """A machine that built the programs of a cluster builds those of a node alone."""
+    go = tmp_path / "go"
+    go.write_text(COMPILER)
+    go.chmod(0o755)
+    environ = {**os.environ, "HOME": str(tmp_path), "XDG_CACHE_HOME": "", "GO": str(go)}
+    environ["TOLD"] = str(tmp_path / "told")
+    if cluster:
+        fill(kube.built(environ))
+    subprocess.run([kube.TOOLS / "build.sh"], env=environ, capture_output=True, timeout=60, check=True)
+    told = set((tmp_path / "told").read_text().split())
+    assert told == {*assets.PROGRAMS, *(() if cluster else kube.PROGRAMS)}
+    assert isinstance(
+        assets.look_up({**environ, "TEST_ASSET_ETCD": str(program(tmp_path / "etcd"))}), assets.NodeAssets
+    )
+    assert not (tmp_path / ".cache/kuma-kube/building").exists()
+
+
 def test_what_tests_need_is_what_ci_installs() -> None:
     lists = ((ROOT / ".ci" / name).read_text().split() for name in ("packages", "packages-node"))
     installed = {name for listed in lists for name in listed}

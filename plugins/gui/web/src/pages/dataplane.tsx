@@ -1,4 +1,3 @@
-import { Health } from "../health";
 import { now, useLive } from "../live";
 import { Heading, Loaded, type Tab, Tabs, Yaml } from "../parts";
 import { span } from "../parts/age";
@@ -7,6 +6,7 @@ import { ProxyCertificate, whyNone } from "../proxy/certificate";
 import { Connections, NEVER } from "../proxy/connections";
 import { Picture } from "../proxy/picture";
 import { GoverningPolicies } from "../proxy/policies";
+import { Standing, WhyNotCalled } from "../proxy/standing";
 import { StartCommand } from "../proxy/start";
 import { Words } from "../proxy/words";
 import { inPath, Link, route } from "../router";
@@ -19,7 +19,7 @@ export default function Dataplane() {
   const authority = useLive<Authority>(ofMesh(mesh, "authority"), { kinds: ["Mesh"], mesh });
   return (
     <>
-      <Heading title={name}>{found.data && <Health value={found.data.status.state} />}</Heading>
+      <Heading title={name}>{found.data && <Standing of={found.data} />}</Heading>
       <Loaded of={found}>
         {(data) => (
           <>
@@ -33,7 +33,8 @@ export default function Dataplane() {
 }
 
 /** The status in a sentence, and Envoy's own words. */
-function Told({ of: { mesh, name, status, dataplaneInsight } }: { of: Overview }) {
+function Told({ of: found }: { of: Overview }) {
+  const { mesh, name, status, dataplaneInsight } = found;
   const refused = rejections(dataplaneInsight);
   return (
     <>
@@ -42,6 +43,7 @@ function Told({ of: { mesh, name, status, dataplaneInsight } }: { of: Overview }
         {status.since && <For since={status.since} />}
         {status.reason && <>: {status.reason}</>}
       </p>
+      <WhyNotCalled of={found} />
       <Words of={refused} title="What its Envoy refuses" />
       {refused.length > 0 && <Link to={inPath("meshes", mesh, "dataplanes", name, "xds")}>Where that comes from</Link>}
     </>

@@ -1,15 +1,15 @@
-import { Health } from "../health";
 import { useLive } from "../live";
 import { Age, type Column, Empty, Heading, listQuery, Loaded, Problem, Table, useListState } from "../parts";
 import { counted, type Listed, ofMesh, type Overview, overviewsOf, tagSets } from "../proxy/answers";
 import { ProxyDrawer } from "../proxy/drawer";
+import { Standing } from "../proxy/standing";
 import { TagList } from "../proxy/tags";
 import { Link, route } from "../router";
 import "../proxy/proxy.css";
 
 const COLUMNS: Column<Overview>[] = [
   { id: "name", title: "Name", sort: "name", cell: (row) => row.name },
-  { id: "status", title: "Status", sort: "status", cell: (row) => <Health value={row.status.state} /> },
+  { id: "status", title: "Status", sort: "status", cell: (row) => <Standing of={row} /> },
   { id: "since", title: "Since", cell: (row) => <Age at={row.status.since} /> },
   { id: "tags", title: "Tags", sort: "service", wide: true, cell: (row) => <TagList of={tagSets(row)} /> },
   {

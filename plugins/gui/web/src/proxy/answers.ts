@@ -8,6 +8,13 @@ export interface Status {
   reason?: string;
 }
 
+/** Whether others call the instance; missing where everybody is called. */
+export interface Presence {
+  state: string;
+  since?: string;
+  reason?: string;
+}
+
 export interface Inbound {
   interface: string;
   tags?: Tags;
@@ -65,6 +72,7 @@ export interface Overview {
   mesh: string;
   name: string;
   status: Status;
+  presence?: Presence;
   dataplane: { networking?: Networking };
   dataplaneInsight?: Insight;
 }

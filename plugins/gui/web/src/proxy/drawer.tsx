@@ -1,8 +1,8 @@
-import { Health } from "../health";
 import { useLive } from "../live";
 import { Age, Definition, Drawer, Loaded } from "../parts";
 import { inPath, Link, setQuery } from "../router";
 import { counted, type Overview, overviewsOf, rejections, tagSets } from "./answers";
+import { Standing } from "./standing";
 import { TagList } from "./tags";
 import { Words } from "./words";
 
@@ -30,9 +30,10 @@ function Summary({ of: found }: { of: Overview }) {
     <>
       <Definition
         of={[
-          ["Status", <Health value={status.state} />],
+          ["Status", <Standing of={found} />],
           ["Since", status.since && <Age at={status.since} />],
           ["Why", status.reason],
+          ["Others do not call it", found.presence?.reason],
           ["Tags", <TagList of={tagSets(found)} />],
           ["Updates sent", counted(insight, "responsesSent").toLocaleString("en-US")],
           ["Updates rejected", counted(insight, "responsesRejected").toLocaleString("en-US")],

@@ -1,7 +1,7 @@
-import { Health } from "../health";
 import { Empty } from "../parts";
 import { inPath, Link } from "../router";
 import type { Inbound, Networking, Outbound, Overview } from "./answers";
+import { Standing } from "./standing";
 import { TagList } from "./tags";
 
 /** Who calls the service, its proxy, and whom it calls, from left to right. */
@@ -17,7 +17,7 @@ export function Picture({ of: found }: { of: Overview }) {
         <p>
           <strong>{found.name}</strong>
         </p>
-        <Health value={found.status.state} />
+        <Standing of={found} />
         <Kind of={networking} />
         <p>
           <Link to={inPath("meshes", found.mesh, "dataplanes", found.name, "xds")}>Envoy’s configuration</Link>

@@ -1,9 +1,9 @@
 import { useKinds } from "../kinds";
 import { useLive } from "../live";
 import type { Call, Service } from "../map/answer";
-import { Health } from "../health";
 import { type Column, Empty, Heading, listQuery, Loaded, Table, type Tab, Tabs, useListState } from "../parts";
 import { type Listed, type Overview, ofMesh, overviewsOf, tagSets } from "../proxy/answers";
+import { Standing } from "../proxy/standing";
 import { TagList } from "../proxy/tags";
 import { inPath, Link } from "../router";
 import { Calls } from "./calls";
@@ -69,7 +69,7 @@ function instanceColumns(mesh: string): Column<Overview>[] {
       sort: "name",
       cell: (row) => <Link to={inPath("meshes", mesh, "dataplanes", row.name)}>{row.name}</Link>,
     },
-    { id: "status", title: "Status", sort: "status", cell: (row) => <Health value={row.status.state} /> },
+    { id: "status", title: "Status", sort: "status", cell: (row) => <Standing of={row} /> },
     { id: "tags", title: "Tags", wide: true, cell: (row) => <TagList of={tagSets(row)} /> },
   ];
 }

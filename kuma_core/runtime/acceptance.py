@@ -64,3 +64,15 @@ class Accepted:
             return 0
         self._proxies.give_up(turning)
         return len(turning.left)
+
+    def callers(self, mesh: str, name: str) -> Sequence[str]:
+        """The instances that serve and call a service of a Dataplane, whether their proxies are connected or not."""
+        views = self._proxies.views
+        dataplanes = views.mesh(mesh).dataplanes
+        services = set(dataplanes[name].services()) if name in dataplanes else set()
+        return [
+            caller
+            for caller, spec in dataplanes.items()
+            if any(outbound.service in services for outbound in spec.networking.outbound)
+            and views.presences.serves(mesh, caller)
+        ]

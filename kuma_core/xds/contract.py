@@ -329,6 +329,10 @@ class Acceptance(Protocol):
         """
         ...
 
+    def callers(self, mesh: str, name: str) -> Sequence[str]:
+        """The instances that serve and call a service of a Dataplane, whether their proxies are connected or not."""
+        ...
+
 
 @runtime_checkable
 class Identities(Protocol):

@@ -114,6 +114,43 @@ def test_whoever_leaves_is_told_of_a_caller_that_has_not_turned_away(
     assert tell(cp, "web-1", False).body == {"serving": False, "pending": 0}, "who is gone is not waited for"
 
 
+def test_soon_after_a_start_callers_that_are_on_their_way_are_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """They were at a control plane that ended, and have the endpoints of that time."""
+    monkeypatch.setattr("kuma_core.builtin.presence.feature.ARRIVING_SECONDS", 3600.0)
+    with control_plane() as (cp, envoys):
+        cp.apply(CALLER, web(1))
+        presence = cp.platform.core.offer("builtin.presence", Presence)
+        assert presence.set_serving("default", "caller", True)
+        assert presence.set_serving("default", "web-1", True)
+        eventually(lambda: _shown(cp, "caller") == _shown(cp, "web-1") == "Serving")
+        presence.set_serving("default", "web-1", False)
+        assert presence.wait_left("default", "web-1", 0.5) == 1
+        with ThreadPoolExecutor(1) as pool:
+            waiting = pool.submit(presence.wait_left, "default", "web-1", 60.0)
+            came = envoys.connect(envoy("caller"))
+            assert waiting.result() == 0
+        envoys.disconnect(came)
+        assert presence.wait_left("default", "web-1", 60.0) == 0, "whoever came and went is not waited for"
+
+
+def test_later_nobody_is_on_the_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kuma_core.builtin.presence.feature.ARRIVING_SECONDS", 0.0)
+    with control_plane() as (cp, _):
+        cp.apply(CALLER, web(1))
+        presence = cp.platform.core.offer("builtin.presence", Presence)
+        presence.set_serving("default", "caller", True)
+        eventually(lambda: _shown(cp, "caller") == "Serving")
+        presence.set_serving("default", "web-1", False)
+        assert presence.wait_left("default", "web-1", 60.0) == 0
+
+
+def _shown(cp: RunningPlatform, name: str) -> object:
+    """The word for a Dataplane's presence."""
+    return cp.get(f"/meshes/default/dataplanes+insights/{name}").body["presence"]["state"]
+
+
 def test_a_question_alone_changes_nothing(cp: RunningPlatform) -> None:
     assert tell(cp, "web-1", None).body == {"serving": None, "pending": 0}
     tell(cp, "web-1", True)

@@ -17,11 +17,14 @@ from kuma_core.plugin.hookspecs import hookimpl
 from kuma_core.specs.dataplane import DATAPLANE
 from kuma_core.specs.presence import BY_PLATFORM, PRESENCE
 from kuma_core.xds.contract import Acceptance
-from kuma_core.xds.presences import Presences
+from kuma_core.xds.presences import Place, Presences
+from kuma_core.xds.proxy import Proxy
 
 PRESENCE_EVENT = "presence"
 HEARD_SECONDS = 1.0
 """How long it takes at most until other control planes have heard of a write and pushed it, as a rule much less."""
+ARRIVING_SECONDS = 10.0
+"""How long after our start proxies of a control plane that ended may be on their way, who know of no change yet."""
 LOOK_SECONDS = 0.2
 """How often it is looked for while somebody waits whether the platform told of an instance that it leaves."""
 MOST_WAITING = 6
@@ -53,8 +56,10 @@ class PresenceFeature:
         self._events = context.ask("builtin.events", Events)
         self._presences.changed = self._tell
         self._joining = Joining(self._acceptance, self._presences, self._records, context.views)
-        self._acceptance.listen(self._joining.accepted)
+        self._acceptance.listen(self._accepted)
         self._waiting = threading.BoundedSemaphore(MOST_WAITING)
+        self._arriving_until = time.monotonic() + ARRIVING_SECONDS
+        self._arrived: set[Place] = set()
 
     # -- what the feature offers
 
@@ -84,13 +89,32 @@ class PresenceFeature:
         """The same. Whoever asks may be the first to know: it is somebody else who tells of an instance in a Pod."""
         began = time.monotonic()
         until = began + seconds
-        left = self._acceptance.wait_turned_away(mesh, name, seconds)
+        absent = self._wait_for_callers(mesh, name, until)
+        left = self._acceptance.wait_turned_away(mesh, name, max(0.0, until - time.monotonic()))
         while self._presences.serves(mesh, name) and time.monotonic() < until:
             time.sleep(LOOK_SECONDS)
             left = self._acceptance.wait_turned_away(mesh, name, max(0.0, until - time.monotonic()))
         if self._cluster.notes(PRESENCE).keys() - {self._cluster.own_id}:
             time.sleep(max(0.0, min(HEARD_SECONDS, seconds) - (time.monotonic() - began)))
+        left += absent
         return max(left, 1) if self._presences.serves(mesh, name) else left
+
+    def _wait_for_callers(self, mesh: str, name: str, until: float) -> int:
+        """Wait, soon after our start, for those to come that call an instance; how many are not there then."""
+        while time.monotonic() < self._arriving_until:
+            callers = {(mesh, caller) for caller in self._acceptance.callers(mesh, name)}
+            self._arrived.update(caller for caller in callers if self._acceptance.streams(*caller))
+            absent = len(callers - self._arrived)
+            if not absent or time.monotonic() >= until:
+                return absent
+            time.sleep(LOOK_SECONDS)
+        return 0
+
+    def _accepted(self, proxy: Proxy) -> None:
+        """A proxy has its listeners, or its identity; who goes after that is not on its way. In the event loop."""
+        if time.monotonic() < self._arriving_until:
+            self._arrived.add(proxy.id)
+        self._joining.accepted(proxy)
 
     def _tell(self, mesh: str, name: str) -> None:
         """Have followers hear that others call an instance from now on, or no more."""

@@ -16,7 +16,7 @@ from . import tuning
 from .support import Machine
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="package", autouse=True)
 def _endpoints_by_default() -> Iterator[None]:
     """Here are real sidecars: instances join and leave as they do for operators."""
     with pytest.MonkeyPatch.context() as patch:

@@ -19,9 +19,13 @@ CONNECTED, LOST = "connected to the control plane", "the connection to the contr
 
 
 def own_lines(log: Path) -> list[tuple[str, str, dict]]:
-    """Level, message and values of what kuma-dp says itself."""
+    """Level, message and values of what kuma-dp says itself, where it has values."""
     lines = [line.split("\t") for line in log.read_text().splitlines() if "\tkuma-dp.run\t" in line]
-    return [(level, message.partition(";")[0], json.loads(values)) for _, level, _, message, values in lines]
+    return [
+        (level, message.partition(";")[0], json.loads(*values))
+        for _, level, _, message, *values in lines
+        if values
+    ]
 
 
 @pytest.mark.parametrize(

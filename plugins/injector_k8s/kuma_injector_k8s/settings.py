@@ -19,6 +19,7 @@ SIDECAR, INIT = "injector.sidecarContainer", "injector.initContainer"
 NATIVE = "injector.nativeSidecars"
 PROBES, PROBES_PORT = "injector.virtualProbesEnabled", "injector.virtualProbesPort"
 HOOKS = "injector.leavingHooksEnabled"
+AUDIENCE = "injector.tokenAudience"
 
 LARGEST_ID = 2**31 - 1
 """The largest uid and gid that the API server takes."""
@@ -132,6 +133,14 @@ SETTINGS: tuple[Setting, ...] = (
         True,
         FLAG,
         "Whether containers that are to end wait until others call the Pod no more (`preStop`).",
+    ),
+    _setting(
+        AUDIENCE,
+        "TOKEN_AUDIENCE",
+        "",
+        TEXT,
+        "Audience of the tokens of sidecars, which the control plane has to ask for, too. "
+        "Empty: sidecars show the token that the Pod mounts.",
     ),
 )
 

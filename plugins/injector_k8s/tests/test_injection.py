@@ -103,6 +103,23 @@ def test_without_a_mounted_token_it_has_no_mounts() -> None:
     assert "volumes" not in found["spec"]
 
 
+AUDIENCE = {"KUMA_INJECTOR_TOKEN_AUDIENCE": "kuma", "KUMA_INJECTOR_LEAVING_HOOKS_ENABLED": "false"}
+
+
+@pytest.mark.parametrize("has_volumes", [True, False])
+def test_with_an_audience_it_has_a_token_of_its_own(has_volumes: bool) -> None:
+    """Whether or not the Pod wants one; that of the Pod is not shown to anybody."""
+    there = [{"name": "kuma-token", "emptyDir": {}}] if has_volumes else []
+    found = injected(pod(**({"volumes": there} if there else {})), settings=config(AUDIENCE))
+    name = "kuma-token-2" if has_volumes else "kuma-token"
+    source = {"serviceAccountToken": {"audience": "kuma", "expirationSeconds": 3600, "path": "token"}}
+    assert found["spec"]["volumes"] == [*there, {"name": name, "projected": {"sources": [source]}}]
+    own = "/var/run/secrets/kuma.io/token"
+    mount = {"name": name, "mountPath": own, "readOnly": True}
+    assert container(found, "kuma-sidecar")["volumeMounts"] == [mount]
+    assert environment(found)["KUMA_DATAPLANE_RUNTIME_TOKEN_PATH"] == f"{own}/token"
+
+
 # -- the init container
 
 

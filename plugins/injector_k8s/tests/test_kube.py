@@ -7,7 +7,7 @@ import json
 import time
 from base64 import b64encode
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -368,17 +368,24 @@ def is_taken(running: Running, namespace: str, mesh: str) -> bool:
         return "could not retrieve mesh for pod" not in str(error)
 
 
-def test_native_sidecars_are_kept_by_the_server(running: Running, demo: str, tmp_path: Path) -> None:
-    certificate = write_pair(tmp_path, HOST)
+@contextmanager
+def instead(running: Running, folder: Path, **settings: str) -> Iterator[None]:
+    """Another injector, with these settings, is the one that the API server asks in the block."""
+    certificate = write_pair(folder, HOST)
     kubeconfig = running.cluster.folder / "injector-kubeconfig"
-    with launched(tmp_path, kubeconfig, KUMA_INJECTOR_NATIVE_SIDECARS="true") as native:
-        eventually(lambda: "meshes are watched" in native.log.read_text(), 60)
+    with launched(folder, kubeconfig, **settings) as other:
+        eventually(lambda: "meshes are watched" in other.log.read_text(), 60)
         ours = manifests(running.injector.port, (running.injector.certificates / "tls.crt").read_text())
-        running.cluster.kubectl("apply", "-f", "-", input=manifests(native.port, certificate))
+        running.cluster.kubectl("apply", "-f", "-", input=manifests(other.port, certificate))
         try:
-            found = eventually(lambda: with_native(running, demo), 60)
+            yield
         finally:
             running.cluster.kubectl("apply", "-f", "-", input=ours)
+
+
+def test_native_sidecars_are_kept_by_the_server(running: Running, demo: str, tmp_path: Path) -> None:
+    with instead(running, tmp_path, KUMA_INJECTOR_NATIVE_SIDECARS="true"):
+        found = eventually(lambda: with_native(running, demo), 60)
     assert [item["name"] for item in found["spec"]["initContainers"]] == [
         "kuma-init",
         "kuma-sidecar",
@@ -386,6 +393,24 @@ def test_native_sidecars_are_kept_by_the_server(running: Running, demo: str, tmp
     ]
     assert container(found, "kuma-sidecar")["restartPolicy"] == "Always"
     assert [item["name"] for item in found["spec"]["containers"]] == ["app"]
+
+
+def test_a_token_for_an_audience_is_kept_by_the_server(running: Running, demo: str, tmp_path: Path) -> None:
+    """Of a Pod, too, that wants no token."""
+    with instead(running, tmp_path, KUMA_INJECTOR_TOKEN_AUDIENCE="kuma"):
+        found = eventually(lambda: with_own_token(running, demo), 60)
+    (volume,) = found["spec"]["volumes"]
+    (source,) = volume["projected"]["sources"]
+    assert source["serviceAccountToken"] == {"audience": "kuma", "expirationSeconds": 3600, "path": "token"}
+    (mount,) = container(found, "kuma-sidecar")["volumeMounts"]
+    assert (mount["name"], mount["readOnly"]) == (volume["name"], True)
+    assert environment(found)["KUMA_DATAPLANE_RUNTIME_TOKEN_PATH"] == f"{mount['mountPath']}/token"
+    assert "volumeMounts" not in container(found, "app")
+
+
+def with_own_token(running: Running, namespace: str) -> dict[str, Any] | None:
+    found = running.pod(namespace, automountServiceAccountToken=False)
+    return found if found["spec"].get("volumes") else None
 
 
 def with_native(running: Running, namespace: str) -> dict[str, Any] | None:

@@ -51,6 +51,7 @@ def test_the_defaults_are_those_of_kuma_0_3() -> None:
         "injector.virtualProbesEnabled": True,
         "injector.virtualProbesPort": 9000,
         "injector.leavingHooksEnabled": True,
+        "injector.tokenAudience": "",
     }
 
 

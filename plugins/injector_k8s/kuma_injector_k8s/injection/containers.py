@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from typing import Any
 
 from kuma_core.sdk import Config
 from kuma_core.sdk.programs import format_duration
 from kuma_injector_k8s import settings
 from kuma_injector_k8s.injection.leaving import READY, of_sidecar
-from kuma_injector_k8s.injection.pods import INIT, SIDECAR, Object, is_gateway, member, members
+from kuma_injector_k8s.injection.pods import INIT, SIDECAR, Object, is_gateway
 from kuma_injector_k8s.injection.probes import Rewritten
-
-TOKENS = "/var/run/secrets/kubernetes.io/serviceaccount"
-"""Where every Pod finds its ServiceAccount's token, unless it wants none."""
+from kuma_injector_k8s.injection.token import Token
 
 Made = dict[str, Any]
 
 
-def sidecar(pod: Object, mesh: str, config: Config, probes: Rewritten, native: bool) -> Made:
+def sidecar(mesh: str, config: Config, token: Token, probes: Rewritten, native: bool) -> Made:
     """The container of the proxy; ``native`` as an init container that goes on running."""
     admin = f"http://localhost:{_number(config, 'adminPort')}"
     made: Made = {
@@ -27,7 +24,10 @@ def sidecar(pod: Object, mesh: str, config: Config, probes: Rewritten, native: b
         "image": _text(config, "image"),
         "imagePullPolicy": "IfNotPresent",
         "args": ["run", "--log-level=info"],
-        "env": [*_FIELDS, *({"name": k, "value": v} for k, v in _environment(mesh, config, probes).items())],
+        "env": [
+            *_FIELDS,
+            *({"name": k, "value": v} for k, v in _environment(mesh, config, token, probes).items()),
+        ],
         "securityContext": _of_nobody(config),
         "livenessProbe": _probe(config, "livenessProbe", admin),
         "readinessProbe": _probe(config, "readinessProbe", admin),
@@ -36,8 +36,8 @@ def sidecar(pod: Object, mesh: str, config: Config, probes: Rewritten, native: b
             for part, amounts in settings.RESOURCES.items()
         },
     }
-    if mount := _token_mount(pod):
-        made["volumeMounts"] = [mount]
+    if token.mount:
+        made["volumeMounts"] = [token.mount]
     if native:
         started = {"timeoutSeconds": 3, "periodSeconds": 1, "failureThreshold": 60}
         made |= {"restartPolicy": "Always", "startupProbe": {**_wget(f"{admin}/ready"), **started}}
@@ -86,14 +86,14 @@ _FIELDS = (
 )
 
 
-def _environment(mesh: str, config: Config, probes: Rewritten) -> dict[str, str]:
+def _environment(mesh: str, config: Config, token: Token, probes: Rewritten) -> dict[str, str]:
     made = {
         "KUMA_CONTROL_PLANE_API_SERVER_URL": config.text(settings.URL),
         "KUMA_DATAPLANE_MESH": mesh,
         "KUMA_DATAPLANE_NAME": "$(POD_NAME).$(POD_NAMESPACE)",  # the kubelet knows the name, we may not
         "KUMA_DATAPLANE_ADMIN_PORT": str(_number(config, "adminPort")),
         "KUMA_DATAPLANE_DRAIN_TIME": format_duration(config.value(f"{settings.SIDECAR}.drainTime")),
-        "KUMA_DATAPLANE_RUNTIME_TOKEN_PATH": f"{TOKENS}/token",
+        "KUMA_DATAPLANE_RUNTIME_TOKEN_PATH": token.path,
     }
     if probes.port:
         told = {"port": probes.port, "targets": probes.targets}
@@ -122,15 +122,6 @@ def _probe(config: Config, name: str, url: str) -> Made:
 
 def _wget(url: str) -> Made:
     return {"exec": {"command": ["wget", "-qO-", url]}}
-
-
-def _token_mount(pod: Object) -> Mapping[str, Any] | None:
-    """A copy of the mount of the token in the first container that has one."""
-    for container in members(member(pod, "spec"), "containers"):
-        for mount in members(container, "volumeMounts"):
-            if mount.get("mountPath") == TOKENS:
-                return dict(mount)
-    return None
 
 
 def _text(config: Config, key: str) -> str:

@@ -12,6 +12,7 @@ from kuma_injector_k8s.injection.annotations import wanted
 from kuma_injector_k8s.injection.leaving import hooked
 from kuma_injector_k8s.injection.pods import INIT, Object, member, members, names
 from kuma_injector_k8s.injection.probes import Operation, Rewritten, rewritten
+from kuma_injector_k8s.injection.token import token_of
 
 
 def patch(
@@ -26,11 +27,13 @@ def patch(
     probes = rewritten(pod, port, native) if config.flag(settings.PROBES) else Rewritten()
     if config.flag(settings.HOOKS):
         probes = hooked(pod, probes, port, word)
-    proxy = containers.sidecar(pod, mesh, config, probes, native)
+    token = token_of(pod, config.text(settings.AUDIENCE))
+    proxy = containers.sidecar(mesh, config, token, probes, native)
     redirection = containers.init(pod, config, probes)
     return [
         *_annotated(pod, wanted(pod, mesh, spec, config)),
         *probes.operations,  # first, while the places of containers are those of the Pod
+        *token.operations,
         *_contained(pod, proxy, redirection, native),
     ]
 

@@ -13,6 +13,7 @@ from kuma_core.testing.waiting import eventually
 from .guide import CALL, ENCRYPT, INSPECT, INSTALL, NAMESPACE, OUTSIDE, SERVICES, Reader
 from .node import Node
 
+REFUSE = "--injector-failure-policy=Fail"
 SECONDS = 300.0
 """For what takes a moment once everybody has heard of it."""
 
@@ -35,6 +36,11 @@ class Mesh:
     node: Node
     reader: Reader
     told: Told
+
+    def install(self, *options: str) -> None:
+        """Install the control plane and the injector again, as the page does, with these options."""
+        block = INSTALL.partition("kubectl -n")[0] if options else INSTALL
+        self.reader.types(block.replace("control-plane ", " ".join(["control-plane", *options, ""]), 1))
 
     def answer(self) -> str:
         """What ``backend`` answers ``web``."""

@@ -49,6 +49,12 @@ def kill(node: Node, pod: Object, container: str) -> None:
     node.ctr("tasks", "kill", "--signal=SIGKILL", identity)
 
 
+def crash(node: Node, pod: Object) -> None:
+    """End all containers of a Pod."""
+    for container in pod["spec"]["containers"]:
+        kill(node, pod, container["name"])
+
+
 def restarts(pod: Object) -> int:
     """How often containers of a Pod were started again."""
     return sum(item["restartCount"] for item in statuses(pod).values())

@@ -10,16 +10,14 @@ import yaml
 
 from kuma_core.testing.waiting import eventually
 
-from .conftest import Mesh
-from .guide import INSTALL
+from .conftest import REFUSE, Mesh
 from .load import calls
 from .node import Node
-from .pods import SYSTEM, Object, is_ready, kill, name_of, pods, restarts, statuses
+from .pods import SYSTEM, Object, crash, is_ready, name_of, pods, restarts, statuses
 
 pytestmark = pytest.mark.node
 SECONDS = 300.0
 NAMESPACE = "late"
-INSTALL_ALONE = INSTALL.partition("kubectl -n")[0]
 
 
 def system(node: Node) -> list[Object]:
@@ -35,8 +33,7 @@ def test_no_call_fails_while_all_control_planes_and_the_injector_are_killed(mesh
     before = _restarts(node)
     with calls(node) as load:
         for pod in system(node):
-            (container,) = (item["name"] for item in pod["spec"]["containers"])
-            kill(node, pod, container)
+            crash(node, pod)
         load.more(200)
         eventually(lambda: all(_restarts(node)[name] > count for name, count in before.items()), SECONDS)
         eventually(lambda: all(map(is_ready, system(node))), SECONDS, "control planes and the injector")
@@ -64,7 +61,7 @@ def no_injector(mesh: Mesh) -> Iterator[Node]:
         yield node
     finally:
         _scale(node, 1)
-        mesh.reader.types(INSTALL)
+        mesh.install()
         node.delete(f"/api/v1/namespaces/{NAMESPACE}")
 
 
@@ -91,8 +88,7 @@ def test_what_comes_without_an_injector_is_outside_of_the_mesh_or_waits(
         eventually(lambda: node.get(chosen)["items"], SECONDS, "the Event")
         assert {item["involvedObject"]["name"] for item in node.get(chosen)["items"]} == {"ignored"}
 
-        install = INSTALL_ALONE.replace("control-plane ", "control-plane --injector-failure-policy=Fail ", 1)
-        mesh.reader.types(install)
+        mesh.install(REFUSE)
         with pytest.raises(subprocess.CalledProcessError) as refused:
             node.kubectl("-n", NAMESPACE, "apply", "-f", "-", input=a_pod("refused"))
         assert 'failed calling webhook "kuma-injector.kuma.io"' in refused.value.stderr

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from kuma_core.builtin.cluster.kinds import INSTANCE
 from kuma_core.builtin.presence.contract import Presence
 from kuma_core.testing.fake_envoy import Fleet
 from kuma_core.testing.platform import RunningPlatform
@@ -132,7 +133,7 @@ def test_soon_after_a_start_callers_that_are_on_their_way_are_waited_for(
             came = envoys.connect(envoy("caller"))
             assert waiting.result() == 0
         envoys.disconnect(came)
-        assert presence.wait_left("default", "web-1", 60.0) == 0, "whoever came and went is not waited for"
+        assert presence.wait_left("default", "web-1", 60.0) == 0, "nobody is asked twice of one that left"
 
 
 def test_later_nobody_is_on_the_way(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -321,7 +322,49 @@ def test_all_control_planes_know_who_serves() -> None:
         tell(cp, "web-1", True)
         eventually(lambda: endpoints(client) == ["10.0.0.1"])
         assert tell(cp, "web-1", False).body["pending"] == 0
-        assert endpoints(client) == [], "the answer leaves the others the time to hear of it"
+        assert endpoints(client) == [], "the other one said that its proxies have turned away"
+
+
+def test_a_caller_of_another_control_plane_that_has_not_turned_away_is_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("kuma_core.api.serving.WAIT_SECONDS", 2.0)
+    monkeypatch.setattr("kuma_core.builtin.presence.others.ANSWER_SECONDS", 0.1)
+    store = SharedStore(MemoryStore())
+    with control_plane(store) as (cp, _), control_plane(store) as (_, elsewhere):
+        cp.apply(CALLER, web(1))
+        deaf = envoy("caller")
+        connected = elsewhere.connect(deaf)
+        tell(cp, "web-1", True)
+        eventually(lambda: endpoints(deaf) == ["10.0.0.1"])
+        take, deaf.take = deaf.take, lambda data: []  # type: ignore[method-assign]  # it reads, and never answers
+        assert tell(cp, "web-1", False).body == {"serving": False, "pending": 1}
+        deaf.take = take  # type: ignore[method-assign]
+        elsewhere.disconnect(connected)
+        eventually(lambda: tell(cp, "web-1", None).body == {"serving": False, "pending": 0})
+
+
+def test_callers_of_a_control_plane_that_was_killed_are_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Until they are at another one, or until everybody knows that it is dead; its record tells of it until then."""
+    monkeypatch.setattr("kuma_core.builtin.presence.feature.ARRIVING_SECONDS", 0.0)
+    monkeypatch.setattr("kuma_core.builtin.presence.feature.ASK_SECONDS", 0.1)
+    store = MemoryStore()
+    with control_plane(SharedStore(store)) as (cp, envoys):
+        cp.apply(CALLER, web(1), web(2))
+        presence = cp.platform.core.offer("builtin.presence", Presence)
+        for name in ("caller", "web-1", "web-2"):
+            presence.set_serving("default", name, True)
+            eventually(lambda name=name: _shown(cp, name) == "Serving")  # type: ignore[misc]
+        dead = INSTANCE.key("", "dead")
+        store.create(dead, '{"beats": 7}')
+        presence.set_serving("default", "web-1", False)
+        assert presence.wait_left("default", "web-1", 0.5) == 1
+        came = envoys.connect(envoy("caller"))
+        assert presence.wait_left("default", "web-1", 60.0) == 0
+        envoys.disconnect(came)
+        store.delete(dead)
+        presence.set_serving("default", "web-2", False)
+        assert presence.wait_left("default", "web-2", 60.0) == 0, "who is offline at rest is not waited for"
 
 
 def test_all_instances_of_a_machine_leave_at_once() -> None:

@@ -10,25 +10,28 @@ from typing import Protocol, runtime_checkable
 from kuma_core.builtin.cluster.contract import Cluster
 from kuma_core.builtin.events.contract import Event, Events
 from kuma_core.builtin.presence.joining import WATCHED, Joining
+from kuma_core.builtin.presence.others import ANSWER, QUESTION, Others, Standing
 from kuma_core.builtin.presence.records import Records
 from kuma_core.builtin.presence.upgrade import served_before
 from kuma_core.plugin.contract import ChangeListener, Component, Context, Metric
 from kuma_core.plugin.hookspecs import hookimpl
 from kuma_core.specs.dataplane import DATAPLANE
-from kuma_core.specs.presence import BY_PLATFORM, PRESENCE
+from kuma_core.specs.presence import BY_PLATFORM, PRESENCE, PresenceSpec
 from kuma_core.xds.contract import Acceptance
 from kuma_core.xds.presences import Place, Presences
 from kuma_core.xds.proxy import Proxy
 
 PRESENCE_EVENT = "presence"
-HEARD_SECONDS = 1.0
-"""How long it takes at most until other control planes have heard of a write and pushed it, as a rule much less."""
 ARRIVING_SECONDS = 10.0
-"""How long after our start proxies of a control plane that ended may be on their way, who know of no change yet."""
+"""How long after a start proxies of a control plane that ended may be on their way, who know of no change yet."""
 LOOK_SECONDS = 0.2
 """How often it is looked for while somebody waits whether the platform told of an instance that it leaves."""
+ASK_SECONDS = 1.5
+"""How long we wait for the answers of other control planes before we ask again."""
 MOST_WAITING = 6
 """How many instances may wait for acknowledgements at once: each keeps one of the bootstrap server's workers."""
+MOST_SETTLED = 1000
+"""Of how many instances that left we remember that nobody calls them: the containers of a Pod ask one by one."""
 TURN_SECONDS = 1.0
 """How long one waits for its turn, as where a machine with many of them stops; each takes a tenth of a second or so."""
 
@@ -58,8 +61,10 @@ class PresenceFeature:
         self._joining = Joining(self._acceptance, self._presences, self._records, context.views)
         self._acceptance.listen(self._accepted)
         self._waiting = threading.BoundedSemaphore(MOST_WAITING)
+        self._others = Others(self._cluster.own_id, self._alive, context.store, self._stand)
         self._arriving_until = time.monotonic() + ARRIVING_SECONDS
         self._arrived: set[Place] = set()
+        self._settled: dict[Place, PresenceSpec] = {}
 
     # -- what the feature offers
 
@@ -87,34 +92,65 @@ class PresenceFeature:
 
     def _wait_left(self, mesh: str, name: str, seconds: float) -> int:
         """The same. Whoever asks may be the first to know: it is somebody else who tells of an instance in a Pod."""
-        began = time.monotonic()
-        until = began + seconds
-        absent = self._wait_for_callers(mesh, name, until)
-        left = self._acceptance.wait_turned_away(mesh, name, max(0.0, until - time.monotonic()))
-        while self._presences.serves(mesh, name) and time.monotonic() < until:
-            time.sleep(LOOK_SECONDS)
-            left = self._acceptance.wait_turned_away(mesh, name, max(0.0, until - time.monotonic()))
-        if self._cluster.notes(PRESENCE).keys() - {self._cluster.own_id}:
-            time.sleep(max(0.0, min(HEARD_SECONDS, seconds) - (time.monotonic() - began)))
-        left += absent
-        return max(left, 1) if self._presences.serves(mesh, name) else left
-
-    def _wait_for_callers(self, mesh: str, name: str, until: float) -> int:
-        """Wait, soon after our start, for those to come that call an instance; how many are not there then."""
-        while time.monotonic() < self._arriving_until:
-            callers = {(mesh, caller) for caller in self._acceptance.callers(mesh, name)}
-            self._arrived.update(caller for caller in callers if self._acceptance.streams(*caller))
-            absent = len(callers - self._arrived)
-            if not absent or time.monotonic() >= until:
-                return absent
+        until, left = time.monotonic() + seconds, 0
+        while not self._is_settled((mesh, name)):
+            left = self._left(mesh, name, until)
+            if self._presences.serves(mesh, name):
+                left = max(left, 1)
+            if not left or time.monotonic() >= until:
+                return left
             time.sleep(LOOK_SECONDS)
         return 0
 
+    def _left(self, mesh: str, name: str, until: float) -> int:
+        """How many may call an instance still, by all control planes.
+
+        Where one does not answer, or has just started, proxies may be at none: then everybody who calls has to be at
+        one that answered. At rest nobody waits for those that are offline.
+        """
+        own = self._stand(mesh, name, max(0.0, until - time.monotonic()))
+        told = self._presences.told(mesh, name)
+        if own.left or self._presences.serves(mesh, name):
+            return own.left
+        answers = self._others.ask(mesh, name, min(ASK_SECONDS, max(0.0, until - time.monotonic())))
+        said = [own, *(answer for answer in answers.values() if answer)]
+        left = sum(answer.left for answer in said)
+        if None in answers.values() or any(answer.is_fresh for answer in said):
+            callers = len(self._acceptance.callers(mesh, name))
+            left += max(0, callers - sum(answer.here for answer in said))
+        if told and not left:
+            self._settle((mesh, name), told)
+        return left
+
+    def _stand(self, mesh: str, name: str, seconds: float) -> Standing:
+        """What we say of our proxies. Who is here before they are waited for is one of them."""
+        is_fresh = time.monotonic() < self._arriving_until
+        callers = [(mesh, caller) for caller in self._acceptance.callers(mesh, name)]
+        here = {caller for caller in callers if self._acceptance.streams(*caller)}
+        if is_fresh:  # who came to us and went is not on its way
+            here |= self._arrived.intersection(callers)
+        left = self._acceptance.wait_turned_away(mesh, name, seconds)
+        return Standing(left, len(here), is_fresh)
+
     def _accepted(self, proxy: Proxy) -> None:
-        """A proxy has its listeners, or its identity; who goes after that is not on its way. In the event loop."""
+        """A proxy has its listeners, or its identity. In the event loop."""
         if time.monotonic() < self._arriving_until:
             self._arrived.add(proxy.id)
         self._joining.accepted(proxy)
+
+    def _alive(self) -> Iterable[str]:
+        """The ids of the control planes that are not known to be dead."""
+        return self._cluster.notes(PRESENCE)
+
+    def _is_settled(self, place: Place) -> bool:
+        """Whether nobody calls an instance, by what was found since it was told that it leaves."""
+        settled = self._settled.get(place)
+        return settled is not None and self._presences.told(*place) == settled
+
+    def _settle(self, place: Place, told: PresenceSpec) -> None:
+        if len(self._settled) >= MOST_SETTLED:
+            self._settled.clear()
+        self._settled[place] = told
 
     def _tell(self, mesh: str, name: str) -> None:
         """Have followers hear that others call an instance from now on, or no more."""
@@ -131,8 +167,11 @@ class PresenceFeature:
 
     @hookimpl
     def kuma_register_change_listeners(self) -> Iterable[ChangeListener]:
-        """A Dataplane that comes back may have a proxy that serves."""
-        return [ChangeListener(self._joining.changed, WATCHED)]
+        """A Dataplane that comes back may have a proxy that serves; other control planes ask and answer."""
+        return [
+            ChangeListener(self._joining.changed, WATCHED),
+            ChangeListener(self._others.changed, (QUESTION, ANSWER)),
+        ]
 
     @hookimpl
     def kuma_register_metrics(self) -> Iterable[Metric]:
@@ -145,5 +184,5 @@ class PresenceFeature:
 
     @hookimpl
     def kuma_register_components(self) -> Iterable[Component]:
-        """The one that stores who serves."""
-        return [self._joining]
+        """The one that stores who serves, and the one that answers others."""
+        return [self._joining, self._others]

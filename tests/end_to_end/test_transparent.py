@@ -55,6 +55,9 @@ def begin(machine: Inside) -> None:
         eventually(lambda port=port: "X-Instance" in machine.fetch(port, 0), 30, f"the service at {port}")
     for port in (9901, 9902):
         eventually(lambda port=port: "LIVE" in machine.fetch(port, 0, "/ready"), 30, f"the Envoy of {port}")
+    eventually(
+        lambda: machine.stat("cluster.ledger.membership_total") == 1, 30, "the ledger, as web calls it"
+    )
 
 
 def test_scenario_21_redirected_connections_reach_the_listener_that_they_were_meant_for(inside):

@@ -118,6 +118,11 @@ def test_the_real_envoy_dies_with_a_kuma_dp_that_was_killed(running: Running) ->
 def test_kuma_dp_stays_below_19_mb_and_gives_back_what_preparing_took(
     running: Running, record_property: Callable[[str, object], None]
 ) -> None:
+    threads = Path(f"/proc/{running.program.pid}/task")
+    wait_for(
+        lambda: len(list(threads.iterdir())) == 2,
+        "two threads: one that waits for signals and follows the token, one that reads logs",
+    )
     rollup = Path(f"/proc/{running.program.pid}/smaps_rollup").read_text().splitlines()
     sizes = {line.split(":")[0]: int(line.split()[1]) for line in rollup[1:]}
     print(f"kuma-dp beside a live Envoy: RSS {sizes['Rss']} kB, PSS {sizes['Pss']} kB")
@@ -125,11 +130,6 @@ def test_kuma_dp_stays_below_19_mb_and_gives_back_what_preparing_took(
         record_property(name, sizes[name])
     assert sizes["Rss"] < 19_000
     assert "libssl" not in Path(f"/proc/{running.program.pid}/maps").read_text()
-    threads = Path(f"/proc/{running.program.pid}/task")
-    wait_for(
-        lambda: len(list(threads.iterdir())) == 2,
-        "two threads: one that waits for signals and follows the token, one that reads logs",
-    )
 
 
 def test_a_bootstrap_that_envoy_refuses_ends_with_its_words(

@@ -35,6 +35,12 @@ AWAY_SECONDS = 20.0
 BACK_SECONDS = 6.0
 """How long others may take to find a control plane again that was away: Envoy tries every 5 seconds. Only then do its
 answers speak of all of them."""
+QUIET_SECONDS = 2.0
+"""How long a container that is to end waits at most for connections to inbounds: what others began ends well, and those
+that keep theirs open for long do not hold it up."""
+QUIET_LOOKS, LOOK_SECONDS = 2, 0.1
+"""How often in a row nobody is connected, and the seconds between. An Envoy acknowledges its endpoints a moment before
+each of its threads goes by them."""
 UNHEARD_SECONDS = 5.0
 """How long it may take to be heard until somebody should look."""
 JOIN_SECONDS = 1.0
@@ -120,6 +126,7 @@ class Presence:
             return 504, f"the control plane did not say whether this Pod leaves: {error}"
         if heard.serving:
             return 200, "this Pod does not leave"
+        self._wait_quiet()
         return 200, f"others do not call this Pod; {heard.pending} of them have not taken that yet"
 
     def ready(self) -> tuple[int, str]:
@@ -186,6 +193,13 @@ class Presence:
                     raise
             time.sleep(pause)
         raise AssertionError
+
+    def _wait_quiet(self) -> None:
+        """Wait for what others began while they called this Pod: its application may end at once."""
+        looks, deadline = 0, time.monotonic() + QUIET_SECONDS
+        while looks < QUIET_LOOKS and time.monotonic() < deadline:
+            looks = 0 if open_connections(self._address_file) else looks + 1
+            time.sleep(LOOK_SECONDS)
 
     def _drain(self) -> None:
         """Wait for connections to inbounds to end; HTTP is told to close them with its next answer."""

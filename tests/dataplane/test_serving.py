@@ -286,6 +286,7 @@ class FakeDoor(Door):
 def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("LOOKS", "AGAIN", "QUESTIONS"):
         monkeypatch.setattr(serving, name, (0.001,))
+    monkeypatch.setattr(serving, "LOOK_SECONDS", 0.001)
     monkeypatch.setattr(serving, "is_ready", lambda address: True)
     monkeypatch.setattr(serving, "open_connections", lambda address: 0)
 
@@ -365,6 +366,19 @@ def test_in_a_pod_a_container_that_ends_alone_is_let_go(monkeypatch: pytest.Monk
     assert joining.left()[0] == 504
     joining, _ = presence(FakeDoor(NotHeard("away"), Heard(False, 2)), **POD)
     assert joining.left() == (200, "others do not call this Pod; 2 of them have not taken that yet")
+
+
+@pytest.mark.usefixtures("hurried")
+def test_in_a_pod_a_container_ends_after_what_others_began(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Twice in a row nobody is to be connected; who stays connected is not waited for without end."""
+    counts = [1, 0, 3, 0, 0, 1]
+    monkeypatch.setattr(serving, "open_connections", lambda address: counts.pop(0))
+    joining, _ = presence(FakeDoor(Heard(False, 0)), **POD)
+    assert joining.left()[0] == 200
+    assert counts == [1]
+    monkeypatch.setattr(serving, "open_connections", lambda address: 1)
+    monkeypatch.setattr(serving, "QUIET_SECONDS", 0.05)
+    assert joining.left()[0] == 200
 
 
 @pytest.mark.usefixtures("hurried")

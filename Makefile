@@ -50,12 +50,11 @@ test: install
 ifndef ARGS
 	KUMA_TEST_STORE=postgres $(BIN)/python -m pytest -n 2 --dist loadfile -q $(POSTGRES_TOO)
 	$(BIN)/python -m pytest -m "kube and not chaos" -q
-	$(BIN)/python -m pytest -m "node and not chaos" -q
 endif
 
 # On a real node of Kubernetes, for root; tests that cannot have one say what they miss.
 test-node: install
-	$(BIN)/python -m pytest -m "node and not chaos" $(ARGS)
+	$(BIN)/python -m pytest -m "node and not chaos" -q $(ARGS)
 
 chaos: install
 	$(BIN)/python -m pytest -s -m chaos $(ARGS)

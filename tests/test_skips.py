@@ -84,7 +84,7 @@ def test_what_a_run_counts_on_may_not_be_missing(tmp_path: Path) -> None:
 
 # -- .ci/run, which installs
 
-MADE = ("kube-assets", "lint", "test")
+MADE = ("kube-assets", "lint", "test", "test-node")
 """What it makes, in this order."""
 
 

@@ -108,11 +108,15 @@ class Others:
                 _log.debug("a question of another control plane is left to be asked again", mesh=key.mesh)
 
     def _take(self, text: str) -> None:
-        id, other, *numbers = text.split(" ")
+        id, _, told = text.partition(" ")
+        other, _, numbers = told.partition(" ")
         question = self._open.get(id)
         if question is None or other not in question.asked:
             return
-        left, here, is_fresh = map(int, numbers)
+        try:
+            left, here, is_fresh = map(int, numbers.split(" "))
+        except ValueError:
+            return  # of another version, which counts as silent
         question.answers[other] = Standing(left, here, bool(is_fresh))
         if question.answers.keys() == question.asked:
             question.complete.set()

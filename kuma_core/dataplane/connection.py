@@ -33,19 +33,13 @@ _QUESTION = "/stats?type=Counters&usedonly&filter=^cluster_manager\\.cds\\.updat
 _COUNTER = re.compile(rb"cluster_manager\.cds\.update_(success|rejected|failure): (\d+)")
 
 
-def prepare(document: bytes, directory: str) -> bytes:
+def prepare(document: bytes, found: Mapping[str, Any], directory: str) -> bytes:
     """The bootstrap with a private admin API if it has none; what ``watched`` needs is put beside it.
 
-    ``directory`` is private to this run; without one (``""``) nothing is watched.
+    ``found`` is what it says. ``directory`` is private to this run; without one (``""``) nothing is watched.
     """
     if not directory:
         return document
-    import yaml
-
-    try:
-        found = yaml.load(document, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    except (yaml.YAMLError, ValueError):
-        return document  # Envoy says what is wrong with it
     write_private(os.path.join(directory, CONTROL_PLANE), _control_plane(found).encode(errors="replace"))
     if "admin" in found or not has_admin(directory, False):
         return document

@@ -11,6 +11,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from kuma_core.dataplane import bootstrap_document
 from kuma_core.errors import KumaError
 
 Shape = Any
@@ -109,24 +110,16 @@ def pinned(body: bytes, request: Mapping[str, object], pem: str, url: str) -> tu
 
 
 def _loaded(body: bytes, url: str) -> Any:
-    import yaml
-
     try:
-        return yaml.load(body, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    except (yaml.YAMLError, ValueError) as error:
-        raise _refused(
-            f"the one of {url} holds a value that cannot be read ({type(error).__name__})."
-        ) from error
+        return bootstrap_document.load(body)
+    except ValueError as error:
+        raise _refused(f"the one of {url} holds a value that cannot be read ({error}).") from error
 
 
 def _ads_service(document: Any) -> dict[str, Any] | None:
     """The one service of the ADS stream if it speaks TLS, which ``googleGrpc`` alone does here."""
-    for step in ("dynamicResources", "adsConfig", "grpcServices", 0, "googleGrpc"):
-        try:
-            document = document[step]
-        except (KeyError, IndexError, TypeError):
-            return None
-    return document if isinstance(document, dict) else None
+    found = bootstrap_document.at(document, *bootstrap_document.ADS, "googleGrpc")
+    return found if isinstance(found, dict) else None
 
 
 def _refused(reason: str) -> KumaError:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from kuma_core.dataplane import (
     access_log,
+    bootstrap_document,
     connection,
     envoy,
     files,
@@ -154,8 +155,10 @@ def prepare(settings: Settings, directory: str, private: str, pipe: str, log: Lo
     )
     if pinned:
         document = _pinned(pinned, document, request, catalog.bootstrap_url)
-    serving_door.trust(private, document)
-    document = connection.prepare(document, private)
+    found = bootstrap_document.read(document)
+    if found is not None:
+        serving_door.trust(private, found)
+        document = connection.prepare(document, found, private)
     files.write_private(os.path.join(directory, BOOTSTRAP_FILE), document)
 
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 import os
 import socket
 import time
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 from kuma_core import __version__
-from kuma_core.dataplane import admin_api, token_file
+from kuma_core.dataplane import admin_api, bootstrap_document, token_file
 from kuma_core.dataplane.files import write_private
 from kuma_core.errors import KumaError
 
@@ -130,32 +131,16 @@ def root_file(private: str) -> str:
     return os.path.join(private, ROOT)
 
 
-def trust(private: str, bootstrap: bytes) -> None:
+def trust(private: str, bootstrap: Mapping[str, Any]) -> None:
     """Note the root by which Envoy knows the control plane, if its configuration has one and there is a door."""
-    import yaml
-
     if not (private and os.path.exists(os.path.join(private, PLACE))):
         return
-    found: Any = yaml.load(bootstrap, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    for step in _TO_THE_ROOT:
-        try:
-            found = found[step]
-        except (LookupError, TypeError):
-            return
-    write_private(root_file(private), str(found).encode())
+    found = bootstrap_document.at(bootstrap, *bootstrap_document.ADS, *_TO_THE_ROOT)
+    if found is not None:
+        write_private(root_file(private), str(found).encode())
 
 
-_TO_THE_ROOT = (
-    "dynamicResources",
-    "adsConfig",
-    "grpcServices",
-    0,
-    "googleGrpc",
-    "channelCredentials",
-    "sslCredentials",
-    "rootCerts",
-    "inlineString",
-)
+_TO_THE_ROOT = ("googleGrpc", "channelCredentials", "sslCredentials", "rootCerts", "inlineString")
 
 
 def arranged(private: str) -> Door | None:

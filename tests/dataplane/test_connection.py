@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from kuma_core.dataplane import connection
+from kuma_core.dataplane import bootstrap_document, connection
 from kuma_core.dataplane.log import Log
 
 
@@ -105,8 +105,14 @@ def test_the_line_comes_whatever_the_log_level(tmp_path: Path, capsys: pytest.Ca
     assert json.loads(values) == {"control_plane": "10.0.0.1:5678", "dataplane": "web-1", "mesh": "default"}
 
 
+def prepared(text: bytes, directory: str) -> bytes:
+    """A bootstrap as a run prepares it."""
+    found = bootstrap_document.read(text)
+    return text if found is None else connection.prepare(text, found, directory)
+
+
 def test_without_a_private_directory_nothing_is_watched() -> None:
-    assert connection.prepare(b"node: {}\n", "") == b"node: {}\n"
+    assert prepared(b"node: {}\n", "") == b"node: {}\n"
     with connection.watched("", "web-1", "default", Log("off")) as look:
         assert look is None
 
@@ -115,7 +121,7 @@ def test_without_a_private_directory_nothing_is_watched() -> None:
     "text", ["node: {id: a}", "node:\n  id: a\n", '{"node": {"id": "a"}}', "node: {id: a}\n\n"]
 )
 def test_a_bootstrap_without_admin_gets_a_private_one(text: str, tmp_path: Path) -> None:
-    document = yaml.safe_load(connection.prepare(text.encode(), str(tmp_path)))
+    document = yaml.safe_load(prepared(text.encode(), str(tmp_path)))
     socket_path = str(tmp_path / "admin")
     assert document == {
         "node": {"id": "a"},
@@ -123,15 +129,15 @@ def test_a_bootstrap_without_admin_gets_a_private_one(text: str, tmp_path: Path)
     }
 
 
-@pytest.mark.parametrize("text", ["admin: {}\n", "when: 2020-99-99\n", "? [a]\n: b\n"])
+@pytest.mark.parametrize("text", ["admin: {}\n", "when: 2020-99-99\n", "? [a]\n: b\n", "{a: [", "- 1", ""])
 def test_other_bootstraps_stay_as_they_are(text: str, tmp_path: Path) -> None:
-    assert connection.prepare(text.encode(), str(tmp_path)) == text.encode()
+    assert prepared(text.encode(), str(tmp_path)) == text.encode()
 
 
 def test_a_directory_that_is_too_long_for_a_socket_leaves_the_bootstrap_as_it_is(tmp_path: Path) -> None:
     directory = tmp_path / ("d" * 100)
     directory.mkdir()
-    assert connection.prepare(b"node: {}\n", str(directory)) == b"node: {}\n"
+    assert prepared(b"node: {}\n", str(directory)) == b"node: {}\n"
 
 
 PLAIN = {
@@ -177,7 +183,7 @@ TLS = {
 def test_where_envoy_is_sent_is_read_from_its_bootstrap(
     document: dict, expected: str, tmp_path: Path
 ) -> None:
-    connection.prepare(json.dumps(document).encode(), str(tmp_path))
+    prepared(json.dumps(document).encode(), str(tmp_path))
     assert (tmp_path / connection.CONTROL_PLANE).read_text() == expected
 
 

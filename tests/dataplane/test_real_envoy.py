@@ -132,14 +132,22 @@ def test_kuma_dp_stays_below_19_mb_and_gives_back_what_preparing_took(
     assert "libssl" not in Path(f"/proc/{running.program.pid}/maps").read_text()
 
 
+@pytest.mark.parametrize(
+    ("bootstrap", "words"),
+    [
+        (b"no_such_field: 1\n", "no_such_field"),
+        (b"when: 2020-99-99\n", "when"),
+        (b"? [a]\n: b\n", "yaml-cpp"),
+    ],
+)
 def test_a_bootstrap_that_envoy_refuses_ends_with_its_words(
-    start: Start, control_plane: FakeControlPlane
+    bootstrap: bytes, words: str, start: Start, control_plane: FakeControlPlane
 ) -> None:
-    control_plane.bootstrap = (200, b"no_such_field: 1\n")
+    control_plane.bootstrap = (200, bootstrap)
     flags = [f"--cp-address={control_plane.url}", f"--binary-path={REAL_ENVOY}"]
     dp = start(KUMA_DP, "run", "--name=web-1", *flags)
     assert dp.end() == 1
-    assert "no_such_field" in dp.err
+    assert words in dp.err
     assert dp.err.splitlines()[-1] == (
         f"Error: envoy ({REAL_ENVOY}) ended with exit status 1; what it printed above says why"
     )

@@ -9,7 +9,7 @@ import pytest
 
 import kuma_store_memory
 from kuma_core.builtin.presence.contract import Presence
-from kuma_core.dataplane import serving_door
+from kuma_core.dataplane import bootstrap_document, serving_door
 from kuma_core.dataplane.control_plane import Catalog, fetch_catalog
 from kuma_core.dataplane.log import Log
 from kuma_core.dataplane.run import _arrange
@@ -44,7 +44,7 @@ def arranged(cp: RunningPlatform, folder: Path, catalog: Catalog) -> bool:
     settings = check(resolve({}, environ)[0])
     tells = _arrange(settings, str(folder), catalog, str(token), Log("off"))
     bootstrap = cp.request("POST", "/bootstrap", REQUEST, cp.bootstrap).body
-    serving_door.trust(str(folder), bootstrap.encode())
+    serving_door.trust(str(folder), bootstrap_document.read(bootstrap.encode()) or {})
     return tells
 
 

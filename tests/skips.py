@@ -78,5 +78,5 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def _is_whole(config: pytest.Config) -> bool:
     """Whether a run has all tests but those that have a run of their own, by their marks."""
-    chosen = config.args_source is not pytest.Config.ArgsSource.TESTPATHS
-    return not chosen and str(config.getoption("markexpr")).startswith("not ")
+    is_everywhere = config.args_source is pytest.Config.ArgsSource.TESTPATHS
+    return is_everywhere and str(config.getoption("markexpr")).startswith("not ")

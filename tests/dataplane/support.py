@@ -21,6 +21,20 @@ BIN = Path(sys.executable).parent
 KUMA_DP = str(BIN / "kuma-dp")
 KUMA_TCP_ECHO = str(BIN / "kuma-tcp-echo")
 REAL_ENVOY = str(BIN / "envoy")
+WITHOUT_ENVOY = "Envoy is not installed beside Python"
+
+SERVICE = """\
+  clusters:
+  - name: service
+    connect_timeout: 1s
+    type: STATIC
+    load_assignment:
+      cluster_name: service
+      endpoints:
+      - lb_endpoints:
+        - endpoint: {{address: {{socket_address: {{address: 127.0.0.1, port_value: {service}}}}}}}
+"""
+"""The end of a bootstrap of a test's own: the cluster of the service at a port."""
 
 
 def wait_for(condition: Callable[[], Any], what: str, seconds: float = 30.0) -> Any:

@@ -16,6 +16,8 @@ from .support import (
     KUMA_DP,
     KUMA_TCP_ECHO,
     REAL_ENVOY,
+    SERVICE,
+    WITHOUT_ENVOY,
     FakeControlPlane,
     Program,
     free_port,
@@ -25,7 +27,7 @@ from .support import (
 
 Start = Callable[..., Program]
 pytestmark = [
-    pytest.mark.skipif(not Path(REAL_ENVOY).exists(), reason="Envoy is not installed beside Python"),
+    pytest.mark.skipif(not Path(REAL_ENVOY).exists(), reason=WITHOUT_ENVOY),
     pytest.mark.skipif(sys.platform != "linux", reason="looks at processes through /proc"),
 ]
 
@@ -44,16 +46,8 @@ static_resources:
           '@type': type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy
           stat_prefix: inbound
           cluster: service
-  clusters:
-  - name: service
-    connect_timeout: 1s
-    type: STATIC
-    load_assignment:
-      cluster_name: service
-      endpoints:
-      - lb_endpoints:
-        - endpoint: {{address: {{socket_address: {{address: 127.0.0.1, port_value: {service}}}}}}}
 """
+BOOTSTRAP += SERVICE
 
 
 class Running:

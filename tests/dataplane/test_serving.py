@@ -23,7 +23,7 @@ from kuma_core.dataplane.serving_door import Door, Heard, NotHeard
 from kuma_core.dataplane.settings import check, resolve
 from kuma_core.testing.ports import free_port
 
-from .support import KUMA_TCP_ECHO, REAL_ENVOY, FakeControlPlane, Program, wait_for
+from .support import KUMA_TCP_ECHO, REAL_ENVOY, SERVICE, WITHOUT_ENVOY, FakeControlPlane, Program, wait_for
 
 Start = Callable[..., Program]
 
@@ -48,16 +48,8 @@ static_resources:
     - filters:
       - name: envoy.filters.network.tcp_proxy
         typed_config: {{'@type': {types}.tcp_proxy.v3.TcpProxy, stat_prefix: out, cluster: service}}
-  clusters:
-  - name: service
-    connect_timeout: 1s
-    type: STATIC
-    load_assignment:
-      cluster_name: service
-      endpoints:
-      - lb_endpoints:
-        - endpoint: {{address: {{socket_address: {{address: 127.0.0.1, port_value: {service}}}}}}}
 """
+BOOTSTRAP += SERVICE
 TYPES = "type.googleapis.com/envoy.extensions.filters.network"
 TCP = f"{{'@type': {TYPES}.tcp_proxy.v3.TcpProxy, stat_prefix: inbound, cluster: service}}"
 HTTP = f"""
@@ -99,7 +91,7 @@ def echoes(connection: socket.socket) -> bool:
 @pytest.fixture
 def running(start: Start, control_plane: FakeControlPlane) -> Callable[..., Running]:
     if not Path(REAL_ENVOY).exists():
-        pytest.skip("Envoy is not installed beside Python")
+        pytest.skip(WITHOUT_ENVOY)
 
     def run(config: str = TCP, **variables: str) -> Running:
         inbound, outbound, service = free_port(), free_port(), free_port()

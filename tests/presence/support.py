@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+import pytest
 from envoy_data_plane.envoy.config.endpoint.v3 import ClusterLoadAssignment
 
 import kuma_store_memory
@@ -50,6 +51,14 @@ def endpoints(client: DeltaClient) -> list[str]:
         for locality in assignment.endpoints
         for place in locality.lb_endpoints
     )
+
+
+@contextmanager
+def silent(client: DeltaClient) -> Iterator[None]:
+    """In the block an Envoy reads what comes, and never answers."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(client, "take", lambda data: [])
+        yield
 
 
 def tell(cp: RunningPlatform, name: str, serving: bool | None, token: str | None = None) -> JsonAnswer:
